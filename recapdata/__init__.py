@@ -1,0 +1,19 @@
+"""recapdata makes versioned, recaptioned image–text datasets, and can say who wrote each caption and how good it is.
+
+The stages, in the order in which a dataset passes them:
+
+    stage      input → output                             command                    file
+    ingest     raw pairs → records in a dataset folder    recapdata ingest           recapdata/ingest/
+    remove     keys → a folder without them               recapdata remove           recapdata/remove.py
+    import     a column → a caption set                   recapdata import-captions  recapdata/imported.py
+    recaption  records → a caption set                    recapdata recaption        recapdata/recaption.py
+    audit      captions (+ evidence) → claims, scores     audits run                 audits/
+    publish    folder → commit and tag on a Hub           recapdata publish          recapdata/publish.py
+    diff       two versions → what changed                recapdata diff             recapdata/versions.py
+    load       version → images with captions             recapdata.load             recapdata/loading.py
+    train      version + mixture → a diffusion pipeline   recaptrain diffusion       recaptrain/diffusion.py
+
+Imports go one way: recapdata ← audits ← recaptrain.
+"""
+
+__version__ = "0.1.0"

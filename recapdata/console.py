@@ -1,0 +1,122 @@
+"""What the three command lines share: errors of one line, `--json`, progress bars, exit codes.
+
+Exit codes: 0 all was done; 1 something was not (an error, or rows that failed); 2 a usage error or a plan that waits for
+`--yes`; 130 interrupted.
+"""
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from recapdata.errors import RecapdataError
+
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one machine-readable summary object on standard output.")
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def application(help_text: str) -> typer.Typer:
+    """A typer application in the house style."""
+    return typer.Typer(
+        help=help_text,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+def run(app: typer.Typer) -> None:
+    """Run the application; a user's mistake becomes one line on standard error and exit code 1."""
+    try:
+        app()
+    except RecapdataError as error:
+        if "--debug" in sys.argv:
+            raise
+        say(f"error: {error}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        say("interrupted; nothing finished is lost, the same command goes on from here")
+        sys.exit(130)
+
+
+def say(line: str) -> None:
+    """One line for the person, on standard error, so that standard output stays for results."""
+    sys.stderr.write(line.rstrip("\n") + "\n")
+    sys.stderr.flush()
+
+
+def finish(summary: Any, text: str, *, as_json: bool, complete: bool = True) -> None:
+    """Print the outcome (JSON object or text) and exit with 1 unless all was done.
+
+    Args:
+        summary: a dataclass or a dict of plain values.
+        complete: whether everything asked for was done.
+    """
+    if as_json:
+        values = (
+            dataclasses.asdict(summary)
+            if dataclasses.is_dataclass(summary) and not isinstance(summary, type)
+            else summary
+        )
+        sys.stdout.write(json.dumps(values, ensure_ascii=False, default=str) + "\n")
+    else:
+        sys.stdout.write(text.rstrip("\n") + "\n")
+    if not complete:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def progress(what: str, total: int | None = None, *, unit: str = "images") -> Iterator[Callable[..., None]]:
+    """A progress bar on standard error (nothing when that is no terminal); yields `advance(n, failed=0)`.
+
+    Shows done and total, rate in `unit`/s, time so far and expected, and failures once there are any.
+    """
+    if not sys.stderr.isatty():
+        yield lambda n=1, failed=0: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TextColumn("<"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[failures]}"),
+    )
+    began = time.monotonic()
+    done = failures = 0
+    with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as bar:
+        task = bar.add_task(what, total=total, rate="", failures="")
+
+        def advance(n: int = 1, failed: int = 0) -> None:
+            nonlocal done, failures
+            done, failures = done + n, failures + failed
+            rate = done / max(time.monotonic() - began, 1e-9)
+            bar.update(
+                task,
+                advance=n,
+                rate=f"{rate:,.1f} {unit}/s",
+                failures=f"{failures:,} failed" if failures else "",
+            )
+
+        yield advance

@@ -1,0 +1,366 @@
+"""The vocabulary of the project: its data types and, beside each, its Arrow schema.
+
+Every stage takes and returns these; nothing mutates what it was given. Heights, widths and boxes are in pixels, boxes are
+``[x, y, width, height]`` from the top left corner (COCO's order), spans are code points with the end exclusive.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+import pyarrow as pa
+
+SET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+KEY = re.compile(r"[0-9a-f]{64}")
+
+ClaimKind = Literal["object", "count", "color", "size", "position", "text"]
+CLAIM_KINDS: tuple[ClaimKind, ...] = ("object", "count", "color", "size", "position", "text")
+Verdict = Literal["supported", "contradicted", "unknown"]
+VERDICTS: tuple[Verdict, ...] = ("supported", "contradicted", "unknown")
+Writer = Literal["model", "human", "web", "import"]
+
+
+def image_key(image: bytes) -> str:
+    """The key of a record: SHA-256 of its image's bytes, as 64 lowercase hexadecimal digits."""
+    return hashlib.sha256(image).hexdigest()
+
+
+# --- images ----------------------------------------------------------------------------------------------------------
+
+IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+"""How `datasets` stores an image, so that a published shard needs no conversion."""
+
+MASK_TYPE = pa.struct([("size", pa.list_(pa.int32())), ("counts", pa.string())])
+"""COCO's compressed run-length encoding; `size` is [height, width]."""
+
+OBJECT_TYPE = pa.struct(
+    [
+        ("bbox", pa.list_(pa.float64())),
+        ("category", pa.string()),
+        ("color", pa.string()),
+        ("size", pa.string()),
+        ("text", pa.string()),
+        ("mask", MASK_TYPE),
+    ]
+)
+
+RECORD_SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("image", IMAGE_TYPE),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("source", pa.string()),
+        ("license", pa.string()),
+        ("objects", pa.list_(OBJECT_TYPE)),
+    ]
+)
+"""The columns every image shard opens with; the columns that came along follow them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Object:
+    """One annotated thing in an image; a field is None where nothing is known of it."""
+
+    bbox: tuple[float, float, float, float] | None = None
+    category: str | None = None
+    color: str | None = None
+    size: str | None = None
+    text: str | None = None
+    mask: Mapping[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The value of `OBJECT_TYPE`."""
+        return {
+            "bbox": list(self.bbox) if self.bbox is not None else None,
+            "category": self.category,
+            "color": self.color,
+            "size": self.size,
+            "text": self.text,
+            "mask": dict(self.mask) if self.mask is not None else None,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One thing that a source offers to `ingest`: an image with what came along, or the reason why it has none.
+
+    Attributes:
+        source: where it came from, as a person would look it up (path, URL, tar member, repository row).
+        image: the original bytes; None exactly when `error` is set.
+        objects: annotations; None where the source has none to give (an empty tuple says "nothing there").
+        columns: values of the columns that came along, by the names that the source declares.
+        error: a `Failure` of stage `ingest` when the item could not be read.
+    """
+
+    source: str
+    image: bytes | None = None
+    license: str | None = None
+    objects: tuple[Object, ...] | None = None
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    error: "Failure | None" = None
+
+
+# --- what did not become a record --------------------------------------------------------------------------------------
+
+FAILURE_SCHEMA = pa.schema(
+    [
+        ("stage", pa.string()),
+        ("source", pa.string()),
+        ("key", pa.string()),
+        ("error", pa.string()),
+        ("message", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """One row of the failure ledger: what could not be done, where, and why.
+
+    Attributes:
+        error: the type of the failure, a short CamelCase name that can be counted (`TruncatedImage`).
+        message: what was wrong with this one, for a person.
+    """
+
+    stage: str
+    source: str
+    error: str
+    message: str
+    key: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row of `FAILURE_SCHEMA`."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many items an ingest saw and what became of them; `items` is counted apart from the other four."""
+
+    items: int = 0
+    records: int = 0
+    duplicates: int = 0
+    failures: int = 0
+    removed: int = 0
+
+    @property
+    def balanced(self) -> bool:
+        """Whether items = records + duplicates + failures + removed."""
+        return self.items == self.records + self.duplicates + self.failures + self.removed
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+
+# --- captions ----------------------------------------------------------------------------------------------------------
+
+CAPTION_SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("set", pa.string()),
+        ("caption", pa.string()),
+        ("seed", pa.int64()),
+        ("finish_reason", pa.string()),
+        ("tokens", pa.int32()),
+        ("error", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caption:
+    """What a captioner (or a column) says of one image; a failure is a null caption with an error.
+
+    Attributes:
+        seed: the seed its sampling noise was drawn from; None where nothing was sampled.
+        finish_reason: `stop` (the model ended it), `length` (cut at the token limit), `import`, or None on failure.
+        tokens: generated tokens in the captioner's own tokenizer.
+        error: `Type: message` when there is no caption.
+    """
+
+    caption: str | None
+    seed: int | None = None
+    finish_reason: str | None = None
+    tokens: int | None = None
+    error: str | None = None
+
+    def to_row(self, key: str, set_name: str) -> dict[str, Any]:
+        """The row of `CAPTION_SCHEMA` for a key in a set."""
+        return {"key": key, "set": set_name, **{f.name: getattr(self, f.name) for f in fields(self)}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Who wrote a caption set and how, complete enough to write it again.
+
+    Attributes:
+        writer: `model`, `human` (people wrote it), `web` (alt text), or `import` (a column of unknown writer).
+        column: the column a set was imported from; None for a model's.
+        captioner: the captioner's name in the table of captioners.
+        model: model id or path as given; `revision` is the commit or content hash it resolved to, never a branch.
+        prompt: the exact text the model was given; `prompt_hash` its SHA-256.
+        sampling: parameters of the decoding (max_new_tokens, temperature, top_p, …).
+        libraries: versions of what decides the words (torch, transformers, …).
+        date: when the run began, ISO 8601 in UTC; the only field that two equal runs differ in.
+    """
+
+    writer: Writer
+    column: str | None = None
+    captioner: str | None = None
+    model: str | None = None
+    revision: str | None = None
+    style: str | None = None
+    prompt: str | None = None
+    prompt_hash: str | None = None
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    batch_size: int | None = None
+    dtype: str | None = None
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    date: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """A mapping without the empty fields, as the manifest holds it."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: value for name, value in values.items() if value not in (None, {})}
+
+    def same_settings(self, other: "Provenance") -> bool:
+        """Whether two runs would write the same captions: everything but the date is equal."""
+        return {**self.to_dict(), "date": None} == {**other.to_dict(), "date": None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionSet:
+    """A named column of captions, one per record, by one writer."""
+
+    name: str
+    provenance: Provenance
+
+
+# --- claims ------------------------------------------------------------------------------------------------------------
+
+CLAIM_TYPE = pa.struct(
+    [
+        ("kind", pa.string()),
+        ("span", pa.list_(pa.int32())),
+        ("object", pa.string()),
+        ("count", pa.int32()),
+        ("color", pa.string()),
+        ("size", pa.string()),
+        ("subject", pa.string()),
+        ("relation", pa.string()),
+        ("region", pa.string()),
+        ("text", pa.string()),
+        ("verdict", pa.string()),
+        ("evidence", pa.string()),
+    ]
+)
+
+CLAIM_FIELDS: Mapping[ClaimKind, tuple[str, ...]] = {
+    "object": ("object",),
+    "count": ("object", "count"),
+    "color": ("object", "color"),
+    "size": ("object", "size"),
+    "position": ("subject", "relation", "object", "region"),
+    "text": ("text", "object"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """One checkable statement of a caption, with the code points it stands on.
+
+    Which fields a kind uses is `CLAIM_FIELDS`; the others are None. `verdict` and `evidence` are None until grounded.
+    """
+
+    kind: ClaimKind
+    span: tuple[int, int]
+    object: str | None = None
+    count: int | None = None
+    color: str | None = None
+    size: str | None = None
+    subject: str | None = None
+    relation: str | None = None
+    region: str | None = None
+    text: str | None = None
+    verdict: Verdict | None = None
+    evidence: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form: kind, span, the kind's own fields, and verdict and evidence once there are any."""
+        claim: dict[str, Any] = {"kind": self.kind, "span": list(self.span)}
+        claim |= {name: getattr(self, name) for name in CLAIM_FIELDS[self.kind]}
+        if self.verdict is not None:
+            claim |= {"verdict": self.verdict, "evidence": self.evidence}
+        return claim
+
+    def to_struct(self) -> dict[str, Any]:
+        """The value of `CLAIM_TYPE`: every field, null where unused."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {**values, "span": list(self.span)}
+
+    @classmethod
+    def from_struct(cls, struct: Mapping[str, Any]) -> "Claim":
+        """The claim of a `CLAIM_TYPE` value."""
+        return cls(**{**struct, "span": tuple(struct["span"])})
+
+
+# --- the manifest --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a dataset folder says of itself (`recapdata.yaml`).
+
+    Attributes:
+        name: title of the dataset; the folder's name until it is published under a repository id.
+        version: semantic version of what is published; None before the first.
+        parent: Hub commit that this version was made from; None for the first.
+        sources: what was ingested, in order, each as the canonical text of its source.
+        sets: caption sets by name, in the order in which they were made.
+        columns: names of the columns that came along with the images, in schema order.
+        fingerprint: hash over keys and captions, computed at publication (see `versions`).
+    """
+
+    name: str
+    version: str | None = None
+    parent: str | None = None
+    license: str | None = None
+    sources: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    sets: Mapping[str, Provenance] = field(default_factory=dict)
+    counts: Counts = field(default_factory=Counts)
+    fingerprint: str | None = None
+
+    def __iter__(self) -> Iterator[CaptionSet]:
+        return (CaptionSet(name=name, provenance=provenance) for name, provenance in self.sets.items())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for YAML, in reading order."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "parent": self.parent,
+            "license": self.license,
+            "sources": list(self.sources),
+            "columns": list(self.columns),
+            "counts": {f.name: getattr(self.counts, f.name) for f in fields(self.counts)},
+            "sets": {name: provenance.to_dict() for name, provenance in self.sets.items()},
+            "fingerprint": self.fingerprint,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Manifest":
+        """The manifest of what `to_dict` gave."""
+        return cls(
+            **{
+                **values,
+                "sources": tuple(values.get("sources") or ()),
+                "columns": tuple(values.get("columns") or ()),
+                "counts": Counts(**(values.get("counts") or {})),
+                "sets": {name: Provenance(**each) for name, each in (values.get("sets") or {}).items()},
+            }
+        )

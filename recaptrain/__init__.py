@@ -1,0 +1,1 @@
+"""recaptrain trains captioners and diffusion models on any dataset revision and measures what the captions changed."""
