@@ -1,0 +1,46 @@
+# Two commands for a fresh machine: `make demo` (the whole way on the drawn world) and `make test`.
+# Each makes .venv and installs what it needs, pinned by .ci/constraints.txt.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+# Byte-compiling 7 GB of packages costs a minute and pays nothing here.
+INSTALL := $(VENV)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint .ci/constraints.txt
+
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help demo test lint format wheel clean
+
+help: ## List the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python
+	$(INSTALL) --editable '.[view,train]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python
+	$(INSTALL) --editable '.[all,dev]'
+	@touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo ## Install, then run the whole way into demo/
+	$(VENV)/bin/recapdata demo --out demo
+
+test: $(VENV)/.test ## Install, then run the tests
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+
+lint: $(VENV)/.test ## Lint, format check, types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+format: $(VENV)/.test ## Format the code
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+wheel: $(VENV)/.test ## Build the wheel into dist/
+	$(VENV)/bin/python -m build --wheel
+
+clean: ## Remove what the targets made
+	rm -rf $(VENV) demo dist build
