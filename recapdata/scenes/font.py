@@ -41,3 +41,8 @@ def mask(text: str) -> NDArray[np.bool_]:
         page[:, place * ADVANCE : place * ADVANCE + 5 * SCALE] = _glyphs()[letter]
     columns = np.flatnonzero(page.any(0))
     return page[:, columns[0] : columns[-1] + 1]
+
+
+def left_margin(letter: str) -> int:
+    """Empty columns to the left of a letter in its cell of `ADVANCE` columns; a word's mask lacks those of its first."""
+    return int(np.flatnonzero(_glyphs()[letter].any(0))[0])

@@ -26,7 +26,7 @@ MANY = 400
 
 def test_a_seed_gives_the_same_bytes_on_every_machine():
     digest = hashlib.sha256(b"".join(encode_png(draw_scene(7, index)) for index in range(50))).hexdigest()
-    assert digest == "48413d60b672c443de542595f27a3086dbf42339839fbe1d5b51049261ffd757"
+    assert digest == "11d63849540364e7ae64721b8719fd925fa2eb83f891b8b5d9ab62b40706520b"
     assert encode_png(draw_scene(8, 3)) != encode_png(draw_scene(7, 3))
 
 
@@ -34,19 +34,17 @@ def test_the_png_holds_exactly_the_pixels():
     for index in range(100):
         scene = draw_scene(1, index)
         image = Image.open(io.BytesIO(encode_png(scene)))
-        assert (image.format, image.mode, image.size) == ("PNG", "RGB", (SIDE, SIDE))
-        assert np.array_equal(np.asarray(image), render(scene))
+        assert (image.format, image.mode, image.size) == ("PNG", "P", (SIDE, SIDE))
+        assert np.array_equal(np.asarray(image.convert("RGB")), render(scene))
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 3), (3, 400, 3), (700, 2, 3)])
-def test_png_of_any_picture(shape):
-    random = np.random.default_rng(0)
-    for pixels in (
-        random.integers(0, 256, shape, np.uint8),
-        np.zeros(shape, np.uint8),
-        np.full(shape, 255, np.uint8),
-    ):
-        assert np.array_equal(np.asarray(Image.open(io.BytesIO(png.encode(pixels)))), pixels)
+def test_png_refuses_what_a_palette_cannot_hold():
+    colors = np.arange(17, dtype=np.uint8).reshape(1, 17)
+    pixels = np.stack([np.tile(colors, (2, 2))] * 3, axis=-1)
+    with pytest.raises(ValueError, match="this one has 17"):
+        png.encode(pixels)
+    with pytest.raises(ValueError, match="even"):
+        png.encode(np.zeros((2, 3, 3), np.uint8))
 
 
 def test_boxes_are_tight_and_nothing_overlaps():
