@@ -1,0 +1,313 @@
+"""A target is a dataset to read: a local folder, or a published version `user/name[@revision]`, behind one interface.
+
+A published version is resolved to its commit once, when it is opened, and everything is read at that commit. What is read
+of it is downloaded file by file through the stock client and its cache: captions come from the small files of the
+`captions` config, pictures from the data shards, and other columns alone by range requests.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from recapdata.endpoint import endpoint, hub_api, hub_errors
+from recapdata.errors import (
+    CaptionSetNotFound,
+    ColumnNotFound,
+    DatasetDamaged,
+    HubError,
+    NotADataset,
+    SourceNotFound,
+)
+from recapdata.records import RECORD_SCHEMA, Manifest
+from recapdata.store import MANIFEST, DatasetFolder, shard_name
+
+SUMMARY = "audits/summary.json"
+DEFAULT_BRANCH = "main"
+
+_REPOSITORY = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
+_SHARD = re.compile(r"data/train-(\d{5,})\.parquet")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A dataset that can be read; make one with `open_target`.
+
+    Attributes:
+        name: what the user typed, without surrounding blanks: the folder, or `user/name[@revision]`.
+        folder: the local folder; None for a published version.
+        repo_id: `user/name` on the Hub; None for a folder.
+        revision: tag, branch or commit as typed; None for a folder, `main` where none was typed.
+        commit: the commit that the revision resolved to; None for a folder.
+        manifest: the manifest as it was at opening.
+    """
+
+    name: str
+    manifest: Manifest
+    folder: Path | None = None
+    repo_id: str | None = None
+    revision: str | None = None
+    commit: str | None = None
+    _numbers: tuple[int, ...] = ()
+
+    @property
+    def resolved(self) -> str:
+        """A name that means the same data tomorrow: the folder's path, or `user/name@commit`."""
+        return str(self.folder) if self.folder is not None else f"{self.repo_id}@{self.commit}"
+
+    def shards(self) -> list[int]:
+        """Numbers of the image shards, ascending."""
+        return list(self._numbers)
+
+    def set_names(self) -> list[str]:
+        """Names of the caption sets, in the order in which they were made."""
+        return list(self.manifest.sets)
+
+    def columns(self) -> list[str]:
+        """Every name that `read` takes: the fixed columns, those that came along, and the caption sets."""
+        return [*RECORD_SCHEMA.names, *self.manifest.columns, *self.manifest.sets]
+
+    def rows(self, shard: int) -> int:
+        """How many records a shard holds, from a footer."""
+        if self.folder is not None:
+            return DatasetFolder(self.folder).rows(shard)
+        for set_name in self.manifest.sets:
+            return pq.read_metadata(self._need(f"captions/{set_name}/{shard_name(shard)}")).num_rows
+        with self._open_data(shard, whole=False) as file:
+            return file.metadata.num_rows
+
+    def read(self, shard: int, columns: Sequence[str], *, batch_rows: int = 1024) -> Iterator[pa.RecordBatch]:
+        """Stream the named columns of one shard, in the order asked for and in row order.
+
+        A caption set is one string column, null where the captioner failed; `image` is a struct of bytes and path.
+
+        Raises:
+            ColumnNotFound: no such column or caption set.
+            CaptionSetNotFound: a caption set is not finished for this shard (local folders).
+            DatasetDamaged: captions and images are not of the same rows.
+        """
+        for name in columns:
+            if name not in self.columns():
+                raise ColumnNotFound(
+                    f"{self.name} has no column {name!r}; it has {', '.join(self.columns())}"
+                )
+        if self.folder is not None:
+            parts = self._read_folder(shard, columns, batch_rows)
+        elif any(name in self.manifest.sets for name in columns) and set(columns) <= {
+            "key",
+            *self.manifest.sets,
+        }:
+            parts = [
+                self._stream_captions(name, shard, batch_rows)
+                for name in columns
+                if name in self.manifest.sets
+            ]
+        else:
+            yield from self._read_data(shard, columns, batch_rows)
+            return
+        for batches in aligned(parts, where=f"{self.name}, {shard_name(shard)}"):
+            arrays = {name: batch.column(name) for batch in batches for name in batch.schema.names}
+            yield pa.RecordBatch.from_arrays([arrays[name] for name in columns], names=list(columns))
+
+    def read_captions(self, set_name: str, shard: int, columns: list[str] | None = None) -> pa.Table:
+        """The whole caption rows (`CAPTION_SCHEMA`: seed, finish reason, error, …) of one set for one shard.
+
+        Raises:
+            CaptionSetNotFound: no such set, or not finished for this shard.
+        """
+        if set_name not in self.manifest.sets:
+            raise CaptionSetNotFound(
+                f"{self.name} has no caption set {set_name!r}; it has {', '.join(self.manifest.sets) or 'none'}"
+            )
+        if self.folder is not None:
+            return DatasetFolder(self.folder).read_captions(set_name, shard, columns)
+        return pq.read_table(self._need(f"captions/{set_name}/{shard_name(shard)}"), columns=columns)
+
+    def read_audit(self, set_name: str, shard: int) -> pa.Table | None:
+        """The audit of one set for one shard; None where it was not audited."""
+        path = self.file(f"audits/{set_name}/{shard_name(shard)}")
+        return None if path is None else pq.read_table(path)
+
+    def summary(self) -> dict[str, Any] | None:
+        """The audit summary; None where nothing was audited.
+
+        Raises:
+            DatasetDamaged: it is there but is no JSON.
+        """
+        path = self.file(SUMMARY)
+        if path is None:
+            return None
+        try:
+            return json.loads(path.read_text(encoding="utf8"))
+        except json.JSONDecodeError as error:
+            raise DatasetDamaged(
+                f"{SUMMARY} of {self.name} is not JSON: {error}; run the audit again"
+            ) from error
+
+    def file(self, path: str) -> Path | None:
+        """Local path of one file of the dataset by its published path, downloaded if need be; None if there is none."""
+        if self.folder is not None:
+            local = self.folder / path
+            return local if local.is_file() else None
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import RemoteEntryNotFoundError
+
+        try:
+            with hub_errors(f"{self.name}: {path}"):
+                return Path(
+                    hf_hub_download(
+                        str(self.repo_id),
+                        path,
+                        repo_type="dataset",
+                        revision=self.commit,
+                        endpoint=endpoint(),
+                    )
+                )
+        except HubError as error:
+            if isinstance(error.__cause__, RemoteEntryNotFoundError):
+                return None
+            raise
+
+    # -- how it is read -----------------------------------------------------------------------------------------------
+
+    def _need(self, path: str) -> Path:
+        found = self.file(path)
+        if found is None:
+            raise DatasetDamaged(f"{self.name} lacks {path}, which its {MANIFEST} promises; publish it again")
+        return found
+
+    def _read_folder(
+        self, shard: int, columns: Sequence[str], batch_rows: int
+    ) -> list[Iterator[pa.RecordBatch]]:
+        folder = DatasetFolder(Path(str(self.folder)))
+        plain = list(dict.fromkeys(["key", *(name for name in columns if name not in self.manifest.sets)]))
+        return [
+            folder.read_images(shard, plain, batch_rows=batch_rows),
+            *(
+                self._stream_captions(name, shard, batch_rows)
+                for name in columns
+                if name in self.manifest.sets
+            ),
+        ]
+
+    def _stream_captions(self, set_name: str, shard: int, batch_rows: int) -> Iterator[pa.RecordBatch]:
+        if self.folder is None:
+            path = self._need(f"captions/{set_name}/{shard_name(shard)}")
+        else:
+            folder = DatasetFolder(self.folder)
+            path = folder.caption_shard(set_name, shard)
+            if not path.is_file():
+                folder.read_captions(set_name, shard)  # raises with the words for an unfinished set
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_rows, columns=["key", "caption"], use_threads=False):
+                yield pa.RecordBatch.from_arrays(
+                    [batch.column("key"), batch.column("caption")], names=["key", set_name]
+                )
+
+    def _open_data(self, shard: int, *, whole: bool) -> pq.ParquetFile:
+        """The data shard: downloaded whole where its pictures are wanted, else read column by column over the wire."""
+        path = f"data/{shard_name(shard)}"
+        if not whole:
+            from huggingface_hub import HfFileSystem, try_to_load_from_cache
+
+            cached = try_to_load_from_cache(
+                str(self.repo_id), path, repo_type="dataset", revision=self.commit
+            )
+            if not isinstance(cached, str):
+                with hub_errors(f"{self.name}: {path}"):
+                    remote = HfFileSystem(endpoint=endpoint())
+                    source = remote.open(f"datasets/{self.repo_id}@{self.commit}/{path}", "rb")
+                    return pq.ParquetFile(source, pre_buffer=True)
+        return pq.ParquetFile(self._need(path))
+
+    def _read_data(self, shard: int, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+        with self._open_data(shard, whole="image" in columns) as file:
+            for batch in file.iter_batches(batch_rows, columns=list(columns), use_threads=False):
+                yield batch.select(list(columns)).replace_schema_metadata(None)
+
+
+def aligned(streams: Sequence[Iterator[pa.RecordBatch]], *, where: str) -> Iterator[list[pa.RecordBatch]]:
+    """Cut parallel streams of the same rows so that the batches of each step cover the same rows.
+
+    Every stream must carry the column `key`; keys are compared, so that captions never meet another row's image.
+
+    Raises:
+        DatasetDamaged: the streams differ in length or keys; `where` opens the message.
+    """
+    heads: list[pa.RecordBatch | None] = [None] * len(streams)
+    while True:
+        for place, stream in enumerate(streams):
+            while heads[place] is not None and not heads[place].num_rows:
+                heads[place] = None
+            while heads[place] is None or not heads[place].num_rows:
+                heads[place] = next(stream, None)
+                if heads[place] is None:
+                    break
+        if all(head is None for head in heads):
+            return
+        present = [head for head in heads if head is not None]
+        rows = min(head.num_rows for head in present)
+        step = [head.slice(0, rows) for head in present]
+        keys = step[0].column("key")
+        if len(present) < len(streams) or not all(each.column("key").equals(keys) for each in step[1:]):
+            raise DatasetDamaged(
+                f"{where}: captions and images are not of the same rows; write the set again"
+            )
+        yield step
+        heads = [head.slice(rows) for head in present]
+
+
+def open_target(target: str | Path) -> Target:
+    """Open a folder, or `user/name[@revision]` on the Hub (revision: tag, branch or commit; `main` where omitted).
+
+    A folder wins over a repository of the same name.
+
+    Raises:
+        NotADataset: the folder or the repository holds no recapdata dataset.
+        SourceNotFound: neither a folder nor the name of a repository.
+        HubError: no such repository or revision, or the Hub cannot be reached.
+    """
+    text = str(target).strip()
+    if Path(text).is_dir():
+        folder = DatasetFolder.open(text)
+        return Target(
+            name=text, folder=folder.path, manifest=folder.manifest, _numbers=tuple(folder.shards())
+        )
+    match = _REPOSITORY.fullmatch(text)
+    if match is None or isinstance(target, Path):
+        raise SourceNotFound(
+            f"{text}: no such folder, and not a dataset on a Hub (user/name or user/name@v1.0.0)"
+        )
+    return _open_published(text, match["id"], match["revision"] or DEFAULT_BRANCH)
+
+
+def _open_published(name: str, repo_id: str, revision: str) -> Target:
+    api = hub_api()
+    with hub_errors(name):
+        commit = api.resolve_revision(repo_id, repo_type="dataset", revision=revision).resolved
+    bare = Target(
+        name=name, repo_id=repo_id, revision=revision, commit=commit, manifest=Manifest(name=repo_id)
+    )
+    path = bare.file(MANIFEST)
+    if path is None:
+        raise NotADataset(
+            f"{name} on {endpoint()} is not a recapdata dataset (no {MANIFEST} at {commit[:12]}); "
+            f"bring it in with: recapdata ingest hf:{name} DIR"
+        )
+    with hub_errors(name):
+        tree = api.list_repo_tree(repo_id, "data", repo_type="dataset", revision=commit)
+        numbers = sorted(int(match[1]) for entry in tree if (match := _SHARD.fullmatch(entry.path)))
+    return Target(
+        name=name,
+        repo_id=repo_id,
+        revision=revision,
+        commit=commit,
+        manifest=Manifest.from_dict(yaml.safe_load(path.read_text(encoding="utf8"))),
+        _numbers=tuple(numbers),
+    )

@@ -1,0 +1,117 @@
+"""Targets over local folders; over a Hub they are tested with publishing, which makes what they read."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from recapdata.endpoint import configure_client, endpoint, is_public
+from recapdata.errors import (
+    CaptionSetNotFound,
+    ColumnNotFound,
+    DatasetDamaged,
+    HubError,
+    NotADataset,
+    SourceNotFound,
+)
+from recapdata.records import image_key
+from recapdata.targets import aligned, open_target
+from tests.builders import build_dataset, png, write_captions
+
+
+@pytest.fixture
+def folder(tmp_path: Path):
+    return build_dataset(
+        tmp_path / "birds",
+        rows=6,
+        shard_rows=4,
+        sets={"alt": ["a", "b", None, "d", "e", "f"]},
+        columns={"tags": pa.array([["x"], [], None, ["y"], ["z"], ["q"]], pa.list_(pa.string()))},
+    )
+
+
+def test_reads_images_columns_and_captions_together(folder):
+    target = open_target(str(folder.path))
+    assert (target.shards(), target.set_names(), target.rows(1)) == ([0, 1], ["alt"], 2)
+    batches = list(target.read(0, ["alt", "image", "tags", "key"], batch_rows=3))
+    assert [batch.num_rows for batch in batches] == [3, 1]
+    assert batches[0].schema.names == ["alt", "image", "tags", "key"]
+    table = pa.Table.from_batches(batches)
+    assert table["alt"].to_pylist() == ["a", "b", None, "d"]
+    assert table["image"].to_pylist()[3]["bytes"] == png(3)
+    assert table["tags"].to_pylist() == [["x"], [], None, ["y"]]
+    assert table["key"].to_pylist() == [image_key(png(row)) for row in range(4)]
+
+
+def test_whole_caption_rows(folder):
+    rows = open_target(folder.path).read_captions("alt", 0, ["caption", "error"]).to_pylist()
+    assert rows[2] == {"caption": None, "error": "Refused: built to fail"}
+
+
+def test_unknown_column_names_those_there_are(folder):
+    with pytest.raises(ColumnNotFound, match=r"no column 'long'.*tags, alt"):
+        next(open_target(folder.path).read(0, ["long"]))
+    with pytest.raises(CaptionSetNotFound, match="it has alt"):
+        open_target(folder.path).read_captions("long", 0)
+
+
+def test_unfinished_set_is_said(folder):
+    folder.caption_shard("alt", 1).unlink()
+    with pytest.raises(CaptionSetNotFound, match="finish it"):
+        list(open_target(folder.path).read(1, ["key", "alt"]))
+
+
+def test_captions_of_other_rows_are_refused(folder):
+    write_captions(folder, "alt", 1, [image_key(png(5)), image_key(png(4))], ["e", "f"])
+    with pytest.raises(DatasetDamaged, match="not of the same rows"):
+        list(open_target(folder.path).read(1, ["alt"]))
+
+
+def test_aligned_cuts_at_every_boundary_and_refuses_a_short_stream():
+    def stream(*sizes):
+        start = 0
+        for size in sizes:
+            yield pa.record_batch({"key": [str(row) for row in range(start, start + size)]})
+            start += size
+
+    cuts = [batches[0].num_rows for batches in aligned([stream(3, 0, 2), stream(1, 4)], where="here")]
+    assert cuts == [1, 2, 2]
+    with pytest.raises(DatasetDamaged, match="here"):
+        list(aligned([stream(2), stream(1)], where="here"))
+
+
+def test_audit_and_summary_are_none_until_made(folder):
+    target = open_target(folder.path)
+    assert target.summary() is None
+    assert target.read_audit("alt", 0) is None
+    (folder.path / "audits").mkdir()
+    (folder.path / "audits" / "summary.json").write_text('{"format": 1}')
+    assert target.summary() == {"format": 1}
+
+
+def test_what_is_no_dataset_is_said(tmp_path, monkeypatch):
+    with pytest.raises(NotADataset, match=r"recapdata\.yaml"):
+        open_target(str(tmp_path))
+    with pytest.raises(SourceNotFound, match="no such folder"):
+        open_target("nowhere")
+    with pytest.raises(SourceNotFound, match="no such folder"):
+        open_target(tmp_path / "missing")
+
+
+def test_unreachable_hub_is_one_line(monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9/")
+    assert (endpoint(), is_public()) == ("http://127.0.0.1:9", False)
+    with pytest.raises(HubError, match=r"me/birds@v1: the Hub at http://127\.0\.0\.1:9 cannot be reached"):
+        open_target("me/birds@v1")
+
+
+def test_xet_is_switched_off_away_from_the_public_hub(monkeypatch):
+    monkeypatch.delenv("HF_HUB_DISABLE_XET", raising=False)
+    monkeypatch.delenv("HF_ENDPOINT", raising=False)
+    configure_client()
+    import os
+
+    assert "HF_HUB_DISABLE_XET" not in os.environ
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    configure_client()
+    assert os.environ["HF_HUB_DISABLE_XET"] == "1"
