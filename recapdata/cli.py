@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from recapdata.console import Debug, Json, application, finish, run, say
+from recapdata.console import Debug, Json, application, finish, run
 
 app = application("Make versioned, recaptioned image–text datasets and publish them to a Hugging Face Hub.")
 
@@ -45,9 +45,24 @@ def hub(
     serve(root, port=port)
 
 
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("demo"),
+    scenes: Annotated[int, typer.Option(min=100, help="Pictures to draw.")] = 1000,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps of the diffusion model.")] = 20,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Run the whole way on the drawn world: draw, recaption, audit, publish, load, view, train.
+
+    Needs no account and no network: it starts an embedded Hub. Example: recapdata demo --out demo
+    """
+    from recapdata.demo import run_demo
+
+    summary = run_demo(out, scenes=scenes, steps=steps)
+    finish(summary, summary.text(), as_json=json)
+
+
 def main() -> None:
     """Entry point of the console command."""
     run(app)
-
-
-__all__ = ["app", "main", "say"]

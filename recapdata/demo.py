@@ -1,0 +1,293 @@
+"""The whole way on the drawn world: every console command once, against an embedded Hub, into one folder.
+
+The commands run as subprocesses, exactly as a user would type them, so that the demo shows what it says it does and the
+import direction holds (recapdata knows nothing of audits and recaptrain).
+"""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recapdata.console import say
+from recapdata.errors import OptionError, RecapdataError
+
+MARKER = ".recapdata-demo"
+REPO = "demo/scenes"
+CAPTIONER_REPO = "demo/scenes-captioner"
+LICENSE = "cc0-1.0"
+
+
+class DemoFailed(RecapdataError):
+    """A command of the demo failed; its log says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoSummary:
+    """What the demo made.
+
+    Attributes:
+        commits: the Hub commit of each published version, by tag.
+        rows: rows that a plain `load_dataset` gave back, by tag.
+        figures: audit figures of each caption set: set → figure → value.
+        seconds: wall time of each step, by its title.
+    """
+
+    out: str
+    commits: Mapping[str, str]
+    rows: Mapping[str, int]
+    figures: Mapping[str, Mapping[str, float]]
+    samples: int
+    seconds: Mapping[str, float]
+
+    def text(self) -> str:
+        """The closing table and what to type next."""
+        from recapdata.contact_sheet import SHOWN
+
+        sets = list(self.figures)
+        names = [name for name in SHOWN if all(name in self.figures[each] for each in sets)]
+        width = max(map(len, names), default=0) + 2
+        lines = [
+            "",
+            "Audit: what the captions say of the pictures (alt = v1.0.0, the recap sets came with v1.1.0)",
+            "",
+        ]
+        lines.append(" " * width + "".join(f"{each:>13}" for each in sets))
+        for name in names:
+            lines.append(
+                f"{name:<{width}}"
+                + "".join(f"{SHOWN[name].format(self.figures[each][name]):>13}" for each in sets)
+            )
+        made = ", ".join(
+            f"{tag} ({self.rows[tag]:,} rows, commit {commit[:8]})" for tag, commit in self.commits.items()
+        )
+        lines += [
+            "",
+            f"Published   {REPO}: {made}",
+            f"FiftyOne    {self.samples:,} samples",
+            f"Took        {sum(self.seconds.values()):.0f} s",
+            "",
+            "Where it lies",
+            f"  {self.out}/contact-sheet.html   pictures with their captions before and after: open it first",
+            f"  {self.out}/dataset              the dataset folder",
+            f"  {self.out}/hub                  the embedded Hub with both versions",
+            f"  {self.out}/model                the fine-tuned diffusion pipeline, with its card",
+            f"  {self.out}/logs                 what each command printed",
+            "",
+            "What to type next",
+            f"  recapdata hub --root {self.out}/hub                                 # serve it again; export the lines it prints, then:",
+            f"  recapdata diff {REPO}@v1.0.0 {REPO}@v1.1.0            # what changed between the versions",
+            f"  audits view {REPO}@v1.1.0                                # browse pictures, captions and claims in FiftyOne",
+            "  recapdata ingest my-photos my-dataset                         # your own folder of images",
+        ]
+        return "\n".join(lines)
+
+
+class _Steps:
+    """Runs the commands one after the other, says each, and keeps their logs and times."""
+
+    def __init__(self, out: Path, env: Mapping[str, str], total: int) -> None:
+        self.seconds: dict[str, float] = {}
+        self._logs = out / "logs"
+        self._logs.mkdir(parents=True)
+        self._env = dict(env)
+        self._total = total
+
+    @contextmanager
+    def step(self, title: str, shown: str) -> Iterator[None]:
+        say(f"[{len(self.seconds) + 1}/{self._total}] {title}\n        $ {shown}")
+        began = time.monotonic()
+        yield
+        self.seconds[title] = round(time.monotonic() - began, 1)
+        say(f"        {self.seconds[title]:.1f} s")
+
+    def command(self, title: str, *words: str) -> dict[str, Any]:
+        """Run one console command with `--json`; its summary.
+
+        Raises:
+            DemoFailed: it did not exit with 0.
+        """
+        with self.step(title, shlex.join(words)):
+            return self._run(title, words)
+
+    def quiet(self, title: str, *words: str) -> dict[str, Any]:
+        """Run a command as part of the step under way."""
+        return self._run(title, words)
+
+    def _run(self, title: str, words: tuple[str, ...]) -> dict[str, Any]:
+        program = Path(sys.executable).with_name(words[0])
+        log = self._logs / f"{len(self.seconds) + 1:02d}-{words[0]}-{words[1]}.log"
+        with open(log, "a", encoding="utf8") as errors:
+            errors.write(f"$ {shlex.join(words)}\n")
+            errors.flush()
+            done = subprocess.run(
+                [program, *words[1:], "--json"],
+                env=self._env,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                check=False,
+            )
+            errors.write(done.stdout)
+        if done.returncode:
+            tail = "\n".join(log.read_text(encoding="utf8").splitlines()[-15:])
+            raise DemoFailed(
+                f"{title!r} failed with exit code {done.returncode}; its log {log} ends with\n{tail}"
+            )
+        return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def _fresh(out: Path) -> Path:
+    """An empty folder for the demo; an earlier demo's is replaced, anybody else's is not.
+
+    Raises:
+        OptionError: the folder holds something else.
+    """
+    if out.exists() and any(out.iterdir()):
+        if not (out / MARKER).exists():
+            raise OptionError(f"{out} is not empty and not an earlier demo; name another folder with --out")
+        say(f"replacing the earlier demo in {out}")
+        shutil.rmtree(out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MARKER).touch()
+    return out
+
+
+def _offline_environment(out: Path, hub_env: Mapping[str, str]) -> dict[str, str]:
+    """The environment of every command: the embedded Hub, and caches that stay inside the demo's folder."""
+    inside = {
+        "HF_HOME": str(out / "cache"),
+        "FIFTYONE_DATABASE_DIR": str(out / "fiftyone" / "database"),
+        "FIFTYONE_DEFAULT_DATASET_DIR": str(out / "fiftyone"),
+        "FIFTYONE_DO_NOT_TRACK": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+    return {**os.environ, **hub_env, **inside}
+
+
+def _publish_captioner(endpoint: str, token: str) -> str:
+    """Put the embedded captioner on the Hub as a model repository, tagged v1; its commit."""
+    from huggingface_hub import HfApi
+
+    from recapdata.weights import embedded_path
+
+    api = HfApi(endpoint=endpoint, token=token)
+    api.create_repo(CAPTIONER_REPO, exist_ok=True)
+    commit = api.upload_folder(
+        repo_id=CAPTIONER_REPO, folder_path=embedded_path("captioner"), commit_message="The captioner"
+    )
+    api.create_tag(CAPTIONER_REPO, tag="v1")
+    return commit.oid
+
+
+def _load_back(tag: str) -> int:
+    """Rows that plain `load_dataset` gives at a tag, after a look at the first and the last picture."""
+    from datasets import load_dataset
+
+    rows = load_dataset(REPO, revision=tag, split="train")
+    for index in (0, len(rows) - 1):
+        rows[index]["image"].load()
+    return len(rows)
+
+
+def run_demo(out: Path, *, scenes: int = 1000, steps: int = 20, seed: int = 7) -> DemoSummary:
+    """Run the whole way into `out`.
+
+    Args:
+        scenes: pictures to draw.
+        steps: training steps of the diffusion model.
+
+    Raises:
+        OptionError: `out` holds something that is not an earlier demo.
+        DemoFailed: a command failed.
+    """
+    from recapdata.hub.process import running_hub
+
+    out = _fresh(out).resolve()
+    shown = os.path.relpath(out)
+    folder = f"{shown}/dataset"
+    with running_hub(out / "hub") as hub:
+        env = _offline_environment(out, hub.env)
+        os.environ.update(env)  # before datasets and huggingface_hub are imported: they read it once
+        run = _Steps(out, env, total=11)
+        run.command(
+            f"Draw {scenes:,} scenes with web-like alt text",
+            "recapdata",
+            "ingest",
+            f"scenes:{scenes},seed={seed}",
+            folder,
+        )
+        run.command(
+            "Make the alt text a caption set", "recapdata", "import-captions", folder, "alt", "alt_text"
+        )
+        audit = ("audits", "run", folder, "--evidence", "annotations", "--clip", "embedded")
+        run.command("Audit the alt text", *audit)
+        publish = ("recapdata", "publish", folder, REPO, "--license", LICENSE, "--yes", "--version")
+        commits = {"v1.0.0": run.command("Publish v1.0.0", *publish, "1.0.0")["commit"]}
+        with run.step("Put the captioner on the Hub", f"hf upload {CAPTIONER_REPO} …"):
+            revision = _publish_captioner(hub.endpoint, hub.token)
+        captioner = ("--captioner", CAPTIONER_REPO, "--revision", revision[:40])
+        with run.step(
+            "Recaption, short and long",
+            f"recapdata recaption {folder} recap-short --captioner {CAPTIONER_REPO} --style short",
+        ):
+            for style in ("short", "long"):
+                run.quiet(
+                    f"Recaption {style}",
+                    "recapdata",
+                    "recaption",
+                    folder,
+                    f"recap-{style}",
+                    *captioner,
+                    "--style",
+                    style,
+                )
+        run.command("Audit all three sets", *audit)
+        commits["v1.1.0"] = run.command("Publish v1.1.0", *publish, "1.1.0")["commit"]
+        with run.step("Load both versions back", f"load_dataset({REPO!r}, revision='v1.1.0')"):
+            rows = {tag: _load_back(tag) for tag in commits}
+        samples = run.command("Build the FiftyOne dataset", "audits", "view", f"{REPO}@v1.1.0", "--no-app")[
+            "samples"
+        ]
+        mixture = ("--mixture", "recap-short=0.5,recap-long=0.5", "--base", "embedded", "--steps", str(steps))
+        run.command(
+            f"Train the diffusion model for {steps} steps",
+            *(
+                "recaptrain",
+                "diffusion",
+                "--dataset",
+                REPO,
+                "--revision",
+                "v1.1.0",
+                *mixture,
+                f"{shown}/model",
+            ),
+        )
+        figures = _contact_sheet(out, run.seconds)
+    return DemoSummary(
+        out=shown, commits=commits, rows=rows, figures=figures, samples=samples, seconds=run.seconds
+    )
+
+
+def _contact_sheet(out: Path, seconds: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Write the page of pictures and captions; the figures of its table."""
+    from recapdata.contact_sheet import write_contact_sheet
+    from recapdata.targets import open_target
+
+    target = open_target(f"{REPO}@v1.1.0")
+    write_contact_sheet(target, out / "contact-sheet.html", before="alt")
+    summary = target.summary()
+    if summary is None:
+        raise DemoFailed(f"{REPO}@v1.1.0 was published without its audit")
+    return {
+        name: {figure: values["value"] for figure, values in each["figures"].items()}
+        for name, each in summary["sets"].items()
+    }

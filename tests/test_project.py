@@ -1,0 +1,101 @@
+"""The house rules: import direction, light commands, tables that resolve, a README whose commands exist."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("recapdata", "audits", "recaptrain")
+HEAVY = ("torch", "transformers", "datasets", "spacy", "fiftyone", "open_clip", "pandas", "diffusers")
+
+
+def _modules(package):
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def _imports(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+def test_imports_go_one_way():
+    for place, package in enumerate(PACKAGES):
+        forbidden = set(PACKAGES[place + 1 :])
+        for path in _modules(package):
+            wrong = forbidden & {name.split(".")[0] for name in _imports(path)}
+            assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
+
+
+def test_every_module_says_its_role():
+    for package in PACKAGES:
+        for path in _modules(package):
+            assert ast.get_docstring(ast.parse(path.read_text(encoding="utf8"))), path.relative_to(ROOT)
+
+
+def test_no_catch_all_modules():
+    names = {path.stem for package in PACKAGES for path in _modules(package)}
+    assert not names & {"utils", "util", "helpers", "misc", "common"}
+
+
+@pytest.mark.parametrize("command", PACKAGES)
+def test_help_loads_nothing_heavy(command):
+    probe = (
+        f"import sys, {command}, {command}.cli; print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    assert loaded == "[]"
+
+
+def _commands(package):
+    module = __import__(f"{package}.cli", fromlist=["app"])
+    return typer.main.get_command(module.app).commands
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_command_explains_itself(package):
+    for name, command in _commands(package).items():
+        assert command.help, f"{package} {name} has no help"
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert "--debug" in options, f"{package} {name} lacks --debug"
+
+
+def test_readme_names_only_commands_and_options_that_exist():
+    known = {package: _commands(package) for package in PACKAGES}
+    text = (ROOT / "README.md").read_text(encoding="utf8").replace("\\\n", " ")
+    blocks = re.findall(r"```(?:sh|bash|console)\n(.*?)```", text, re.DOTALL)
+    lines = [line.split("#")[0].strip().removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    uses = [line.split() for line in lines if line.split()[:1] and line.split()[0] in PACKAGES]
+    assert uses
+    for package, name, *rest in uses:
+        assert name in known[package], f"README: {package} {name}"
+        options = {option for parameter in known[package][name].params for option in parameter.opts}
+        for word in rest:
+            if word.startswith("--"):
+                assert word.split("=")[0] in options, f"README: {package} {name} {word}"
+
+
+def test_console_commands_are_declared():
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]["scripts"]
+    assert scripts == {package: f"{package}.cli:main" for package in PACKAGES}
+
+
+def test_constraints_pin_versions_without_addresses():
+    for line in (ROOT / ".ci" / "constraints.txt").read_text(encoding="utf8").splitlines():
+        assert re.fullmatch(r"[A-Za-z0-9_.\-]+==[^\s/@]+", line), line
+
+
+def test_weights_are_safe_and_small():
+    files = [path for path in (ROOT / "recapdata" / "weights").rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 40e6
+    assert not [path for path in files if path.suffix in (".pt", ".pth", ".bin", ".pkl", ".ckpt")]
