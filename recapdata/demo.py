@@ -123,13 +123,17 @@ class _Steps:
         return self._run(title, words)
 
     def _run(self, title: str, words: tuple[str, ...]) -> dict[str, Any]:
-        program = Path(sys.executable).with_name(words[0])
+        program = [
+            sys.executable,
+            "-c",
+            f"from {words[0]}.cli import main; main()",
+        ]  # wherever the scripts were installed to
         log = self._logs / f"{len(self.seconds) + 1:02d}-{words[0]}-{words[1]}.log"
         with open(log, "a", encoding="utf8") as errors:
             errors.write(f"$ {shlex.join(words)}\n")
             errors.flush()
             done = subprocess.run(
-                [program, *words[1:], "--json"],
+                [*program, *words[1:], "--json"],
                 env=self._env,
                 stdout=subprocess.PIPE,
                 stderr=errors,
