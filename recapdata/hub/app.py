@@ -1,0 +1,197 @@
+"""The Hub as a web application: one table of addresses, who may use each, and how errors are answered."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Literal, NamedTuple
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from recapdata.hub.call import Call, signed_in, writer
+from recapdata.hub.endpoints import account, content, repos, uploads, versions
+from recapdata.hub.folder import HubFolder
+from recapdata.hub.refusals import Refusal, answer
+from recapdata.hub.repositories import KINDS
+
+BODY_MAX_BYTES = 32 * 2**20  # of what is read as a whole; commits and large objects are streams
+
+log = logging.getLogger("recapdata.hub")
+
+
+class Address(NamedTuple):
+    """A row of the table.
+
+    Attributes:
+        who: "anyone" (the endpoint itself sees to private repositories), or "writer" (needs the token).
+    """
+
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str
+    who: Literal["anyone", "writer"]
+    endpoint: Callable[[Call], Response]
+
+
+class Stream(NamedTuple):
+    """An address whose endpoint reads the body itself, and sees to permission itself."""
+
+    method: Literal["POST", "PUT"]
+    path: str
+    endpoint: Callable[[Call], Awaitable[Response]]
+
+
+_REPO = "/api/{kind:kind}/{namespace}/{name}"
+
+STREAMS = (
+    Stream("POST", _REPO + "/commit/{revision}", uploads.commit),
+    Stream("PUT", "/lfs/objects/{sha256}", uploads.put_object),
+    Stream("PUT", "/lfs/parts/{upload}/{number:int}", uploads.put_part),
+)
+
+ADDRESSES = (
+    Address("GET", "/", "anyone", account.welcome),
+    Address("GET", "/api/whoami-v2", "writer", account.whoami),
+    Address("GET", "/api/agent-harnesses", "anyone", account.agent_harnesses),
+    Address("POST", "/api/validate-yaml", "anyone", account.validate_yaml),
+    Address("POST", "/api/repos/create", "writer", repos.create),
+    Address("DELETE", "/api/repos/delete", "writer", repos.delete),
+    Address("POST", "/api/repos/move", "writer", repos.move),
+    Address("GET", "/api/{kind:kind}", "anyone", repos.list_repos),
+    Address("GET", "/api/{kind:kind}/{name}", "anyone", repos.unnamespaced),
+    Address("GET", _REPO, "anyone", repos.describe),
+    Address("GET", _REPO + "/revision/{revision}", "anyone", repos.describe),
+    Address("PUT", _REPO + "/settings", "writer", repos.update_settings),
+    Address("GET", _REPO + "/auth-check", "anyone", repos.auth_check),
+    Address("GET", _REPO + "/auth-check/write", "writer", repos.auth_check),
+    Address("GET", _REPO + "/refs", "anyone", versions.refs),
+    Address("GET", _REPO + "/commits/{revision}", "anyone", versions.list_commits),
+    Address("POST", _REPO + "/branch/{branch}", "writer", versions.create_branch),
+    Address("DELETE", _REPO + "/branch/{branch}", "writer", versions.delete_branch),
+    Address("POST", _REPO + "/tag/{revision}", "writer", versions.create_tag),
+    Address("DELETE", _REPO + "/tag/{tag}", "writer", versions.delete_tag),
+    Address("GET", _REPO + "/tree/{revision}", "anyone", content.tree),
+    Address("GET", _REPO + "/tree/{revision}/{path:path}", "anyone", content.tree),
+    Address("POST", _REPO + "/paths-info/{revision}", "anyone", content.paths_info),
+    Address("POST", _REPO + "/preupload/{revision}", "writer", uploads.preupload),
+    Address("GET", _REPO + "/xet-write-token/{revision}", "anyone", uploads.no_xet),
+    Address("GET", _REPO + "/xet-read-token/{revision}", "anyone", uploads.no_xet),
+    Address("GET", _REPO + "/discussions", "anyone", account.list_discussions),
+    Address("POST", _REPO + "/discussions", "writer", account.no_discussions),
+    Address("POST", _REPO + "/super-squash/{branch}", "writer", account.no_squash),
+    Address("POST", "/lfs/complete/{upload}/{sha256}", "anyone", uploads.complete_parts),
+    *(
+        Address(method, prefix + path, who, endpoint)  # type: ignore[arg-type]
+        for prefix in ("/{kind:kind}/{namespace}/{name}", "/{namespace}/{name}")
+        for method, path, who, endpoint in (
+            ("POST", "/info/lfs/objects/batch", "writer", uploads.lfs_batch),
+            ("GET", "/resolve/{revision}/{path:path}", "anyone", content.resolve),
+            ("GET", "/raw/{revision}/{path:path}", "anyone", content.raw),
+        )
+    ),
+)
+
+
+def application(folder: HubFolder, on_ready: Callable[[], None]) -> ASGIApp:
+    """The web application over an opened folder; `on_ready` is called once it takes requests."""
+    routes = [Route(row.path, _streamed(row, folder), methods=[row.method]) for row in STREAMS]
+    routes += [Route(row.path, _whole(row, folder), methods=[row.method]) for row in ADDRESSES]
+    handlers = {
+        Refusal: _on_refusal,
+        HTTPException: _on_http_exception,
+        ClientDisconnect: _on_disconnect,
+        Exception: _on_bug,
+    }
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        on_ready()
+        yield
+
+    return _QuotedPaths(Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan))
+
+
+class _QuotedPaths:
+    """Routes on addresses as they were sent, so that the quoted slash of a branch `a%2Fb` is no separator."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope = {**scope, "path": scope["raw_path"].decode("ascii", "replace")}
+        await self.app(scope, receive, send)
+
+
+class _Kind(Convertor[str]):
+    """The kinds of repositories in an address."""
+
+    regex = "|".join(KINDS)
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("kind", _Kind())
+
+
+def _whole(row: Address, folder: HubFolder) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that gets the whole body and runs in a worker thread."""
+
+    async def handle(request: Request) -> Response:
+        call = Call(folder, request, signed_in(request, folder.token), await _body(request))
+        if row.who == "writer":
+            writer(call)
+        return await run_in_threadpool(row.endpoint, call)
+
+    return handle
+
+
+def _streamed(row: Stream, folder: HubFolder) -> Callable[[Request], Awaitable[Response]]:
+    async def handle(request: Request) -> Response:
+        return await row.endpoint(Call(folder, request, signed_in(request, folder.token)))
+
+    return handle
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_MAX_BYTES:
+            raise Refusal(413, f"At most {BODY_MAX_BYTES:,} bytes at once.")
+    return bytes(body)
+
+
+async def _on_refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)
+    return answer(error)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    what = f"{request.method} {request.url.path}"
+    if error.status_code in (404, 405):
+        return answer(Refusal(404, f"This Hub does not serve {what}: it keeps repositories and their files."))
+    return answer(Refusal(error.status_code, f"{what}: {error.detail}"))
+
+
+async def _on_disconnect(request: Request, error: Exception) -> Response:
+    """The client has gone: nobody reads this, and nothing of what it sent was kept."""
+    return Response(status_code=499)
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    """A mistake of the Hub's own: the traceback goes to the Hub's console, one sentence to the client."""
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return answer(
+        Refusal(500, f"The Hub failed at this request ({type(error).__name__}); its console says why.")
+    )

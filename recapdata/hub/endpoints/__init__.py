@@ -1,0 +1,1 @@
+"""What the Hub answers to, by subject; recapdata/hub/app.py holds the table of addresses."""

@@ -1,0 +1,72 @@
+"""Who asks, and the small questions that clients ask around their real ones."""
+
+from starlette.responses import JSONResponse, Response
+
+from recapdata.hub import cards
+from recapdata.hub.call import Call, writer
+from recapdata.hub.refusals import bad_request
+
+
+def whoami(call: Call) -> Response:
+    """The Hub's only user, whose token may write to every namespace."""
+    writer(call)
+    user = call.folder.user
+    token = {"displayName": "recapdata hub", "role": "write"}
+    return JSONResponse(
+        {
+            "type": "user",
+            "id": user,
+            "name": user,
+            "fullname": user,
+            "isPro": False,
+            "canPay": False,
+            "orgs": [],
+            "auth": {"type": "access_token", "accessToken": token},
+        }
+    )
+
+
+def validate_yaml(call: Call) -> Response:
+    """Check the head of a README.md before it is committed."""
+    errors, warnings = cards.problems(str(call.json().get("content", "")))
+    if errors and "text/plain" in call.request.headers.get(
+        "accept", ""
+    ):  # RepoCard.validate shows the body as it is
+        return Response("\n".join(errors), status_code=400, media_type="text/plain")
+    found = {"errors": [{"message": m} for m in errors], "warnings": [{"message": m} for m in warnings]}
+    return JSONResponse(found, status_code=400 if errors else 200)
+
+
+def agent_harnesses(call: Call) -> Response:
+    """The public Hub lists programs here that its client then looks for; this Hub has no such interest."""
+    return JSONResponse({"standardEnvVars": [], "harnesses": {}})
+
+
+def welcome(call: Call) -> Response:
+    """What a person sees who opens the Hub's address."""
+    text = (
+        "A recapdata Hub: the Hugging Face Hub's protocol, served from a folder. Speak to it with the stock clients:\n\n"
+        f"  export HF_ENDPOINT={call.endpoint}\n  export HF_HUB_DISABLE_XET=1\n\n"
+        "and HF_TOKEN as printed where it was started. Lists: /api/models and /api/datasets\n"
+    )
+    return Response(text, media_type="text/plain; charset=utf-8")
+
+
+def list_discussions(call: Call) -> Response:
+    """No discussions: transformers asks for them before it converts weights."""
+    call.visible()
+    return JSONResponse({"discussions": [], "count": 0, "start": 0})
+
+
+def no_discussions(call: Call) -> Response:
+    """Raises: Refusal."""
+    raise Refusal(
+        403, "This Hub has no pull requests and no discussions: commit to a branch (revision=…) instead."
+    )
+
+
+def no_squash(call: Call) -> Response:
+    """Raises: Refusal."""
+    raise Refusal(
+        403, "This Hub never rewrites history: published versions rest on it. Start a new repository."
+    )

@@ -1,0 +1,243 @@
+"""The way in: which files are large, the large objects themselves, and the commit that names them."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlencode
+
+import pygit2
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+
+from recapdata.hub import attributes, commits, history
+from recapdata.hub.call import Call, writer
+from recapdata.hub.endpoints.account import no_discussions
+from recapdata.hub.objects import PART_BYTES, SHA256, ObjectStore, Pointer
+from recapdata.hub.refusals import Refusal, bad_request
+
+LINE_MAX_BYTES = (
+    attributes.REGULAR_MAX_BYTES * 4 // 3 + 2**16
+)  # of a commit's body: a file in base64 and its path
+MULTIPART_FROM = 2**30
+LINK_SECONDS = 24 * 3600
+XET_STATUS = (
+    430  # of no meaning elsewhere; app.py gives it a reason phrase, all that hf_xet shows of an answer
+)
+XET_PHRASE = "This Hub takes no Xet uploads - run: export HF_HUB_DISABLE_XET=1"
+
+
+def preupload(call: Call) -> Response:
+    """For each file to come: a large object or part of the commit, ignored or not, and what is there now."""
+    if call.flag("create_pr"):
+        return no_discussions(call)
+    repo = call.repo()
+    commit = history.branch_head(repo, call.word("revision"))
+    body = call.json()
+    ignored = attributes.ignore_rules(_gitignore(repo, commit, body.get("gitIgnore")))
+    answers = []
+    for row in body.get("files", []):
+        path, size = commits.checked_path(row.get("path")), int(row.get("size") or 0)
+        large = attributes.is_large(repo, commit, path, size)
+        answer = {
+            "path": path,
+            "uploadMode": "lfs" if large else "regular",
+            "shouldIgnore": ignored.match_file(path),
+        }
+        entry = history.entry_at(repo, commit, path)
+        if isinstance(entry, history.File):
+            answer["oid"] = entry.pointer.sha256 if entry.pointer else entry.blob_id
+        answers.append(answer)
+    return JSONResponse({"files": answers})
+
+
+def _gitignore(repo: pygit2.Repository, commit: pygit2.Commit, given: object) -> str:
+    """The rules sent along, else those of the branch."""
+    if isinstance(given, str):
+        return given
+    entry = history.entry_at(repo, commit, ".gitignore")
+    if not isinstance(entry, history.File):
+        return ""
+    return repo[entry.blob_id].read_raw().decode("utf-8", "replace")
+
+
+def lfs_batch(call: Call) -> Response:
+    """Where each large object is to be sent; no action for one that the Hub holds (git-lfs batch API)."""
+    call.visible()
+    body = call.json()
+    if body.get("operation") != "upload":
+        raise bad_request(
+            "This Hub takes git-lfs uploads only: download with the stock clients, or from /resolve/."
+        )
+    transfers = body.get("transfers") or ["basic"]
+    rows = [_instructions(call, row, transfers) for row in body.get("objects", [])]
+    multipart = any(
+        "chunk_size" in row.get("actions", {}).get("upload", {}).get("header", {}) for row in rows
+    )
+    answer = {"transfer": "multipart" if multipart else "basic", "objects": rows}
+    return JSONResponse(answer, media_type="application/vnd.git-lfs+json")
+
+
+def _instructions(call: Call, row: dict[str, Any], transfers: list[str]) -> dict[str, Any]:
+    sha256, size = row.get("oid"), row.get("size")
+    answer: dict[str, Any] = {"oid": sha256, "size": size}
+    if not isinstance(sha256, str) or not SHA256.fullmatch(sha256) or not isinstance(size, int) or size < 0:
+        return answer | {
+            "error": {"code": 422, "message": "an object has a SHA-256 in lower case and a size"}
+        }
+    held = call.folder.objects.size(sha256)
+    if held == size:
+        return answer
+    if held is not None:
+        return answer | {"error": {"code": 422, "message": f"the Hub holds this object with {held:,} bytes"}}
+    if "basic" in transfers and (size < MULTIPART_FROM or "multipart" not in transfers):
+        return answer | {"actions": {"upload": {"href": _link(call, "objects", sha256, size), "header": {}}}}
+    name = call.folder.objects.begin_parts()
+    header = {"chunk_size": str(PART_BYTES)}
+    for number in range(1, -(-size // PART_BYTES) + 1):
+        header[str(number)] = _link(call, f"parts/{name}", str(number), size)
+    return answer | {
+        "actions": {"upload": {"href": _link(call, f"complete/{name}", sha256, size), "header": header}}
+    }
+
+
+def _link(call: Call, what: str, name: str, size: int) -> str:
+    """An address that carries its own permission: clients send large objects without their token."""
+    until = str(int(time.time()) + LINK_SECONDS)
+    path = f"/lfs/{what}/{name}"
+    query = urlencode({"size": size, "until": until, "signature": _sign(call, path, str(size), until)})
+    return f"{call.endpoint}{path}?{query}"
+
+
+def _sign(call: Call, path: str, size: str, until: str) -> str:
+    message = f"{path} {size} {until}".encode()
+    return hmac.new(call.folder.token.encode(), message, hashlib.sha256).hexdigest()
+
+
+def _linked_size(call: Call) -> int:
+    """The size that a link was made for.
+
+    Raises:
+        Refusal: 403 if the link is not this Hub's, or too old.
+    """
+    size, until, signature = (call.option(name) or "" for name in ("size", "until", "signature"))
+    expected = _sign(call, call.request.scope["path"], size, until)
+    if not hmac.compare_digest(signature.encode(), expected.encode()) or int(until) < time.time():
+        raise Refusal(403, "This upload link is not valid (any more): start the upload again.")
+    return int(size)
+
+
+async def put_object(call: Call) -> Response:
+    """A large object in one stream."""
+    pointer = Pointer(call.word("sha256"), _linked_size(call))
+    await call.folder.objects.receive(call.request.stream(), pointer)
+    return Response(headers={"ETag": f'"{pointer.sha256}"'})
+
+
+async def put_part(call: Call) -> Response:
+    """One part of a large object."""
+    _linked_size(call)
+    name, number = call.word("upload"), int(call.word("number"))
+    await call.folder.objects.receive_part(name, number, call.request.stream())
+    return Response(headers={"ETag": f'"{number}"'})
+
+
+def complete_parts(call: Call) -> Response:
+    """The end of an upload in parts."""
+    call.folder.objects.complete_parts(call.word("upload"), Pointer(call.word("sha256"), _linked_size(call)))
+    return JSONResponse({})
+
+
+async def commit(call: Call) -> Response:
+    """A commit: one JSON object per line, the header first, then an operation each.
+
+    Lines are taken one by one, so that a commit of many files is never in memory as a whole.
+    """
+    writer(call)
+    if call.flag("create_pr"):
+        return no_discussions(call)
+    repo_id, _ = await run_in_threadpool(call.visible)
+    repo = call.folder.repositories.open(repo_id)
+    changes = commits.Changes()
+    async for line in _lines(call.request.stream()):
+        await run_in_threadpool(_take, repo, call.folder.objects, changes, line)
+    return await run_in_threadpool(_finish, call, changes)
+
+
+def _finish(call: Call, changes: commits.Changes) -> Response:
+    repo_id, _ = call.visible()
+    if not changes.summary:
+        raise bad_request("A commit needs a message: its first line has to be the header with a summary.")
+    with call.folder.repositories.writing(repo_id):
+        repo = call.folder.repositories.open(repo_id)
+        made = commits.commit(repo, call.word("revision"), changes, call.folder.user)
+    url = f"{call.endpoint}/{repo_id.url_path}/commit/{made.id}"
+    return JSONResponse({"success": True, "commitOid": str(made.id), "commitUrl": url, "hookOutput": ""})
+
+
+async def _lines(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    pending = bytearray()
+    async for chunk in stream:
+        *whole, rest = chunk.split(b"\n")
+        for part in whole:
+            yield bytes(pending + part)
+            pending.clear()
+        pending += rest
+        if len(pending) > LINE_MAX_BYTES:
+            raise Refusal(
+                413,
+                f"A file of more than {attributes.REGULAR_MAX_BYTES:,} bytes has to go as a large object.",
+            )
+    if pending:
+        yield bytes(pending)
+
+
+def _take(repo: pygit2.Repository, store: ObjectStore, changes: commits.Changes, line: bytes) -> None:
+    """Add one line of a commit's body to its changes; contents go to git at once.
+
+    Raises:
+        Refusal: 400 for what is no operation.
+    """
+    if not line.strip():
+        return
+    try:
+        row = json.loads(line)
+        key, value = row["key"], row["value"]
+        path = commits.checked_path(value["path"].rstrip("/")) if key != "header" else ""
+        if key == "header":
+            changes.summary = str(value["summary"])
+            changes.description = str(value.get("description") or "")
+            changes.parent = value.get("parentCommit")
+        elif key == "file":
+            blob = commits.add_content(repo, store, _content(value))
+            changes.steps.append(commits.Step("add", path, blob))
+        elif key == "lfsFile":
+            pointer = commits.checked_pointer(store, value.get("oid"), value.get("size"))
+            changes.steps.append(commits.Step("add", path, repo.create_blob(pointer.text())))
+        elif key == "deletedFile":
+            changes.steps.append(commits.Step("delete", path))
+        elif key == "deletedFolder":
+            changes.steps.append(commits.Step("delete folder", path))
+        else:
+            raise bad_request(f"This Hub knows no commit operation {key!r}.")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise bad_request(f"A line of the commit is no operation: {line[:80]!r} ({error})") from error
+
+
+def _content(value: dict[str, Any]) -> bytes:
+    content = str(value["content"])
+    if value.get("encoding") == "base64":
+        try:
+            return base64.b64decode(content, validate=True)
+        except binascii.Error as error:
+            raise bad_request(f"The content of {value['path']!r} is no base64: {error}") from error
+    return content.encode()
+
+
+def no_xet(call: Call) -> Response:
+    """Raises: Refusal, in words that both hf_xet and older Python clients show."""
+    raise Refusal(XET_STATUS, XET_PHRASE, code="XetNotServed")

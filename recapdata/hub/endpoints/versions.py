@@ -1,0 +1,147 @@
+"""Branches, tags and history."""
+
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+import pygit2
+from pygit2.enums import ObjectType
+from starlette.responses import JSONResponse, Response
+
+from recapdata.hub import history
+from recapdata.hub.call import Call
+from recapdata.hub.commits import flush_reference
+from recapdata.hub.refusals import Refusal, bad_request, conflict, revision_not_found
+from recapdata.hub.repositories import DEFAULT_BRANCH, signature, timestamp
+
+COMMITS_PAGE = 100
+NAME_MAX = 200
+
+
+def refs(call: Call) -> Response:
+    """All branches and tags with the commits they stand for."""
+    repo = call.repo()
+    answer: dict[str, Any] = {
+        kind: [
+            {"name": name, "ref": f"{prefix}{name}", "targetCommit": commit_id}
+            for name, commit_id in history.references(repo, prefix).items()
+        ]
+        for kind, prefix in (("branches", history.BRANCHES), ("tags", history.TAGS))
+    }
+    answer["converts"] = []
+    if call.flag("include_prs"):
+        answer["pullRequests"] = []
+    return JSONResponse(answer)
+
+
+def list_commits(call: Call) -> Response:
+    """The history of a revision, last commit first."""
+    repo = call.repo()
+    head = call.commit(repo)
+    start = call.start()
+    formatted = "formatted" in call.request.query_params.getlist("expand[]")
+    found = islice(history.commits(repo, head), start, start + COMMITS_PAGE + 1)
+    rows = [_commit_row(commit, formatted=formatted) for commit in found]
+    revision = call.request.path_params["revision"]
+    return call.page(rows, limit=COMMITS_PAGE, start=start, **{f"/commits/{revision}": f"/commits/{head.id}"})
+
+
+def create_branch(call: Call) -> Response:
+    """A branch from a revision (`main` unless the body names a `startingPoint`)."""
+    repo_id, _ = call.visible()
+    name = _new_name(call.word("branch"))
+    with call.folder.repositories.writing(repo_id):
+        repo = call.folder.repositories.open(repo_id)
+        _refuse_taken(repo, name)
+        start = history.resolve(repo, str(call.json().get("startingPoint") or DEFAULT_BRANCH))
+        reference = history.BRANCHES + name
+        _add(repo, reference, lambda: repo.references.create(reference, start.id))
+    return JSONResponse({})
+
+
+def delete_branch(call: Call) -> Response:
+    name = call.word("branch")
+    if name == DEFAULT_BRANCH:
+        raise Refusal(403, f"{DEFAULT_BRANCH} is the default branch and stays.")
+    _delete(call, history.BRANCHES, name)
+    return JSONResponse({})
+
+
+def create_tag(call: Call) -> Response:
+    """A tag on a revision; annotated if it comes with a message."""
+    repo_id, _ = call.visible()
+    body = call.json()
+    name = _new_name(str(body.get("tag") or ""))
+    with call.folder.repositories.writing(repo_id):
+        repo = call.folder.repositories.open(repo_id)
+        commit = call.commit(repo)
+        _refuse_taken(repo, name)
+        reference = history.TAGS + name
+        if message := body.get("message"):
+            me = signature(call.folder.user)
+            _add(
+                repo, reference, lambda: repo.create_tag(name, commit.id, ObjectType.COMMIT, me, str(message))
+            )
+        else:
+            _add(repo, reference, lambda: repo.references.create(reference, commit.id))
+    return JSONResponse({})
+
+
+def delete_tag(call: Call) -> Response:
+    _delete(call, history.TAGS, call.word("tag"))
+    return JSONResponse({})
+
+
+def _new_name(name: str) -> str:
+    """A name that a branch or tag may have.
+
+    Raises:
+        Refusal: 400 for what git does not take, for full reference names, and for what reads as a commit id.
+    """
+    valid = pygit2.reference_is_valid_name(history.BRANCHES + name) and len(name.encode()) <= NAME_MAX
+    if (
+        not valid
+        or name.startswith(("refs/", "-"))
+        or (len(name) == 40 and history.COMMIT_ID.fullmatch(name))
+    ):
+        raise bad_request(f"{name!r} cannot be the name of a branch or tag.")
+    return name
+
+
+def _refuse_taken(repo: pygit2.Repository, name: str) -> None:
+    """One name stands for one thing: a branch named as a tag would hide the published version."""
+    for prefix, kind in ((history.BRANCHES, "branch"), (history.TAGS, "tag")):
+        if prefix + name in repo.references:
+            raise conflict(f"There is a {kind} {name!r} already.")
+
+
+def _add(repo: pygit2.Repository, reference: str, create: Callable[[], object]) -> None:
+    try:
+        create()
+    except pygit2.GitError as error:  # `a` beside `a/b`: the one is a file where the other is a folder
+        raise conflict(f"{reference} cannot stand beside the branches and tags there are: {error}") from error
+    flush_reference(repo, reference)
+
+
+def _delete(call: Call, prefix: str, name: str) -> None:
+    repo_id, _ = call.visible()
+    with call.folder.repositories.writing(repo_id):
+        repo = call.folder.repositories.open(repo_id)
+        try:
+            repo.references.delete(prefix + name)
+        except (KeyError, ValueError) as error:
+            raise revision_not_found(name) from error
+
+
+def _commit_row(commit: pygit2.Commit, *, formatted: bool) -> dict[str, Any]:
+    title, _, message = commit.message.partition("\n")
+    row: dict[str, Any] = {
+        "id": str(commit.id),
+        "title": title,
+        "message": message.lstrip("\n"),
+        "authors": [{"user": commit.author.name, "avatar": ""}],
+        "date": timestamp(commit.commit_time),
+    }
+    if formatted:
+        row["formatted"] = {"title": title, "message": row["message"]}
+    return row

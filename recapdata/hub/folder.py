@@ -1,0 +1,139 @@
+"""A Hub's folder: opened by one process at a time, and tidied of whatever a killed one left half done.
+
+hub.json                          says that this folder is a Hub's, and of which format
+lock                              held while a process serves the folder
+token                             the token of its user, readable by its owner only
+repos/<kind>/<namespace>/<name>.git
+objects/ab/cd/<sha256>            large objects
+incoming/                         uploads and repositories under way
+"""
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import string
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import pygit2
+from pygit2.enums import ConfigLevel
+
+from recapdata.errors import HubError
+from recapdata.hub.objects import ObjectStore
+from recapdata.hub.repositories import KINDS, Repositories
+
+FORMAT = 1
+MARKER = "hub.json"
+
+
+@dataclass(frozen=True, slots=True)
+class HubFolder:
+    """An opened folder: what the requests work on."""
+
+    root: Path
+    user: str
+    token: str
+    repositories: Repositories
+    objects: ObjectStore
+
+
+@contextmanager
+def opened(root: Path, *, token: str | None, user: str) -> Iterator[HubFolder]:
+    """Open a Hub's folder (or make one of an empty or missing folder) and hold it until the end of the block.
+
+    Args:
+        token: the token that writes need; None for the folder's own, which is made at the first start.
+
+    Raises:
+        HubError: the folder is something else's, of a newer format, or another process serves it.
+    """
+    root = root.resolve()
+    _recognise(root)
+    with (root / "lock").open("ab") as lock:
+        _hold(lock, root)
+        _isolate_git()
+        incoming = root / "incoming"
+        shutil.rmtree(incoming, ignore_errors=True)
+        for folder in (incoming, root / "objects", *(root / "repos" / kind for kind in KINDS)):
+            folder.mkdir(parents=True, exist_ok=True)
+        for repository in (root / "repos").glob("*/*/*.git"):
+            _tidy(repository)
+        yield HubFolder(
+            root=root,
+            user=user,
+            token=token or _own_token(root),
+            repositories=Repositories(root / "repos", incoming, user),
+            objects=ObjectStore(root / "objects", incoming),
+        )
+
+
+def _recognise(root: Path) -> None:
+    """Make sure that the folder is a Hub's, or may become one.
+
+    Raises:
+        HubError: it holds something else, or cannot be made.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        names = {path.name for path in root.iterdir() if not path.name.startswith(".")}
+    except OSError as error:
+        raise HubError(
+            f"{root} cannot be a Hub's folder ({error.strerror}): choose another with --root."
+        ) from error
+    if MARKER not in names and names - {"lock", f"{MARKER}.new", "lost+found"}:
+        raise HubError(f"{root} is neither empty nor a Hub's folder: choose another with --root.")
+
+
+def _hold(lock: BinaryIO, root: Path) -> None:
+    """Be the only process in the folder, and know its format.
+
+    Raises:
+        HubError: another process serves it, or it is of another format.
+    """
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise HubError(
+            f"Another process serves {root}: use that one, stop it, or choose another --root."
+        ) from error
+    marker = root / MARKER
+    if not marker.exists():
+        (root / f"{MARKER}.new").write_text(json.dumps({"format": FORMAT}))
+        os.replace(root / f"{MARKER}.new", marker)
+    found = json.loads(marker.read_text()).get("format")
+    if found != FORMAT:
+        raise HubError(
+            f"{root} is a Hub's folder of format {found}; this recapdata reads format {FORMAT}: update it."
+        )
+
+
+def _isolate_git() -> None:
+    """Read no configuration of the person or the machine, and do not mind who owns the folder (a mounted volume, say)."""
+    for level in (ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL):
+        pygit2.settings.search_path[level] = ""
+    pygit2.settings.owner_validation = False
+
+
+def _own_token(root: Path) -> str:
+    path = root / "token"
+    if not path.exists():
+        alphabet = string.ascii_letters + string.digits
+        temporary = root / "token.new"
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write("hf_" + "".join(secrets.choice(alphabet) for _ in range(34)))
+        os.replace(temporary, path)
+    return path.read_text().strip()
+
+
+def _tidy(repository: Path) -> None:
+    """Remove what a killed process left in a repository: locks of references and half-written objects."""
+    for pattern in ("*.lock", "refs/**/*.lock", "objects/*/tmp_*", "hub.json.*"):
+        for path in repository.glob(pattern):
+            path.unlink(missing_ok=True)

@@ -1,0 +1,200 @@
+"""The repositories of a Hub: bare git repositories in a folder, created, renamed and deleted by one rename each.
+
+A repository under construction or on its way out lies in the incoming folder, so a reader sees it whole or not at all.
+"""
+
+import json
+import os
+import re
+import secrets
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pygit2
+
+from recapdata.hub.attributes import INITIAL_GITATTRIBUTES
+from recapdata.hub.objects import sync_folder
+from recapdata.hub.refusals import bad_request, conflict, repository_not_found
+
+KINDS = {"models": "model", "datasets": "dataset"}  # as in URLs → as in bodies
+RESERVED = frozenset({"api", "datasets", "models", "spaces", "kernels", "buckets", "lfs"})
+NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?")
+DEFAULT_BRANCH = "main"
+
+
+@dataclass(frozen=True, slots=True)
+class RepoId:
+    """One repository: its kind as in URLs (`models`, `datasets`), its namespace and its name."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def url_path(self) -> str:
+        """The path of its page, which the clients parse kind and name from."""
+        return f"{self}" if self.kind == "models" else f"{self.kind}/{self}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is known of a repository beside its history."""
+
+    private: bool
+    created_at: str
+
+
+def parse_repo_id(kind: str, namespace: str, name: str) -> RepoId:
+    """A repository's identity from the words of a request.
+
+    Raises:
+        Refusal: 400 if a word could be no name on the public Hub either (so nothing here can leave the folder).
+    """
+    if kind not in KINDS:
+        raise bad_request(f"This Hub keeps models and datasets, no {kind}.")
+    for word in (namespace, name):
+        if not NAME.fullmatch(word) or "--" in word or ".." in word or word.endswith(".git"):
+            raise bad_request(
+                f"{namespace}/{name} is no repository name: letters, digits, '-', '_' and '.', at most 96, "
+                "no '--' or '..', neither '-' nor '.' at an end, no '.git' at the end."
+            )
+    if namespace in RESERVED:
+        raise bad_request(f"The namespace {namespace!r} is kept for the Hub's own addresses; choose another.")
+    return RepoId(kind, namespace, name)
+
+
+class Repositories:
+    """The folder of repositories.
+
+    Args:
+        folder: holds `<kind>/<namespace>/<name>.git`.
+        incoming: on the same file system; emptied at start.
+        signature: author of the first commit, a name.
+    """
+
+    def __init__(self, folder: Path, incoming: Path, author: str) -> None:
+        self.folder = folder
+        self.incoming = incoming
+        self.author = author
+        self._layout = threading.Lock()  # held while repositories appear, vanish or change their name
+        self._writers: dict[RepoId, threading.Lock] = {}
+
+    def path(self, repo_id: RepoId) -> Path:
+        return self.folder / repo_id.kind / repo_id.namespace / f"{repo_id.name}.git"
+
+    def exists(self, repo_id: RepoId) -> bool:
+        return self.path(repo_id).is_dir()
+
+    def open(self, repo_id: RepoId) -> pygit2.Repository:
+        """The git repository, opened anew: each request reads the references as they are on disk.
+
+        Raises:
+            Refusal: RepoNotFound.
+        """
+        try:
+            return pygit2.Repository(str(self.path(repo_id)))
+        except pygit2.GitError as error:
+            raise repository_not_found(str(repo_id), anonymous=False) from error
+
+    def settings(self, repo_id: RepoId) -> Settings | None:
+        """Visibility and date of creation; None if there is no such repository."""
+        try:
+            return Settings(**json.loads((self.path(repo_id) / "hub.json").read_text()))
+        except FileNotFoundError:
+            return None
+
+    def create(self, repo_id: RepoId, *, private: bool) -> None:
+        """A new repository with its first commit, the .gitattributes of the public Hub.
+
+        Raises:
+            Refusal: 409 if it exists.
+        """
+        temporary = self.incoming / f"{secrets.token_hex(16)}.git"
+        repo = pygit2.init_repository(str(temporary), bare=True, initial_head=DEFAULT_BRANCH)
+        builder = repo.TreeBuilder()
+        builder.insert(".gitattributes", repo.create_blob(INITIAL_GITATTRIBUTES), pygit2.enums.FileMode.BLOB)
+        author = signature(self.author)
+        repo.create_commit(
+            f"refs/heads/{DEFAULT_BRANCH}", author, author, "initial commit", builder.write(), []
+        )
+        write_settings(temporary, Settings(private, timestamp(author.time)))
+        target = self.path(repo_id)
+        with self._layout:
+            if target.exists():
+                shutil.rmtree(temporary)
+                raise conflict(f"You already created this {KINDS[repo_id.kind]} repo: {repo_id}.")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(temporary, target)
+            sync_folder(target.parent)
+
+    def delete(self, repo_id: RepoId) -> None:
+        """Take a repository out. Its large objects stay: others may name the same content."""
+        gone = self.incoming / f"{secrets.token_hex(16)}.git"
+        with self.writing(repo_id), self._layout:
+            self._move_out(repo_id, gone)
+        shutil.rmtree(gone)
+
+    def move(self, source: RepoId, target: RepoId) -> None:
+        """Rename a repository.
+
+        Raises:
+            Refusal: 409 if the new name is taken.
+        """
+        with self.writing(source), self._layout:
+            if self.exists(target):
+                raise conflict(f"There is a repository {target} already; choose another name.")
+            self.path(target).parent.mkdir(parents=True, exist_ok=True)
+            self._move_out(source, self.path(target))
+
+    def _move_out(self, repo_id: RepoId, target: Path) -> None:
+        try:
+            os.rename(self.path(repo_id), target)
+        except FileNotFoundError as error:
+            raise repository_not_found(str(repo_id), anonymous=False) from error
+        sync_folder(self.path(repo_id).parent)
+        sync_folder(target.parent)
+
+    def set_visibility(self, repo_id: RepoId, *, private: bool) -> None:
+        with self.writing(repo_id):
+            settings = self.settings(repo_id)
+            if settings is None:
+                raise repository_not_found(str(repo_id), anonymous=False)
+            write_settings(self.path(repo_id), replace(settings, private=private))
+
+    def all(self, kind: str) -> Iterator[tuple[RepoId, Settings]]:
+        """Every repository of a kind, by name."""
+        for path in sorted((self.folder / kind).glob("*/*.git")):
+            repo_id = RepoId(kind, path.parent.name, path.name.removesuffix(".git"))
+            if settings := self.settings(repo_id):
+                yield repo_id, settings
+
+    @contextmanager
+    def writing(self, repo_id: RepoId) -> Iterator[None]:
+        """One writer at a time per repository: commits, branches and tags never interleave."""
+        with self._writers.setdefault(repo_id, threading.Lock()):
+            yield
+
+
+def signature(author: str) -> pygit2.Signature:
+    """The Hub's user as author of a commit or tag, at this moment in UTC."""
+    return pygit2.Signature(author, f"{author}@localhost", int(datetime.now(UTC).timestamp()), 0)
+
+
+def timestamp(seconds: int) -> str:
+    """A git time as the protocol writes it."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def write_settings(repository: Path, settings: Settings) -> None:
+    """Replace a repository's settings, whole or not at all."""
+    temporary = repository / f"hub.json.{secrets.token_hex(4)}"
+    temporary.write_text(json.dumps(asdict(settings)))
+    os.replace(temporary, repository / "hub.json")

@@ -1,0 +1,78 @@
+"""Serving a Hub's folder over HTTP, until interrupted."""
+
+import errno
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recapdata.errors import HubError
+
+if TYPE_CHECKING:
+    from recapdata.hub.folder import HubFolder
+
+DEFAULT_PORT = 8750
+GOODBYE_SECONDS = 3
+
+
+def serve(
+    root: Path,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    token: str | None = None,
+    on_ready: "Callable[[str, HubFolder], None] | None" = None,
+    user: str = "me",
+) -> None:
+    """Serve the Hub in `root` (made if missing) until interrupted.
+
+    Args:
+        host: loopback by default; another address lets other machines in, with no more protection than the token.
+        port: 0 takes any that is free.
+        token: what writes need; None for the folder's own, made at the first start and kept in `root`/token.
+        on_ready: called once with the address for HF_ENDPOINT and the opened folder, when requests are taken.
+        user: the name of the token's owner, author of all commits; its token may write to any namespace.
+
+    Raises:
+        HubError: the folder is not a Hub's or in use, or the port is taken.
+    """
+    import uvicorn
+    from uvicorn.protocols.http import h11_impl
+
+    from recapdata.hub.app import application
+    from recapdata.hub.endpoints.uploads import XET_PHRASE, XET_STATUS
+    from recapdata.hub.folder import opened
+
+    # All that hf_xet shows of a refusal is its status line, so that line has to say what to do.
+    h11_impl.STATUS_PHRASES[XET_STATUS] = XET_PHRASE.encode()
+    with _listening(host, port) as listening, opened(root, token=token, user=user) as folder:
+        shown = f"[{host}]" if ":" in host else host
+        endpoint = f"http://{shown}:{listening.getsockname()[1]}"
+        config = uvicorn.Config(
+            application(folder, lambda: on_ready(endpoint, folder) if on_ready else None),
+            http="h11",
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GOODBYE_SECONDS,
+        )
+        # uvicorn finishes what is under way and then raises the interrupt again: this is how a Hub is stopped.
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket that already takes connections.
+
+    Raises:
+        HubError: the port is taken, or the address is not this machine's.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise HubError(
+                f"Port {port} on {host} is taken: stop what uses it, or choose another with --port."
+            ) from error
+        raise HubError(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from error
