@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -97,20 +98,18 @@ class Target:
                 raise ColumnNotFound(
                     f"{self.name} has no column {name!r}; it has {', '.join(self.columns())}"
                 )
-        if self.folder is not None:
-            parts = self._read_folder(shard, columns, batch_rows)
-        elif any(name in self.manifest.sets for name in columns) and set(columns) <= {
-            "key",
-            *self.manifest.sets,
-        }:
-            parts = [
-                self._stream_captions(name, shard, batch_rows)
-                for name in columns
-                if name in self.manifest.sets
-            ]
-        else:
+        sets = [name for name in columns if name in self.manifest.sets]
+        if self.folder is None and not set(columns) <= {"key", *sets}:
             yield from self._read_data(shard, columns, batch_rows)
             return
+        if self.folder is not None:
+            parts = [self._stream_images(shard, [name for name in columns if name not in sets], batch_rows)]
+        elif not self.manifest.sets:
+            parts = [self._read_data(shard, ["key"], batch_rows)]
+        else:
+            parts = []
+            sets = sets or list(self.manifest.sets)[:1]  # keys alone: any set has them, and is small
+        parts += [self._stream_captions(name, shard, batch_rows) for name in sets]
         for batches in aligned(parts, where=f"{self.name}, {shard_name(shard)}"):
             arrays = {name: batch.column(name) for batch in batches for name in batch.schema.names}
             yield pa.RecordBatch.from_arrays([arrays[name] for name in columns], names=list(columns))
@@ -182,19 +181,13 @@ class Target:
             raise DatasetDamaged(f"{self.name} lacks {path}, which its {MANIFEST} promises; publish it again")
         return found
 
-    def _read_folder(
-        self, shard: int, columns: Sequence[str], batch_rows: int
-    ) -> list[Iterator[pa.RecordBatch]]:
+    def _stream_images(self, shard: int, columns: list[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
         folder = DatasetFolder(Path(str(self.folder)))
-        plain = list(dict.fromkeys(["key", *(name for name in columns if name not in self.manifest.sets)]))
-        return [
-            folder.read_images(shard, plain, batch_rows=batch_rows),
-            *(
-                self._stream_captions(name, shard, batch_rows)
-                for name in columns
-                if name in self.manifest.sets
-            ),
-        ]
+        fixed = set(columns) <= set(RECORD_SCHEMA.names)
+        schema = RECORD_SCHEMA if fixed else _folder_schema(folder.path, self._numbers)
+        return folder.read_images(
+            shard, list(dict.fromkeys(["key", *columns])), schema=schema, batch_rows=batch_rows
+        )
 
     def _stream_captions(self, set_name: str, shard: int, batch_rows: int) -> Iterator[pa.RecordBatch]:
         if self.folder is None:
@@ -242,16 +235,13 @@ def aligned(streams: Sequence[Iterator[pa.RecordBatch]], *, where: str) -> Itera
     """
     heads: list[pa.RecordBatch | None] = [None] * len(streams)
     while True:
-        for place, stream in enumerate(streams):
-            while heads[place] is not None and not heads[place].num_rows:
-                heads[place] = None
-            while heads[place] is None or not heads[place].num_rows:
-                heads[place] = next(stream, None)
-                if heads[place] is None:
-                    break
-        if all(head is None for head in heads):
-            return
+        heads = [
+            _next_rows(stream) if head is None or not head.num_rows else head
+            for head, stream in zip(heads, streams, strict=True)
+        ]
         present = [head for head in heads if head is not None]
+        if not present:
+            return
         rows = min(head.num_rows for head in present)
         step = [head.slice(0, rows) for head in present]
         keys = step[0].column("key")
@@ -261,6 +251,17 @@ def aligned(streams: Sequence[Iterator[pa.RecordBatch]], *, where: str) -> Itera
             )
         yield step
         heads = [head.slice(rows) for head in present]
+
+
+@lru_cache(maxsize=4)
+def _folder_schema(path: Path, shards: tuple[int, ...]) -> pa.Schema:
+    """The schema over all shards of a folder: a footer each, so it is read once for a target's shards."""
+    return DatasetFolder(path).schema()
+
+
+def _next_rows(stream: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+    """The next batch that has rows."""
+    return next((batch for batch in stream if batch.num_rows), None)
 
 
 def open_target(target: str | Path) -> Target:
