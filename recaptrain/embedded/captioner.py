@@ -1,0 +1,213 @@
+"""The embedded captioner: a PaliGemma-class model of the drawn world, made as RECAP made its own.
+
+Three stages, each a checkpoint in the work folder: the tower learns what patches show (`vision`), then the language model
+learns the pretraining tasks (`tasks`: alt text, reading, detection, questions; no descriptive captions), then human captions, short and long
+together under their prompts. The folder that comes out loads with AutoProcessor and AutoModelForImageTextToText.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recapdata.scenes import SIDE, Scene, draw_scene, render
+from recaptrain.embedded.tasks import STYLES, Task, caption_task, pretraining_task
+from recaptrain.embedded.tokens import build_processor
+from recaptrain.embedded.training import Stage, train
+from recaptrain.embedded.vision import Tower, pixel_values, scenes_of, train_tower
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PaliGemmaForConditionalGeneration, PaliGemmaProcessor
+
+IGNORED = -100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Language:
+    """Sizes of the language model (Gemma class); `spread` is the standard deviation of its first weights."""
+
+    width: int = 128
+    layers: int = 3
+    heads: int = 4
+    inner: int = 256
+    spread: float = 0.08
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionerRecipe:
+    """The settings of `recipes/embedded-captioner.yaml`; `captions` bounds how many scenes have human captions."""
+
+    seed: int = 1
+    device: str = "cpu"
+    captions: int | None = None
+    tower: Tower = field(default_factory=Tower)
+    language: Language = field(default_factory=Language)
+    seeing: Stage
+    pretraining: Stage
+    tuning: Stage
+
+
+def build_model(
+    recipe: CaptionerRecipe, processor: "PaliGemmaProcessor"
+) -> "PaliGemmaForConditionalGeneration":
+    """The model with its first, random weights."""
+    import torch
+    from transformers import (
+        GemmaConfig,
+        PaliGemmaConfig,
+        PaliGemmaForConditionalGeneration,
+        SiglipVisionConfig,
+    )
+
+    tokens, language = processor.tokenizer, recipe.language
+    text = GemmaConfig(
+        vocab_size=len(tokens),
+        hidden_size=language.width,
+        intermediate_size=language.inner,
+        num_hidden_layers=language.layers,
+        num_attention_heads=language.heads,
+        num_key_value_heads=1,
+        head_dim=language.width // language.heads,
+        max_position_embeddings=512,
+        initializer_range=language.spread,
+        pad_token_id=tokens.pad_token_id,
+        eos_token_id=tokens.eos_token_id,
+        bos_token_id=tokens.bos_token_id,
+    )
+    config = PaliGemmaConfig(
+        vision_config=SiglipVisionConfig(**recipe.tower.config()),
+        text_config=text,
+        projection_dim=language.width,
+        hidden_size=language.width,
+        vocab_size=len(tokens),
+        image_token_index=processor.image_token_id,
+    )
+    torch.manual_seed(recipe.seed)
+    model: Any = PaliGemmaForConditionalGeneration(
+        config
+    )  # its class is hidden from type checkers by decorators
+    torch.nn.init.normal_(model.model.multi_modal_projector.linear.weight, std=language.spread)
+    model.set_attn_implementation("eager")  # with bf16 autocast twice as fast on a CPU as the fused attention
+    model.generation_config.max_new_tokens = 160
+    model.generation_config.pad_token_id = tokens.pad_token_id
+    model.generation_config.eos_token_id = tokens.eos_token_id
+    model.generation_config.bos_token_id = tokens.bos_token_id
+    return model
+
+
+def train_captioner(recipe: CaptionerRecipe, work: Path, out: Path) -> None:
+    """Run the recipe's three stages (those that `work` holds finished are skipped) and write the model to `out`."""
+    work.mkdir(parents=True, exist_ok=True)
+    processor = build_processor(recipe.seed, recipe.tower.patch)
+    model: Any = build_model(recipe, processor)
+    model.to(recipe.device)
+    tower = model.model.vision_tower
+    train_tower(tower, recipe.tower, recipe.seeing, work, seed=recipe.seed, device=recipe.device)
+    tower.requires_grad_(False)
+    stages: tuple[tuple[str, Stage, Callable[[Scene, int], Task]], ...] = (
+        ("pretraining", recipe.pretraining, lambda scene, step: pretraining_task(scene)),
+        (
+            "tuning",
+            recipe.tuning,
+            lambda scene, step: caption_task(scene, ("short", "long")[scene.index % 2]),
+        ),
+    )
+    for number, (name, stage, ask) in enumerate(stages, 2):
+        seed = recipe.seed * 1000 + number
+        captions = recipe.captions if name == "tuning" else None
+        _train_language(name, stage, model, processor, ask, work, seed=seed, captions=captions)
+    save(model, processor, out)
+
+
+def _train_language(
+    name: str,
+    stage: Stage,
+    model: "PaliGemmaForConditionalGeneration",
+    processor: "PaliGemmaProcessor",
+    ask: Callable[[Scene, int], Task],
+    work: Path,
+    *,
+    seed: int,
+    captions: int | None,
+) -> None:
+    import torch
+
+    device = model.device
+
+    def loss_of(step: int) -> tuple["Tensor", dict[str, float]]:
+        if captions is None:
+            scenes = scenes_of(seed, step, stage.batch)
+        else:
+            order = np.random.default_rng((seed, step)).integers(0, captions, stage.batch)
+            scenes = [draw_scene(seed, int(index)) for index in order]
+        inputs = batch_of(processor, scenes, [ask(scene, step) for scene in scenes])
+        inputs = {key: value.to(device) for key, value in inputs.items()}
+        with torch.autocast(device.type, torch.bfloat16):
+            return language_loss(model, inputs)
+
+    train(name, stage, model, loss_of, work)
+
+
+def language_loss(
+    model: "PaliGemmaForConditionalGeneration", inputs: "dict[str, Tensor]"
+) -> tuple["Tensor", dict[str, float]]:
+    """Cross entropy of the answers, and the share of their tokens that the model would have chosen.
+
+    The same as the model's own loss, but the vocabulary is only looked at where there is something to predict.
+    """
+    from torch.nn.functional import cross_entropy
+
+    labels = inputs.pop("labels")[:, 1:]
+    hidden = model.model(**inputs, use_cache=False).last_hidden_state[:, :-1]
+    asked = labels != IGNORED
+    logits, truth = model.lm_head(hidden[asked]).float(), labels[asked]
+    return cross_entropy(logits, truth), {"right": (logits.argmax(1) == truth).float().mean().item()}
+
+
+def batch_of(
+    processor: "PaliGemmaProcessor", scenes: Sequence[Scene], tasks: Sequence[Task]
+) -> dict[str, "Tensor"]:
+    """Inputs as the processor makes them for generation, with the answers behind and as labels."""
+    import torch
+
+    tokens = processor.tokenizer
+    prompts = [prompt_tokens(processor, prompt) for prompt, _ in tasks]
+    answers = [
+        tokens(answer, add_special_tokens=False)["input_ids"] + [tokens.eos_token_id] for _, answer in tasks
+    ]
+    longest = max(len(prompt) + len(answer) for prompt, answer in zip(prompts, answers, strict=True))
+    ids = np.full((len(tasks), longest), tokens.pad_token_id)
+    labels = np.full((len(tasks), longest), IGNORED)
+    types = np.ones((len(tasks), longest), np.int64)
+    for row, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
+        middle, end = len(prompt), len(prompt) + len(answer)
+        ids[row, :middle], ids[row, middle:end] = prompt, answer
+        labels[row, middle:end] = answer
+        types[row, :middle] = 0
+    return {
+        "pixel_values": pixel_values(np.stack([render(scene) for scene in scenes])),
+        "input_ids": torch.from_numpy(ids),
+        "attention_mask": torch.from_numpy((ids != tokens.pad_token_id).astype(np.int64)),
+        "token_type_ids": torch.from_numpy(types),
+        "labels": torch.from_numpy(labels),
+    }
+
+
+def prompt_tokens(processor: "PaliGemmaProcessor", prompt: str) -> list[int]:
+    """Image tokens, begin of sequence, the prompt, a newline: what the processor makes of `<image>` + prompt."""
+    tokens = processor.tokenizer
+    text = tokens(f"{prompt}\n", add_special_tokens=False)["input_ids"]
+    return [processor.image_token_id] * processor.image_seq_length + [tokens.bos_token_id, *text]
+
+
+def save(model: Any, processor: "PaliGemmaProcessor", out: Path) -> None:
+    """Write model, processor and the prompts of the two styles."""
+    out.mkdir(parents=True, exist_ok=True)
+    model.to("cpu").eval().save_pretrained(out)
+    processor.save_pretrained(out)
+    styles = {"styles": STYLES, "size": [SIDE, SIDE]}
+    (out / "recapdata.json").write_text(json.dumps(styles, indent=2) + "\n", encoding="utf-8")

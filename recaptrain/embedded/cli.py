@@ -1,0 +1,90 @@
+"""The command line of the embedded models' recipes; for those who change the drawn world, nobody else needs it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import recapdata
+from recapdata.console import Json, application, finish, run, say
+from recaptrain.embedded.recipe import RECIPES, read_recipe
+
+WEIGHTS = Path(recapdata.__file__).parent / "weights"
+app = application("Make the small models of the drawn world from their recipes, and measure them.")
+
+Out = Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the finished model.")]
+Seed = Annotated[int | None, typer.Option(help="Other random numbers and other scenes than the recipe's.")]
+Device = Annotated[str | None, typer.Option(help="cpu or cuda.")]
+Work = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for checkpoints and log; the same command goes on from there. [default: OUT.work]"
+    ),
+]
+
+
+@app.command()
+def captioner(
+    out: Out,
+    recipe: Annotated[Path, typer.Option(help="The settings.")] = RECIPES / "embedded-captioner.yaml",
+    work: Work = None,
+    seed: Seed = None,
+    captions: Annotated[
+        int | None,
+        typer.Option(help="Tune on the human captions of this many scenes. [default: a new one each]"),
+    ] = None,
+    device: Device = None,
+) -> None:
+    """Train the captioner: see, pretrain, tune."""
+    from recaptrain.embedded.captioner import CaptionerRecipe, train_captioner
+
+    settings = read_recipe(recipe, CaptionerRecipe, seed=seed, captions=captions, device=device)
+    train_captioner(settings, work or out.with_name(f"{out.name}.work"), out)
+    say(f"captioner written to {out}")
+
+
+@app.command()
+def clip(
+    out: Out,
+    captioner: Annotated[Path, typer.Option(help="The captioner whose vision tower it starts from.")] = (
+        WEIGHTS / "captioner"
+    ),
+    recipe: Annotated[Path, typer.Option(help="The settings.")] = RECIPES / "embedded-clip.yaml",
+    work: Work = None,
+    seed: Seed = None,
+    device: Device = None,
+) -> None:
+    """Train the CLIP model: which text belongs to which picture."""
+    from recaptrain.embedded.clip import ClipRecipe, train_clip
+
+    settings = read_recipe(recipe, ClipRecipe, seed=seed, device=device)
+    train_clip(settings, captioner, work or out.with_name(f"{out.name}.work"), out)
+    say(f"CLIP model written to {out}")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a captioner or of a CLIP model.")],
+    count: Annotated[int | None, typer.Option(help="New scenes. [default: 2000, for CLIP 500]")] = None,
+    seed: Annotated[int, typer.Option(help="Their world.")] = 777,
+    style: Annotated[str, typer.Option(help="Of the captions: short or long.")] = "long",
+    json: Json = False,
+) -> None:
+    """Compare a model's captions of new scenes, or a CLIP model's choice of captions, with the truth."""
+    if (model / "open_clip_config.json").exists():
+        from recaptrain.embedded.clip import evaluate_clip
+
+        retrieval = evaluate_clip(model, count=count or 500, seed=seed)
+        finish(retrieval, retrieval.table(), as_json=json)
+        return
+    from recaptrain.embedded.evaluate import evaluate_captioner
+
+    accuracy, captions = evaluate_captioner(model, count=count or 2000, seed=seed, style=style)
+    for caption in captions[:5]:
+        say(caption)
+    finish(accuracy, accuracy.table(), as_json=json)
+
+
+def main() -> None:
+    """Entry point of `python -m recaptrain.embedded`."""
+    run(app)

@@ -1,0 +1,263 @@
+"""The embedded CLIP: an open_clip model of the drawn world, for CLIP scores and for retrieval.
+
+Its picture tower starts from the captioner's vision tower (the same blocks under other names), its text tower from nothing. It learns which true
+text belongs to which picture of a batch, and that a text with one thing changed does not (Yuksekgonul et al. 2023, "NegCLIP").
+The folder that comes out loads with open_clip's `local-dir:` schema.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recapdata.scenes import SIDE, Scene, alt_text, draw_scene, human_long, human_short, render
+from recapdata.scenes.world import Dice
+from recaptrain.embedded.lies import almost
+from recaptrain.embedded.tokens import BOS, EOS, build_tokenizer
+from recaptrain.embedded.training import Stage, train
+from recaptrain.embedded.vision import Tower, pixel_values, scenes_of
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from transformers import PreTrainedTokenizerFast
+
+HALF = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipRecipe:
+    """The settings of `recipes/embedded-clip.yaml`; the picture tower's sizes must be those of the captioner's."""
+
+    matching: Stage
+    seed: int = 1
+    device: str = "cpu"
+    tower: Tower = field(default_factory=Tower)
+    text_layers: int = 2
+    context: int = 77
+
+    def config(self, tokenizer: "PreTrainedTokenizerFast") -> dict[str, Any]:
+        """open_clip's `model_cfg`."""
+        tower = self.tower
+        ratio = tower.inner / tower.width
+        return {
+            "embed_dim": tower.width,
+            "custom_text": True,
+            "vision_cfg": {
+                "image_size": SIDE,
+                "patch_size": tower.patch,
+                "width": tower.width,
+                "head_width": tower.width // tower.heads,
+                "layers": tower.layers,
+                "mlp_ratio": ratio,
+                "no_ln_pre": True,
+                "pool_type": "avg",
+            },
+            "text_cfg": {
+                "context_length": self.context,
+                "vocab_size": len(tokenizer),
+                "hf_tokenizer_name": "local",
+                "width": tower.width,
+                "heads": tower.heads,
+                "layers": self.text_layers,
+                "mlp_ratio": ratio,
+                "pool_type": "eos",
+                "eos_id": tokenizer.eos_token_id,
+                "pad_id": tokenizer.pad_token_id,
+            },
+        }
+
+
+def clip_tokenizer(seed: int) -> "PreTrainedTokenizerFast":
+    """The captioner's tokenizer with CLIP's habits: begin and end of text, padding on the right."""
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer = build_tokenizer(seed)
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{BOS} $A {EOS}",
+        special_tokens=[(BOS, tokenizer.bos_token_id), (EOS, tokenizer.eos_token_id)],
+    )
+    tokenizer.padding_side = "right"
+    return tokenizer
+
+
+def train_clip(recipe: ClipRecipe, captioner: Path, work: Path, out: Path) -> None:
+    """Train from the vision tower of the captioner's folder and write the model to `out`."""
+    import torch
+    from open_clip.model import CustomTextCLIP
+
+    work.mkdir(parents=True, exist_ok=True)
+    tokenizer = clip_tokenizer(recipe.seed)
+    config = recipe.config(tokenizer)
+    torch.manual_seed(recipe.seed)
+    settings = {name: value for name, value in config.items() if name != "custom_text"}
+    model = CustomTextCLIP(**settings).to(recipe.device)
+    _plant_tower(model.visual, captioner)
+    seed = recipe.seed * 1000 + 4
+
+    def loss_of(step: int) -> tuple["Tensor", dict[str, float]]:
+        scenes = scenes_of(seed, step, recipe.matching.batch)
+        pixels = pixel_values(np.stack([render(scene) for scene in scenes])).to(recipe.device)
+        texts = [text_of(scene, scene) for scene in scenes] + [
+            text_of(almost(scene), scene) for scene in scenes
+        ]
+        tokens = _tokens(tokenizer, texts, recipe.context).to(recipe.device)
+        with torch.autocast(recipe.device, torch.bfloat16):
+            return _matching_loss(model, pixels, tokens)
+
+    train("matching", recipe.matching, model, loss_of, work)
+    save(model, tokenizer, config, out)
+
+
+def text_of(scene: Scene, original: Scene) -> str:
+    """A text of the scene: long, short, one sentence of the long one, seldom alt text; the same kind for the original and its lie."""
+    dice = Dice(original.seed, original.index, "text")
+    roll = dice.below(100)
+    if roll < 40:
+        return human_long(scene)
+    if roll < 72:
+        return human_short(scene)
+    if roll < 94:
+        sentences = human_long(scene).split(". ")
+        return f"{dice.pick(sentences).rstrip('.')}."
+    return alt_text(scene)
+
+
+def _tokens(tokenizer: "PreTrainedTokenizerFast", texts: Sequence[str], context: int) -> "Tensor":
+    """(texts, longest text), not padded to the whole context, which would cost half of the time."""
+    return tokenizer(list(texts), padding=True, truncation=True, max_length=context, return_tensors="pt")[
+        "input_ids"
+    ]
+
+
+def _matching_loss(model: Any, pixels: "Tensor", tokens: "Tensor") -> tuple["Tensor", dict[str, float]]:
+    """CLIP's loss with the lies as further wrong texts of every picture.
+
+    A lie that says what the truth says (a sentence that the change does not touch) is left out.
+    """
+    import torch
+    from torch.nn.functional import cross_entropy, normalize
+
+    batch, length = len(pixels), tokens.shape[1]
+    whole = model.text.attn_mask
+    model.text.attn_mask = whole[:length, :length]
+    texts = normalize(model.text(tokens).float(), dim=-1)
+    model.text.attn_mask = whole
+    pictures = normalize(model.visual(pixels).float(), dim=-1)
+    logits = model.logit_scale.exp().clamp(max=100) * pictures @ texts.T
+    mine = torch.arange(batch, device=pixels.device)
+    same = (tokens[None] == tokens[:batch, None]).all(-1)
+    same[mine, mine] = False
+    by_picture = logits.masked_fill(same, float("-inf"))
+    by_text = logits[:, :batch].T.masked_fill(same[:, :batch], float("-inf"))
+    loss = (cross_entropy(by_picture, mine) + cross_entropy(by_text, mine)) / 2
+    lies = ~same[mine, mine + batch]
+    beats = logits[mine, mine] > logits[mine, mine + batch]
+    return loss, {
+        "first of batch": (by_text.argmax(1) == mine).float().mean().item(),
+        "above its lie": beats[lies].float().mean().item(),
+    }
+
+
+def _plant_tower(visual: "nn.Module", captioner: Path) -> None:
+    """Copy the weights of the captioner's SigLIP tower into open_clip's ViT, whose blocks are the same.
+
+    The ViT has no bias on its patches (the position embeddings take it up) and one more token, the class token, which nothing reads.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    weights = load_file(captioner / "model.safetensors")
+    start = "vision_tower."
+    tower = {name.split(start)[1]: value for name, value in weights.items() if start in name}
+    positions = tower["embeddings.position_embedding.weight"] + tower["embeddings.patch_embedding.bias"]
+    planted = {
+        "conv1.weight": tower["embeddings.patch_embedding.weight"],
+        "positional_embedding": torch.cat([torch.zeros_like(positions[:1]), positions]),
+        "class_embedding": torch.zeros_like(positions[0]),
+        "ln_post.weight": tower["post_layernorm.weight"],
+        "ln_post.bias": tower["post_layernorm.bias"],
+    }
+    layers = {name.split(".")[2] for name in tower if name.startswith("encoder.layers.")}
+    for layer in layers:
+        planted |= _block(tower, f"encoder.layers.{layer}.", f"transformer.resblocks.{layer}.")
+    missing, unexpected = visual.load_state_dict(planted, strict=False)
+    assert set(missing) == {"proj"}, missing
+    assert not unexpected, unexpected
+
+
+def _block(tower: "Mapping[str, Tensor]", here: str, there: str) -> "dict[str, Tensor]":
+    import torch
+
+    names = {"layer_norm1": "ln_1", "layer_norm2": "ln_2", "self_attn.out_proj": "attn.out_proj"}
+    names |= {"mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj"}
+    block = {}
+    for part in ("weight", "bias"):
+        for old, new in names.items():
+            block[f"{there}{new}.{part}"] = tower[f"{here}{old}.{part}"]
+        joined = [tower[f"{here}self_attn.{letter}_proj.{part}"] for letter in "qkv"]
+        block[f"{there}attn.in_proj_{part}"] = torch.cat(joined)
+    return block
+
+
+def save(
+    model: "nn.Module", tokenizer: "PreTrainedTokenizerFast", config: Mapping[str, Any], out: Path
+) -> None:
+    """Write what `local-dir:` wants: weights, configuration, tokenizer."""
+    from safetensors.torch import save_file
+
+    out.mkdir(parents=True, exist_ok=True)
+    weights = {name: value.contiguous() for name, value in model.to("cpu").state_dict().items()}
+    save_file(weights, out / "open_clip_model.safetensors")
+    preprocess = {**HALF, "size": SIDE, "resize_mode": "squash", "interpolation": "bicubic"}
+    page = json.dumps({"model_cfg": dict(config), "preprocess_cfg": preprocess}, indent=2)
+    (out / "open_clip_config.json").write_text(page + "\n", encoding="utf-8")
+    tokenizer.save_pretrained(out)
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """Shares in 0 … 1: how often the true caption comes first (R@1) or in the first five (R@5) among `count`, and beats its near miss."""
+
+    count: int
+    long_first: float
+    long_five: float
+    short_first: float
+    short_five: float
+    above_lie: float
+
+    def table(self) -> str:
+        """One line per figure."""
+        return "\n".join(f"{name:12} {value:.3f}" for name, value in asdict(self).items())
+
+
+def evaluate_clip(folder: Path, *, count: int, seed: int) -> Retrieval:
+    """Retrieval of captions by picture among `count` new scenes, through open_clip's own loading."""
+    import open_clip
+    import torch
+    from PIL import Image
+
+    model, prepare = open_clip.create_model_from_pretrained(f"local-dir:{folder}")
+    tokenize = open_clip.get_tokenizer(f"local-dir:{folder}")
+    scenes = [draw_scene(seed, index) for index in range(count)]
+    model.eval()
+    with torch.inference_mode():
+        pictures = model.encode_image(
+            torch.stack([prepare(Image.fromarray(render(scene))) for scene in scenes]), normalize=True
+        )
+        long = model.encode_text(tokenize([human_long(scene) for scene in scenes]), normalize=True)
+        short = model.encode_text(tokenize([human_short(scene) for scene in scenes]), normalize=True)
+        lies = model.encode_text(tokenize([human_short(almost(scene)) for scene in scenes]), normalize=True)
+    differ = torch.tensor([human_short(almost(scene)) != human_short(scene) for scene in scenes])
+    wins = (pictures * short).sum(1) > (pictures * lies).sum(1)
+    return Retrieval(
+        count, *_ranks(pictures, long), *_ranks(pictures, short), wins[differ].float().mean().item()
+    )
+
+
+def _ranks(pictures: "Tensor", texts: "Tensor") -> tuple[float, float]:
+    scores = pictures @ texts.T
+    better = (scores > scores.diagonal()[:, None]).sum(1)
+    return (better < 1).float().mean().item(), (better < 5).float().mean().item()

@@ -1,0 +1,241 @@
+"""How right the embedded captioner is, by ground truth: a small strict reader of the world's own grammar.
+
+It shares nothing with the audits' claims on purpose: two readers that agree are worth more than one. A sentence that it cannot read
+counts as unread, never as right.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recapdata.scenes import COLORS, SHAPES, SIZES, Drawn, Scene, draw_scene, render
+from recapdata.scenes.captions import NUMBERS, PLURALS
+from recaptrain.embedded.tasks import STYLES
+
+if TYPE_CHECKING:
+    from transformers import PaliGemmaProcessor
+
+Look = tuple[str, str]
+"""Color and shape."""
+_SHAPE_OF = {PLURALS[shape]: shape for shape in SHAPES} | {shape: shape for shape in SHAPES}
+_COUNT_OF = {"a": 1, "an": 1} | {word: number for number, word in enumerate(NUMBERS) if number}
+_NOUN = f"({'|'.join(COLORS)}) ({'|'.join(sorted(_SHAPE_OF, key=len, reverse=True))})"
+_PHRASE = re.compile(rf"\b({'|'.join(_COUNT_OF)}) (?:({'|'.join(SIZES)}) )?{_NOUN}\b")
+_RELATED = re.compile(
+    rf"^(?:the|an?|one) {_NOUN} (?:(?:is|are) )?(to the left of|left of|to the right of|right of|above|below) (?:the|an?|one) {_NOUN}\b"
+)
+_PLACED = re.compile(
+    rf"^the {_NOUN} is (?:at|on|in) the ((?:top|bottom)(?: left| right)?|left|right|center|middle)(?: corner| side)?$"
+)
+_WORD = re.compile(
+    r'the word "([^"]*)"(?: (?:is|appears)(?: written)? (?:at the|in the|across the) (top|middle|bottom))?'
+)
+_GROUND = re.compile(r"\bon a (\w+) background\b")
+_SIDES = {"left": (0, -1), "right": (0, 1), "above": (1, -1), "below": (1, 1)}
+_EXTRA = ("there is", "there are")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a caption states: counts and sizes by look, (look, relation, look), (look, region), words with row, background."""
+
+    counts: dict[Look, int]
+    sizes: dict[Look, str]
+    relations: tuple[tuple[Look, str, Look], ...]
+    regions: tuple[tuple[Look, str], ...]
+    words: tuple[tuple[str, str | None], ...]
+    background: str | None
+    unread: int
+
+
+def read_caption(caption: str) -> Reading:
+    """Read a caption; sentences with nothing to read in them are counted in `unread`."""
+    counts: dict[Look, int] = {}
+    sizes: dict[Look, str] = {}
+    relations: list[tuple[Look, str, Look]] = []
+    regions: list[tuple[Look, str]] = []
+    words: list[tuple[str, str | None]] = []
+    unread = 0
+    for sentence in re.split(r"\.(?:\s+|$)", caption):
+        line = f"{sentence[:1].lower()}{sentence[1:]}".strip()
+        if not line:
+            continue
+        found_words = _WORD.findall(line)
+        words.extend((text, row or None) for text, row in found_words)
+        phrases = _PHRASE.findall(line)
+        for number, size, color, noun in phrases:
+            counts[color, _SHAPE_OF[noun]] = counts.get((color, _SHAPE_OF[noun]), 0) + _COUNT_OF[number]
+            if size:
+                sizes[color, _SHAPE_OF[noun]] = size
+        related, placed = _RELATED.match(line), _PLACED.match(line)
+        if related:
+            color, noun, relation, other, other_noun = related.groups()
+            side = next(word for word in relation.split() if word in _SIDES)
+            relations.append(((color, _SHAPE_OF[noun]), side, (other, _SHAPE_OF[other_noun])))
+        if placed:
+            color, noun, region = placed.groups()
+            regions.append(((color, _SHAPE_OF[noun]), region))
+        unread += not (found_words or phrases or related or placed)
+    ground = _GROUND.search(caption.lower())
+    return Reading(
+        counts,
+        sizes,
+        tuple(relations),
+        tuple(regions),
+        tuple(words),
+        ground.group(1) if ground else None,
+        unread,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """Shares in 0 … 1 over a set of scenes; `counts` and `exact` are shares of captions, the others of what is there or stated.
+
+    objects_recall, objects_precision: shapes by color and kind (each look once); counts: captions all of whose looks and counts are
+    exactly the picture's; sizes, positions, backgrounds: of those stated, the true ones; words: of the pictures with a word, those whose caption quotes
+    exactly it and no other; words_invented: of the pictures without, those whose caption quotes one; exact: nothing wrong or missing at all.
+    """
+
+    captions: int
+    objects_recall: float
+    objects_precision: float
+    counts: float
+    sizes: float
+    positions: float
+    positions_stated: float
+    words: float
+    words_invented: float
+    backgrounds: float
+    unread: float
+
+    def table(self) -> str:
+        """One line per figure."""
+        return "\n".join(f"{name:18} {value:.3f}" for name, value in asdict(self).items())
+
+
+def measure(scenes: Sequence[Scene], captions: Iterable[str]) -> Accuracy:
+    """Captions against the truth of their scenes, in the same order."""
+    tally: Counter[str] = Counter()
+    for scene, caption in zip(scenes, captions, strict=True):
+        _count(tally, scene, read_caption(caption))
+
+    def share(part: str, whole: str) -> float:
+        return tally[part] / tally[whole] if tally[whole] else 0.0
+
+    return Accuracy(
+        captions=tally["captions"],
+        objects_recall=share("looks found", "looks"),
+        objects_precision=share("looks found", "looks stated"),
+        counts=share("counts right", "captions"),
+        sizes=share("sizes right", "sizes"),
+        positions=share("positions right", "positions"),
+        positions_stated=share("positions", "captions"),
+        words=share("words right", "words"),
+        words_invented=share("words invented", "wordless"),
+        backgrounds=share("backgrounds right", "backgrounds"),
+        unread=share("unread", "captions"),
+    )
+
+
+def _count(tally: Counter[str], scene: Scene, reading: Reading) -> None:
+    truth = Counter((drawn.color, drawn.shape) for drawn in scene.objects)
+    size = {(drawn.color, drawn.shape): drawn.size for drawn in scene.objects}
+    tally["captions"] += 1
+    tally["unread"] += reading.unread
+    tally["looks"] += len(truth)
+    tally["looks stated"] += len(reading.counts)
+    tally["looks found"] += len(truth.keys() & reading.counts.keys())
+    tally["counts right"] += reading.counts == truth
+    tally["sizes"] += len(reading.sizes)
+    tally["sizes right"] += sum(size.get(look) == said for look, said in reading.sizes.items())
+    verdicts = [_related(scene, *stated) for stated in reading.relations]
+    verdicts += [_placed(scene, *stated) for stated in reading.regions]
+    verdicts += [scene.word is not None and scene.word.row == row for _, row in reading.words if row]
+    tally["positions"] += len(verdicts)
+    tally["positions right"] += sum(verdicts)
+    if reading.background:
+        tally["backgrounds"] += 1
+        tally["backgrounds right"] += reading.background == scene.background
+    said = [text for text, _ in reading.words]
+    if scene.word:
+        tally["words"] += 1
+        tally["words right"] += set(said) == {scene.word.text}
+    else:
+        tally["wordless"] += 1
+        tally["words invented"] += bool(said)
+
+
+def _members(scene: Scene, look: Look) -> list[Drawn]:
+    return [drawn for drawn in scene.objects if (drawn.color, drawn.shape) == look]
+
+
+def _related(scene: Scene, look: Look, side: str, other: Look) -> bool:
+    """True when every such shape lies to every other as stated, by GenEval's rule.
+
+    GenEval (Ghosh et al. 2023): the offset of the centers, less a tenth of both boxes' sides, has at least half its length in that direction.
+    """
+    ones, others = _members(scene, look), _members(scene, other)
+    return bool(ones and others) and all(_lies(one, side, two) for one in ones for two in others)
+
+
+def _lies(one: Drawn, side: str, two: Drawn) -> bool:
+    offset = []
+    for axis in (0, 1):
+        between = (one.box[axis] + one.box[axis + 2] / 2) - (two.box[axis] + two.box[axis + 2] / 2)
+        free = max(abs(between) - 0.1 * (one.box[axis + 2] + two.box[axis + 2]), 0.0)
+        offset.append(free if between > 0 else -free)
+    length = (offset[0] ** 2 + offset[1] ** 2) ** 0.5
+    axis, sign = _SIDES[side]
+    return length > 0 and offset[axis] * sign / length > 0.5
+
+
+def _placed(scene: Scene, look: Look, region: str) -> bool:
+    """True when there is one such shape and its center lies in the thirds that the region names (unnamed axis: the middle)."""
+    found = _members(scene, look)
+    words = region.split()
+    column = 0 if "left" in words else 2 if "right" in words else 1
+    row = 0 if "top" in words else 2 if "bottom" in words else 1
+    return len(found) == 1 and found[0].cell == (column, row)
+
+
+def caption_scenes(
+    model: Any,
+    processor: "PaliGemmaProcessor",
+    scenes: Sequence[Scene],
+    style: str,
+    *,
+    batch: int = 64,
+) -> list[str]:
+    """Greedy captions, made the way any user of the model would: pictures and prompt through its processor."""
+    import torch
+    from PIL import Image
+
+    captions: list[str] = []
+    for first in range(0, len(scenes), batch):
+        images = [Image.fromarray(render(scene)) for scene in scenes[first : first + batch]]
+        inputs = processor(
+            images=images, text=[f"<image>{STYLES[style]}"] * len(images), return_tensors="pt", padding=True
+        ).to(model.device)
+        inputs.pop("labels", None)
+        with torch.inference_mode():
+            tokens = model.generate(**inputs, do_sample=False)
+        answers = tokens[:, inputs["input_ids"].shape[1] :]
+        captions.extend(processor.batch_decode(answers, skip_special_tokens=True))
+    return captions
+
+
+def evaluate_captioner(
+    folder: Path, *, count: int, seed: int, style: str = "long"
+) -> tuple[Accuracy, list[str]]:
+    """Accuracy of a captioner's folder on `count` scenes of the world `seed`, and the captions themselves."""
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    model = AutoModelForImageTextToText.from_pretrained(folder).eval()
+    processor = AutoProcessor.from_pretrained(folder)
+    scenes = [draw_scene(seed, index) for index in range(count)]
+    captions = caption_scenes(model, processor, scenes, style)
+    return measure(scenes, captions), captions
