@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 SCALE = 2
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-ADVANCE = 6 * SCALE
+WIDTH, HEIGHT, ADVANCE = 5 * SCALE, 7 * SCALE, 6 * SCALE
 _ROWS = """
 .###. ####. .#### ####. ##### ##### .#### #...# .###. ..### #...# #.... #...# #...# .###. ####. .###. ####. .#### ##### #...# #...# #...# #...# #...# #####
 #...# #...# #.... #...# #.... #.... #.... #...# ..#.. ...#. #..#. #.... ##.## ##..# #...# #...# #...# #...# #.... ..#.. #...# #...# #...# #...# #...# ....#
@@ -30,15 +30,20 @@ def _glyphs() -> dict[str, NDArray[np.bool_]]:
     }
 
 
+def glyph(letter: str) -> NDArray[np.bool_]:
+    """Pixels of one capital in its cell, (HEIGHT, WIDTH)."""
+    return _glyphs()[letter]
+
+
 def mask(text: str) -> NDArray[np.bool_]:
     """Pixels of a word of capitals A–Z: 14 rows and 12 columns a letter, cut tight at both ends.
 
     Raises:
         KeyError: A character that the alphabet does not hold.
     """
-    page = np.zeros((7 * SCALE, ADVANCE * len(text)), bool)
+    page = np.zeros((HEIGHT, ADVANCE * len(text)), bool)
     for place, letter in enumerate(text):
-        page[:, place * ADVANCE : place * ADVANCE + 5 * SCALE] = _glyphs()[letter]
+        page[:, place * ADVANCE : place * ADVANCE + WIDTH] = _glyphs()[letter]
     columns = np.flatnonzero(page.any(0))
     return page[:, columns[0] : columns[-1] + 1]
 
