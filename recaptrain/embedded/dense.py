@@ -115,7 +115,7 @@ def _label_letters(labels: NDArray[np.int64], things: NDArray[np.float64], scene
     x, y, _, height = scene.word.box
     starts = x - font.left_margin(scene.word.text[0]) + np.arange(len(scene.word.text)) * font.ADVANCE
     edges = np.arange(labels.shape[1]) * patch
-    overlap = np.minimum(edges[:, None] + patch, starts + 5 * font.SCALE) - np.maximum(edges[:, None], starts)
+    overlap = np.minimum(edges[:, None] + patch, starts + font.WIDTH) - np.maximum(edges[:, None], starts)
     best = overlap.argmax(1)
     rows = slice((y + 2) // patch, (y + height - 3) // patch + 1)
     for column in np.flatnonzero(overlap.max(1) >= patch // 2):
@@ -124,4 +124,4 @@ def _label_letters(labels: NDArray[np.int64], things: NDArray[np.float64], scene
         labels[rows, column, _AT["place"]] = best[column]
         left = starts[best[column]]
         free = labels[rows, column, _AT["shape"]] == len(SHAPES)
-        things[rows, column][free] = (left, y, left + 5 * font.SCALE, y + height)
+        things[rows, column][free] = (left, y, left + font.WIDTH, y + height)
