@@ -1,0 +1,16 @@
+"""Ingest: from raw pictures and what came with them to the records of a dataset folder.
+
+    source.py     what a source is, and the table of kinds
+    folder.py coco.py hub.py webdataset.py urls.py drawn.py     one kind each
+    images.py     is this really a picture, whole and of a sane size
+    shards.py     a shard and its ledgers, written together
+    run.py        source → checked items → shards; resumable
+
+Every item of a source becomes exactly one row: a record, a duplicate, a failure, or removed.
+"""
+
+from recapdata.ingest.run import IngestOptions, ingest
+from recapdata.ingest.source import SOURCES, Source, open_source
+from recapdata.ingest.summary import IngestSummary
+
+__all__ = ["SOURCES", "IngestOptions", "IngestSummary", "Source", "ingest", "open_source"]

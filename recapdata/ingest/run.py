@@ -1,0 +1,341 @@
+"""The ingest itself: items are checked in threads, in order; each becomes a record, a duplicate, a failure or removed.
+
+It goes on where it was killed: the footer of the last finished image shard says up to which item the source was read, and
+whatever had been begun beyond it is thrown away and made again, the same.
+"""
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from recapdata.console import progress
+from recapdata.errors import DatasetExists, NotADataset, SourceError
+from recapdata.ingest.images import Picture, Problem, check_image, mislabelled, pixel_limit
+from recapdata.ingest.shards import Extent, OpenShard, clear_unfinished, ledger_rows, read_extents
+from recapdata.ingest.source import IngestOptions, Source, open_source
+from recapdata.ingest.summary import IngestSummary, group_failures
+from recapdata.keys import KeyIndex
+from recapdata.records import RECORD_SCHEMA, Counts, Failure, Item
+from recapdata.remove import finish_removal
+from recapdata.store import LEDGERS, MANIFEST, DatasetFolder
+
+CHUNK_ITEMS = 64
+CHUNK_BYTES = 4 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where an ingest begins: the number of its run, its first item, its first shard; `done` when nothing is left."""
+
+    run: int
+    item: int
+    shard: int
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An item with its key and what its image is, or with the failure that keeps it from being a record."""
+
+    item: Item
+    key: bytes = b""
+    picture: Picture | None = None
+    failure: Failure | None = None
+
+
+def ingest(
+    source: str,
+    directory: str | Path,
+    *,
+    append: bool = False,
+    options: IngestOptions | None = None,
+) -> IngestSummary:
+    """Bring a source into a dataset folder; the same call goes on after an interruption.
+
+    Args:
+        source: a folder, or `kind:…` (see `SOURCES`).
+        append: add to a dataset that holds other sources already.
+
+    Raises:
+        SourceNotFound: there is no such source; no folder is left behind.
+        SourceError: the source cannot be read as what it claims to be, or changed since an interrupted run.
+        DatasetExists: the folder holds another source and `append` is not set.
+        NotADataset: the folder holds other files.
+        DatasetBusy: another process writes to the folder.
+        DatasetDamaged: items ≠ records + duplicates + failures + removed at the end.
+    """
+    options = options or IngestOptions()
+    began = time.monotonic()
+    opened = open_source(source, options)
+    folder = _make_folder(opened, Path(directory))
+    with folder.writing():
+        finish_removal(folder)
+        start = plan_start(opened, folder, read_extents(folder), append=append)
+        _check_columns(opened, folder)
+        done, written = (0, 0) if start.done else _write(opened, folder, start, options)
+        return _close(opened, folder, start, done, written, began)
+
+
+def plan_start(source: Source, folder: DatasetFolder, extents: list[Extent], *, append: bool) -> Start:
+    """Where to begin, from what the folder holds (no effects).
+
+    Raises:
+        DatasetExists: another source is there, or under way.
+        SourceError: the interrupted source has changed.
+    """
+    sources = folder.manifest.sources
+    shard, run = len(extents), len(sources) - 1
+    latest = extents[-1] if extents else None
+    if run >= 0 and not _is_finished(run, extents):
+        if sources[run] != source.name:
+            raise DatasetExists(
+                f"{folder.path} holds an unfinished ingest of {sources[run]}; finish it first by running its command "
+                "again"
+            )
+        if latest is None or latest.run != run:
+            return Start(run, 0, shard)
+        if latest.stamp != source.stamp:
+            raise SourceError(
+                f"{source.name} has changed since its ingest into {folder.path} was interrupted, so that it cannot go "
+                "on; ingest into a new folder"
+            )
+        return Start(run, latest.end, shard)
+    for extent in extents:
+        if (extent.source, extent.stamp) == (source.name, source.stamp):
+            return Start(extent.run, 0, shard, done=True)
+    if shard and not append:
+        held = ", ".join(sources) or "records"
+        changed = " (it has changed since)" if source.name in sources else ""
+        raise DatasetExists(
+            f"{folder.path} already holds {held}{changed}; to add {source.name}, give --append, or name a new folder"
+        )
+    return Start(run + 1, 0, shard)
+
+
+def check_items(items: Iterable[Item], source: Source, options: IngestOptions) -> Iterator[list[Checked]]:
+    """Check items in threads; chunks come back in the order of the items, and only a few are in memory at once."""
+    threads = max(1, min(8, len(os.sched_getaffinity(0))))
+    waiting: deque[Future[list[Checked]]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="check") as pool:
+        for chunk in _chunks(items):
+            waiting.append(pool.submit(_check_chunk, chunk, source, options))
+            while len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def check_item(item: Item, source: Source, options: IngestOptions) -> Checked:
+    """What becomes of one item, apart from whether its key is known."""
+    item = replace(item, source=item.source.encode("utf8", "backslashreplace").decode())
+    if item.error is not None:
+        return Checked(item, failure=replace(item.error, source=item.source))
+    assert item.image is not None
+    if len(item.image) > options.max_bytes:
+        problem: Picture | Problem | None = Problem(
+            "TooLarge", f"{len(item.image):,} bytes; the limit is {options.max_bytes:,}"
+        )
+    else:
+        problem = check_image(item.image, options.max_pixels)
+    picture = problem if isinstance(problem, Picture) else None
+    if picture is not None:
+        problem = mislabelled(item.source, picture) if source.labels else None
+        problem = problem or _text_problem(item.columns) or _blank_caption(item.columns, source)
+    if isinstance(problem, Problem):
+        key = sha256(item.image)
+        failure = Failure(
+            stage="ingest",
+            source=item.source,
+            key=key.hexdigest() if item.image else None,
+            error=problem.error,
+            message=problem.message,
+        )
+        return Checked(item, failure=failure)
+    return Checked(item, key=sha256(item.image).digest(), picture=picture)
+
+
+def _make_folder(source: Source, directory: Path) -> DatasetFolder:
+    """The dataset at `directory`; a new one only once the source has shown that it has something."""
+    if (directory / MANIFEST).is_file():
+        return DatasetFolder.open(directory)
+    if directory.is_dir() and any(not each.name.startswith(".") for each in directory.iterdir()):
+        raise NotADataset(
+            f"{directory} holds other files and is no dataset folder; name a new or an empty folder"
+        )
+    if directory.exists() and not directory.is_dir():
+        raise NotADataset(f"{directory} is a file; name a new or an empty folder")
+    if next(iter(source.items(0)), None) is None:
+        raise SourceError(f"{source.name} holds no images; nothing was made")
+    return DatasetFolder.create(directory)
+
+
+def _check_columns(source: Source, folder: DatasetFolder) -> None:
+    """Refuse columns that do not fit the ones already there.
+
+    Raises:
+        SourceError: another type under the same name, or the name of a caption set.
+    """
+    there = folder.schema()
+    for name, kind in source.columns.items():
+        if name in there.names and there.field(name).type != kind:
+            raise SourceError(
+                f"{source.name}: its column {name!r} is {kind}, but that of {folder.path} is "
+                f"{there.field(name).type}; rename the column in the source"
+            )
+        if name in folder.manifest.sets:
+            raise SourceError(
+                f"{source.name}: its column {name!r} has the name of a caption set of {folder.path}; "
+                "rename the column in the source"
+            )
+
+
+def _is_finished(run: int, extents: list[Extent]) -> bool:
+    """Whether an ingest reached the end of its source; shards that no ingest wrote stand for the first source."""
+    if run == 0 and extents and all(extent.run < 0 for extent in extents):
+        return True
+    return any(extent.run == run and extent.last for extent in extents)
+
+
+def _write(source: Source, folder: DatasetFolder, start: Start, options: IngestOptions) -> tuple[int, int]:
+    """Fill shards until the source ends; returns the items gone through and the image bytes written."""
+    manifest = folder.manifest
+    if start.run == len(manifest.sources):
+        folder.save_manifest(replace(manifest, sources=(*manifest.sources, source.name)))
+    clear_unfinished(folder)
+    filling = OpenShard(folder, start.shard, source.columns)
+    position, written = start.item, 0
+    with (
+        pixel_limit(options.max_pixels),
+        KeyIndex(folder) as index,
+        progress("ingest", source.total) as advance,
+    ):
+
+        def close(last: bool) -> None:
+            nonlocal position, written
+            end = position + filling.items
+            filling.commit(Extent(start.run, source.name, source.stamp, position, end, last))
+            index.add_shard(filling.shard, filling.keys)
+            position, written = end, written + filling.bytes
+
+        advance(start.item)
+        try:
+            for chunk in check_items(source.items(start.item), source, options):
+                keys = {each.key for each in chunk}
+                known, removed = index.records(keys), index.removed(keys)
+                for each in chunk:
+                    if _is_full(filling, each, options):
+                        close(last=False)
+                        known |= filling.keys
+                        filling = OpenShard(folder, filling.shard + 1, source.columns)
+                    _place(filling, each, known, removed)
+                advance(len(chunk), failed=sum(each.failure is not None for each in chunk))
+            close(last=True)
+        except BaseException:
+            filling.abort()
+            raise
+    return position - start.item, written
+
+
+def _is_full(shard: OpenShard, each: Checked, options: IngestOptions) -> bool:
+    if shard.items >= options.shard_items:
+        return True
+    more = len(each.item.image) if each.picture is not None and each.item.image is not None else 0
+    return shard.bytes > 0 and shard.bytes + more > options.shard_bytes
+
+
+def _place(shard: OpenShard, each: Checked, known: set[bytes], removed: set[bytes]) -> None:
+    if each.failure is not None or each.picture is None:
+        assert each.failure is not None
+        shard.failure(each.failure)
+    elif each.key in removed:
+        shard.removed(each.key, each.item)
+    elif each.key in known or each.key in shard.keys:
+        shard.duplicate(each.key, each.item)
+    else:
+        shard.record(each.key, each.item, each.picture)
+
+
+def _close(
+    source: Source, folder: DatasetFolder, start: Start, done: int, written: int, began: float
+) -> IngestSummary:
+    """Hold the sums against what is on disk, write the manifest, and say what came of it."""
+    extents = read_extents(folder)
+    columns = tuple(name for name in folder.schema().names if name not in RECORD_SCHEMA.names)
+    dataset = folder.count(sum(extent.end - extent.start for extent in extents))
+    manifest = folder.manifest
+    if (manifest.counts, manifest.columns) != (dataset, columns):
+        folder.save_manifest(replace(manifest, counts=dataset, columns=columns))
+    own = [shard for shard, extent in enumerate(extents) if extent.run == start.run]
+    ledgers = {kind: sum(ledger_rows(folder, kind, shard) for shard in own) for kind in LEDGERS}
+    counts = Counts(
+        items=sum(extents[shard].end - extents[shard].start for shard in own),
+        records=sum(folder.rows(shard) for shard in own),
+        **ledgers,
+    )
+    return IngestSummary(
+        directory=str(folder.path),
+        source=source.name,
+        counts=counts,
+        dataset=dataset,
+        shards=len(extents),
+        columns=columns,
+        items_done=done,
+        bytes=written,
+        seconds=round(time.monotonic() - began, 3),
+        failures=group_failures(folder, own),
+        notes=tuple(source.notes()),
+    )
+
+
+def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Items in lists worth a thread's while, bounded in number and bytes."""
+    chunk: list[Item] = []
+    weight = 0
+    for item in items:
+        chunk.append(item)
+        weight += len(item.image or b"")
+        if len(chunk) >= CHUNK_ITEMS or weight >= CHUNK_BYTES:
+            yield chunk
+            chunk, weight = [], 0
+    if chunk:
+        yield chunk
+
+
+def _check_chunk(chunk: list[Item], source: Source, options: IngestOptions) -> list[Checked]:
+    return [check_item(item, source, options) for item in chunk]
+
+
+def _text_problem(columns: Mapping[str, Any]) -> Problem | None:
+    """Text that is not Unicode: sources decode with `surrogateescape`, which leaves a mark on every wrong byte."""
+    for name, value in columns.items():
+        for text in _texts(value):
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                return Problem("NotUtf8", f"column {name!r} holds text that is not UTF-8: {text[:60]!a}")
+    return None
+
+
+def _blank_caption(columns: Mapping[str, Any], source: Source) -> Problem | None:
+    for name in source.captions:
+        if any(not text.strip() for text in _texts(columns.get(name))):
+            return Problem("EmptyCaption", f"the caption in column {name!r} is empty")
+    return None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, each in value.items():
+            yield from _texts(name)
+            yield from _texts(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)

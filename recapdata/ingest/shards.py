@@ -1,0 +1,203 @@
+"""A shard and its ledgers under way: row groups on disk as they fill, names given only when all of it is written.
+
+The ledgers are renamed first and the image shard last, so that a folder that holds an image shard holds all that belongs
+to it. The image shard's footer says which items of which source it covers, which is all that an ingest needs to go on.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recapdata.ingest.images import Picture
+from recapdata.records import FAILURE_SCHEMA, RECORD_SCHEMA, Failure, Item
+from recapdata.store import LEDGERS, ROW_GROUP_BYTES, ROW_GROUP_ROWS, DatasetFolder, ShardWriter
+
+REMOVED_SCHEMA = pa.schema([("key", pa.string()), ("source", pa.string()), ("reason", pa.string())])
+"""`source` is null where the row itself was taken out on request; `reason` is `request`, or `met again` in an ingest."""
+
+_PREFIX = "recapdata."
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What an image shard covers: items `start` to `end` (exclusive) of a source.
+
+    Attributes:
+        run: number of the ingest within the folder, an index into the manifest's sources.
+        last: whether the source ended with this shard.
+    """
+
+    run: int
+    source: str
+    stamp: str
+    start: int
+    end: int
+    last: bool
+
+    def to_metadata(self) -> dict[str, str]:
+        """The footer's form."""
+        values = {"run": self.run, "source": self.source, "stamp": self.stamp, "start": self.start}
+        values |= {"end": self.end, "last": int(self.last)}
+        return {_PREFIX + name: str(value) for name, value in values.items()}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[bytes, bytes] | None) -> "Extent | None":
+        """The extent of a footer; None for a shard that no ingest wrote."""
+        values = {
+            name.decode().removeprefix(_PREFIX): value.decode()
+            for name, value in (metadata or {}).items()
+            if name.startswith(_PREFIX.encode())
+        }
+        if "run" not in values:
+            return None
+        return cls(
+            run=int(values["run"]),
+            source=values["source"],
+            stamp=values["stamp"],
+            start=int(values["start"]),
+            end=int(values["end"]),
+            last=values["last"] == "1",
+        )
+
+
+def read_extents(folder: DatasetFolder) -> list[Extent]:
+    """The extents of all image shards, in order; one that no ingest wrote has run -1 and as many items as rows."""
+    extents: list[Extent] = []
+    for shard in folder.shards():
+        footer = pq.read_metadata(folder.image_shard(shard))
+        extents.append(
+            Extent.from_metadata(footer.metadata)
+            or Extent(run=-1, source="", stamp="", start=0, end=footer.num_rows, last=True)
+        )
+    return extents
+
+
+class RowGroups:
+    """Rows on their way into one Parquet file, written as a row group whenever enough of them are there."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._path = path
+        self._schema = schema
+        self._writer: ShardWriter | None = None
+        self._rows: list[dict[str, Any]] = []
+        self._bytes = 0
+
+    def append(self, row: dict[str, Any], weight: int = 0) -> None:
+        """Add a row of about `weight` bytes beyond its small columns."""
+        if self._rows and (self._bytes + weight > ROW_GROUP_BYTES or len(self._rows) >= ROW_GROUP_ROWS):
+            self.flush()
+        self._rows.append(row)
+        self._bytes += weight
+
+    def flush(self) -> None:
+        """Write what is there as a row group."""
+        table = pa.Table.from_pylist(self._rows, schema=self._schema)
+        self._rows, self._bytes = [], 0
+        if self._writer is None:
+            self._writer = ShardWriter(self._path, self._schema)
+        self._writer.write(table)
+        del table
+        # Arrow keeps freed memory for itself; row groups are large and few, so it is handed back each time.
+        pa.default_memory_pool().release_unused()
+
+    def commit(self, metadata: Mapping[str, str] | None = None, *, empty: bool = False) -> None:
+        """Give the file its name; a file without rows is only made when `empty` asks for it."""
+        if self._rows or (empty and self._writer is None):
+            self.flush()
+        if self._writer is not None:
+            self._writer.commit(metadata)
+
+    def abort(self) -> None:
+        """Forget what was written."""
+        if self._writer is not None:
+            self._writer.abort()
+
+
+class OpenShard:
+    """The shard that an ingest is filling; `commit` or `abort` ends it."""
+
+    def __init__(self, folder: DatasetFolder, shard: int, columns: Mapping[str, pa.DataType]) -> None:
+        self.shard = shard
+        self.bytes = 0
+        self.items = 0
+        self.keys: set[bytes] = set()
+        came = [pa.field(name, kind) for name, kind in columns.items()]
+        self._columns = tuple(columns)
+        self._images = RowGroups(folder.image_shard(shard), pa.schema([*RECORD_SCHEMA, *came]))
+        duplicates = pa.schema([RECORD_SCHEMA.field("key"), RECORD_SCHEMA.field("source"), *came])
+        self._duplicates = RowGroups(folder.ledger("duplicates", shard), duplicates)
+        self._failures = RowGroups(folder.ledger("failures", shard), FAILURE_SCHEMA)
+        self._removed = RowGroups(folder.ledger("removed", shard), REMOVED_SCHEMA)
+
+    def record(self, key: bytes, item: Item, picture: Picture) -> None:
+        """An item that becomes a record."""
+        assert item.image is not None
+        row = {
+            "key": key.hex(),
+            "image": {"bytes": item.image, "path": None},
+            "width": picture.width,
+            "height": picture.height,
+            "source": item.source,
+            "license": item.license,
+            "objects": None if item.objects is None else [each.to_dict() for each in item.objects],
+        }
+        self._images.append({**row, **self._came(item)}, weight=len(item.image))
+        self.keys.add(key)
+        self.bytes += len(item.image)
+        self.items += 1
+
+    def duplicate(self, key: bytes, item: Item) -> None:
+        """An item whose picture is a record already: what came with it is kept."""
+        self._duplicates.append({"key": key.hex(), "source": item.source, **self._came(item)})
+        self.items += 1
+
+    def removed(self, key: bytes, item: Item) -> None:
+        """An item whose picture was taken out on request: nothing but its place is kept."""
+        self._removed.append({"key": key.hex(), "source": item.source, "reason": "met again"})
+        self.items += 1
+
+    def failure(self, failure: Failure) -> None:
+        """An item that is no record, and why."""
+        self._failures.append(failure.to_dict())
+        self.items += 1
+
+    def commit(self, extent: Extent) -> None:
+        """Name the ledgers, then the image shard."""
+        for ledger in (self._duplicates, self._failures, self._removed):
+            ledger.commit()
+        self._images.commit(extent.to_metadata(), empty=True)
+
+    def _came(self, item: Item) -> dict[str, Any]:
+        return {name: item.columns.get(name) for name in self._columns}
+
+    def abort(self) -> None:
+        """Forget what was not committed."""
+        for part in (self._images, self._duplicates, self._failures, self._removed):
+            part.abort()
+
+
+def clear_unfinished(folder: DatasetFolder) -> None:
+    """Delete what a killed ingest left: temporary files, and ledgers of a shard that was never finished."""
+    finished = len(folder.shards())
+    for part in ("images", *LEDGERS):
+        for path in (folder.path / part).glob(".train-*.parquet.tmp"):
+            path.unlink()
+    for kind in LEDGERS:
+        for path in _ledgers_from(folder, kind, finished):
+            path.unlink()
+
+
+def _ledgers_from(folder: DatasetFolder, kind: str, shard: int) -> Iterator[Path]:
+    for path in sorted((folder.path / kind).glob("train-*.parquet")):
+        if int(path.stem.removeprefix("train-")) >= shard:
+            yield path
+
+
+def ledger_rows(folder: DatasetFolder, kind: str, shard: int) -> int:
+    """How many rows a ledger holds for one image shard."""
+    path = folder.ledger(kind, shard)
+    return pq.read_metadata(path).num_rows if path.is_file() else 0

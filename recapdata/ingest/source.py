@@ -1,0 +1,155 @@
+"""What a source is: something that offers items in an order that is the same each time, and can start anywhere in it."""
+
+import hashlib
+import importlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+
+from recapdata.errors import OptionError, SourceNotFound
+from recapdata.records import RECORD_SCHEMA, Failure, Item
+from recapdata.store import SHARD_BYTES
+
+SHARD_ITEMS = 100_000
+MAX_PIXELS = 89_478_485
+"""Pillow's own threshold: a quarter of a gibibyte as RGB."""
+
+CAPTION_NAMES = frozenset({"text", "txt", "alt", "alt_text", "alttext", "description", "prompt"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestOptions:
+    """Bounds of an ingest.
+
+    Attributes:
+        shard_bytes: image bytes after which a shard is closed.
+        shard_items: items after which a shard is closed, whatever became of them.
+        max_pixels: width × height beyond which a picture is taken for a decompression bomb.
+        allow_private: whether URLs may lead to private, loopback and link-local addresses.
+        connections: downloads at once.
+        timeout: seconds for one download, with all its redirects and retries' waits left out.
+        max_bytes: size beyond which a picture is not read.
+        retries: further attempts of a download after a failure that may pass.
+    """
+
+    shard_bytes: int = SHARD_BYTES
+    shard_items: int = SHARD_ITEMS
+    max_pixels: int = MAX_PIXELS
+    allow_private: bool = False
+    connections: int = 16
+    timeout: float = 30.0
+    max_bytes: int = 64 * 2**20
+    retries: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("shard_bytes", "shard_items", "max_pixels", "connections", "timeout", "max_bytes"):
+            if getattr(self, name) <= 0:
+                raise OptionError(f"--{name.replace('_', '-')} must be above 0, not {getattr(self, name)}")
+
+
+class Source(Protocol):
+    """A source that was found and opened.
+
+    Attributes:
+        name: canonical text, the same on every machine that holds the same data.
+        stamp: short text that changes when the items or their order do; an ingest only resumes with an equal one.
+        columns: types of the columns that come along, by name; every item's columns fit them.
+        captions: those of the columns that hold captions: a blank one makes the item a failure.
+        labels: whether an item's source ends in a file name whose extension says what the image is.
+        total: how many items there are; None where only reading would tell.
+    """
+
+    name: str
+    stamp: str
+    columns: Mapping[str, pa.DataType]
+    captions: Collection[str]
+    labels: bool
+    total: int | None
+
+    def items(self, start: int) -> Iterator[Item]:
+        """Items from number `start` on, always in the same order; what cannot be read is an item with an error."""
+        ...
+
+    def notes(self) -> list[str]:
+        """What a person should know of the reading, for the end of the run: one sentence each."""
+        ...
+
+
+SOURCES: Mapping[str, str] = {
+    "coco": "recapdata.ingest.coco:open_coco",
+    "folder": "recapdata.ingest.folder:open_folder",
+    "scenes": "recapdata.ingest.drawn:open_scenes",
+}
+"""Kind → function of (what stands after the colon, options); a source without a kind is a folder."""
+
+
+def open_source(source: str, options: IngestOptions) -> Source:
+    """Find and open a source by its text, such as `coco:DIR` or a folder's path.
+
+    Raises:
+        SourceNotFound: it does not exist, or is of no known kind.
+        SourceError: it exists but cannot be read as what it claims to be.
+        OptionError: its arguments make no sense.
+    """
+    kind, colon, argument = source.partition(":")
+    if not colon:
+        kind, argument = "folder", source
+    if kind not in SOURCES:
+        raise SourceNotFound(
+            f"no kind of source is called {kind!r} (in {source!r}); give a folder, or one of "
+            + ", ".join(f"{known}:…" for known in SOURCES)
+        )
+    module, name = SOURCES[kind].split(":")
+    return getattr(importlib.import_module(module), name)(argument, options)
+
+
+def column_name(name: str) -> str:
+    """The name under which a column comes along: its own, unless a dataset's fixed columns have it."""
+    name = name.strip() or "unnamed"
+    return f"{name}_in_source" if name in RECORD_SCHEMA.names else name
+
+
+def holds_captions(name: str) -> bool:
+    """Whether a column, by its name, holds captions (so that a blank value in it is a mistake)."""
+    lower = name.lower()
+    return lower in CAPTION_NAMES or "caption" in lower
+
+
+def caption_columns(columns: Mapping[str, pa.DataType]) -> frozenset[str]:
+    """Those of the columns that hold captions: text, or lists of text, with a caption's name."""
+    texts = (pa.string(), pa.list_(pa.string()))
+    return frozenset(name for name, kind in columns.items() if kind in texts and holds_captions(name))
+
+
+def failed(source: str, error: str, message: str) -> Item:
+    """An item that could not be read."""
+    return Item(source=source, error=Failure(stage="ingest", source=source, error=error, message=message))
+
+
+def stamp_of(parts: Iterable[str]) -> str:
+    """A short hash over what a source will offer."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode("utf8", "surrogateescape") + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def arguments_of(text: str, kind: str, known: Collection[str]) -> tuple[str, dict[str, str]]:
+    """The first argument and the named ones of `first,name=value,…`.
+
+    Raises:
+        OptionError: a name that the kind does not know, or a part without `=`.
+    """
+    first, *rest = text.split(",")
+    named: dict[str, str] = {}
+    for part in rest:
+        name, equals, value = part.partition("=")
+        if not equals or name not in known:
+            raise OptionError(
+                f"{kind}:{text}: {part!r} means nothing here; after the first comma stand "
+                + ", ".join(f"{each}=…" for each in known)
+            )
+        named[name] = value
+    return first, named

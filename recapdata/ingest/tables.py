@@ -1,0 +1,234 @@
+"""Rows of a CSV, JSON-lines or Parquet file, read tolerantly: a bad row is one bad row, bytes that are no UTF-8 are marked.
+
+Text is decoded with `surrogateescape`: wrong bytes become lone surrogates, which the ingest finds and reports per item.
+"""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recapdata.errors import SourceError
+from recapdata.ingest.source import holds_captions
+
+BATCH_ROWS = 1000
+"""Rows read, or looked at for their types, at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row by its number, from 1 on as a person counts (a header is not counted); or what is wrong with it."""
+
+    number: int
+    values: Mapping[str, Any]
+    problem: str | None = None
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """The rows of a table, by its extension.
+
+    Raises:
+        SourceError: it is no Parquet file although its name says so.
+    """
+    readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": read_parquet}
+    return readers[path.suffix.lower()](path)
+
+
+def column_types(path: Path) -> dict[str, pa.DataType]:
+    """Types of a table's columns, such that every value fits after `fit`; found by reading all of it."""
+    if path.suffix.lower() == ".parquet":
+        return {field.name: plain_type(field.type) for field in open_parquet(path).schema_arrow}
+    infer = _csv_types if path.suffix.lower() == ".csv" else _json_types
+    return infer(path)
+
+
+def fit(value: Any, kind: pa.DataType) -> Any:
+    """The value as one of its column's type: text that is none is written as JSON, numbers in CSV are read."""
+    if value is None or (value == "" and not pa.types.is_string(kind)):
+        return None
+    if isinstance(value, str):
+        if pa.types.is_integer(kind):
+            return int(value)
+        return float(value) if pa.types.is_floating(kind) else value
+    return json.dumps(value, ensure_ascii=False) if pa.types.is_string(kind) else value
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """A type that every shard can share: no dictionaries, no 64-bit offsets, no column of nothing."""
+    if pa.types.is_dictionary(kind):
+        return plain_type(kind.value_type)
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_null(kind):
+        return pa.string()
+    if pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
+        return pa.binary()
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return pa.list_(plain_type(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([pa.field(each.name, plain_type(each.type)) for each in kind])
+    return kind
+
+
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """The Parquet file at `path`.
+
+    Raises:
+        SourceError: it is none.
+    """
+    try:
+        return pq.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise SourceError(f"{path} cannot be read as Parquet: {error}") from error
+
+
+def read_parquet(path: Path, start: int = 0) -> Iterator[Row]:
+    """Rows from number `start` (from 0) on; row groups before it are not read."""
+    with open_parquet(path) as file:
+        before = 0
+        for group in range(file.metadata.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            if before + rows > start:
+                number = before
+                for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], use_threads=False):
+                    for row in _batch_rows(batch):
+                        number += 1
+                        if number > start:
+                            yield Row(number, row)
+            before += rows
+
+
+def _batch_rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    """Rows of a batch; Arrow does not look at a string column's bytes, so they are decoded here."""
+    columns = []
+    for column in batch.columns:
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            raw = column.cast(pa.large_binary()).to_pylist()
+            columns.append([None if each is None else each.decode("utf8", "surrogateescape") for each in raw])
+        else:
+            columns.append(_values(column))
+    for values in zip(*columns, strict=True):
+        yield dict(zip(batch.schema.names, values, strict=True))
+
+
+def _values(column: pa.Array) -> list[Any]:
+    try:
+        return column.to_pylist()
+    except UnicodeDecodeError:
+        # Text inside lists or structs: one value at a time, so that only the wrong ones are marked.
+        return [_value(each) for each in column]
+
+
+def _value(scalar: pa.Scalar) -> Any:
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError as error:
+        return str(error.object, "utf8", "surrogateescape") if isinstance(error.object, bytes) else "\udcff"
+
+
+def _read_csv(path: Path) -> Iterator[Row]:
+    csv.field_size_limit(2**24)
+    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        reader = csv.DictReader(file, restkey=None)
+        number = 0
+        while True:
+            number += 1
+            try:
+                row = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield Row(number, {}, f"cannot be read: {error}")
+                continue
+            surplus = row.pop(None, None)
+            problem = "has more cells than there are column names" if surplus is not None else None
+            yield Row(number, row, problem)
+
+
+def _read_jsonl(path: Path) -> Iterator[Row]:
+    number = 0
+    with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
+        for line in file:
+            if not line.strip():
+                continue
+            number += 1
+            try:
+                values = json.loads(line)
+            except (json.JSONDecodeError, RecursionError) as error:
+                yield Row(number, {}, f"is no JSON: {error}")
+                continue
+            if isinstance(values, dict):
+                yield Row(number, values)
+            else:
+                yield Row(number, {}, "is no JSON object")
+
+
+def _csv_types(path: Path) -> dict[str, pa.DataType]:
+    """Integers and decimals where every cell is one as it would be written again; else text. Captions are always text."""
+    types: dict[str, pa.DataType | None] = {}
+    for row in _read_csv(path):
+        for name, cell in row.values.items():
+            known = types.setdefault(name, None)
+            if cell and known != pa.string():
+                found = _cell_type(cell)
+                types[name] = found if known in (None, found) else _wider(known, found)
+    return {
+        name: pa.string() if kind is None or holds_captions(name) else kind for name, kind in types.items()
+    }
+
+
+def _cell_type(cell: str) -> pa.DataType:
+    try:
+        number = int(cell)
+    except ValueError:
+        try:
+            float(cell)
+        except ValueError:
+            return pa.string()
+        return pa.float64() if cell.strip() == cell and not cell.isalpha() else pa.string()
+    return pa.int64() if str(number) == cell and abs(number) < 2**63 else pa.string()
+
+
+def _wider(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    return pa.string() if pa.string() in (one, other) else pa.float64()
+
+
+def _json_types(path: Path) -> dict[str, pa.DataType]:
+    """What Arrow makes of the values; a column whose values have no common type is text, JSON where it must be."""
+    types: dict[str, pa.DataType] = {}
+    batch: list[Mapping[str, Any]] = []
+    for row in _read_jsonl(path):
+        batch.append(row.values)
+        if len(batch) >= BATCH_ROWS:
+            _merge_types(types, batch)
+            batch = []
+    _merge_types(types, batch)
+    return {name: plain_type(kind) for name, kind in types.items()}
+
+
+def _merge_types(types: dict[str, pa.DataType], batch: list[Mapping[str, Any]]) -> None:
+    names = {name: None for row in batch for name in row}
+    for name in names:
+        try:
+            found = pa.infer_type([_encodable(row.get(name)) for row in batch])
+            merged = pa.unify_schemas(
+                [pa.schema([(name, types.get(name, pa.null()))]), pa.schema([(name, found)])],
+                promote_options="permissive",
+            )
+            types[name] = merged.field(name).type
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+            types[name] = pa.string()
+
+
+def _encodable(value: Any) -> Any:
+    """The value with its marked bytes made harmless: only its type is asked for."""
+    if isinstance(value, str):
+        return value.encode("utf8", "replace").decode()
+    if isinstance(value, list):
+        return [_encodable(each) for each in value]
+    if isinstance(value, dict):
+        return {_encodable(name): _encodable(each) for name, each in value.items()}
+    return value

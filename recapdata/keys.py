@@ -1,0 +1,149 @@
+"""Which keys a dataset folder already holds, looked up on disk: a SQLite table beside the shards, derived from them alone.
+
+It can be deleted at any time: what is missing or no longer agrees with the shards is made again from their key columns.
+Memory stays flat however many keys there are.
+"""
+
+import sqlite3
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from types import TracebackType
+
+import pyarrow.parquet as pq
+
+from recapdata.errors import DatasetDamaged
+from recapdata.store import DatasetFolder
+
+INDEX = ".keys.sqlite"
+CACHE_KIB = 16 * 1024
+_FORMAT = 1
+_ASK = 500
+"""Keys per query, well under SQLite's limit of bound values."""
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS keys (key BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS removed (key BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS parts (name TEXT PRIMARY KEY, size INTEGER NOT NULL, changed INTEGER NOT NULL);
+"""
+
+
+def removed_keys(folder: DatasetFolder) -> Path:
+    """The file of all keys that were taken out on request, one `key` column, sorted; absent when there are none."""
+    return folder.path / "removed" / "keys.parquet"
+
+
+class KeyIndex:
+    """The keys of a folder's records, and those that were removed. Open it while the folder is held for writing."""
+
+    def __init__(self, folder: DatasetFolder) -> None:
+        self._folder = folder
+        self._path = folder.path / INDEX
+        try:
+            self._db = self._connect()
+            self._synchronize()
+        except sqlite3.DatabaseError:
+            # A torn index (a power cut, a full disk) is worth nothing; the shards are the truth.
+            self._start_again()
+            self._synchronize()
+
+    def records(self, keys: Collection[bytes]) -> set[bytes]:
+        """Those of the keys that are records of finished shards."""
+        return self._present("keys", keys)
+
+    def removed(self, keys: Collection[bytes]) -> set[bytes]:
+        """Those of the keys that were removed on request."""
+        return self._present("removed", keys)
+
+    def add_shard(self, shard: int, keys: Collection[bytes]) -> None:
+        """Take in the keys of an image shard that has just been finished."""
+        self._db.execute("BEGIN")
+        self._insert(f"shard {shard}", sorted(keys))
+        self._note(self._folder.image_shard(shard))
+        self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    def __enter__(self) -> "KeyIndex":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._path, isolation_level=None)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=NORMAL")
+        db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        db.executescript(_TABLES)
+        if db.execute("PRAGMA user_version").fetchone()[0] not in (0, _FORMAT):
+            raise sqlite3.DatabaseError("another format")
+        db.execute(f"PRAGMA user_version={_FORMAT}")
+        return db
+
+    def _start_again(self) -> None:
+        if hasattr(self, "_db"):
+            self._db.close()
+        for suffix in ("", "-wal", "-shm"):
+            self._path.with_name(INDEX + suffix).unlink(missing_ok=True)
+        self._db = self._connect()
+
+    def _synchronize(self) -> None:
+        """Make the index agree with the shards: take in new ones; a changed or vanished one means starting again."""
+        shards = [self._folder.image_shard(shard) for shard in self._folder.shards()]
+        removed = removed_keys(self._folder)
+        parts = shards + ([removed] if removed.is_file() else [])
+        found = {self._name(path): _identity(path) for path in parts}
+        noted = {name: (size, changed) for name, size, changed in self._db.execute("SELECT * FROM parts")}
+        if any(found.get(name) != identity for name, identity in noted.items()):
+            self._start_again()
+            noted = {}
+        for path in parts:
+            if self._name(path) not in noted:
+                self._db.execute("BEGIN")
+                table = "removed" if path == removed else "keys"
+                for keys in _read_keys(path):
+                    self._insert(self._name(path), keys, table)
+                self._note(path)
+                self._db.execute("COMMIT")
+
+    def _insert(self, where: str, keys: Collection[bytes], table: str = "keys") -> None:
+        try:
+            self._db.executemany(f"INSERT INTO {table} VALUES (?)", ((key,) for key in sorted(keys)))
+        except sqlite3.IntegrityError as error:
+            self._db.execute("ROLLBACK")
+            raise DatasetDamaged(
+                f"{self._folder.path}: {where} holds a key that the dataset already holds; ingest into a new folder"
+            ) from error
+
+    def _note(self, path: Path) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO parts VALUES (?, ?, ?)", (self._name(path), *_identity(path))
+        )
+
+    def _present(self, table: str, keys: Collection[bytes]) -> set[bytes]:
+        present: set[bytes] = set()
+        asked = list(keys)
+        for start in range(0, len(asked), _ASK):
+            part = asked[start : start + _ASK]
+            marks = ",".join("?" * len(part))
+            rows = self._db.execute(f"SELECT key FROM {table} WHERE key IN ({marks})", part)
+            present.update(row[0] for row in rows)
+        return present
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._folder.path).as_posix()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _read_keys(path: Path) -> Iterator[list[bytes]]:
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(100_000, columns=["key"], use_threads=False):
+            yield [bytes.fromhex(key) for key in batch.column(0).to_pylist()]
