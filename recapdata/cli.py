@@ -34,6 +34,89 @@ def ingest(
 
 
 @app.command()
+def recaption(
+    directory: Directory,
+    set_name: Annotated[
+        str, typer.Argument(metavar="SET", help="Name of the caption set, such as recap-short.")
+    ],
+    captioner: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME_OR_MODEL",
+            help="embedded, or a model id or folder of any image-text-to-text model of transformers.",
+        ),
+    ],
+    revision: Annotated[
+        str | None, typer.Option(help="Branch, tag or commit of the model; it is pinned to the commit.")
+    ] = None,
+    style: Annotated[
+        str, typer.Option(metavar="short|long|TEXT", help="Kind of caption, or the text of a prompt.")
+    ] = "short",
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images at once; by itself 16 on a CPU, 32 on an accelerator.")
+    ] = None,
+    temperature: Annotated[float, typer.Option(help="Sample at this temperature; 0 does not sample.")] = 0.0,
+    top_p: Annotated[float, typer.Option(help="Sample from this much of the probability.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Most tokens of a caption; by itself 64 for short, 256 otherwise.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="A pilot: only so many images, a sample over all shards.")
+    ] = None,
+    keys: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Only the keys in this file, one a line.")
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Only what failed, once more.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the set where it was made with other settings.")
+    ] = False,
+    engine: Annotated[str, typer.Option(help="Where it runs: local.")] = "local",
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that read and decode; the captions do not depend on it.")
+    ] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Caption every image with a model, into a caption set of its own.
+
+    Stopped at any moment, the same command goes on from the last finished batch. Images that fail keep their error, and the exit
+    code is then 1.
+
+    Example: recapdata recaption my-dataset recap-long --captioner google/paligemma2-3b-pt-448 --style long
+    """
+    from recapdata.captioners import CaptionerOptions
+    from recapdata.recaption import RunOptions
+    from recapdata.recaption import recaption as run_recaption
+
+    summary = run_recaption(
+        directory,
+        set_name,
+        captioner=captioner,
+        options=CaptionerOptions(
+            revision=revision,
+            style=style,
+            seed=seed,
+            temperature=temperature,
+            top_p=top_p,
+            max_tokens=max_tokens,
+        ),
+        run=RunOptions(
+            batch_size=batch_size,
+            limit=limit,
+            keys_file=keys,
+            retry_failed=retry_failed,
+            overwrite=overwrite,
+            engine=engine,
+            workers=workers,
+        ),
+    )
+    finish(summary, summary.text(), as_json=json, complete=summary.complete)
+
+
+@app.command()
 def hub(
     root: Annotated[Path, typer.Option(help="Folder that holds the Hub's repositories.")] = Path("hub"),
     port: Annotated[int, typer.Option(help="Port on loopback.")] = 8750,

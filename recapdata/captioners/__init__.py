@@ -1,0 +1,139 @@
+"""Captioners: images in, captions out, batch first; one protocol, and a table of those that can be named.
+
+A captioner has two halves. `prepare` turns pictures into what the model takes; it needs no model and is run on other cores, so
+it can be pickled. `caption` is the model's half. Both are pure: the same pictures and keys give the same captions, whatever
+was captioned before.
+"""
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from PIL.Image import Image
+
+from recapdata.errors import CaptionerNotFound, OptionError
+from recapdata.records import Caption, Provenance
+
+CAPTIONERS = {
+    "embedded": "recapdata.captioners.vlm:open_embedded",
+    "vlm": "recapdata.captioners.vlm:open_vlm",
+}
+"""Name → opener. On the command line `NAME`, `NAME:MODEL`, or a bare model id or folder, which means `vlm:MODEL`."""
+
+STYLES = ("short", "long")
+
+
+class OutOfMemory(Exception):
+    """The batch did not fit; a smaller one may."""
+
+
+class CaptioningFailed(Exception):
+    """The model refused the batch; its text is `Type: message`. With one image in the batch it is that image's error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionerOptions:
+    """What a user may ask of any captioner.
+
+    Attributes:
+        model: model id or folder; None for a captioner that brings its own.
+        revision: branch, tag or commit; the default branch where None.
+        style: `short`, `long`, or the text of a prompt.
+        seed: of the sampling noise; without sampling it is not used.
+        temperature: 0 takes the most probable token each time.
+        top_p: sample only from the smallest set of tokens that holds this much probability.
+        max_tokens: most tokens of one caption; the style's own bound where None.
+    """
+
+    model: str | None = None
+    revision: str | None = None
+    style: str = "short"
+    seed: int = 0
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.style.strip():
+            raise OptionError("--style is empty; give short, long, or the text of a prompt")
+        if self.temperature < 0:
+            raise OptionError(f"--temperature must be 0 (no sampling) or above, not {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise OptionError(f"--top-p must be above 0 and at most 1, not {self.top_p}")
+        if self.top_p < 1 and not self.temperature:
+            raise OptionError("--top-p only does something when sampling; add --temperature, for example 1.0")
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise OptionError(f"--max-tokens must be at least 1, not {self.max_tokens}")
+
+
+class Preparer(Protocol):
+    """The half of a captioner that runs beside the model, on other cores; picklable."""
+
+    def __call__(self, images: Sequence[Image]) -> Any:
+        """What `Captioner.caption` takes for these RGB images; itself picklable.
+
+        Raises:
+            CaptioningFailed: they cannot be prepared; alone, an image that raises this fails for good.
+        """
+
+
+class Captioner(Protocol):
+    """Writes captions.
+
+    Attributes:
+        provenance: who writes and how, without batch size and date, which belong to the run.
+        prepare: its half for other cores.
+        batch_size: images per batch that suit it where the user says nothing.
+        device: where the model runs (`cpu`, `cuda`, …), for a person.
+    """
+
+    provenance: Provenance
+    prepare: Preparer
+    batch_size: int
+    device: str
+
+    def load(self) -> None:
+        """Load the model; called once, after the preparing processes have started."""
+
+    def caption(self, prepared: Any, keys: Sequence[str]) -> list[Caption]:
+        """One caption per key, in order.
+
+        Raises:
+            OutOfMemory: try again with fewer images.
+            CaptioningFailed: the model refuses; with one image, that image has no caption.
+        """
+
+
+def parse_captioner(text: str) -> tuple[str, str | None]:
+    """Name in `CAPTIONERS` and model, of what the user typed.
+
+    Raises:
+        CaptionerNotFound: a name before a colon that is not in the table.
+    """
+    if text in CAPTIONERS and not Path(text).is_dir():
+        return text, None
+    name, colon, model = text.partition(":")
+    if not colon or Path(text).exists():
+        return "vlm", text
+    if name not in CAPTIONERS:
+        raise CaptionerNotFound(
+            f"no captioner {name!r}; there are {', '.join(CAPTIONERS)}, or give a model id or folder"
+        )
+    return name, model
+
+
+def open_captioner(name: str, options: CaptionerOptions) -> Captioner:
+    """The captioner of a name in the table, its model's revision pinned but the model not loaded yet.
+
+    Raises:
+        CaptionerNotFound: no such name or model.
+        ModelNotSupported: the model is of a kind that cannot caption.
+        OptionError: an option that this captioner cannot follow.
+    """
+    if name not in CAPTIONERS:
+        raise CaptionerNotFound(f"no captioner {name!r}; there are {', '.join(CAPTIONERS)}")
+    module, _, attribute = CAPTIONERS[name].partition(":")
+    captioner: Captioner = getattr(importlib.import_module(module), attribute)(options)
+    return captioner

@@ -1,0 +1,84 @@
+"""Image bytes → the RGB picture a person would see: upright, on white where it is transparent, eight bits a channel."""
+
+import io
+import struct
+import warnings
+import zlib
+from collections.abc import Sequence
+
+from PIL import Image, ImageOps
+
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    MemoryError,
+    RuntimeError,
+)
+"""What Pillow's decoders raise on bytes that are not what their header promised."""
+
+
+class ImageUnreadable(Exception):
+    """One picture cannot be decoded; becomes the error of its row. The text opens with the type: `Type: message`."""
+
+
+def decode_image(image: bytes | None) -> Image.Image:
+    """Decode one picture to RGB.
+
+    EXIF orientation is applied, transparency is laid on white, of an animation the first frame is taken.
+
+    Raises:
+        ImageUnreadable: the bytes are no picture, are damaged, or unpack to an absurd size.
+    """
+    if not image:
+        raise ImageUnreadable("EmptyFile: no bytes at all")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # remarks on odd metadata concern nobody here
+            with Image.open(io.BytesIO(image)) as opened:
+                opened.load()
+                return _flat(_upright(opened))
+    except Image.DecompressionBombError as error:
+        raise ImageUnreadable(f"DecompressionBomb: {error}") from error
+    except Image.UnidentifiedImageError as error:
+        raise ImageUnreadable(f"NotAnImage: {len(image):,} bytes that begin with {image[:16]!r}") from error
+    except _DAMAGE as error:
+        raise ImageUnreadable(f"DamagedImage: {error or type(error).__name__}") from error
+
+
+def decode_images(images: Sequence[bytes | None]) -> tuple[list[Image.Image], dict[int, str]]:
+    """Decode several pictures; those that cannot be are missing from the list and named, by place, with their error."""
+    decoded, errors = [], {}
+    for place, image in enumerate(images):
+        try:
+            decoded.append(decode_image(image))
+        except ImageUnreadable as error:
+            errors[place] = str(error)
+    return decoded, errors
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except _DAMAGE:  # broken EXIF says nothing about the pixels, and they were decoded
+        return image
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I;16") or image.mode == "I":
+        # Pillow clips 16-bit gray at 255 when it converts; scaling keeps what is in the picture.
+        image = image.point(lambda value: value / 257).convert("L")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        ground = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(ground, image).convert("RGB")
+    return image.convert("RGB")

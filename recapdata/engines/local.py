@@ -1,0 +1,167 @@
+"""The local engine: the model in this process, reading, decoding and preparing in others beside it."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from types import TracebackType
+
+from recapdata.batches import Batch
+from recapdata.captioners import Captioner, Preparer
+from recapdata.engines import Finished
+from recapdata.engines.captioning import BatchCaptioner
+from recapdata.engines.preparing import ImageReader, Part, Prepared, prepare_images
+from recapdata.records import Caption
+from recapdata.store import DatasetFolder
+
+AHEAD = 2
+"""Batches prepared beyond one per process, so that the model never waits and memory stays bounded."""
+WATCH_SECONDS = 0.2
+
+
+class LocalEngine:
+    """An `Engine` on this machine. With no workers everything happens in this process."""
+
+    def __init__(self, folder: DatasetFolder, captioner: Captioner, workers: int | None = None) -> None:
+        self._folder = folder
+        self._captioner = captioner
+        self._workers = default_workers(captioner.device) if workers is None else workers
+        self._model = BatchCaptioner(captioner)
+        self._reader = ImageReader(folder)
+        self._pool: ProcessPoolExecutor | None = None
+
+    @property
+    def batch_size(self) -> int | None:
+        """The largest batch that fits, once one did not."""
+        return self._model.fits
+
+    def __enter__(self) -> "LocalEngine":
+        # The processes start before the model, the progress bar or any other thread is there to be forked with them.
+        if self._workers:
+            self._pool = self._start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def run(self, batches: Iterable[Batch]) -> Iterator[Finished]:
+        """Caption every batch, in order; the next ones are prepared meanwhile."""
+        planned = iter(batches)
+        waiting: deque[tuple[Batch, Future[Prepared] | None]] = deque()
+        loaded = False
+        while True:
+            while len(waiting) < self._workers + AHEAD and (batch := next(planned, None)) is not None:
+                waiting.append((batch, self._submit(batch)))
+            if not waiting:
+                return
+            if not loaded:
+                self._captioner.load()
+                loaded = True
+            batch, future = waiting.popleft()
+            try:
+                prepared = self._inline(batch) if future is None else future.result()
+            except BrokenProcessPool:
+                prepared = self._one_by_one(batch)
+                waiting = deque((each, self._submit(each)) for each, _ in waiting)
+            yield Finished(batch, self._caption(batch, prepared))
+
+    def _caption(self, batch: Batch, prepared: Prepared) -> list[Caption]:
+        def again(places: Sequence[int], size: int) -> Prepared:
+            return prepare_images(self._captioner.prepare, self._reader.read(batch, places), size)
+
+        return self._model(prepared, batch.keys, again)
+
+    def _inline(self, batch: Batch) -> Prepared:
+        return prepare_images(self._captioner.prepare, self._reader.read(batch), self._part_size(batch))
+
+    def _part_size(self, batch: Batch) -> int:
+        return min(len(batch.keys), self._model.fits or len(batch.keys))
+
+    # -- the processes ------------------------------------------------------------------------------------------------
+
+    def _start(self) -> ProcessPoolExecutor:
+        method = "fork" if sys.platform == "linux" else "spawn"
+        pool = ProcessPoolExecutor(
+            self._workers,
+            mp_context=multiprocessing.get_context(method),
+            initializer=_begin,
+            initargs=(self._folder.path, self._captioner.prepare, os.getpid()),
+        )
+        pool.submit(_ready)
+        return pool
+
+    def _submit(self, batch: Batch) -> "Future[Prepared] | None":
+        if self._pool is None:
+            return None
+        try:
+            return self._pool.submit(_prepare, batch, self._part_size(batch))
+        except BrokenProcessPool:
+            self._pool = self._start()
+            return self._pool.submit(_prepare, batch, self._part_size(batch))
+
+    def _one_by_one(self, batch: Batch) -> Prepared:
+        """Prepare a batch after a process died, each picture by itself, so that the one at fault is found and named."""
+        parts: list[Part] = []
+        errors: dict[int, str] = {}
+        for place, key in enumerate(batch.keys):
+            future = self._submit(batch.only({key}))
+            assert future is not None
+            try:
+                prepared = future.result()
+            except BrokenProcessPool:
+                errors[place] = (
+                    "DecoderCrashed: the process that decoded this image died (or was killed) twice"
+                )
+                continue
+            parts += [Part((place,), part.prepared) for part in prepared.parts]
+            errors.update((place, text) for text in prepared.errors.values())
+        return Prepared(tuple(parts), errors)
+
+
+def default_workers(device: str) -> int:
+    """Preparing processes that suit the machine: few beside a model on the CPU, many beside an accelerator."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if cores == 1:
+        return 0
+    return max(1, cores // 8) if device == "cpu" else min(8, cores - 1)
+
+
+# What a preparing process holds: set once when it starts, read by its tasks.
+_reader: ImageReader
+_preparer: Preparer
+
+
+def _begin(folder: Path, preparer: Preparer, parent: int) -> None:
+    global _reader, _preparer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its threads did not come along through the fork
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    import torch
+
+    torch.set_num_threads(1)
+    _reader, _preparer = ImageReader(DatasetFolder(folder)), preparer
+
+
+def _watch(parent: int) -> None:
+    """End with the parent, however it ended: an orphan would hold the folder's lock."""
+    while os.getppid() == parent:
+        time.sleep(WATCH_SECONDS)
+    os._exit(1)
+
+
+def _ready() -> None:
+    """A task of no content, which makes the pool start its processes now."""
+
+
+def _prepare(batch: Batch, part_size: int) -> Prepared:
+    return prepare_images(_preparer, _reader.read(batch), part_size)

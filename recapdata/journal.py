@@ -1,0 +1,130 @@
+"""The journal of a caption shard under way: one line per finished batch, durable before the next batch is taken for done.
+
+A line is either a batch `{"keys": […], "captions": [{"caption": …}, …]}` or a retry `{"retry": [keys]}`, which forgets what was
+said of these keys before. What a crash leaves of the last line is ignored and cut off. Lines speak of keys, not of rows, so that a
+journal stays true when records are removed.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from recapdata.errors import DatasetDamaged
+from recapdata.records import Caption
+from recapdata.store import write_atomic
+
+_FIELDS = tuple(f.name for f in fields(Caption))
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a journal says: captions by key, and the keys that a retry wants again and has not got yet."""
+
+    captions: dict[str, Caption] = field(default_factory=dict)
+    wanted: set[str] = field(default_factory=set)
+
+
+def replay(path: Path) -> Replay:
+    """Read a journal; a missing one is empty.
+
+    Raises:
+        DatasetDamaged: a line before the last is not of the journal's form.
+    """
+    captions: dict[str, Caption] = {}
+    wanted: set[str] = set()
+    for entry in _entries(path):
+        if "retry" in entry:
+            wanted.update(entry["retry"])
+            for key in entry["retry"]:
+                captions.pop(key, None)
+        else:
+            for key, values in zip(entry["keys"], entry["captions"], strict=True):
+                captions[key] = Caption(**values)
+            wanted.difference_update(entry["keys"])
+    return Replay(captions, wanted)
+
+
+class Journal:
+    """A journal open for writing; every line is on disk when the method that wrote it returns."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(path, "ab")  # noqa: SIM115 - closed by close()
+        whole = _whole_bytes(path)
+        if whole < self._file.tell():
+            self._file.truncate(whole)
+
+    def batch(self, keys: Sequence[str], captions: Sequence[Caption]) -> None:
+        """Note a finished batch."""
+        rows = [{name: getattr(caption, name) for name in _FIELDS} for caption in captions]
+        self._write({"keys": list(keys), "captions": rows})
+
+    def retry(self, keys: Sequence[str]) -> None:
+        """Note that these keys are to be captioned again, whatever was said of them."""
+        self._write({"retry": list(keys)})
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        self._file.write(json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+def forget(path: Path, keys: Iterable[str]) -> None:
+    """Take keys out of a journal for good (a takedown), by rewriting it whole."""
+    gone = set(keys)
+    lines = []
+    for entry in _entries(path):
+        if "retry" in entry:
+            entry = {"retry": [key for key in entry["retry"] if key not in gone]}
+        else:
+            kept = [
+                pair for pair in zip(entry["keys"], entry["captions"], strict=True) if pair[0] not in gone
+            ]
+            entry = {"keys": [key for key, _ in kept], "captions": [caption for _, caption in kept]}
+        lines.append(json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+    if path.is_file():
+        write_atomic(path, b"".join(lines))
+
+
+def _whole_bytes(path: Path) -> int:
+    """Length of the journal without a torn last line."""
+    whole = 0
+    with open(path, "rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                whole += len(line)
+    return whole
+
+
+def _entries(path: Path) -> Iterable[dict[str, Any]]:
+    if not path.is_file():
+        return
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                return  # torn by a crash; its batch is captioned again
+            try:
+                entry = json.loads(line)
+                if not ("retry" in entry or len(entry["keys"]) == len(entry["captions"])):
+                    raise ValueError("keys and captions differ in number")
+            except (ValueError, KeyError, TypeError) as error:
+                raise DatasetDamaged(
+                    f"{path}: line {number} is not a journal's ({error}); delete the file, and its captions are made again"
+                ) from error
+            yield entry

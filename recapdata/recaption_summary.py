@@ -1,0 +1,124 @@
+"""What a recaption run did, as numbers and as the text a person reads at its end."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from recapdata.records import Provenance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecaptionSummary:
+    """The outcome of a recaption run.
+
+    Attributes:
+        asked: `all`, `pilot`, `keys` or `retry`: what the run was to caption.
+        records: of the dataset; captions + failures + lacking of the set make the same sum.
+        lacking: records that the set has neither caption nor error for (after a pilot, say).
+        done: images this run itself captioned, `done_failures` of them without success.
+        seconds: of the whole command; `caption_seconds` from the first batch to the last, with loading the model.
+        caption_bytes: what the set takes on disk.
+        largest_batch: the largest batch that fit, where one did not fit.
+        command: the command without what chooses images, to be typed again.
+    """
+
+    directory: str
+    set_name: str
+    provenance: Provenance
+    device: str
+    records: int
+    captions: int
+    failures: int
+    failures_by_type: Mapping[str, int]
+    lacking: int
+    asked: str
+    done: int
+    done_failures: int
+    seconds: float
+    caption_seconds: float
+    caption_bytes: int
+    largest_batch: int | None
+    command: str
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was asked for is there: no failures, and after a full run nothing lacking."""
+        return not self.failures and (self.asked in ("pilot", "keys") or not self.lacking)
+
+    @property
+    def images_per_second(self) -> float:
+        """Speed of this run; 0 where it captioned nothing."""
+        return self.done / self.caption_seconds if self.done and self.caption_seconds else 0.0
+
+    def text(self) -> str:
+        """The summary for a terminal."""
+        lines = [self._headline(), ""]
+        lines.append(f"  {'captions':<10}{self.captions:>12,}")
+        reasons = ", ".join(f"{kind} {count:,}" for kind, count in self.failures_by_type.items())
+        lines.append(f"  {'failures':<10}{self.failures:>12,}" + (f"   {reasons}" if reasons else ""))
+        if self.lacking:
+            lines.append(f"  {'to do':<10}{self.lacking:>12,}")
+        lines += [f"  {'records':<10}{self.records:>12,}", "", *self._how(), "", "Next", *self._next()]
+        return "\n".join(lines)
+
+    def _headline(self) -> str:
+        if not self.done:
+            return f"{self.set_name} of {self.directory}: nothing to do."
+        what = {"pilot": "a pilot of ", "keys": "", "retry": "again ", "all": ""}[self.asked]
+        return f"Captioned {what}{self.done:,} images of {self.directory} as {self.set_name}."
+
+    def _how(self) -> list[str]:
+        who = self.provenance
+        sampling = ", ".join(f"{name} {value}" for name, value in who.sampling.items())
+        lines = [
+            f"  written by   {who.model} at {who.revision}",
+            f"  prompt       {who.prompt!r}" if who.prompt else "  prompt       none",
+            f"  decoding     {sampling}; {who.dtype} on {self.device}, batches of {who.batch_size}",
+        ]
+        if self.done:
+            lines.append(
+                f"  speed        {self.images_per_second:,.1f} images/s over {duration(self.caption_seconds)}"
+            )
+        if self.largest_batch:
+            lines.append(
+                f"  memory       batches of {who.batch_size} did not fit and were captioned {self.largest_batch} at a time"
+            )
+        return lines
+
+    def _next(self) -> list[str]:
+        lines = []
+        if self.asked == "pilot" and self.lacking and self.done:
+            rate, share = self.images_per_second, self.captions + self.failures
+            disk = self.caption_bytes / max(share, 1) * self.lacking
+            lines.append(
+                f"  the other {self.lacking:,} images would take about {duration(self.lacking / rate)} "
+                f"and {size(disk)} of disk at this speed"
+            )
+        if self.lacking:
+            lines.append(f"  {self.command}   # captions the rest and keeps these")
+        if self.failures:
+            lines.append(f"  {self.command} --retry-failed   # does only what failed again")
+        if not self.lacking:
+            lines.append(f"  audits run {self.directory} --captions {self.set_name}")
+        return lines
+
+
+def duration(seconds: float) -> str:
+    """Seconds in a person's units: `8.2 s`, `3 min`, `4 h 20 min`, `3 days`."""
+    if seconds < 90:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{hours / 24:.1f} days"
+
+
+def size(count: float) -> str:
+    """Bytes in a person's units."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

@@ -1,0 +1,47 @@
+"""The models of the drawn world that travel with the package, one folder per kind, each made by a recipe of recaptrain.
+
+They are addressed by the name `embedded`. A folder of weights has no commit, so its revision is a hash of what it holds.
+"""
+
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+
+from recapdata.errors import CaptionerNotFound
+
+KINDS = ("captioner", "clip", "diffusion", "language")
+
+
+def embedded_path(kind: str) -> Path:
+    """Folder of the embedded model of a kind (one of `KINDS`).
+
+    Raises:
+        CaptionerNotFound: this installation does not carry it.
+    """
+    if kind not in KINDS:
+        raise CaptionerNotFound(f"no embedded model {kind!r}; there are {', '.join(KINDS)}")
+    path = Path(str(files(__name__))) / kind
+    if not path.is_dir() or not any(path.iterdir()):
+        raise CaptionerNotFound(
+            f"the embedded {kind} model is not in this installation ({path} is empty); install recapdata again, or "
+            "make it with its recipe in recaptrain/embedded"
+        )
+    return path
+
+
+def content_revision(path: Path) -> str:
+    """The revision of a local model folder: `sha256:` and a hash over the names and bytes of its files.
+
+    Documentation (`*.md`) and hidden files decide no caption and are left out; so is everything about the folder's place
+    and time, so that a copy has the same revision.
+    """
+    total = hashlib.sha256()
+    for file in sorted(each for each in path.rglob("*") if each.is_file()):
+        name = file.relative_to(path)
+        if file.suffix == ".md" or any(part.startswith((".", "__")) for part in name.parts):
+            continue
+        with open(file, "rb") as content:
+            total.update(
+                f"{name.as_posix()}\0{hashlib.file_digest(content, 'sha256').hexdigest()}\n".encode()
+            )
+    return f"sha256:{total.hexdigest()}"
