@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from recapdata.console import Debug, Json, application, finish, run
+from recapdata.console import Debug, Json, application, finish, run, say
 
 app = application("Make versioned, recaptioned image–text datasets and publish them to a Hugging Face Hub.")
 
@@ -31,6 +31,36 @@ def ingest(
 
     summary = run_ingest(source, directory, append=append)
     finish(summary, summary.text(), as_json=json, complete=True)
+
+
+@app.command("import-captions")
+def import_captions(
+    directory: Directory,
+    set_name: Annotated[str, typer.Argument(metavar="SET", help="Name of the caption set, such as alt.")],
+    column: Annotated[
+        str,
+        typer.Argument(
+            metavar="COLUMN", help="A column that came along; of a column of lists, one place: captions[0]."
+        ),
+    ],
+    writer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="human|web|import",
+            help="Who wrote it; by itself guessed from the names: alt… is the web's, human… people's.",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the set where it was made otherwise.")
+    ] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make a caption set of a column that came along; run it again after an append to complete it."""
+    from recapdata.imported import import_captions as run_import
+
+    summary = run_import(directory, set_name, column, writer=writer, overwrite=overwrite)
+    finish(summary, summary.text(), as_json=json)
 
 
 @app.command()
@@ -114,6 +144,59 @@ def recaption(
         ),
     )
     finish(summary, summary.text(), as_json=json, complete=summary.complete)
+
+
+@app.command()
+def publish(
+    directory: Directory,
+    repo_id: Annotated[str, typer.Argument(metavar="USER/NAME", help="The dataset repository.")],
+    version: Annotated[str, typer.Option(metavar="X.Y.Z", help="The version; its tag will be vX.Y.Z.")],
+    license: Annotated[
+        str | None, typer.Option(help="The Hub's identifier, such as cc-by-4.0; kept for later versions.")
+    ] = None,
+    public: Annotated[bool, typer.Option("--public", help="Make a new repository public.")] = False,
+    allow_regression: Annotated[
+        bool, typer.Option("--allow-regression", help="Publish although the audit got worse.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do it. Without: show the plan and exit with 2.")
+    ] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Publish a dataset folder as a version: a commit and a tag on the Hub. Shows the plan first."""
+    from recapdata.publish import plan_publication
+    from recapdata.publish import publish as run_publish
+
+    plan = plan_publication(
+        directory,
+        repo_id,
+        version=version,
+        license=license,
+        public=public,
+        allow_regression=allow_regression,
+    )
+    if not yes:
+        finish(plan.to_dict(), plan.text(), as_json=json)
+        say("nothing was sent; add --yes to publish")
+        raise typer.Exit(2)
+    say(plan.text() + "\n")
+    summary = run_publish(plan)
+    finish(summary, summary.text(), as_json=json)
+
+
+@app.command()
+def diff(
+    before: Annotated[str, typer.Argument(metavar="A", help="A folder, or user/name@revision.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="What to compare it with.")],
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show what changed from A to B: rows, columns, captions with examples, audit figures."""
+    from recapdata.difference import diff as run_diff
+
+    summary = run_diff(before, after)
+    finish(summary.to_dict(), summary.text(), as_json=json)
 
 
 @app.command()

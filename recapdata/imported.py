@@ -1,0 +1,219 @@
+"""A column that came along with the images becomes a caption set: `alt_text` → `alt`, `captions[2]` → `human`, ….
+
+Shard by shard, so that an interrupted import, or one before records were appended, is completed by the same command.
+"""
+
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+import pyarrow as pa
+
+from recapdata.agreement import check_set_name, discard, settle
+from recapdata.console import progress
+from recapdata.errors import ColumnNotFound, DatasetDamaged, OptionError
+from recapdata.records import CAPTION_SCHEMA, RECORD_SCHEMA, Caption, Provenance, Writer
+from recapdata.remove import finish_removal
+from recapdata.store import ROW_GROUP_ROWS, DatasetFolder, ShardWriter
+
+_INDEXED = re.compile(r"(?P<name>.+)\[(?P<index>\d+)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of captions, or one place in a column of lists of them."""
+
+    name: str
+    index: int | None
+
+    def __str__(self) -> str:
+        return self.name if self.index is None else f"{self.name}[{self.index}]"
+
+    def caption(self, value: Any) -> Caption:
+        """The caption of a record by its value in the column."""
+        if value is None:
+            return Caption(caption=None, error=f"NoCaption: nothing in column {self.name}")
+        if self.index is not None:
+            if self.index >= len(value):
+                return Caption(caption=None, error=f"NoCaption: only {len(value)} in column {self.name}")
+            value = value[self.index]
+        if value is None or not value.strip():
+            return Caption(caption=None, error=f"EmptyCaption: an empty text in column {self}")
+        return Caption(caption=value, finish_reason="import")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportSummary:
+    """The outcome of an import; `records` = `captions` + `failures`.
+
+    Attributes:
+        failures: records without a caption in the column.
+        done: records that this run itself went through.
+    """
+
+    directory: str
+    set_name: str
+    column: str
+    writer: Writer
+    records: int
+    captions: int
+    failures: int
+    failures_by_type: Mapping[str, int]
+    done: int
+    seconds: float
+
+    def text(self) -> str:
+        """The summary for a terminal."""
+        if self.done:
+            head = f"Imported column {self.column} of {self.directory} as caption set {self.set_name!r} ({self.writer})."
+        else:
+            head = f"Caption set {self.set_name!r} already holds column {self.column} of {self.directory}: nothing to do."
+        reasons = ", ".join(f"{kind} {count:,}" for kind, count in self.failures_by_type.items())
+        lines = [head, "", f"  {'captions':<12}{self.captions:>12,}"]
+        lines.append(f"  {'without':<12}{self.failures:>12,}" + (f"  {reasons}" if reasons else ""))
+        return "\n".join([*lines, f"  {'records':<12}{self.records:>12,}"])
+
+
+def import_captions(
+    directory: str | Path,
+    set_name: str,
+    column: str,
+    *,
+    writer: str | None = None,
+    overwrite: bool = False,
+) -> ImportSummary:
+    """Make a caption set of a column that came along; the same call completes it after an interruption or an append.
+
+    Args:
+        column: a column of text, or `NAME[i]` for place i (from 0) of a column of lists.
+        writer: `human`, `web` or `import`; by itself guessed from the names (alt… is the web's, human… is people's).
+        overwrite: replace a set of that name that was made otherwise.
+
+    Raises:
+        ColumnNotFound: no such column came along.
+        OptionError: the column holds no text, an index is missing or too many, or the set's name cannot be used.
+        CaptionSetExists: the set was made otherwise, and `overwrite` is not set.
+        DatasetBusy: another process writes to the folder.
+    """
+    began = time.monotonic()
+    folder = DatasetFolder.open(directory)
+    check_set_name(folder, set_name)
+    with folder.writing():
+        finish_removal(folder)
+        schema = folder.schema()
+        chosen = find_column(folder, schema, column)
+        provenance = _settle(folder, set_name, chosen, _writer(writer, set_name, column), overwrite)
+        done = _write_shards(folder, set_name, chosen, schema)
+        errors = _count_errors(folder, set_name)
+    summary = ImportSummary(
+        directory=str(directory),
+        set_name=set_name,
+        column=str(chosen),
+        writer=provenance.writer,
+        records=sum(folder.rows(shard) for shard in folder.shards()),
+        captions=errors.pop(None, 0),
+        failures=sum(errors.values()),
+        failures_by_type={str(kind): count for kind, count in errors.most_common()},
+        done=done,
+        seconds=round(time.monotonic() - began, 3),
+    )
+    if summary.records != summary.captions + summary.failures:
+        raise DatasetDamaged(
+            f"{folder.path}: {summary.records} records, but {summary.captions} captions + {summary.failures} failures in "
+            f"set {set_name!r}; import it again with --overwrite"
+        )
+    return summary
+
+
+def find_column(folder: DatasetFolder, schema: pa.Schema, text: str) -> Column:
+    """The column that a user means.
+
+    Raises:
+        ColumnNotFound: no such column came along.
+        OptionError: it holds no text, or the index is missing or too many.
+    """
+    came = [name for name in schema.names if name not in RECORD_SCHEMA.names]
+    match = None if text in came else _INDEXED.fullmatch(text)
+    column = Column(match["name"], int(match["index"])) if match else Column(text, None)
+    if column.name not in came:
+        raise ColumnNotFound(
+            f"no column {column.name!r} came along with the images of {folder.path}; "
+            + (f"there are: {', '.join(came)}" if came else "there is none at all")
+        )
+    kind = schema.field(column.name).type
+    if kind not in (pa.string(), pa.list_(pa.string())):
+        raise OptionError(f"column {column.name!r} holds {kind}, not text, so it cannot become captions")
+    if kind == pa.string() and column.index is not None:
+        raise OptionError(f"column {column.name!r} holds one text per image; leave out [{column.index}]")
+    if kind != pa.string() and column.index is None:
+        raise OptionError(
+            f"column {column.name!r} holds a list of texts per image; choose one, such as {column.name}[0]"
+        )
+    return column
+
+
+def _writer(writer: str | None, set_name: str, column: str) -> Writer:
+    allowed = tuple(each for each in get_args(Writer) if each != "model")
+    if writer is None:
+        for name in (set_name, column):
+            for start, guess in (("alt", "web"), ("human", "human")):
+                if name.lower().startswith(start):
+                    return guess  # type: ignore[return-value]
+        return "import"
+    if writer not in allowed:
+        raise OptionError(f"--writer must be one of {', '.join(allowed)}, not {writer!r}")
+    return writer  # type: ignore[return-value]
+
+
+def _settle(
+    folder: DatasetFolder, set_name: str, column: Column, writer: Writer, overwrite: bool
+) -> Provenance:
+    """Agree with the manifest on the set, and note it there before its first shard."""
+    date = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    now = Provenance(writer=writer, column=str(column), date=date)
+    provenance, replaced = settle(folder, set_name, now, overwrite=overwrite)
+    if replaced:
+        discard(folder, set_name)
+    manifest = folder.manifest
+    if manifest.sets.get(set_name) != provenance:
+        folder.save_manifest(replace(manifest, sets={**manifest.sets, set_name: provenance}))
+    return provenance
+
+
+def _write_shards(folder: DatasetFolder, set_name: str, column: Column, schema: pa.Schema) -> int:
+    """Write the caption shards that are not there yet; returns how many records they have."""
+    finished = set(folder.finished_captions(set_name))
+    missing = [shard for shard in folder.shards() if shard not in finished]
+    done = 0
+    with progress("import", sum(folder.rows(shard) for shard in missing), unit="captions") as advance:
+        for shard in missing:
+            with ShardWriter(folder.caption_shard(set_name, shard), CAPTION_SCHEMA) as writer:
+                for table in _caption_tables(folder, set_name, shard, column, schema):
+                    writer.write(table)
+                    advance(table.num_rows)
+                    done += table.num_rows
+    return done
+
+
+def _count_errors(folder: DatasetFolder, set_name: str) -> Counter[str | None]:
+    """How many rows of the set have an error of each type; None counts the captions."""
+    errors: Counter[str | None] = Counter()
+    for shard in folder.shards():
+        column = folder.read_captions(set_name, shard, ["error"]).column("error")
+        errors.update(error and error.partition(":")[0] for error in column.to_pylist())
+    return errors
+
+
+def _caption_tables(
+    folder: DatasetFolder, set_name: str, shard: int, column: Column, schema: pa.Schema
+) -> Iterator[pa.Table]:
+    batches = folder.read_images(shard, ["key", column.name], schema=schema, batch_rows=ROW_GROUP_ROWS)
+    for batch in batches:
+        keys, values = batch.column("key").to_pylist(), batch.column(column.name).to_pylist()
+        rows = [column.caption(value).to_row(key, set_name) for key, value in zip(keys, values, strict=True)]
+        yield pa.Table.from_pylist(rows, schema=CAPTION_SCHEMA)
