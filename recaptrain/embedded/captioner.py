@@ -208,6 +208,7 @@ def save(model: Any, processor: "PaliGemmaProcessor", out: Path) -> None:
     """Write model, processor and the prompts of the two styles."""
     out.mkdir(parents=True, exist_ok=True)
     model.to("cpu").eval().save_pretrained(out)
+    (out / "model.safetensors").chmod(0o644)  # safetensors writes for the owner alone
     processor.save_pretrained(out)
     styles = {"styles": STYLES, "size": [SIDE, SIDE]}
     (out / "recapdata.json").write_text(json.dumps(styles, indent=2) + "\n", encoding="utf-8")

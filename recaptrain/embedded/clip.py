@@ -211,6 +211,7 @@ def save(
     out.mkdir(parents=True, exist_ok=True)
     weights = {name: value.contiguous() for name, value in model.to("cpu").state_dict().items()}
     save_file(weights, out / "open_clip_model.safetensors")
+    (out / "open_clip_model.safetensors").chmod(0o644)  # safetensors writes for the owner alone
     preprocess = {**HALF, "size": SIDE, "resize_mode": "squash", "interpolation": "bicubic"}
     page = json.dumps({"model_cfg": dict(config), "preprocess_cfg": preprocess}, indent=2)
     (out / "open_clip_config.json").write_text(page + "\n", encoding="utf-8")

@@ -23,8 +23,10 @@ def read_recipe(path: Path, kind: type[Recipe], **changes: Any) -> Recipe:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise InputError(f"{path}: cannot be read as a recipe ({error})") from error
+    if not isinstance(settings, Mapping):
+        raise InputError(f"{path}: expected settings by name, found {settings!r}")
     given = {key: value for key, value in changes.items() if value is not None}
-    return _build(kind, {**(settings or {}), **given}, str(path))
+    return _build(kind, {**settings, **given}, str(path))
 
 
 def _build(kind: type[Recipe], settings: Any, where: str) -> Recipe:

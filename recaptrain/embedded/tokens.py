@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from transformers import PaliGemmaProcessor, PreTrainedTokenizerFast
 
 MERGES = 520
-TEXTS_FROM = 4000
+TEXTS_FROM = 1500
 PAD, EOS, BOS, IMAGE = "<pad>", "<eos>", "<bos>", "<image>"
 
 

@@ -121,7 +121,7 @@ def train_tower(tower: Any, sizes: Tower, stage: Stage, folder: Path, *, seed: i
                 part = 4 * (answer - boxes)[shown].abs().mean()
                 figures["pixels off"] = part / 4 * BOX_UNIT
             loss = loss + part
-        return loss, {name: float(value) for name, value in figures.items()}
+        return loss, {name: value.item() for name, value in figures.items()}
 
     train("tower", stage, both, loss_of, folder)
 
