@@ -22,11 +22,11 @@ from recapdata.engines import Finished, open_engine
 from recapdata.errors import CaptionSetNotFound, InputError, ModelNotSupported, OptionError
 from recapdata.journal import replay
 from recapdata.keys import KeyIndex
-from recapdata.recaption_summary import RecaptionSummary
-from recapdata.recorder import Recorder, ShardStart, failed_keys, overlay, stored_captions
+from recapdata.recaption.recorder import Recorder, ShardStart, failed_keys, overlay, stored_captions
+from recapdata.recaption.state import ShardState, failures_by_type, survey
+from recapdata.recaption.summary import RecaptionSummary
 from recapdata.records import KEY, Provenance
 from recapdata.store import DatasetFolder
-from recapdata.survey import ShardState, failures_by_type, survey
 
 Selection = Callable[[int, list[str]], Collection[str] | None]
 """Shard number and its keys → the keys that are asked for; None for all."""
