@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from recapdata.console import Debug, Json, application, finish, run
+from recapdata.console import Debug, Json, application, finish
+from recapdata.console import run as run_application
 
 app = application("Audit how good the captions of a dataset are.")
 
@@ -32,6 +33,118 @@ def claims(
     finish(summary, summary.text(), as_json=json, complete=not summary.failures)
 
 
+@app.command()
+def run(
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="A dataset folder, or user/name@revision.")
+    ],
+    captions: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SET", help="A caption set to audit; may be given again. All of them if not given."
+        ),
+    ] = None,
+    clip: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Score with this CLIP model: embedded, a folder, hf-hub:user/name@revision, or "
+            "ARCHITECTURE:WEIGHTS such as ViT-B-32:laion2b_s34b_b79k.",
+        ),
+    ] = None,
+    clip_scores: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST",
+            help="Which CLIP scores: the whole caption, CLIPScore as Hessel et al., per sentence.",
+        ),
+    ] = "caption,hessel,sentences",
+    evidence: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST", help="Judge claims by this evidence, the most trusted first: annotations."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where the results go; TARGET/audits if not given. Needed for a published version.",
+        ),
+    ] = None,
+    pipeline: Annotated[
+        str | None, typer.Option(help="A spaCy pipeline by name or path; the project's own if not given.")
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that read captions.")] = 1,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Audit caption sets: claims, coverage, hygiene, CLIP scores, and whether the claims are true.
+
+    A finished shard is computed again only where its captions, or what it was computed with, have changed.
+    """
+    from audits.runner import run as audit
+
+    summary = audit(
+        target,
+        captions=captions or (),
+        pipeline=pipeline,
+        clip=clip,
+        clip_parts=_listed(clip_scores),
+        evidence=_listed(evidence),
+        out=out,
+        processes=processes,
+    )
+    finish(summary, summary.text(), as_json=json, complete=summary.complete)
+
+
+@app.command()
+def view(
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="A dataset folder, or user/name@revision.")
+    ],
+    no_app: Annotated[
+        bool, typer.Option("--no-app", help="Build the FiftyOne dataset and leave it at that.")
+    ] = False,
+    port: Annotated[int | None, typer.Option(help="Port of the App; 5151 if not given.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name of the FiftyOne dataset; one that tells target and revision if not given."),
+    ] = None,
+    audit: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where `audits run --out` put the audit; TARGET's own if not given."
+        ),
+    ] = None,
+    media: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Folder for the pictures; beside FiftyOne's own datasets if not given."
+        ),
+    ] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Look at a dataset in FiftyOne: pictures, captions, annotations, claims and scores.
+
+    The FiftyOne dataset is kept, and brought up to date when this is run again.
+    """
+    from audits.fiftyone.dataset import build
+
+    summary = build(target, name=name, audits=audit, media=media)
+    finish(summary, summary.text(), as_json=json)
+    if not no_app:
+        from audits.fiftyone.app import open_app
+
+        open_app(summary.name, port=port)
+
+
+def _listed(text: str | None) -> list[str]:
+    """The names of a comma-separated option."""
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
 def main() -> None:
     """Entry point of the console command."""
-    run(app)
+    run_application(app)

@@ -1,0 +1,80 @@
+"""Annotations as evidence: the `objects` column of the dataset (COCO's boxes, the drawn world's truth, any Hub dataset's).
+
+One pass over the column finds what the annotators looked for at all: a class that is never used cannot be missed. Where the
+classes are a part of a known vocabulary (COCO's eighty), the whole vocabulary was looked for.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from audits.evidence import Evidence, Scope
+from audits.lexicon import load_lexicon
+from recapdata.records import Object
+from recapdata.targets import Target
+
+USED = ("bbox", "category", "color", "size", "text")
+ATTRIBUTES = ("color", "size", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """The `objects` column as an evidence source; made by `open_annotations`."""
+
+    scope: Scope
+    hashes: Mapping[int, str]
+    name: str = "annotations"
+    columns: tuple[str, ...] = ("objects", "width", "height")
+
+    def identity(self, shard: int) -> str:
+        """A hash of the shard's objects and of the classes and attributes known in the whole dataset."""
+        scope = json.dumps([sorted(self.scope.classes), sorted(self.scope.attributes)])
+        return f"annotations:{hashlib.sha256((scope + self.hashes[shard]).encode()).hexdigest()[:16]}"
+
+    def collect(self, rows: Sequence[Mapping[str, Any]]) -> list[Evidence | None]:
+        """The annotated objects of each row; None where a row was not annotated (an empty list was)."""
+        return [None if row["objects"] is None else self._evidence(row) for row in rows]
+
+    def _evidence(self, row: Mapping[str, Any]) -> Evidence:
+        return Evidence(
+            source=self.name,
+            scope=self.scope,
+            objects=tuple(_object(each) for each in row["objects"]),
+            width=row["width"],
+            height=row["height"],
+        )
+
+
+def open_annotations(target: Target) -> Annotations:
+    """Read the `objects` column once, and learn what its annotators looked for."""
+    classes: set[str] = set()
+    attributes: set[str] = set()
+    hashes: dict[int, str] = {}
+    for shard in target.shards():
+        digest = hashlib.sha256()
+        for batch in target.read(shard, ["objects"], batch_rows=4096):
+            for objects in batch.column("objects").to_pylist():
+                used = None if objects is None else [[each[name] for name in USED] for each in objects]
+                digest.update(json.dumps(used, ensure_ascii=False).encode() + b"\n")
+                for each in objects or ():
+                    if each["category"] is not None:
+                        classes.add(each["category"].lower())
+                    attributes.update(name for name in ATTRIBUTES if each[name] is not None)
+        hashes[shard] = digest.hexdigest()
+    return Annotations(
+        scope=Scope(classes=load_lexicon().vocabulary(frozenset(classes)), attributes=frozenset(attributes)),
+        hashes=hashes,
+    )
+
+
+def _object(values: Mapping[str, Any]) -> Object:
+    bbox = values["bbox"]
+    return Object(
+        bbox=None if bbox is None else (bbox[0], bbox[1], bbox[2], bbox[3]),
+        category=None if values["category"] is None else values["category"].lower(),
+        color=values["color"],
+        size=values["size"],
+        text=values["text"],
+    )

@@ -1,0 +1,263 @@
+"""The build of a FiftyOne dataset from a target: new records in, changed ones in place, removed ones out.
+
+A shard whose records, captions and audits are what they were at the last build is passed over, so a build after one more caption
+set, or after nothing at all, costs what has changed. What people added in the App (tags, saved views, fields) stays.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from audits.fiftyone import require
+from audits.fiftyone.fields import columns, declare, values
+from audits.fiftyone.media import Media, media_folder
+from audits.fiftyone.naming import dataset_name, field_names, identity
+from audits.tables import content_hash, read_identity
+from recapdata.console import progress, say
+from recapdata.errors import DatasetExists
+from recapdata.store import shard_name
+from recapdata.targets import Target, aligned, open_target
+
+BUILD = 1
+"""Raised when the fields of a sample change, so that datasets of an older build are rebuilt."""
+BATCH = 256
+INFO = "recapdata"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewSummary:
+    """The outcome of `audits view`.
+
+    Attributes:
+        name: the FiftyOne dataset, as `fiftyone.load_dataset` takes it.
+        samples: records in it; of these `added` and `updated` by this build.
+        removed: samples whose records the target no longer has.
+        fields: field by caption set.
+    """
+
+    name: str
+    target: str
+    samples: int
+    added: int
+    updated: int
+    removed: int
+    fields: Mapping[str, str]
+    audited: Sequence[str]
+    media: str
+
+    def text(self) -> str:
+        """What was built and how to open it."""
+        changed = f"{self.added:,} added, {self.updated:,} updated, {self.removed:,} removed"
+        sets = ", ".join(f"{name} (field {field})" for name, field in self.fields.items()) or "none"
+        lines = [
+            f"FiftyOne dataset {self.name!r} of {self.target}: {self.samples:,} samples ({changed})",
+            f"caption sets: {sets}",
+            f"audited: {', '.join(self.audited) or 'none; run: audits run ' + self.target}",
+            f"pictures: {self.media}",
+        ]
+        return "\n".join(lines)
+
+
+def build(
+    target: str | Path | Target,
+    *,
+    name: str | None = None,
+    audits: Path | None = None,
+    media: Path | None = None,
+) -> ViewSummary:
+    """Make or bring up to date the persistent FiftyOne dataset of a target.
+
+    Args:
+        name: the dataset's name; one that tells folder, or repository, revision and commit where None.
+        audits: where the audit lies (`audits run --out`); that of the target itself where None.
+        media: folder for the pictures; one beside FiftyOne's own datasets where None.
+
+    Raises:
+        MissingExtra: FiftyOne is not installed.
+        DatasetExists: a FiftyOne dataset of that name shows something else.
+    """
+    fo = require()
+    target = target if isinstance(target, Target) else open_target(target)
+    fields = field_names(target.set_names())
+    shelf = Media(media or media_folder())
+    dataset = _open(fo, target, name or dataset_name(target))
+    before = dict(dataset.info[INFO].get("shards", {})) if dataset.info[INFO].get("fields") == fields else {}
+    declare(dataset, fields)
+    shards: dict[str, str] = {}
+    added = updated = 0
+    audited: set[str] = set()
+    total = sum(target.rows(shard) for shard in target.shards())
+    with progress("build", total, unit="samples") as advance:
+        for shard in target.shards():
+            found = _audit_paths(target, audits, shard)
+            audited |= set(found)
+            state = _state(target, shard, found)
+            if before.get(str(shard)) != state:
+                new, changed = _build_shard(dataset, target, shard, found, fields, shelf, advance)
+                added, updated = added + new, updated + changed
+            else:
+                advance(target.rows(shard))
+            shards[str(shard)] = state
+            _describe(dataset, target, fields, shards)
+    removed = _remove(dataset, target, total)
+    return ViewSummary(
+        name=dataset.name,
+        target=target.resolved,
+        samples=dataset.count(),
+        added=added,
+        updated=updated,
+        removed=removed,
+        fields=fields,
+        audited=[each for each in fields if each in audited],
+        media=str(shelf.folder),
+    )
+
+
+def _open(fo: Any, target: Target, name: str) -> Any:
+    """The dataset of that name, made if it is not there."""
+    wanted = identity(target)
+    if not fo.dataset_exists(name):
+        dataset = fo.Dataset(name, persistent=True)
+        dataset.info = {INFO: {**wanted, "target": target.resolved}}
+        dataset.save()
+        return dataset
+    dataset = fo.load_dataset(name)
+    known = dataset.info.get(INFO, {})
+    if any(known.get(key) != value for key, value in wanted.items()):
+        shows = known.get("target", "something that recapdata did not make")
+        raise DatasetExists(
+            f"the FiftyOne dataset {name!r} shows {shows}, not {target.resolved}; choose another with --name"
+        )
+    return dataset
+
+
+def _describe(dataset: Any, target: Target, fields: Mapping[str, str], shards: Mapping[str, str]) -> None:
+    """Write into the dataset's info where it comes from, who wrote its sets, and what state it shows."""
+    manifest = target.manifest
+    dataset.info[INFO] = {
+        **identity(target),
+        "target": target.resolved,
+        "revision": target.revision,
+        "version": manifest.version,
+        "sets": {each.name: each.provenance.to_dict() for each in manifest},
+        "fields": dict(fields),
+        "audit": target.summary(),
+        "shards": dict(shards),
+    }
+    dataset.save()
+
+
+# --- one shard -----------------------------------------------------------------------------------------------------------
+
+
+def _audit_paths(target: Target, audits: Path | None, shard: int) -> dict[str, Path]:
+    """The audit shard of each set, where there is one and it is of the captions as they are now."""
+    found = {}
+    for name in target.set_names():
+        inside = f"{name}/{shard_name(shard)}"
+        path = audits / inside if audits is not None else target.file(f"audits/{inside}")
+        known = read_identity(path) if path is not None else None
+        if path is None or known is None:
+            continue
+        if known.captions == content_hash(target.read(shard, ["key", name], batch_rows=8192)):
+            found[name] = path
+        else:
+            say(
+                f"{name}, shard {shard}: its audit is of other captions and is not shown; run: audits run {target.name}"
+            )
+    return found
+
+
+def _state(target: Target, shard: int, audits: Mapping[str, Path]) -> str:
+    """A hash of all that a build of this shard shows."""
+    content = content_hash(
+        target.read(shard, ["key", "source", "license", *target.set_names()], batch_rows=8192)
+    )
+    identities = {name: repr(read_identity(path)) for name, path in audits.items()}
+    objects = hashlib.sha256()
+    for batch in target.read(shard, ["objects"], batch_rows=4096):
+        objects.update(json.dumps(batch.column("objects").to_pylist()).encode())
+    state = json.dumps([BUILD, content, identities, objects.hexdigest()], sort_keys=True)
+    return hashlib.sha256(state.encode()).hexdigest()
+
+
+def _build_shard(
+    dataset: Any,
+    target: Target,
+    shard: int,
+    audits: Mapping[str, Path],
+    fields: Mapping[str, str],
+    shelf: Media,
+    advance: Any,
+) -> tuple[int, int]:
+    """Add the shard's new records and bring the others up to date; how many of either."""
+    fo = require()
+    added = updated = 0
+    for rows in _rows(target, shard, audits, list(fields), shelf):
+        keys = [record["key"] for record, _ in rows]
+        present = set(dataset.match(fo.ViewField("key").is_in(keys)).values("key"))
+        fresh = [
+            fo.Sample(filepath=str(shelf.path(record["key"])), **values(record, audit, fields))
+            for record, audit in rows
+            if record["key"] not in present
+        ]
+        if fresh:
+            dataset.add_samples(fresh, dynamic=False, progress=False)
+        old = {
+            record["key"]: values(record, audit, fields) for record, audit in rows if record["key"] in present
+        }
+        if old:
+            for sample in dataset.match(fo.ViewField("key").is_in(list(old))).iter_samples(autosave=True):
+                for field, value in old[sample["key"]].items():
+                    sample[field] = value
+                sample["filepath"] = str(shelf.path(sample["key"]))
+        added, updated = added + len(fresh), updated + len(old)
+        advance(len(rows))
+    return added, updated
+
+
+Row = tuple[dict[str, Any], dict[str, dict[str, Any] | None]]
+
+
+def _rows(
+    target: Target, shard: int, audits: Mapping[str, Path], sets: Sequence[str], shelf: Media
+) -> Iterator[list[Row]]:
+    """Records with their audit rows, batch by batch; pictures that are not on disk yet are put there on the way."""
+    keys = [key for batch in target.read(shard, ["key"]) for key in batch.column("key").to_pylist()]
+    pictures = ["image"] if shelf.missing(keys) else []
+    streams = [target.read(shard, [*columns(sets), *pictures], batch_rows=BATCH)]
+    streams += [_stream(path) for path in audits.values()]
+    for main, *others in aligned(streams, where=f"{target.name}, {shard_name(shard)}"):
+        audit_rows = {name: batch.to_pylist() for name, batch in zip(audits, others, strict=True)}
+        records = main.to_pylist()
+        for record in records if pictures else ():
+            shelf.write(record["key"], record.pop("image")["bytes"])
+        yield [
+            (record, {name: rows[place] for name, rows in audit_rows.items()})
+            for place, record in enumerate(records)
+        ]
+
+
+def _stream(path: Path) -> Iterator[pa.RecordBatch]:
+    with pq.ParquetFile(path) as file:
+        yield from file.iter_batches(BATCH, columns=["key", "claims", "scores"], use_threads=False)
+
+
+def _remove(dataset: Any, target: Target, records: int) -> int:
+    """Take out samples whose records the target no longer has; how many."""
+    if dataset.count() == records:
+        return 0
+    fo = require()
+    kept: set[str] = set()
+    for shard in target.shards():
+        for batch in target.read(shard, ["key"]):
+            kept.update(batch.column("key").to_pylist())
+    gone = [key for key in dataset.values("key") if key not in kept]
+    dataset.delete_samples(dataset.match(fo.ViewField("key").is_in(gone)))
+    return len(gone)

@@ -1,0 +1,68 @@
+"""Pictures on disk for the App: the original bytes, once, under their key, shared by all revisions that hold them."""
+
+import os
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from audits.fiftyone import require
+
+EXTENSIONS = (
+    (b"\x89PNG", ".png"),
+    (b"\xff\xd8\xff", ".jpg"),
+    (b"GIF8", ".gif"),
+    (b"BM", ".bmp"),
+    (b"II*\0", ".tif"),
+    (b"MM\0*", ".tif"),
+)
+
+
+def media_folder() -> Path:
+    """Where pictures go unless told otherwise: beside FiftyOne's own datasets."""
+    return Path(require().config.default_dataset_dir) / "recapdata-media"
+
+
+class Media:
+    """A folder of pictures `<two digits>/<key><extension>`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._known = cache(self._list)
+
+    def path(self, key: str) -> Path | None:
+        """Where the picture of a key lies; None while it is not there."""
+        name = self._known(key[:2]).get(key)
+        return self.folder / key[:2] / name if name is not None else None
+
+    def missing(self, keys: Iterable[str]) -> bool:
+        """Whether any picture is not there yet."""
+        return any(self.path(key) is None for key in keys)
+
+    def write(self, key: str, image: bytes) -> Path:
+        """Put a picture there, unless it is; a reader never sees a part of it."""
+        found = self.path(key)
+        if found is not None:
+            return found
+        path = self.folder / key[:2] / f"{key}{_extension(image)}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_bytes(image)
+        os.replace(temporary, path)
+        self._known(key[:2])[key] = path.name
+        return path
+
+    def _list(self, prefix: str) -> dict[str, str]:
+        try:
+            entries = os.listdir(self.folder / prefix)
+        except FileNotFoundError:
+            return {}
+        return {name.partition(".")[0]: name for name in entries if not name.endswith(".tmp")}
+
+
+def _extension(image: bytes) -> str:
+    """The extension by which a web server tells the kind of picture."""
+    if image[:4] == b"RIFF" and image[8:12] == b"WEBP":
+        return ".webp"
+    if image[4:12] in (b"ftypavif", b"ftypavis"):
+        return ".avif"
+    return next((extension for start, extension in EXTENSIONS if image.startswith(start)), ".img")

@@ -1,0 +1,54 @@
+"""Which FiftyOne dataset belongs to which target: two revisions never share one, and the same one is found again."""
+
+import hashlib
+from collections.abc import Iterable
+
+from recapdata.targets import Target
+
+RESERVED = frozenset(
+    [
+        "id",
+        "filepath",
+        "tags",
+        "metadata",
+        "created_at",
+        "last_modified_at",
+        "key",
+        "source",
+        "license",
+        "annotations",
+        "support",
+        "frames",
+    ]
+)
+
+
+def dataset_name(target: Target) -> str:
+    """`folder-<hash of its path>`, or `user/name@revision-<commit>`: a branch that moved names another dataset."""
+    if target.folder is not None:
+        path = target.folder.resolve()
+        return f"{path.name}-{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    commit = str(target.commit)
+    if target.revision == commit:
+        return f"{target.repo_id}@{commit[:12]}"
+    return f"{target.repo_id}@{target.revision}-{commit[:8]}"
+
+
+def identity(target: Target) -> dict[str, str]:
+    """What the dataset's `info` says of where it comes from; a dataset of another one is never written to."""
+    if target.folder is not None:
+        return {"folder": str(target.folder.resolve())}
+    return {"repo_id": str(target.repo_id), "commit": str(target.commit)}
+
+
+def field_names(sets: Iterable[str]) -> dict[str, str]:
+    """Field by caption set: `recap-short` → `recap_short`, since a field name is a Python name; no two sets share one."""
+    found: dict[str, str] = {}
+    for name in sets:
+        field = name.replace("-", "_")
+        if field in RESERVED or field[0].isdigit():
+            field = f"caption_{field}"
+        while field in found.values() or f"{field}_audit" in found.values():
+            field += "_"
+        found[name] = field
+    return found

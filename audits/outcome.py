@@ -1,0 +1,89 @@
+"""What an audit run tells the person who started it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSummary:
+    """The outcome of `audits run`; pipeline, clip, evidence, records and sets are as in `summary.json`.
+
+    Attributes:
+        audited: the sets this run was asked for; `sets` may hold others from earlier runs.
+        computed: audit shards written by this run; `kept` were fresh already.
+        unreadable: images that could not be decoded, and so have no CLIP score.
+        unfinished: sets that lack captions for some shards, and so are audited in part.
+    """
+
+    target: str
+    out: str
+    pipeline: str
+    clip: str | None
+    evidence: Sequence[str]
+    records: int
+    sets: Mapping[str, Mapping[str, Any]]
+    audited: Sequence[str]
+    computed: int
+    kept: int
+    unreadable: int
+    unfinished: Sequence[str]
+    seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether every image was read and every set has all its captions audited."""
+        return not self.unreadable and not self.unfinished
+
+    def text(self) -> str:
+        """The table of figures, a column per set, and where the results lie."""
+        return "\n".join([*self._head(), "", *self._table(), "", *self._foot()])
+
+    def _head(self) -> list[str]:
+        used = [f"pipeline {self.pipeline}"]
+        used += [f"CLIP {_short(self.clip)}"] if self.clip else []
+        used += [f"evidence {', '.join(self.evidence)}"] if self.evidence else []
+        return [f"Audit of {self.target}: {self.records:,} records", "; ".join(used)]
+
+    def _table(self) -> list[str]:
+        names = list(dict.fromkeys(figure for each in self.sets.values() for figure in each["figures"]))
+        rows = [("", list(self.sets))]
+        rows.append(("captions", [f"{each['captions']:,}" for each in self.sets.values()]))
+        if any(each["missing"] for each in self.sets.values()):
+            rows.append(("missing", [f"{each['missing']:,}" for each in self.sets.values()]))
+        rows += [(name, [shown(each["figures"].get(name)) for each in self.sets.values()]) for name in names]
+        first = max(len(name) for name, _ in rows)
+        widths = [max(len(cells[place]) for _, cells in rows) for place in range(len(self.sets))]
+        return [
+            f"{name:<{first}}"
+            + "".join(f"   {cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+            for name, cells in rows
+        ]
+
+    def _foot(self) -> list[str]:
+        lines = ["(95 % bootstrap confidence intervals)"]
+        if self.kept:
+            lines.append(f"{self.kept:,} audit shards were fresh already, {self.computed:,} computed")
+        if self.unreadable:
+            lines.append(f"{self.unreadable:,} images could not be read and have no CLIP score")
+        lines += [
+            f"{name}: captions are not finished for every shard; audited what is there"
+            for name in self.unfinished
+        ]
+        return [*lines, f"→ {self.out}/summary.json", f"look at it: audits view {self.target}"]
+
+
+def shown(figure: Mapping[str, Any] | None) -> str:
+    """A figure with its interval, as a person reads it; a dash where there is none."""
+    if figure is None:
+        return "–"
+    value, low, high = (figure[key] for key in ("value", "low", "high"))
+    if figure["unit"] == "share":
+        return f"{100 * value:.1f} % ({100 * low:.1f}–{100 * high:.1f})"
+    return f"{value:.2f} ({low:.2f}–{high:.2f})"
+
+
+def _short(model: str) -> str:
+    """A model's name with its hash or commit cut to what tells versions apart."""
+    name, _, revision = model.rpartition("@")
+    return f"{name}@{revision.removeprefix('sha256:')[:12]}"

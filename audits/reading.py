@@ -1,0 +1,97 @@
+"""The text part of an audit: captions to claims, lengths and hygiene flags, as one stream in row order."""
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+import audits
+from audits.claims import claims
+from audits.coverage import caption_figures
+from audits.hygiene import flags
+from audits.language import content_hash, identity
+from recapdata.records import CLAIM_TYPE, Claim
+from recapdata.targets import Target
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+READING_TYPE = pa.struct(
+    [
+        ("claims", pa.list_(CLAIM_TYPE)),
+        ("words", pa.int32()),
+        ("clip_tokens", pa.int32()),
+        ("flags", pa.list_(pa.string())),
+    ]
+)
+"""What the text alone tells of a caption; null where the caption is missing."""
+
+RULES = ("claims", "coverage.py", "hygiene.py")
+
+
+def reading_identity(nlp: "Language") -> str:
+    """What readings depend on: the pipeline, and the rules that turn its trees into claims."""
+    return f"{identity(nlp)} rules:{_rules_hash()}"
+
+
+def read_captions(
+    target: Target,
+    shard: int,
+    sets: Sequence[str],
+    pipeline: "Language | str | None",
+    *,
+    processes: int,
+    batch_rows: int,
+) -> Iterator[pa.RecordBatch]:
+    """Stream `key` and, per set, a column of `READING_TYPE` of one shard.
+
+    All sets go through the pipeline together, so that its processes are started once a shard.
+    """
+    batches: deque[pa.RecordBatch] = deque()
+
+    def texts() -> Iterator[str]:
+        for batch in target.read(shard, ["key", *sets], batch_rows=batch_rows):
+            batches.append(batch)
+            for name in sets:
+                yield from (caption for caption in batch.column(name).to_pylist() if caption is not None)
+            yield ""  # ends a batch, also one in which every caption is missing
+
+    found = claims(texts(), pipeline=pipeline, processes=processes)
+    for first in found:
+        batch = batches.popleft()
+        columns: list[pa.Array] = [batch.column("key")]
+        pending = first
+        for name in sets:
+            rows: list[dict[str, Any] | None] = []
+            for caption in batch.column(name).to_pylist():
+                if caption is None:
+                    rows.append(None)
+                    continue
+                rows.append(_reading(caption, pending))
+                pending = next(found)
+            columns.append(pa.array(rows, READING_TYPE))
+        yield pa.RecordBatch.from_arrays(columns, names=["key", *sets])
+
+
+def _reading(caption: str, found: list[Claim]) -> dict[str, Any]:
+    figures = caption_figures(caption, found)
+    return {
+        "claims": [claim.to_struct() for claim in found],
+        "words": figures.words,
+        "clip_tokens": figures.clip_tokens,
+        "flags": flags(caption),
+    }
+
+
+@cache
+def _rules_hash() -> str:
+    home = Path(audits.__file__).parent
+    digest = hashlib.sha256()
+    for name in RULES:
+        path = home / name
+        digest.update(content_hash(path).encode() if path.is_dir() else path.read_bytes())
+    return digest.hexdigest()[:12]

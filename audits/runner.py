@@ -1,0 +1,222 @@
+"""The audit run: plan → the stale parts of each shard → audit shards → summary. Resumable, streaming, one bar.
+
+The sets of a shard are audited together, so that an image is decoded and encoded once however many captions it has.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from audits.clip import PARTS, Clip, load_clip
+from audits.clip_models import ClipSource, resolve
+from audits.evidence import EvidenceSource, open_evidence
+from audits.grounding import grounding_identity
+from audits.language import identity, load_pipeline
+from audits.outcome import AuditSummary
+from audits.plan import ShardPlan, Wanted, finished_shards, plan_shard, still_fresh
+from audits.reading import reading_identity
+from audits.shard import Engine, audit_shard
+from audits.summary import summarize, summary_json
+from recapdata.console import progress, say
+from recapdata.errors import CaptionSetNotFound, OptionError
+from recapdata.store import DatasetFolder, write_atomic
+from recapdata.targets import Target, open_target
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+SUMMARY = "summary.json"
+
+
+def run(
+    target: str | Path | Target,
+    *,
+    captions: Sequence[str] = (),
+    pipeline: str | None = None,
+    clip: str | None = None,
+    clip_parts: Sequence[str] = PARTS,
+    evidence: Sequence[str] = (),
+    out: Path | None = None,
+    processes: int = 1,
+) -> AuditSummary:
+    """Audit caption sets of a dataset and write `<out>/<set>/train-NNNNN.parquet` and `<out>/summary.json`.
+
+    Finished shards are computed again only where their captions or what they were computed with have changed, and then only
+    the parts that depend on it. The manifest is not touched.
+
+    Args:
+        captions: the caption sets; all of them where empty.
+        pipeline: a spaCy pipeline by name or folder; the project's own where None.
+        clip: a CLIP model by name (see `clip_models`); no CLIP scores are taken where None.
+        clip_parts: those of `clip.PARTS` that are wanted.
+        evidence: names of evidence sources, the most trusted first.
+        out: where the results go; `audits` in the dataset folder where None, required for a published version.
+        processes: processes that parse captions.
+
+    Raises:
+        CaptionSetNotFound: no such caption set, or the dataset has none.
+        OptionError: no place for the results of a published version.
+    """
+    began = time.monotonic()
+    target = target if isinstance(target, Target) else open_target(target)
+    destination = _destination(target, out)
+    sets = _sets(target, captions)
+    nlp = load_pipeline(pipeline)
+    model = resolve(clip) if clip is not None else None
+    sources = tuple(open_evidence(name, target) for name in dict.fromkeys(evidence))
+    wanted = _wanted(target, nlp, model, clip_parts, sources)
+    destination.mkdir(parents=True, exist_ok=True)
+    with DatasetFolder(destination).writing():
+        plans = _plan(target, destination, sets, wanted)
+        stale = [[plan for plan in shard if plan.stale] for shard in plans]
+        engine = Engine(
+            pipeline=nlp if processes == 1 else pipeline,
+            processes=processes,
+            clip=_load(model, clip_parts, stale),
+            evidence=sources,
+            decoders=_cores(),
+        )
+        unreadable = _execute(target, stale, engine)
+        done = [plan for shard in plans for plan in shard]
+        content = _summarize(target, destination, done, wanted, identity(nlp))
+        text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+        write_atomic(destination / SUMMARY, text.encode())
+    return AuditSummary(
+        target=target.resolved,
+        out=str(destination),
+        pipeline=content["pipeline"],
+        clip=content["clip"],
+        evidence=content["evidence"],
+        records=content["records"],
+        sets=content["sets"],
+        audited=sets,
+        computed=sum(map(len, stale)),
+        kept=len(done) - sum(map(len, stale)),
+        unreadable=unreadable,
+        unfinished=[name for name in sets if finished_shards(target, name) != target.shards()],
+        seconds=round(time.monotonic() - began, 1),
+    )
+
+
+def _destination(target: Target, out: Path | None) -> Path:
+    if out is not None:
+        return out
+    if target.folder is None:
+        raise OptionError(
+            f"{target.name} is a published version and cannot be written to; say where the audit goes with --out DIR"
+        )
+    return target.folder / "audits"
+
+
+def _sets(target: Target, captions: Sequence[str]) -> list[str]:
+    known = target.set_names()
+    for name in captions:
+        if name not in known:
+            raise CaptionSetNotFound(
+                f"{target.name} has no caption set {name!r}; it has {', '.join(known) or 'none'}"
+            )
+    sets = list(dict.fromkeys(captions)) or known
+    if not sets:
+        raise CaptionSetNotFound(
+            f"{target.name} has no caption set to audit; make one with recapdata import-captions or recaption"
+        )
+    return sets
+
+
+def _wanted(
+    target: Target,
+    nlp: "Language",
+    model: ClipSource | None,
+    parts: Sequence[str],
+    sources: Sequence[EvidenceSource],
+) -> Wanted:
+    clip = (
+        f"{model.name}@{model.revision} {'+'.join(part for part in PARTS if part in parts)}"
+        if model
+        else None
+    )
+    evidence = {
+        shard: " ".join([grounding_identity(), *(source.identity(shard) for source in sources)])
+        for shard in target.shards()
+    }
+    return Wanted(claims=reading_identity(nlp), clip=clip, evidence=evidence if sources else None)
+
+
+def _plan(target: Target, out: Path, sets: Sequence[str], wanted: Wanted) -> list[list[ShardPlan]]:
+    """Per shard the plans of the sets that have captions there."""
+    finished = {name: set(finished_shards(target, name)) for name in sets}
+    return [
+        [plan_shard(target, out, name, shard, wanted) for name in sets if shard in finished[name]]
+        for shard in target.shards()
+    ]
+
+
+def _load(
+    model: ClipSource | None, parts: Sequence[str], stale: Sequence[Sequence[ShardPlan]]
+) -> Clip | None:
+    """The CLIP model, unless no score is stale."""
+    if model is None or not any("clip" in plan.stale for shard in stale for plan in shard):
+        return None
+    return load_clip(model, parts=parts)
+
+
+def _execute(target: Target, stale: Sequence[Sequence[ShardPlan]], engine: Engine) -> int:
+    total = sum(target.rows(plan.shard) for shard in stale for plan in shard)
+    unreadable = 0
+    with progress("audit", total, unit="captions") as advance:
+        for plans in stale:
+            if plans:
+                unreadable += audit_shard(target, plans, engine, advance)
+    return unreadable
+
+
+def _summarize(
+    target: Target, out: Path, done: Sequence[ShardPlan], wanted: Wanted, pipeline: str
+) -> dict[str, Any]:
+    """The summary over the audited sets and those audited before that are still fresh."""
+    plans: dict[str, list[ShardPlan]] = {}
+    for name in target.set_names():
+        mine = [plan for plan in done if plan.set_name == name]
+        if mine:
+            plans[name] = mine
+        elif (out / name).is_dir():
+            kept = still_fresh(target, out, name, wanted)
+            if kept is None:
+                say(
+                    f"{name}: its earlier audit is of other captions or another pipeline, and not in the summary"
+                )
+            else:
+                plans[name] = list(kept)
+    identities = [plan.identity for each in plans.values() for plan in each]
+    models = list(dict.fromkeys(each.clip.split(" ")[0] for each in identities if each.clip))
+    if len(models) > 1:
+        say(f"the sets were scored by different CLIP models, which cannot be compared: {', '.join(models)}")
+    sources = dict.fromkeys(
+        source.split(":")[0]
+        for each in identities
+        if each.evidence
+        for source in each.evidence.split(" ")[1:]
+    )
+    return summary_json(
+        pipeline=pipeline,
+        clip=", ".join(models) or None,
+        evidence=list(sources),
+        records=sum(target.rows(shard) for shard in target.shards()),
+        sets={name: summarize(_audit_batches(each)) for name, each in plans.items()},
+    )
+
+
+def _audit_batches(plans: Sequence[ShardPlan]) -> Iterator[pa.RecordBatch]:
+    for plan in plans:
+        with pq.ParquetFile(plan.path) as file:
+            yield from file.iter_batches(8192, columns=["claims", "scores"], use_threads=False)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,227 @@
+"""The summary of an audit: figures of each caption set with bootstrap confidence intervals, read from its audit shards.
+
+Every figure but the median is a ratio of two sums over captions, so one pass that keeps sums is enough. The confidence
+intervals come from the Poisson bootstrap (Hanley & MacGibbon 2006; Chamandy et al. 2012): each caption counts in each of
+`REPLICATES` repetitions Poisson(1) times. The draws depend only on seed and row, so memory stays flat, and two sets of the same
+records are resampled alike, which makes their differences paired.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recapdata.records import CLAIM_KINDS, VERDICTS
+
+FORMAT = 1
+REPLICATES = 400
+CONFIDENCE = 0.95
+CLIP_CONTEXT = 77
+LONGEST = 2048
+"""Captions of this many words and more share the last bin of the histogram that the median is read from."""
+CHUNK = 8192
+
+_POISSON = np.searchsorted(
+    np.cumsum([math.exp(-1) / math.factorial(k) for k in range(12)]), (np.arange(2**16) + 0.5) / 2**16
+).astype(np.uint8)
+"""Poisson(1) by inversion, for a random number of 16 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A figure that is `scale` × sum of a column / sum of another; `better` is `higher`, `lower`, or None for neither."""
+
+    name: str
+    numerator: str
+    denominator: str
+    unit: str = "share"
+    better: str | None = "higher"
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure of a set: its value, the interval that holds it, and the number of captions it rests on."""
+
+    value: float
+    low: float
+    high: float
+    unit: str
+    better: str | None
+    n: int
+
+
+MEDIAN = "words (median)"
+RATIOS: tuple[Ratio | str, ...] = (
+    *(Ratio(f"{kind} coverage", f"says {kind}", "captions") for kind in CLAIM_KINDS),
+    Ratio("claims per caption", "claims", "captions", "claims"),
+    Ratio("claims per 100 words", "claims", "words", "claims", "higher", 100.0),
+    MEDIAN,
+    Ratio(f"over {CLIP_CONTEXT} CLIP tokens", "over context", "captions", better="lower"),
+    Ratio("hygiene flags", "flagged", "captions", better="lower"),
+    Ratio("CLIP score", "clip_score", "has clip_score", "points"),
+    Ratio("CLIP score (Hessel)", "clip_score_hessel", "has clip_score_hessel", "points"),
+    Ratio("CLIP score, mean of sentences", "clip_sentence_mean", "has clip_sentence_mean", "points"),
+    Ratio("CLIP score, worst sentence", "clip_sentence_min", "has clip_sentence_min", "points"),
+    *(Ratio(f"{kind} precision", f"supported {kind}", f"judged {kind}") for kind in CLAIM_KINDS),
+    Ratio("object recall", "objects_said", "objects_present"),
+    Ratio("text recall", "texts_said", "texts_present"),
+    Ratio("hallucination rate", "hallucinates", "judges objects", better="lower"),
+    Ratio("claims judged", "judged", "claims if grounded", better=None),
+)
+"""The figures in reading order. A figure whose denominator is nought (nothing grounded, no CLIP) is left out."""
+
+
+class SetSummary:
+    """Sums over one caption set, fed batch by batch in row order; `figures` may be asked once all are in."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.captions = 0
+        self.missing = 0
+        self._random = np.random.default_rng(seed)
+        self._sums: dict[str, np.ndarray] = {}
+        self._rows: dict[str, int] = {}
+        self._lengths = np.zeros((LONGEST + 1, REPLICATES + 1))
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Add rows of `AUDIT_SCHEMA`; a row without claims is a missing caption."""
+        for start in range(0, batch.num_rows, CHUNK):
+            part = batch.slice(start, CHUNK)
+            # Drawn for every row, missing or not, so that the same record weighs the same in every set.
+            weights = _weights(self._random, part.num_rows)
+            there = pc.is_valid(part.column("claims")).to_numpy(zero_copy_only=False)
+            self.captions += int(there.sum())
+            self.missing += int((~there).sum())
+            columns = _columns(part.filter(pa.array(there)))
+            weights = weights[there]
+            for name, values in columns.items():
+                self._sums[name] = self._sums.get(name, 0) + values @ weights
+                self._rows[name] = self._rows.get(name, 0) + int(np.count_nonzero(values))
+            np.add.at(self._lengths, np.minimum(columns["words"].astype(int), LONGEST), weights)
+
+    def figures(self) -> dict[str, Figure]:
+        """The figures by name, in reading order, without those that rest on nothing."""
+        found: dict[str, Figure] = {}
+        for ratio in RATIOS:
+            if isinstance(ratio, str):
+                if self.captions:
+                    found[ratio] = _figure(_medians(self._lengths), "words", None, self.captions)
+            elif self._rows.get(ratio.denominator):
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    values = ratio.scale * self._sums[ratio.numerator] / self._sums[ratio.denominator]
+                found[ratio.name] = _figure(values, ratio.unit, ratio.better, self._rows[ratio.denominator])
+        return found
+
+
+def summarize(batches: Iterable[pa.RecordBatch]) -> SetSummary:
+    """The sums over all audit rows of one set, in row order."""
+    summary = SetSummary()
+    for batch in batches:
+        summary.add(batch)
+    return summary
+
+
+def summary_json(
+    *,
+    pipeline: str,
+    clip: str | None,
+    evidence: Iterable[str],
+    records: int,
+    sets: Mapping[str, SetSummary],
+) -> dict[str, Any]:
+    """The content of `audits/summary.json`."""
+    return {
+        "format": FORMAT,
+        "pipeline": pipeline,
+        "clip": clip,
+        "evidence": list(evidence),
+        "records": records,
+        "sets": {
+            name: {
+                "captions": each.captions,
+                "missing": each.missing,
+                "figures": {figure: _rounded(asdict(values)) for figure, values in each.figures().items()},
+            }
+            for name, each in sets.items()
+        },
+    }
+
+
+def _rounded(figure: dict[str, Any]) -> dict[str, Any]:
+    """Six significant digits, so that the file does not differ in the last bit between machines."""
+    return {key: float(f"{each:.6g}") if isinstance(each, float) else each for key, each in figure.items()}
+
+
+def _weights(random: np.random.Generator, rows: int) -> np.ndarray:
+    """[rows, 1 + REPLICATES]: ones for the data itself, then how often each row counts in each repetition."""
+    drawn = _POISSON[random.integers(0, 2**16, (rows, REPLICATES), dtype=np.uint16)]
+    return np.concatenate([np.ones((rows, 1), np.float32), drawn.astype(np.float32)], axis=1)
+
+
+def _columns(rows: pa.RecordBatch) -> dict[str, np.ndarray]:
+    """Per-caption numbers by the names that `RATIOS` uses."""
+    scores = rows.column("scores")
+    columns = dict(_claim_columns(rows.column("claims")))
+    columns["captions"] = np.ones(rows.num_rows)
+    columns["words"] = _numbers(scores, "words")
+    columns["over context"] = (_numbers(scores, "clip_tokens") > CLIP_CONTEXT).astype(float)
+    columns["flagged"] = _lengths(pc.struct_field(scores, "flags")).clip(max=1)
+    for name in ("clip_score", "clip_score_hessel", "clip_sentence_mean", "clip_sentence_min"):
+        columns[name] = _numbers(scores, name)
+        columns[f"has {name}"] = _valid(pc.struct_field(scores, name))
+    for name in ("objects_present", "objects_said", "texts_present", "texts_said"):
+        columns[name] = _numbers(scores, name)
+    return columns
+
+
+def _claim_columns(claims: pa.ListArray) -> Iterator[tuple[str, np.ndarray]]:
+    rows = len(claims)
+    parents = pc.list_parent_indices(claims).to_numpy()
+    flat = pc.list_flatten(claims)
+    kinds = np.array(pc.struct_field(flat, "kind").to_pylist(), dtype=object)
+    verdicts = np.array(pc.struct_field(flat, "verdict").to_pylist(), dtype=object)
+    judged = np.isin(verdicts, [VERDICTS[0], VERDICTS[1]])
+
+    def count(mask: np.ndarray) -> np.ndarray:
+        return np.bincount(parents[mask], minlength=rows).astype(float)
+
+    yield "claims", count(np.ones(len(flat), bool))
+    yield "judged", count(judged)
+    yield "claims if grounded", count(verdicts != None)  # noqa: E711  (element-wise)
+    for kind in CLAIM_KINDS:
+        of_kind = kinds == kind
+        yield f"says {kind}", count(of_kind).clip(max=1)
+        yield f"judged {kind}", count(of_kind & judged)
+        yield f"supported {kind}", count(of_kind & (verdicts == VERDICTS[0]))
+    objects = kinds == "object"
+    yield "judges objects", count(objects & judged).clip(max=1)
+    yield "hallucinates", count(objects & (verdicts == VERDICTS[1])).clip(max=1)
+
+
+def _numbers(scores: pa.StructArray, name: str) -> np.ndarray:
+    return pc.fill_null(pc.struct_field(scores, name), 0).to_numpy(zero_copy_only=False).astype(float)
+
+
+def _valid(values: pa.Array) -> np.ndarray:
+    return pc.is_valid(values).to_numpy(zero_copy_only=False).astype(float)
+
+
+def _lengths(lists: pa.ListArray) -> np.ndarray:
+    return pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False).astype(float)
+
+
+def _medians(histogram: np.ndarray) -> np.ndarray:
+    """Median length of each column of a histogram [length, repetition] (the lower one of two)."""
+    cumulative = histogram.cumsum(axis=0)
+    return (cumulative >= cumulative[-1] / 2).argmax(axis=0).astype(float)
+
+
+def _figure(values: np.ndarray, unit: str, better: str | None, n: int) -> Figure:
+    repeated = values[1:][np.isfinite(values[1:])]
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.percentile(repeated, [tail, 100 - tail]) if len(repeated) else (values[0], values[0])
+    return Figure(float(values[0]), float(low), float(high), unit, better, n)

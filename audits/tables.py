@@ -1,0 +1,97 @@
+"""The Arrow schema of an audit shard, and the identity that its footer carries.
+
+An audit shard has the rows of its caption shard in their order, so the two can be read side by side. A row whose caption is
+missing keeps its place, with null claims and null scores: a failure is counted, never scored.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recapdata.records import CLAIM_TYPE
+
+FORMAT = 1
+FOOTER = "recapdata.audit"
+
+SCORES_TYPE = pa.struct(
+    [
+        ("words", pa.int32()),
+        ("clip_tokens", pa.int32()),
+        ("flags", pa.list_(pa.string())),
+        ("clip_score", pa.float32()),
+        ("clip_score_hessel", pa.float32()),
+        ("clip_sentence_mean", pa.float32()),
+        ("clip_sentence_min", pa.float32()),
+        ("objects_present", pa.int32()),
+        ("objects_said", pa.int32()),
+        ("texts_present", pa.int32()),
+        ("texts_said", pa.int32()),
+        ("missed", pa.list_(pa.string())),
+        ("error", pa.string()),
+    ]
+)
+"""Scores of one caption; null where that part of the audit was not run.
+
+`clip_score` is 100·cos (DALL·E 3), `clip_score_hessel` 2.5·max(cos, 0) with the prefix "A photo depicts" (Hessel et al. 2021),
+`clip_sentence_*` 100·cos over the caption's sentences. `objects_present` counts the distinct classes that the evidence shows,
+`objects_said` those of them the caption speaks of, `texts_*` the same for words in the picture; `missed` names the rest.
+`error` says why an image could not be scored.
+"""
+
+AUDIT_SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("set", pa.string()),
+        ("claims", pa.list_(CLAIM_TYPE)),
+        ("scores", SCORES_TYPE),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What the parts of an audit shard were computed from; a part is stale where its own differs from the wanted one.
+
+    Attributes:
+        captions: hash of the shard's keys and captions, on which every part depends.
+        claims: the spaCy pipeline with its revision, and the version of the rules that read its trees.
+        clip: the CLIP model with its resolved revision, and which scores were taken; None where it was not run.
+        evidence: the sources, what they can see, and a hash of what they saw; None where nothing was grounded.
+    """
+
+    captions: str
+    claims: str
+    clip: str | None = None
+    evidence: str | None = None
+
+    def to_footer(self) -> dict[str, str]:
+        """The Parquet key-value metadata of the shard."""
+        return {FOOTER: json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True)}
+
+
+def read_identity(path: Path) -> Identity | None:
+    """The identity of a finished audit shard; None where there is no file, or one of another format."""
+    if not path.is_file():
+        return None
+    footer = (pq.read_metadata(path).metadata or {}).get(FOOTER.encode())
+    if footer is None:
+        return None
+    values: dict[str, Any] = json.loads(footer)
+    if values.get("format") != FORMAT:
+        return None
+    return Identity(**{name: each for name, each in values.items() if name != "format"})
+
+
+def content_hash(batches: Iterable[pa.RecordBatch]) -> str:
+    """SHA-256 over the rows of string columns, whatever batches they come in; nulls differ from empty strings."""
+    digest = hashlib.sha256()
+    for batch in batches:
+        for row in zip(*(batch.column(name).to_pylist() for name in batch.schema.names), strict=True):
+            digest.update(json.dumps(row, ensure_ascii=False).encode("utf8", "surrogatepass") + b"\n")
+    return digest.hexdigest()
