@@ -201,14 +201,31 @@ def diff(
 
 @app.command()
 def hub(
-    root: Annotated[Path, typer.Option(help="Folder that holds the Hub's repositories.")] = Path("hub"),
-    port: Annotated[int, typer.Option(help="Port on loopback.")] = 8750,
+    root: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder that holds the repositories; made if missing.")
+    ] = Path("hub"),
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any free one.")
+    ] = 8750,
+    host: Annotated[
+        str,
+        typer.Option(help="Address to listen on. Loopback: this machine only; another lets the network in."),
+    ] = "127.0.0.1",
+    user: Annotated[
+        str, typer.Option(help="Name of the Hub's user, owner of repositories without namespace.")
+    ] = "me",
+    json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Serve a Hub of your own on loopback; the stock clients speak to it once the printed lines are exported."""
-    from recapdata.hub import serve
+    """Serve a Hugging Face Hub of your own from a folder, until Ctrl-C.
 
-    serve(root, port=port)
+    The stock clients (huggingface_hub, datasets, transformers, diffusers) speak to it once the printed lines are exported.
+    """
+    from recapdata.hub.console import print_exports, print_ready
+    from recapdata.hub.server import serve
+
+    serve(root, host=host, port=port, user=user, on_ready=print_ready if json else print_exports)
+    say(f"stopped; everything is kept in {root.resolve()}")
 
 
 @app.command()

@@ -1,7 +1,6 @@
 """`python -m recapdata.hub ROOT …`: a Hub for another process, which it follows into the end (see process.py)."""
 
 import argparse
-import json
 import os
 import signal
 import sys
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from recapdata.errors import HubError
 from recapdata.hub import serve
+from recapdata.hub.console import print_ready
 
 if TYPE_CHECKING:
     from recapdata.hub.folder import HubFolder
@@ -32,8 +32,7 @@ def main() -> None:
 
 
 def _announce(endpoint: str, folder: "HubFolder") -> None:
-    sys.stdout.write(json.dumps({"endpoint": endpoint, "token": folder.token}) + "\n")
-    sys.stdout.flush()
+    print_ready(endpoint, folder)
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 

@@ -1,6 +1,5 @@
 """The Hub as a web application: one table of addresses, who may use each, and how errors are answered."""
 
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Literal, NamedTuple
@@ -21,8 +20,6 @@ from recapdata.hub.refusals import Refusal, answer
 from recapdata.hub.repositories import KINDS
 
 BODY_MAX_BYTES = 32 * 2**20  # of what is read as a whole; commits and large objects are streams
-
-log = logging.getLogger("recapdata.hub")
 
 
 class Address(NamedTuple):
@@ -51,7 +48,7 @@ _REPO = "/api/{kind:kind}/{namespace}/{name}"
 STREAMS = (
     Stream("POST", _REPO + "/commit/{revision}", uploads.commit),
     Stream("PUT", "/lfs/objects/{sha256}", uploads.put_object),
-    Stream("PUT", "/lfs/parts/{upload}/{number:int}", uploads.put_part),
+    Stream("PUT", "/lfs/parts/{upload}/{number}", uploads.put_part),
 )
 
 ADDRESSES = (
@@ -85,6 +82,11 @@ ADDRESSES = (
     Address("POST", _REPO + "/discussions", "writer", account.no_discussions),
     Address("POST", _REPO + "/super-squash/{branch}", "writer", account.no_squash),
     Address("POST", "/lfs/complete/{upload}/{sha256}", "anyone", uploads.complete_parts),
+    # Names without a namespace, as the public Hub has a few: none is here, and clients are to know what is missing.
+    Address("GET", "/api/{kind:kind}/{name}/revision/{revision}", "anyone", repos.unnamespaced),
+    Address("GET", "/api/{kind:kind}/{name}/tree/{revision}", "anyone", repos.unnamespaced),
+    Address("GET", "/{kind:kind}/{name}/resolve/{revision}/{path:path}", "anyone", repos.unnamespaced),
+    Address("GET", "/{name}/resolve/{revision}/{path:path}", "anyone", repos.unnamespaced),
     *(
         Address(method, prefix + path, who, endpoint)  # type: ignore[arg-type]
         for prefix in ("/{kind:kind}/{namespace}/{name}", "/{namespace}/{name}")
@@ -190,8 +192,7 @@ async def _on_disconnect(request: Request, error: Exception) -> Response:
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
-    """A mistake of the Hub's own: the traceback goes to the Hub's console, one sentence to the client."""
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    """A mistake of the Hub's own: uvicorn shows the traceback on the Hub's console, the client gets one sentence."""
     return answer(
         Refusal(500, f"The Hub failed at this request ({type(error).__name__}); its console says why.")
     )

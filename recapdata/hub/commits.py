@@ -118,7 +118,7 @@ def commit(repo: pygit2.Repository, branch: str, changes: Changes, author: str) 
     me = signature(author)
     message = f"{changes.summary}\n\n{changes.description}" if changes.description else changes.summary
     commit_id = repo.create_commit(None, me, me, message, tree, [head.id])
-    _flush(repo, [*written, tree, commit_id])
+    flush_objects(repo, [*written, tree, commit_id])
     repo.references.create(history.BRANCHES + branch, commit_id, force=True)
     flush_reference(repo, history.BRANCHES + branch)
     return repo[commit_id].peel(pygit2.Commit)
@@ -215,7 +215,7 @@ def _write_tree(
     return oid
 
 
-def _flush(repo: pygit2.Repository, oids: Iterable[pygit2.Oid]) -> None:
+def flush_objects(repo: pygit2.Repository, oids: Iterable[pygit2.Oid]) -> None:
     """Bring loose objects to the disk: several at once, which a journaling file system takes as one."""
     names = {str(oid) for oid in oids}
     paths = [Path(repo.path) / "objects" / name[:2] / name[2:] for name in names]

@@ -60,13 +60,11 @@ def list_discussions(call: Call) -> Response:
 
 def no_discussions(call: Call) -> Response:
     """Raises: Refusal."""
-    raise Refusal(
-        403, "This Hub has no pull requests and no discussions: commit to a branch (revision=…) instead."
-    )
+    raise bad_request("This Hub has no pull requests and no discussions: commit to a branch (revision=...).")
 
 
 def no_squash(call: Call) -> Response:
     """Raises: Refusal."""
-    raise Refusal(
-        403, "This Hub never rewrites history: published versions rest on it. Start a new repository."
+    raise bad_request(
+        "This Hub never rewrites history, on which published versions rest: start a new repository."
     )

@@ -1,7 +1,6 @@
 """The way in: which files are large, the large objects themselves, and the commit that names them."""
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -233,7 +232,7 @@ def _content(value: dict[str, Any]) -> bytes:
     if value.get("encoding") == "base64":
         try:
             return base64.b64decode(content, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             raise bad_request(f"The content of {value['path']!r} is no base64: {error}") from error
     return content.encode()
 

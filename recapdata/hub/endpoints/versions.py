@@ -1,6 +1,5 @@
 """Branches, tags and history."""
 
-from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
@@ -10,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from recapdata.hub import history
 from recapdata.hub.call import Call
-from recapdata.hub.commits import flush_reference
+from recapdata.hub.commits import flush_objects, flush_reference
 from recapdata.hub.refusals import Refusal, bad_request, conflict, revision_not_found
 from recapdata.hub.repositories import DEFAULT_BRANCH, signature, timestamp
 
@@ -55,7 +54,8 @@ def create_branch(call: Call) -> Response:
         _refuse_taken(repo, name)
         start = history.resolve(repo, str(call.json().get("startingPoint") or DEFAULT_BRANCH))
         reference = history.BRANCHES + name
-        _add(repo, reference, lambda: repo.references.create(reference, start.id))
+        repo.references.create(reference, start.id)
+        flush_reference(repo, reference)
     return JSONResponse({})
 
 
@@ -79,11 +79,11 @@ def create_tag(call: Call) -> Response:
         reference = history.TAGS + name
         if message := body.get("message"):
             me = signature(call.folder.user)
-            _add(
-                repo, reference, lambda: repo.create_tag(name, commit.id, ObjectType.COMMIT, me, str(message))
-            )
+            tag = repo.create_tag(name, commit.id, ObjectType.COMMIT, me, str(message))
+            flush_objects(repo, [tag])
         else:
-            _add(repo, reference, lambda: repo.references.create(reference, commit.id))
+            repo.references.create(reference, commit.id)
+        flush_reference(repo, reference)
     return JSONResponse({})
 
 
@@ -109,18 +109,17 @@ def _new_name(name: str) -> str:
 
 
 def _refuse_taken(repo: pygit2.Repository, name: str) -> None:
-    """One name stands for one thing: a branch named as a tag would hide the published version."""
+    """One name stands for one thing: a branch named as a tag would hide the published version.
+
+    Raises:
+        Refusal: 409 if a branch or tag has the name, or one that would have to be a folder where the other is a file.
+    """
     for prefix, kind in ((history.BRANCHES, "branch"), (history.TAGS, "tag")):
-        if prefix + name in repo.references:
-            raise conflict(f"There is a {kind} {name!r} already.")
-
-
-def _add(repo: pygit2.Repository, reference: str, create: Callable[[], object]) -> None:
-    try:
-        create()
-    except pygit2.GitError as error:  # `a` beside `a/b`: the one is a file where the other is a folder
-        raise conflict(f"{reference} cannot stand beside the branches and tags there are: {error}") from error
-    flush_reference(repo, reference)
+        for taken in history.references(repo, prefix):
+            if taken == name:
+                raise conflict(f"There is a {kind} {name!r} already.")
+            if taken.startswith(f"{name}/") or name.startswith(f"{taken}/"):
+                raise conflict(f"{name!r} cannot stand beside the {kind} {taken!r}: choose another name.")
 
 
 def _delete(call: Call, prefix: str, name: str) -> None:

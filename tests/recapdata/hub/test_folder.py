@@ -1,0 +1,142 @@
+"""The Hub's folder and its process: who may open it, what starting and stopping leave."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from huggingface_hub import HfApi
+
+from recapdata.errors import HubError
+from recapdata.hub.folder import opened
+from recapdata.hub.process import running_hub
+
+
+def test_the_token_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
+    root = tmp_path / "hub"
+    with opened(root, token=None, user="me") as folder:
+        own = folder.token
+    assert own.startswith("hf_")
+    assert (root / "token").stat().st_mode & 0o777 == 0o600
+    with opened(root, token=None, user="me") as folder:
+        assert folder.token == own
+    with opened(root, token="hf_given", user="me") as folder:
+        assert folder.token == "hf_given"
+    assert (root / "token").read_text() == own
+
+
+def test_only_a_hubs_folder_is_touched(tmp_path: Path) -> None:
+    other = tmp_path / "photos"
+    other.mkdir()
+    (other / "a.jpg").write_bytes(b"a")
+    with (
+        pytest.raises(HubError, match="neither empty nor a Hub's folder"),
+        opened(other, token=None, user="me"),
+    ):
+        pass
+    assert [path.name for path in other.iterdir()] == ["a.jpg"]
+    with (
+        pytest.raises(HubError, match="cannot be a Hub's folder"),
+        opened(other / "a.jpg", token=None, user="me"),
+    ):
+        pass
+
+
+def test_a_folder_of_another_format_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "hub.json").write_text(json.dumps({"format": 99}))
+    with pytest.raises(HubError, match="format 99"), opened(tmp_path, token=None, user="me"):
+        pass
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    with running_hub(tmp_path / "hub"):
+        with (
+            pytest.raises(HubError, match="Another process serves"),
+            opened(tmp_path / "hub", token=None, user="me"),
+        ):
+            pass
+        with pytest.raises(HubError, match="did not start"), running_hub(tmp_path / "hub"):
+            pass
+
+
+def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
+    with running_hub(tmp_path / "hub", user="ann") as hub:
+        api = HfApi(endpoint=hub.endpoint, token=hub.token)
+        assert api.whoami()["name"] == "ann"
+        api.create_repo("ds", repo_type="dataset", private=True)
+        oid = api.upload_file(
+            repo_id="ann/ds", repo_type="dataset", path_in_repo="a.parquet", path_or_fileobj=b"a"
+        ).oid
+        api.create_tag("ann/ds", tag="v1", repo_type="dataset")
+    with running_hub(tmp_path / "hub", user="ann") as hub:
+        api = HfApi(endpoint=hub.endpoint, token=hub.token)
+        info = api.dataset_info("ann/ds", revision="v1")
+        assert (info.sha, info.private) == (oid, True)
+        path = api.hf_hub_download("ann/ds", "a.parquet", repo_type="dataset", cache_dir=tmp_path / "cache")
+        assert Path(path).read_bytes() == b"a"
+        assert api.list_repo_commits("ann/ds", repo_type="dataset")[0].authors == ["ann"]
+
+
+def test_a_hub_does_not_outlive_who_started_it(tmp_path: Path) -> None:
+    script = (
+        "import sys, time\nfrom pathlib import Path\nfrom recapdata.hub.process import start_hub\n"
+        "hub = start_hub(Path(sys.argv[1]))\nprint(hub.process.pid, flush=True)\ntime.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "hub")], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    until = time.monotonic() + 10
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < until:
+        if Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":  # ended, and nobody there to collect it
+            break
+        time.sleep(0.05)
+    assert time.monotonic() < until
+
+
+def console(*options: str) -> list[str]:
+    return [sys.executable, "-c", "from recapdata.cli import main; main()", "hub", *options]
+
+
+def test_the_command_prints_what_to_export_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+    root = tmp_path / "hub"
+    child = subprocess.Popen(
+        console("--root", str(root), "--port", "0"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    exports = dict(child.stdout.readline().removeprefix("export ").strip().split("=", 1) for _ in range(3))
+    assert list(exports) == ["HF_ENDPOINT", "HF_TOKEN", "HF_HUB_DISABLE_XET"]
+    done = subprocess.run(
+        [sys.executable, "-c", "from huggingface_hub import HfApi; print(HfApi().create_repo('x'))"],
+        env={**os.environ, **exports},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == f"{exports['HF_ENDPOINT']}/me/x"
+    child.send_signal(signal.SIGINT)
+    _, said = child.communicate(timeout=10)
+    assert child.returncode == 0
+    assert str(root) in said
+    assert "Traceback" not in said
+
+
+def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            console("--root", str(tmp_path / "hub"), "--port", str(port)),
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: Port {port} on 127.0.0.1 is taken")
+    assert len(done.stderr.splitlines()) == 1
