@@ -18,19 +18,85 @@ def ingest(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="A folder, hf:user/name[@rev], wds:GLOB, coco:DIR, urls:FILE.parquet or scenes:N[,seed=S][,human=M].",
+            help=r"A folder, hf:user/name\[@rev], wds:GLOB, coco:DIR, urls:FILE.parquet or scenes:N\[,seed=S]\[,human=M].",
         ),
     ],
     directory: Directory,
     append: Annotated[bool, typer.Option("--append", help="Add to a dataset that is already there.")] = False,
+    shard_bytes: Annotated[
+        int, typer.Option(metavar="BYTES", min=1, help="Image bytes after which a shard is closed.")
+    ] = 400 * 2**20,
+    shard_rows: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Items after which a shard is closed.")
+    ] = 100_000,
+    max_pixels: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=1, help="More pixels than this are a decompression bomb (Pillow's limit)."
+        ),
+    ] = 89_478_485,
+    max_bytes: Annotated[
+        int, typer.Option(metavar="BYTES", min=1, help="A larger image file is not read.")
+    ] = 64 * 2**20,
+    connections: Annotated[int, typer.Option(metavar="N", min=1, help="urls: downloads at once.")] = 16,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", help="urls: time for one download with its redirects.")
+    ] = 30.0,
+    retries: Annotated[
+        int,
+        typer.Option(metavar="N", min=0, help="urls: further tries of what may pass, with growing waits."),
+    ] = 2,
+    allow_private: Annotated[
+        bool,
+        typer.Option(
+            "--allow-private", help="urls: also fetch from private, loopback and link-local addresses."
+        ),
+    ] = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Bring images and what came with them into a dataset folder."""
+    """Bring images and what came with them into a dataset folder.
+
+    Every item becomes a record, a duplicate, a failure (with its reason, in failures/), or is left
+    out because it was removed on request. Failures are counted at the end; the exit code is 0 as
+    long as anything came in. After an interruption the same command goes on.
+
+    A folder: metadata.csv or metadata.jsonl with file_name and any other columns, or a .txt beside
+    each image (column caption). hf: any image dataset; ,config=NAME and ,split=NAME choose a part.
+    wds: tars, members grouped by base name. coco: annotations/*captions*.json and *instances*.json,
+    the images anywhere below. urls: a column of image bytes or of URLs, and any others.
+    """
+    from recapdata.ingest import IngestOptions
     from recapdata.ingest import ingest as run_ingest
 
-    summary = run_ingest(source, directory, append=append)
-    finish(summary, summary.text(), as_json=json, complete=True)
+    options = IngestOptions(
+        shard_bytes=shard_bytes,
+        shard_rows=shard_rows,
+        max_pixels=max_pixels,
+        max_bytes=max_bytes,
+        connections=connections,
+        timeout=timeout,
+        retries=retries,
+        allow_private=allow_private,
+    )
+    summary = run_ingest(source, directory, append=append, options=options)
+    finish(summary, summary.text(), as_json=json, complete=summary.complete)
+
+
+@app.command()
+def remove(
+    directory: Directory,
+    keys: Annotated[
+        Path, typer.Option("--keys", metavar="FILE", help="Text file with the keys to take out, one a line.")
+    ],
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Take records out of every part of the folder, and out of all later ingests."""
+    from recapdata.remove import remove as run_remove
+
+    summary = run_remove(directory, keys)
+    finish(summary, summary.text(), as_json=json)
 
 
 @app.command("import-captions")

@@ -38,7 +38,9 @@ class Figure:
     def _number(self, value: float) -> str:
         if self.unit == "share":
             return f"{100 * value:.1f}"
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}" if abs(value) < 1 else f"{value:.2f}"
+        if value == round(value) or abs(value) >= 1000:
+            return f"{value:,.0f}"
+        return f"{value:.2g}" if abs(value) < 0.1 else f"{value:.2f}"
 
     def _sign(self) -> str:
         return " %" if self.unit == "share" else ""

@@ -1,108 +1,138 @@
-"""How far a caption set is: per image shard what it has and lacks, and the sum records = captions + failures + what is still to do."""
+"""Looks at the folder and at the repository before a publication is planned; changes neither."""
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pyarrow.parquet as pq
+from recapdata.contents import published_contents, read_contents
+from recapdata.endpoint import endpoint, hub_errors
+from recapdata.errors import HubError, PublishRefused, VersionError
+from recapdata.publication import Local, Published, Remote, RemoteFile
+from recapdata.published import Part, audit_schema, data_schema, estimate, verbatim_files
+from recapdata.store import MANIFEST, DatasetFolder
+from recapdata.targets import DEFAULT_BRANCH, Target, open_target
+from recapdata.versions import parse_version
 
-from recapdata.errors import DatasetDamaged
-from recapdata.journal import replay
-from recapdata.recorder import failures_in_file
-from recapdata.store import DatasetFolder
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShardState:
-    """One image shard and its captions.
-
-    Attributes:
-        rows: records of the image shard.
-        captioned: records that have a caption.
-        failures: records that have an error instead.
-        finished: whether the caption shard is written.
-        journal: whether there is a journal, of a run or a retry under way or just ended.
-    """
-
-    shard: int
-    rows: int
-    captioned: int
-    failures: int
-    finished: bool
-    journal: bool
-
-    @property
-    def lacking(self) -> int:
-        """Records that have neither."""
-        return self.rows - self.captioned - self.failures
-
-    @property
-    def settled(self) -> bool:
-        """Whether a run has nothing to do here (failures are settled until a retry asks for them)."""
-        return self.finished and not self.journal
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 
-def survey(folder: DatasetFolder, set_name: str) -> list[ShardState]:
-    """The state of every image shard; of finished shards only footers are read.
+def look_at_folder(folder: DatasetFolder) -> Local:
+    """The folder as it would be published, every caption set complete.
 
     Raises:
-        DatasetDamaged: a finished caption shard has other rows than its image shard.
+        CaptionSetNotFound: a set is not finished.
+        PublishRefused: a journal is under way, there are no rows, or a file does not fit the others.
     """
-    return [_state(folder, set_name, shard) for shard in folder.shards()]
-
-
-def failures_by_type(folder: DatasetFolder, set_name: str, states: Sequence[ShardState]) -> dict[str, int]:
-    """How many failures of each type the set has, the most frequent first."""
-    kinds: Counter[str] = Counter()
-    for state in states:
-        if not state.failures:
-            continue
-        errors: list[str | None] = []
-        journal = replay(folder.journal(set_name, state.shard))
-        if state.finished:
-            table = folder.read_captions(set_name, state.shard, ["key", "error"])
-            overruled = journal.wanted | journal.captions.keys()
-            errors = [row["error"] for row in table.to_pylist() if row["key"] not in overruled]
-        errors += [caption.error for caption in journal.captions.values()]
-        kinds.update(error.partition(":")[0] for error in errors if error is not None)
-    return dict(kinds.most_common())
-
-
-def _state(folder: DatasetFolder, set_name: str, shard: int) -> ShardState:
-    path = folder.caption_shard(set_name, shard)
-    rows, finished = folder.rows(shard), path.is_file()
-    has_journal = folder.journal(set_name, shard).is_file()
-    if finished and (there := pq.read_metadata(path).num_rows) != rows:
-        raise DatasetDamaged(
-            f"{path} has {there:,} rows, its image shard {rows:,}; delete it and run the same command again"
-        )
-    if not has_journal:
-        failures = failures_in_file(folder, set_name, shard) if finished else 0
-        captioned = rows - failures if finished else 0
-        return ShardState(
-            shard=shard, rows=rows, captioned=captioned, failures=failures, finished=finished, journal=False
-        )
-    return _state_with_journal(folder, set_name, shard, rows, finished=finished)
-
-
-def _state_with_journal(
-    folder: DatasetFolder, set_name: str, shard: int, rows: int, *, finished: bool
-) -> ShardState:
-    journal = replay(folder.journal(set_name, shard))
-    errors: dict[str, str | None] = {}
-    if finished:
-        table = folder.read_captions(set_name, shard, ["key", "error"])
-        errors = dict(zip(table["key"].to_pylist(), table["error"].to_pylist(), strict=True))
-    for key in journal.wanted:
-        errors.pop(key, None)
-    errors |= {key: caption.error for key, caption in journal.captions.items()}
-    present = errors.keys() & set(folder.read_keys(shard))
-    failures = sum(errors[key] is not None for key in present)
-    return ShardState(
-        shard=shard,
-        rows=rows,
-        captioned=len(present) - failures,
-        failures=failures,
-        finished=finished,
-        journal=True,
+    target, manifest = open_target(folder.path), folder.manifest
+    for name in manifest.sets:
+        if journals := sorted((folder.path / "captions" / name).glob(".*.journal")):
+            raise PublishRefused(
+                f"caption set {name!r} is under way ({journals[0].name}); finish it by running its command again"
+            )
+    contents = read_contents(target)
+    if not contents.rows:
+        raise PublishRefused(f"{folder.path} holds no records; there is nothing to publish")
+    data_schema(folder)
+    audit_schema(folder)
+    parts = [estimate(folder, shard) for shard in folder.shards()]
+    for path, file in verbatim_files(folder):
+        parts.append(Part(path=path, size=file.stat().st_size, hashes=_hashes(file)))
+    return Local(
+        path=folder.path,
+        manifest=manifest,
+        contents=contents,
+        parts=tuple(parts),
+        summary=target.summary(),
+        notes=tuple(_audit_gaps(target, parts)),
     )
+
+
+def _audit_gaps(target: Target, parts: Iterable[Part]) -> list[str]:
+    """Sets of which some shards were audited and others were not."""
+    paths = {part.path for part in parts}
+    notes = []
+    for name in target.set_names():
+        audited = sum(path.startswith(f"audits/{name}/train-") for path in paths)
+        if 0 < audited < len(target.shards()):
+            notes.append(
+                f"the audit of {name} covers {audited} of {len(target.shards())} shards; run the audit again"
+            )
+    return notes
+
+
+def _hashes(path: Path) -> tuple[str, str]:
+    """SHA-256 of a file, and the name that git would give it."""
+    plain, git = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with open(path, "rb") as file:
+        while block := file.read(2**20):
+            plain.update(block)
+            git.update(block)
+    return plain.hexdigest(), git.hexdigest()
+
+
+def look_at_repository(api: "HfApi", repo_id: str) -> tuple[Remote, Target | None]:
+    """The repository as it is, and its highest version to read from; both empty where there is none.
+
+    Raises:
+        HubError: the Hub cannot be reached or refuses.
+    """
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        with hub_errors(repo_id):
+            info = api.dataset_info(repo_id)
+    except HubError as error:
+        if isinstance(error.__cause__, RepositoryNotFoundError):
+            return Remote(endpoint=endpoint()), None
+        raise
+    with hub_errors(repo_id):
+        refs = api.list_repo_refs(repo_id, repo_type="dataset")
+    tags = {}
+    for ref in refs.tags:
+        try:
+            tags[str(parse_version(ref.name))] = ref.target_commit
+        except VersionError:
+            continue  # somebody's own tag
+    head = next((branch.target_commit for branch in refs.branches if branch.name == DEFAULT_BRANCH), info.sha)
+    files = _tree(api, repo_id, head) if head else {}
+    parent = unfinished = target = None
+    if tags:
+        highest = max(tags, key=parse_version)
+        target = open_target(f"{repo_id}@v{highest}")
+        parent = _published(target, files if tags[highest] == head else _tree(api, repo_id, tags[highest]))
+    if head and MANIFEST in files and head not in tags.values():
+        unfinished = _published(open_target(f"{repo_id}@{head}"), files)
+    remote = Remote(
+        endpoint=endpoint(),
+        private=bool(info.private),
+        head=head,
+        files=files,
+        tags=tags,
+        parent=parent,
+        unfinished=unfinished,
+    )
+    return remote, target
+
+
+def _published(target: Target, files: Mapping[str, RemoteFile]) -> Published:
+    return Published(
+        commit=str(target.commit),
+        manifest=target.manifest,
+        contents=published_contents(target) or read_contents(target),
+        files=files,
+        summary=target.summary(),
+    )
+
+
+def _tree(api: "HfApi", repo_id: str, commit: str) -> dict[str, RemoteFile]:
+    """Every file at a commit."""
+    from huggingface_hub.hf_api import RepoFile
+
+    with hub_errors(repo_id):
+        return {
+            entry.path: RemoteFile(size=entry.size, hash=entry.lfs.sha256 if entry.lfs else entry.blob_id)
+            for entry in api.list_repo_tree(repo_id, repo_type="dataset", revision=commit, recursive=True)
+            if isinstance(entry, RepoFile)
+        }

@@ -89,7 +89,7 @@ class Changes:
 
     def _major(self) -> list[str]:
         return [
-            *([f"{_rows(self.removed)} removed"] if self.removed else []),
+            *([f"{counted(self.removed, 'row')} removed"] if self.removed else []),
             *(["rows in another order"] if self.moved else []),
             *(f"caption set {name} removed" for name in self.sets_removed),
             *(f"column {name} removed" for name in self.columns_removed),
@@ -98,11 +98,11 @@ class Changes:
 
     def _minor(self) -> list[str]:
         return [
-            *([f"{_rows(self.added)} added"] if self.added else []),
+            *([f"{counted(self.added, 'row')} added"] if self.added else []),
             *(f"caption set {name} added" for name in self.sets_added),
             *(f"column {name} added" for name in self.columns_added),
             *(
-                f"{each.changed:,} caption{'s' if each.changed != 1 else ''} of {name} changed"
+                f"{counted(each.changed, 'caption')} of {name} changed"
                 for name, each in self.captions.items()
                 if each.changed
             ),
@@ -110,8 +110,9 @@ class Changes:
         ]
 
 
-def _rows(count: int) -> str:
-    return f"{count:,} row{'s' if count != 1 else ''}"
+def counted(count: int, thing: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{count:,} {thing}{'s' if count != 1 else ''}"
 
 
 # --- comparing ---------------------------------------------------------------------------------------------------------

@@ -28,9 +28,10 @@ def test_verdicts_need_intervals_apart():
 def test_text_is_readable():
     (change,) = compare_figures(summary(0.1, 0.2), summary(0.3, 0.4))
     assert change.text() == "alt: object coverage 15.0 % (10.0–20.0) → 35.0 % (30.0–40.0)"
-    assert Figure(value=12.345).text() == "12.35"
-    assert Figure(value=0.01234, low=0.01, high=0.02).text() == "0.01234 (0.01–0.02)"
-    assert Figure(value=1234.5).text() == "1,234"
+    assert Figure(value=12.346).text() == "12.35"
+    assert Figure(value=7.0).text() == "7"
+    assert Figure(value=0.01234, low=0.01, high=0.02).text() == "0.012 (0.01–0.02)"
+    assert Figure(value=1234.6).text() == "1,235"
 
 
 def test_sets_of_one_side_only_are_listed():
