@@ -27,7 +27,7 @@ def ingest(
         int, typer.Option(metavar="BYTES", min=1, help="Image bytes after which a shard is closed.")
     ] = 400 * 2**20,
     shard_rows: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Items after which a shard is closed.")
+        int, typer.Option(metavar="N", min=1, help="Records after which a shard is closed.")
     ] = 100_000,
     max_pixels: Annotated[
         int,
@@ -57,14 +57,17 @@ def ingest(
 ) -> None:
     """Bring images and what came with them into a dataset folder.
 
-    Every item becomes a record, a duplicate, a failure (with its reason, in failures/), or is left
-    out because it was removed on request. Failures are counted at the end; the exit code is 0 as
-    long as anything came in. After an interruption the same command goes on.
+    Every item becomes a record, a duplicate, a failure (its reason is in
+    failures/), or is left out because it was removed on request.
+    Failures are counted at the end; the exit code is 0 if anything came in.
+    After an interruption the same command goes on.
 
-    A folder: metadata.csv or metadata.jsonl with file_name and any other columns, or a .txt beside
-    each image (column caption). hf: any image dataset; ,config=NAME and ,split=NAME choose a part.
-    wds: tars, members grouped by base name. coco: annotations/*captions*.json and *instances*.json,
-    the images anywhere below. urls: a column of image bytes or of URLs, and any others.
+    A folder: metadata.csv or .jsonl with file_name and any other columns,
+    or a .txt beside each image, which becomes the column caption.
+    hf: any image dataset; ,config=NAME and ,split=NAME choose a part.
+    wds: tars; the members of one base name belong together.
+    coco: annotations/*captions*.json and *instances*.json; images anywhere.
+    urls: a column of image bytes or of URLs; the others come along.
     """
     from recapdata.ingest import IngestOptions
     from recapdata.ingest import ingest as run_ingest

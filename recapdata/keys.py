@@ -61,6 +61,13 @@ class KeyIndex:
         self._note(self._folder.image_shard(shard))
         self._db.execute("COMMIT")
 
+    def forget(self, shard: int, keys: Collection[bytes]) -> None:
+        """Take out keys of an image shard that has just been written anew without them."""
+        self._db.execute("BEGIN")
+        self._db.executemany("DELETE FROM keys WHERE key = ?", ((key,) for key in sorted(keys)))
+        self._note(self._folder.image_shard(shard))
+        self._db.execute("COMMIT")
+
     def close(self) -> None:
         """Close the database."""
         self._db.close()
@@ -94,21 +101,31 @@ class KeyIndex:
     def _synchronize(self) -> None:
         """Make the index agree with the shards: take in new ones; a changed or vanished one means starting again."""
         shards = [self._folder.image_shard(shard) for shard in self._folder.shards()]
+        found = {self._name(path): _identity(path) for path in shards}
+        noted = self._noted()
         removed = removed_keys(self._folder)
-        parts = shards + ([removed] if removed.is_file() else [])
-        found = {self._name(path): _identity(path) for path in parts}
-        noted = {name: (size, changed) for name, size, changed in self._db.execute("SELECT * FROM parts")}
-        if any(found.get(name) != identity for name, identity in noted.items()):
+        out = self._name(removed)
+        if any(found.get(name) != identity for name, identity in noted.items() if name != out):
             self._start_again()
             noted = {}
-        for path in parts:
+        for path in shards:
             if self._name(path) not in noted:
-                self._db.execute("BEGIN")
-                table = "removed" if path == removed else "keys"
-                for keys in _read_keys(path):
-                    self._insert(self._name(path), keys, table)
-                self._note(path)
-                self._db.execute("COMMIT")
+                self._take_in(path, "keys")
+        if removed.is_file() and noted.get(out) != _identity(removed):
+            self._take_in(removed, "removed")
+
+    def _noted(self) -> dict[str, tuple[int, int]]:
+        rows = self._db.execute("SELECT name, size, changed FROM parts")
+        return {name: (size, changed) for name, size, changed in rows}
+
+    def _take_in(self, path: Path, table: str) -> None:
+        self._db.execute("BEGIN")
+        if table == "removed":
+            self._db.execute("DELETE FROM removed")
+        for keys in _read_keys(path):
+            self._insert(self._name(path), keys, table)
+        self._note(path)
+        self._db.execute("COMMIT")
 
     def _insert(self, where: str, keys: Collection[bytes], table: str = "keys") -> None:
         try:

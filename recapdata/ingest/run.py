@@ -16,8 +16,9 @@ from typing import Any
 
 from recapdata.console import progress
 from recapdata.errors import DatasetExists, NotADataset, SourceError
+from recapdata.extents import Extent, read_extents
 from recapdata.ingest.images import Picture, Problem, check_image, mislabelled, pixel_limit
-from recapdata.ingest.shards import Extent, OpenShard, clear_unfinished, ledger_rows, read_extents
+from recapdata.ingest.shards import OpenShard, clear_unfinished, ledger_rows
 from recapdata.ingest.source import IngestOptions, Source, open_source
 from recapdata.ingest.summary import IngestSummary, group_failures
 from recapdata.keys import KeyIndex
@@ -243,7 +244,8 @@ def _write(source: Source, folder: DatasetFolder, start: Start, options: IngestO
 
 
 def _is_full(shard: OpenShard, each: Checked, options: IngestOptions) -> bool:
-    if shard.items >= options.shard_items:
+    # A shard of nothing but duplicates would never fill up; yet what was gone through must be settled now and then.
+    if len(shard.keys) >= options.shard_rows or shard.items >= 10 * options.shard_rows:
         return True
     more = len(each.item.image) if each.picture is not None and each.item.image is not None else 0
     return shard.bytes > 0 and shard.bytes + more > options.shard_bytes

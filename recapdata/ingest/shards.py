@@ -5,75 +5,17 @@ to it. The image shard's footer says which items of which source it covers, whic
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recapdata.extents import Extent
 from recapdata.ingest.images import Picture
 from recapdata.records import FAILURE_SCHEMA, RECORD_SCHEMA, Failure, Item
+from recapdata.remove import REMOVED_SCHEMA
 from recapdata.store import LEDGERS, ROW_GROUP_BYTES, ROW_GROUP_ROWS, DatasetFolder, ShardWriter
-
-REMOVED_SCHEMA = pa.schema([("key", pa.string()), ("source", pa.string()), ("reason", pa.string())])
-"""`source` is null where the row itself was taken out on request; `reason` is `request`, or `met again` in an ingest."""
-
-_PREFIX = "recapdata."
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """What an image shard covers: items `start` to `end` (exclusive) of a source.
-
-    Attributes:
-        run: number of the ingest within the folder, an index into the manifest's sources.
-        last: whether the source ended with this shard.
-    """
-
-    run: int
-    source: str
-    stamp: str
-    start: int
-    end: int
-    last: bool
-
-    def to_metadata(self) -> dict[str, str]:
-        """The footer's form."""
-        values = {"run": self.run, "source": self.source, "stamp": self.stamp, "start": self.start}
-        values |= {"end": self.end, "last": int(self.last)}
-        return {_PREFIX + name: str(value) for name, value in values.items()}
-
-    @classmethod
-    def from_metadata(cls, metadata: Mapping[bytes, bytes] | None) -> "Extent | None":
-        """The extent of a footer; None for a shard that no ingest wrote."""
-        values = {
-            name.decode().removeprefix(_PREFIX): value.decode()
-            for name, value in (metadata or {}).items()
-            if name.startswith(_PREFIX.encode())
-        }
-        if "run" not in values:
-            return None
-        return cls(
-            run=int(values["run"]),
-            source=values["source"],
-            stamp=values["stamp"],
-            start=int(values["start"]),
-            end=int(values["end"]),
-            last=values["last"] == "1",
-        )
-
-
-def read_extents(folder: DatasetFolder) -> list[Extent]:
-    """The extents of all image shards, in order; one that no ingest wrote has run -1 and as many items as rows."""
-    extents: list[Extent] = []
-    for shard in folder.shards():
-        footer = pq.read_metadata(folder.image_shard(shard))
-        extents.append(
-            Extent.from_metadata(footer.metadata)
-            or Extent(run=-1, source="", stamp="", start=0, end=footer.num_rows, last=True)
-        )
-    return extents
 
 
 class RowGroups:

@@ -12,7 +12,7 @@ from recapdata.errors import OptionError, SourceNotFound
 from recapdata.records import RECORD_SCHEMA, Failure, Item
 from recapdata.store import SHARD_BYTES
 
-SHARD_ITEMS = 100_000
+SHARD_ROWS = 100_000
 MAX_PIXELS = 89_478_485
 """Pillow's own threshold: a quarter of a gibibyte as RGB."""
 
@@ -25,7 +25,7 @@ class IngestOptions:
 
     Attributes:
         shard_bytes: image bytes after which a shard is closed.
-        shard_items: items after which a shard is closed, whatever became of them.
+        shard_rows: records after which a shard is closed, or ten times as many items, whatever became of them.
         max_pixels: width × height beyond which a picture is taken for a decompression bomb.
         allow_private: whether URLs may lead to private, loopback and link-local addresses.
         connections: downloads at once.
@@ -35,7 +35,7 @@ class IngestOptions:
     """
 
     shard_bytes: int = SHARD_BYTES
-    shard_items: int = SHARD_ITEMS
+    shard_rows: int = SHARD_ROWS
     max_pixels: int = MAX_PIXELS
     allow_private: bool = False
     connections: int = 16
@@ -44,7 +44,7 @@ class IngestOptions:
     retries: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("shard_bytes", "shard_items", "max_pixels", "connections", "timeout", "max_bytes"):
+        for name in ("shard_bytes", "shard_rows", "max_pixels", "connections", "timeout", "max_bytes"):
             if getattr(self, name) <= 0:
                 raise OptionError(f"--{name.replace('_', '-')} must be above 0, not {getattr(self, name)}")
 

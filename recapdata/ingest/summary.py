@@ -44,6 +44,11 @@ class IngestSummary:
     failures: tuple[FailureGroup, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
+    @property
+    def complete(self) -> bool:
+        """Whether anything of the source came in; single bad items are told of, and no failure of the run."""
+        return self.counts.failures < self.counts.items
+
     def text(self) -> str:
         """The summary for a terminal."""
         counts = self.counts
