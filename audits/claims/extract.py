@@ -1,0 +1,50 @@
+"""One parsed caption to its claims, in the order of their spans."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from audits.claims import nouns, style, texts
+from audits.claims.attributes import attributes
+from audits.claims.numbers import counts, set_of
+from audits.claims.positions import positions
+from audits.claims.tree import read
+from recapdata.records import CLAIM_KINDS, Claim
+
+if TYPE_CHECKING:
+    from spacy.tokens import Doc
+
+    from audits.language import Scheme
+
+_ORDER = {kind: number for number, kind in enumerate(CLAIM_KINDS)}
+
+
+def extract_claims(doc: Doc, scheme: Scheme | None = None) -> list[Claim]:
+    """The claims of a caption that a spaCy pipeline has tagged, parsed and lemmatized.
+
+    Args:
+        scheme: the label scheme of the dependencies; None tells it from the labels.
+
+    Returns:
+        Claims by kind's order of `CLAIM_KINDS` within the order of their spans; no claim twice.
+    """
+    if not len(doc):
+        return []
+    tree = read(doc, scheme)
+    lettering = texts.spans(tree.text)
+    masked = texts.masked_tokens(tree, lettering) if lettering else set()
+    manner = style.spans(tree.text)
+    if manner:
+        masked = masked | texts.masked_tokens(tree, manner)
+    phrases = nouns.find(tree, masked)
+    found = [
+        Claim(kind="object", span=(tree.start[mention.first], tree.end[mention.head]), object=mention.object)
+        for mention in phrases.mentions
+        if mention.kind == nouns.OBJECT and mention.real
+    ]
+    found += counts(phrases)
+    found += set_of(phrases)
+    found += attributes(phrases, masked)
+    found += positions(phrases, masked)
+    found += texts.texts(phrases, lettering)
+    return sorted(dict.fromkeys(found), key=lambda claim: (claim.span, _ORDER[claim.kind]))

@@ -1,0 +1,208 @@
+"""Counts: "two dogs", "a pair of boots", "two of the three"; not "several", "about ten", "3D" or "5 feet"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from audits.claims import words as lexicon
+from audits.claims.nouns import OBJECT, PARTITIVE, Mention, Phrases
+from audits.claims.tree import Tree
+from recapdata.records import Claim
+
+_DIGITS = re.compile(r"\d{1,3}(?:,\d{3})*|\d+")
+
+
+def value(tree: Tree, index: int) -> int | None:
+    """The number that a token stands for, None where it is none or an estimate."""
+    word = tree.lower[index]
+    if word in lexicon.NUMBERS:
+        number = lexicon.NUMBERS[word]
+    elif _DIGITS.fullmatch(word):
+        number = int(word.replace(",", ""))
+    else:
+        parts = word.split("-")
+        if len(parts) != 2 or not (parts[0] in lexicon.NUMBERS and parts[1] in lexicon.NUMBERS):
+            return None
+        number = lexicon.NUMBERS[parts[0]] + lexicon.NUMBERS[parts[1]]
+    return number if 0 < number < 1000 else None
+
+
+def counts(phrases: Phrases) -> Iterator[Claim]:
+    """The count claims of a caption, each spanning its number and its noun."""
+    tree = phrases.tree
+    for mention in phrases.mentions:
+        if mention.kind not in (OBJECT, PARTITIVE) or not mention.real:
+            continue
+        found = _count_of(phrases, mention)
+        if found is None:
+            continue
+        number, start, target = found
+        if target.kind != OBJECT or not target.real or (number > 1 and not _can_be_many(tree, target)):
+            continue
+        yield Claim(
+            kind="count",
+            span=(tree.start[start], tree.end[max(target.head, mention.head)]),
+            object=target.object,
+            count=number,
+        )
+
+
+def set_of(phrases: Phrases) -> Iterator[Claim]:
+    """ "cocktail napkins, white, set of four": the number is of what the caption opened with."""
+    tree = phrases.tree
+    for index in range(2, len(tree)):
+        ends = index + 1 == len(tree) or tree.lower[index + 1] in (",", ".", ")", ";")
+        if (
+            not ends
+            or tree.lower[index - 1] != "of"
+            or tree.lower[index - 2] not in ("set", "group", "pack", "box", "lot")
+        ):
+            continue
+        number = value(tree, index)
+        subject = next(
+            (m for m in phrases.mentions if m.kind == OBJECT and m.real and m.head < index - 2), None
+        )
+        if number is not None and subject is not None and subject.plural:
+            yield Claim(
+                kind="count",
+                span=(tree.start[subject.first], tree.end[index]),
+                object=subject.object,
+                count=number,
+            )
+
+
+def _can_be_many(tree: Tree, mention: Mention) -> bool:
+    """A plural, or a noun that has none: "two story house" counts no houses."""
+    word = tree.lower[mention.head]
+    return (
+        mention.plural
+        or word.endswith("s")
+        or word in lexicon.INVARIABLE
+        or (
+            word == mention.object.split()[-1].lower()
+            and (
+                mention.first > 0
+                and value(tree, mention.first - 1) is not None
+                and word not in lexicon.UNITS
+                and mention.first == mention.head
+            )
+        )
+    )
+
+
+def _count_of(phrases: Phrases, mention: Mention) -> tuple[int, int, Mention] | None:
+    """(number, token where it starts, what is counted) of a noun phrase."""
+    tree = phrases.tree
+    noun = tree.lower[mention.head]
+    singular = noun.rstrip("s")
+    if mention.kind == PARTITIVE and singular in lexicon.COUNTING_NOUNS and mention.target is not None:
+        return _counting_noun(tree, mention, lexicon.COUNTING_NOUNS[singular])
+    before = _number_before(tree, mention)
+    if before is None:
+        return None
+    number, start = before
+    if mention.kind == PARTITIVE:  # "two rows of seats": nothing about seats
+        return None
+    return number, start, mention
+
+
+def _counting_noun(tree: Tree, mention: Mention, each: int) -> tuple[int, int, Mention] | None:
+    target = mention.target
+    assert target is not None
+    if target.object.split()[-1].lower() in lexicon.PAIRED and each == 2:
+        return None
+    before = _number_before(tree, mention)
+    times, start = before if before is not None else (1, mention.first)
+    if tree.lower[mention.head].endswith("s") and before is None:  # "dozens of", "pairs of"
+        return None
+    if before is None and mention.first > 0 and tree.lower[mention.first - 1] in ("a", "an", "the", "one"):
+        start = mention.first - 1
+    if _estimated(tree, start):
+        return None
+    return times * each, start, target
+
+
+def _number_before(tree: Tree, mention: Mention) -> tuple[int, int] | None:
+    """The number among what stands before a noun phrase's first noun, unless it is an estimate or part of a range."""
+    index = mention.first - 1
+    while index >= 0:
+        number = (
+            value(tree, index)
+            if tree.pos[index] in ("NUM", "NOUN", "PRON", "ADJ", "DET", "X", "PROPN")
+            else None
+        )
+        if number is not None:
+            if tree.deps[index] in ("nsubj", "conj") and tree.pos[index] == "PRON":
+                return None
+            if _bound(tree, index) or _estimated(tree, index):
+                return None
+            return number, index
+        if tree.lower[index] == "both" and mention.plural and tree.lower[index + 1] != "of":
+            return 2, index
+        if tree.lower[index] in ("single", "lone", "solitary") and tree.pos[index] == "ADJ":
+            return 1, index
+        if tree.pos[index] == "DET" and tree.lower[index] in ("a", "an"):
+            return None
+        if tree.pos[index] not in ("ADJ", "ADV", "VERB", "PUNCT", "NOUN", "CCONJ", "DET") or tree.lower[
+            index
+        ] in (".", ";", ":"):
+            return None
+        if tree.pos[index] == "VERB" and tree.deps[index] != "amod" and tree.tags[index] != "VBN":
+            return None
+        if (tree.pos[index] == "CCONJ" and tree.pos[index - 1] not in ("ADJ", "NOUN", "VERB")) or (
+            tree.lower[index] == "," and tree.pos[index - 1] != "ADJ"
+        ):
+            return None
+        if tree.pos[index] == "NOUN" and tree.lower[index] not in lexicon.COLORS:
+            return None
+        index -= 1
+    return None
+
+
+def _bound(tree: Tree, index: int) -> bool:
+    """A number glued to something else: "3-seater", "4x4", "no. 5", "2-3"."""
+    after, before = index + 1, index - 1
+    if after < len(tree) and tree.lower[after] in (
+        "-",
+        "–",
+        "/",
+        "x",
+        ":",
+        ".",
+        "°",
+        "%",
+        "'",
+        '"',
+        "th",
+        "st",
+        "nd",
+        "rd",
+    ):
+        return True
+    return bool(
+        before >= 0
+        and tree.lower[before] in ("-", "–", "/", "x", ":", "#", "$", "€", "£", "no.", "number", "::", "--")
+    )
+
+
+def _estimated(tree: Tree, index: int) -> bool:
+    window = tree.lower[max(0, index - 2) : index]
+    if "than" in window or "least" in window or "most" in window:
+        return True
+    if (
+        index + 1 < len(tree)
+        and tree.lower[index + 1] in ("or", "to")
+        and index + 2 < len(tree)
+        and value(tree, index + 2)
+    ):
+        return True
+    return (
+        bool(window)
+        and window[-1] in lexicon.ESTIMATES
+        and not (
+            window[-1] in ("over", "around", "under", "about", "up", "to")
+            and tree.deps[index - 1] == "case"
+            and tree.heads[index - 1] != index
+        )
+    )

@@ -1,0 +1,80 @@
+"""What a pronoun stands for, where only one noun can be meant: "a man … he wears", "a bowl with flowers in it"."""
+
+from __future__ import annotations
+
+from audits.claims import words as lexicon
+from audits.claims.nouns import OBJECT, Mention, Phrases
+
+RELATIVES = frozenset({"that", "which", "who", "whom"})
+MALE, FEMALE, SEVERAL = (
+    frozenset({"he", "him"}),
+    frozenset({"she", "her"}),
+    frozenset({"they", "them", "these", "those"}),
+)
+
+
+def antecedent(phrases: Phrases, index: int, apart: Mention | None = None) -> Mention | None:
+    """The mention that the pronoun at a token refers to; None where it is not safe to say.
+
+    Args:
+        apart: a mention that it cannot be (the subject of what is said of the pronoun).
+    """
+    tree = phrases.tree
+    word = tree.lower[index]
+    if (
+        word in RELATIVES
+        and tree.pos[index] != "SCONJ"
+        and (clause := relative_noun(phrases, index)) is not None
+    ):
+        return clause
+    if word in ("one", "ones"):
+        return _same_kind(phrases, index)
+    earlier = [
+        m for m in phrases.mentions if m.head < index and m.kind == OBJECT and m.real and m is not apart
+    ]
+    if word in MALE or word in FEMALE:
+        people = lexicon.PERSONS["he" if word in MALE else "she"]
+        fitting = [m for m in earlier if _noun(m) in people and not m.plural]
+    elif word in SEVERAL:
+        fitting = [m for m in earlier if m.plural]
+        subjects = [m for m in fitting if _is_topic(phrases, m)]
+        fitting = subjects or fitting
+        if not fitting and word == "they":  # one person whose gender is not told
+            fitting = [m for m in earlier if _noun(m) in lexicon.ANY_PERSON]
+    elif word == "it":
+        fitting = [m for m in earlier if not m.plural and _noun(m) not in lexicon.ANY_PERSON]
+        topics = [m for m in fitting if _is_topic(phrases, m)]
+        fitting = topics or fitting
+    else:
+        return None
+    return fitting[-1] if len({m.object for m in fitting}) == 1 else None
+
+
+def _noun(mention: Mention) -> str:
+    return mention.object.split()[-1].lower()
+
+
+def _is_topic(phrases: Phrases, mention: Mention) -> bool:
+    """Whether a sentence is about it: its subject, or the noun that a fragment is made of."""
+    tree = phrases.tree
+    return tree.deps[mention.head] in ("nsubj", "nsubj:pass", "ROOT")
+
+
+def relative_noun(phrases: Phrases, index: int) -> Mention | None:
+    """The noun that the relative clause around a token describes."""
+    tree = phrases.tree
+    for _ in range(5):
+        if tree.deps[index] in ("acl:relcl", "acl"):
+            return phrases.at.get(tree.heads[index])
+        if tree.heads[index] == index:
+            return None
+        index = tree.heads[index]
+    return None
+
+
+def _same_kind(phrases: Phrases, index: int) -> Mention | None:
+    """ "two dogs, the one on the left", "a red motorcycle beside a black one": the last noun before it."""
+    earlier = [m for m in phrases.mentions if m.head < index and m.kind == OBJECT and m.real]
+    plural = [m for m in earlier if m.plural]
+    candidates = plural or earlier
+    return candidates[-1] if candidates else None

@@ -1,0 +1,131 @@
+"""The spatial phrases of English and the field's word for each: a table to read and extend."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+_THE = r"(?:the |its |his |her |their |our |my |one |each |either |both |a |an )?"
+_FAR = r"(?:very |far |extreme |immediate |upper |lower |other |opposite |outer |inner |near )?"
+
+#: (pattern, relation), the more specific first. A blank stands for any white space. What follows is the object.
+RELATIONS: tuple[tuple[str, str], ...] = (
+    (
+        rf"(?:to|on|at|in|from|towards?) {_THE}{_FAR}left(?:[- ]?hand)?(?: sides?| edge| end| part| corner)? (?:of|to|from)",
+        "left of",
+    ),
+    (
+        rf"(?:to|on|at|in|from|towards?) {_THE}{_FAR}right(?:[- ]?hand)?(?: sides?| edge| end| part| corner)? (?:of|to|from)",
+        "right of",
+    ),
+    (r"left (?:of|to)", "left of"),
+    (r"right of", "right of"),
+    (r"(?:in|at) (?:the )?(?:very )?front of", "in front of"),
+    (r"on (?:the )?front of", "on the front of"),
+    (r"front of", "in front of"),
+    (rf"(?:at|on|in|near|from|to) {_THE}(?:very )?top (?:side |part |half |end |edge )?of", "on top of"),
+    (r"atop(?: of)?", "on top of"),
+    (r"top of", "on top of"),
+    (rf"(?:at|on|in|near) {_THE}(?:very )?bottom (?:side |part |half |end |edge )?of", "at the bottom of"),
+    (r"in back of|in the rear of|at the (?:back|rear) of|to the rear of", "behind"),
+    (r"on (?:the )?(?:back|rear) of", "on the back of"),
+    (r"in the back of", "in the back of"),
+    (
+        rf"(?:in|at|on|near|around|through) {_THE}(?:very |exact )?(?:middle|center|centre) of",
+        "in the middle of",
+    ),
+    (rf"(?:in|on|to|at|along|by|near|alongside|from) {_THE}{_FAR}sides? of", "on the side of"),
+    (rf"(?:in|on) {_THE}inside of|inside(?: of)?", "inside"),
+    (rf"(?:in|on) {_THE}outside of|outside(?: of)?", "outside"),
+    (rf"(?:on|along|at|near|by) {_THE}{_FAR}(?:edge|surface|face) of", "on"),
+    (rf"(?:in|at|on) {_THE}{_FAR}(?:corner|midst|interior) of", "in"),
+    (rf"(?:at|on|near) {_THE}{_FAR}(?:end|foot|base|tip) of", "at"),
+    (
+        r"side by side with|right next to|next to|adjacent to|beside(?: of)?|alongside(?: of)?|close by|right by|next",
+        "next to",
+    ),
+    (r"close to|nearby to|near to|near by|nearby|in the vicinity of|near|not far from", "near"),
+    (r"far (?:away )?from|away from", "far from"),
+    (r"in between|between", "between"),
+    (r"across from|opposite(?: of| to| from)?", "across from"),
+    (r"leaning (?:up )?against|up against|against", "against"),
+    (r"all around|around", "around"),
+    (r"directly above|right above|up above|above|overhead of", "above"),
+    (r"over top of|over the top of", "above"),
+    (r"all over|over", "over"),
+    (r"directly below|right below|down below|below", "below"),
+    (r"directly beneath|directly under|right under|underneath(?: of)?|beneath|under", "under"),
+    (r"directly behind|right behind|behind", "behind"),
+    (r"across", "across"),
+    (r"along", "along"),
+    (r"through", "through"),
+    (r"within", "in"),
+    (r"amongst|among|amid|amidst", "among"),
+    (r"up on|down on|on to|onto|upon|on", "on"),
+    (r"in", "in"),
+    (r"at", "at"),
+    (r"by", "near"),
+)
+
+#: (pattern, region): where in the picture. Only a region where no object follows, or the picture itself does.
+REGIONS: tuple[tuple[str, str], ...] = (
+    (
+        rf"(?:in|at|on|to|near) {_THE}{_FAR}(?:top|upper)[- ]left(?:[- ]?hand)?(?: corner| side| part| edge)?",
+        "top left",
+    ),
+    (
+        rf"(?:in|at|on|to|near) {_THE}{_FAR}(?:top|upper)[- ]right(?:[- ]?hand)?(?: corner| side| part| edge)?",
+        "top right",
+    ),
+    (
+        rf"(?:in|at|on|to|near) {_THE}{_FAR}(?:bottom|lower)[- ]left(?:[- ]?hand)?(?: corner| side| part| edge)?",
+        "bottom left",
+    ),
+    (
+        rf"(?:in|at|on|to|near) {_THE}{_FAR}(?:bottom|lower)[- ]right(?:[- ]?hand)?(?: corner| side| part| edge)?",
+        "bottom right",
+    ),
+    (
+        r"(?:in|at|on|to|near) (?:the )?(?:very |far |extreme )?left(?:[- ]?hand)?(?: side| edge| part| half)?",
+        "left",
+    ),
+    (
+        r"(?:in|at|on|to|near) (?:the )?(?:very |far |extreme )?right(?:[- ]?hand)?(?: side| edge| part| half)?",
+        "right",
+    ),
+    (r"(?:in|at|on|near) (?:the )?(?:very |far )?top(?: side| edge| part| half)?", "top"),
+    (r"(?:in|at|on|near) (?:the )?(?:very |far )?bottom(?: side| edge| part| half)?", "bottom"),
+    (r"(?:in|at|on|near) (?:the )?(?:very |exact )?(?:middle|center|centre)(?: part)?", "center"),
+    (r"(?:in|on|as|at|against|with) (?:the |a )?(?:\w+ )?background", "background"),
+    (r"(?:in|on|at) (?:the )?(?:\w+ )?(?:foreground|forefront)", "foreground"),
+    (r"(?:in|at|off in) (?:the |a )?(?:far |near )?distance", "background"),
+    (r"(?:in|at) (?:the )?(?:back|rear)", "background"),
+    (r"in (?:the )?front", "foreground"),
+)
+
+#: "… of the image": after a region, the picture itself.
+OF_PICTURE = re.compile(
+    r"\s+(?:of|in) (?:the |this |an? )?(?:image|picture|photo|photograph|frame|scene|shot|painting|drawing|illustration|view|screen)\b",
+    re.I,
+)
+
+
+def _compiled(table: tuple[tuple[str, str], ...]) -> re.Pattern[str]:
+    parts = [f"(?P<g{number}>{pattern})" for number, (pattern, _) in enumerate(table)]
+    return re.compile(r"\b(?:" + "|".join(parts).replace(" ", r"\s+") + r")\b", re.I)
+
+
+@lru_cache(maxsize=1)
+def relation_pattern() -> re.Pattern[str]:
+    return _compiled(RELATIONS)
+
+
+@lru_cache(maxsize=1)
+def region_pattern() -> re.Pattern[str]:
+    return _compiled(REGIONS)
+
+
+def name_of(match: re.Match[str], table: tuple[tuple[str, str], ...]) -> str:
+    """The table's word for what a match of its pattern found."""
+    assert match.lastgroup is not None
+    return table[int(match.lastgroup[1:])][1]

@@ -1,0 +1,240 @@
+"""Many captions to claims: batches through the pipeline, on as many processes as asked; JSON lines to JSON lines."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audits.claims.extract import extract_claims
+from audits.language import identity, load_pipeline, pipeline_scheme
+from recapdata.console import progress, say
+from recapdata.errors import InputError, OptionError
+from recapdata.records import CLAIM_KINDS, Claim
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+BATCH_SIZE = 256
+#: Bad lines of a file that are shown one by one; the rest are counted.
+SHOWN_FAILURES = 20
+
+_worker_nlp: Language | None = None
+
+
+def claims(
+    captions: Iterable[str],
+    *,
+    pipeline: Language | str | None = None,
+    processes: int = 1,
+    batch_size: int = BATCH_SIZE,
+) -> Iterator[list[Claim]]:
+    """The claims of each caption, in order, read as they are asked for: memory does not grow with their number.
+
+    Args:
+        pipeline: a loaded pipeline, the name or folder of one, or None for the project's own.
+        processes: processes that parse; above 1 the pipeline must be one that can be loaded by name.
+        batch_size: captions parsed at once, in each process.
+
+    Raises:
+        PipelineNotFound, ModelNotSupported: see `audits.language.load_pipeline`.
+        OptionError: several processes and a pipeline that exists only in this one's memory.
+        InputError: a caption longer than the pipeline takes (a million code points for spaCy's own).
+    """
+    if processes < 1:
+        raise OptionError(f"processes={processes}: at least one process is needed to read captions.")
+    if processes == 1:
+        nlp = pipeline if pipeline is not None and not isinstance(pipeline, str) else load_pipeline(pipeline)
+        yield from _serial(captions, nlp, batch_size)
+        return
+    yield from _parallel(captions, _name_of(pipeline), processes, batch_size)
+
+
+def _serial(captions: Iterable[str], nlp: Language, batch_size: int) -> Iterator[list[Claim]]:
+    scheme = pipeline_scheme(nlp)
+    for doc in nlp.pipe(_fitting(captions, nlp.max_length), batch_size=batch_size):
+        yield extract_claims(doc, scheme)
+
+
+def _fitting(captions: Iterable[str], longest: int) -> Iterator[str]:
+    for number, caption in enumerate(captions):
+        if len(caption) > longest:
+            raise InputError(
+                f"Caption {number} has {len(caption):,} characters; the pipeline takes at most {longest:,}. "
+                "Leave it out or cut it."
+            )
+        yield caption
+
+
+def _name_of(pipeline: Language | str | None) -> str | None:
+    if pipeline is None or isinstance(pipeline, str):
+        load_pipeline(pipeline)  # a wrong name fails here, in one line, and not in every worker
+        return pipeline
+    if pipeline.path is None:
+        raise OptionError(
+            "This pipeline exists only in memory, so other processes cannot load it: "
+            "save it with to_disk and give the folder, or use processes=1."
+        )
+    return str(pipeline.path)
+
+
+def _parallel(
+    captions: Iterable[str], name: str | None, processes: int, batch_size: int
+) -> Iterator[list[Claim]]:
+    """Batches in order; claims come back from the workers, not parsed documents, which cost more to send than to make."""
+    source = iter(captions)
+    pending: deque[Future[list[list[Claim]]]] = deque()
+    with ProcessPoolExecutor(
+        processes, get_context("spawn"), initializer=_start_worker, initargs=(name,)
+    ) as pool:
+        while True:
+            while len(pending) < 2 * processes and (batch := list(islice(source, batch_size))):
+                pending.append(pool.submit(_work, batch))
+            if not pending:
+                return
+            yield from pending.popleft().result()
+
+
+def _start_worker(name: str | None) -> None:
+    global _worker_nlp
+    _worker_nlp = load_pipeline(name)
+
+
+def _work(batch: list[str]) -> list[list[Claim]]:
+    assert _worker_nlp is not None
+    return list(_serial(batch, _worker_nlp, len(batch)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimsSummary:
+    """What `audits claims` did.
+
+    Attributes:
+        captions: rows written.
+        claims: number of claims of each kind.
+        failures: lines that could not be read, and so have no row.
+        pipeline: the pipeline's identity, with the hash of its files.
+    """
+
+    captions: int
+    claims: dict[str, int]
+    failures: int
+    pipeline: str
+    out: str
+
+    def text(self) -> str:
+        kinds = ", ".join(f"{self.claims.get(kind, 0):,} {kind}" for kind in CLAIM_KINDS)
+        total = sum(self.claims.values())
+        lines = [
+            f"{self.captions:,} captions, {total:,} claims ({kinds})",
+            f"pipeline {self.pipeline}",
+            f"→ {self.out}",
+        ]
+        if self.failures:
+            lines.insert(0, f"{self.failures:,} lines could not be read and have no row (named above)")
+        return "\n".join(lines)
+
+
+def annotate_jsonl(
+    source: Path,
+    target: Path,
+    *,
+    pipeline: str | None = None,
+    processes: int = 1,
+    batch_size: int = BATCH_SIZE,
+) -> ClaimsSummary:
+    """Reads `{"id", "caption"}` lines and writes `{"id", "claims"}` lines in their order.
+
+    The target appears whole or not at all. A line that cannot be read gets no row, is said on standard error, and is
+    counted in the summary.
+
+    Raises:
+        InputError: no such file, or a target whose folder does not exist.
+        PipelineNotFound, ModelNotSupported: see `audits.language.load_pipeline`.
+    """
+    if not source.is_file():
+        raise InputError(
+            f"No file {source}: `audits claims` reads one JSON object per line, with id and caption."
+        )
+    if not target.parent.is_dir():
+        raise InputError(f"No folder {target.parent} to write {target.name} into: make it first.")
+    nlp = load_pipeline(pipeline)
+    lines = _Lines(source, nlp.max_length)
+    found: Counter[str] = Counter()
+    rows = 0
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "w", encoding="utf8") as out, progress("claims", unit="captions") as advance:
+            captions = lines.captions(lambda: advance(0, failed=1))
+            engine = nlp if processes == 1 else pipeline
+            for each in claims(captions, pipeline=engine, processes=processes, batch_size=batch_size):
+                row = {"id": lines.ids.popleft(), "claims": [claim.to_dict() for claim in each]}
+                out.write(json.dumps(row, ensure_ascii=False) + "\n")
+                found.update(claim.kind for claim in each)
+                rows += 1
+                advance()
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(temporary, target)
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+    if lines.failures > SHOWN_FAILURES:
+        say(f"… and {lines.failures - SHOWN_FAILURES:,} more lines that could not be read")
+    return ClaimsSummary(
+        captions=rows, claims=dict(found), failures=lines.failures, pipeline=identity(nlp), out=str(target)
+    )
+
+
+class _Lines:
+    """The captions of a file of JSON lines, with the ids of those on their way and the number of bad lines."""
+
+    def __init__(self, path: Path, longest: int) -> None:
+        self.path = path
+        self.longest = longest
+        self.ids: deque[object] = deque()
+        self.failures = 0
+
+    def captions(self, on_failure: Callable[[], None]) -> Iterator[str]:
+        with open(self.path, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.strip():
+                    continue
+                reason, row = self._parsed(line)
+                if reason is not None:
+                    self.failures += 1
+                    on_failure()
+                    if self.failures <= SHOWN_FAILURES:
+                        say(f"{self.path}:{number}: {reason}")
+                    continue
+                self.ids.append(row["id"])
+                yield row["caption"]
+
+    def _parsed(self, line: bytes) -> tuple[str | None, dict]:
+        try:
+            row = json.loads(line.decode("utf8"))
+        except UnicodeDecodeError as error:
+            return f"not UTF-8 at byte {error.start}", {}
+        except json.JSONDecodeError as error:
+            return f"not JSON: {error.msg} at column {error.colno}", {}
+        except RecursionError:
+            return "not JSON: nested too deeply", {}
+        if not isinstance(row, dict) or "id" not in row or "caption" not in row:
+            return 'not an object with "id" and "caption"', {}
+        caption = row["caption"]
+        if not isinstance(caption, str):
+            return f"the caption is {'null' if caption is None else type(caption).__name__}, not a string", {}
+        if len(caption) > self.longest:
+            return (
+                f"the caption has {len(caption):,} characters, more than the pipeline takes ({self.longest:,})",
+                {},
+            )
+        return None, row

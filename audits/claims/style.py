@@ -1,0 +1,56 @@
+"""What a prompt says to the painter and not of the picture: artists, media, engines, parameters."""
+
+from __future__ import annotations
+
+import re
+
+#: "--ar 9:16", "::2", "(word:1.2)" weights, "<lora:name:0.8>".
+PARAMETERS = re.compile(r"(?:--|—)\w+(?:\s+[\d.:]+)?|::\s*-?[\d.]*|<[a-z]+:[^>\s]+>")
+
+_ART = (
+    r"(?:art|artwork|painting|illustration|drawing|photo|photograph|photography|picture|image|print|poster|render|sketch|"
+    r"portrait|design|style|work|pic|directed|inspired|painted|drawn|made|created|designed|photographed|illustrated|shot|"
+    r"taken|produced)"
+)
+#: No place: "a picture by the door".
+_NAME = r"(?!(?:a|an|the|his|her|their|its|my|our|your|this|that|these|those|some|two|three|\d+|hand)\b)"
+#: "art by X and Y", "in the style of X", ", by X", a final "by First Last": names up to the next comma.
+ARTISTS = re.compile(
+    rf"\b{_ART}\s+by\s+{_NAME}(?P<a>[^,.;:|]+)"
+    r"|\b(?:in|with) the (?:art |painting |visual )?style of (?:a |an |the )?(?P<b>[^,.;:|]+)"
+    rf"|(?:^|[,.;|]\s*)by\s+{_NAME}(?P<c>[^,.;:|]+)"
+    r"|\bby (?P<d>(?-i:[A-Z][\w.'’-]+(?: (?:(?:de|van|von|der|la|for|and|&) )?[A-Z][\w.'’-]+)+))"
+    r"|(?P<f>©\s*[^,.;:|]+)",
+    re.I,
+)
+#: A whole segment between commas that only says how: "highly detailed", "octane render", "trending on artstation".
+SEGMENT = re.compile(
+    r"^\s*(?:(?:\w+[- ]){0,4})?(?:artstation(?: hq)?|octane(?: render)?|unreal engine(?: \d)?|render(?:ing|ed)?|4k|8k|4 k|8 k|16k|hdr?|uhd|hq|dslr|"
+    r"bokeh|photorealis(?:m|tic)|hyper-?realis(?:m|tic)|lifelike|unrealistic|realistic|surrealism|cinematic|(?:highly|ultra|very|extremely|super|insanely|hyper)[ -]?"
+    r"(?:detailed|realistic|sharp)|detailed|sharp focus|smooth|intricate|elegant|volumetric (?:light|lighting)|lighting|concept art|"
+    r"digital (?:art|painting|illustration)|matte painting|oil on canvas|art nouveau|art deco|screen-?print|acrylic painting|"
+    r"oil painting|pixel art|vector|svg|eps\d*|wide angle|depth of field|film grain|\d+ ?mm|\d+k resolution|resolution|"
+    r"hd quality|trending|award[- ]winning|masterpiece|symmetrical|isometric|low poly|ray ?tracing|constructivism|stunning photography)"
+    r"(?: (?:on|of|by|from|in) [\w ]+| (?:style|render|art|quality|resolution|lighting|view|perspective|hq))?\s*[.!]?\s*$",
+    re.I,
+)
+
+
+def spans(text: str) -> list[tuple[int, int]]:
+    """Code point spans of style and parameters; empty for nearly every caption, and cheap to find so."""
+    found = (
+        [match.span() for match in PARAMETERS.finditer(text)]
+        if "--" in text or "::" in text or "—" in text or "<" in text
+        else []
+    )
+    if " by " in f" {text.lower()}" or "style of" in text or "©" in text:
+        for match in ARTISTS.finditer(text):
+            assert match.lastgroup is not None
+            found.append(match.span(match.lastgroup))
+    if "," in text:
+        start = 0
+        for segment in text.split(","):
+            if len(segment) < 60 and SEGMENT.match(segment):
+                found.append((start, start + len(segment)))
+            start += len(segment) + 1
+    return found

@@ -1,0 +1,124 @@
+"""Words that a caption says are written in the picture: quoted, or after "says", "reads", "the word"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from audits.claims.nouns import OBJECT, Phrases
+from audits.claims.tree import Tree
+from recapdata.records import Claim
+
+#: Quotation marks that open and close; a straight single one opens only after a blank and closes only before one.
+_QUOTED = re.compile(
+    r'"(?P<double>[^"\n]{1,200})"|“(?P<curly>[^”\n]{1,200})”|«(?P<guillemet>[^»\n]{1,200})»|„(?P<low>[^“”\n]{1,200})[“”]'
+    r"|(?<![\w'])‘(?P<single>[^’\n]{1,200}(?:’\w[^’\n]*)*)’(?!\w)"
+    r"|(?<![\w'])'(?P<straight>(?=\S)(?:[^'\n]|(?<=\w)'(?=\w)){1,200}(?<=\S))'(?!\w)"
+)
+_CUE = (
+    r"(?:says?|saying|reads?|reading|spells?|spelling|titled|labell?ed|captioned|inscribed with|"
+    r"(?:the|a) (?:words?|text|letters?|message|caption|headline|slogan|title|phrase|number|name|inscription|label)s?)"
+)
+#: Unquoted: capital letters or a number after a cue ("a sign that says STOP", "the number 7"), or the rest of the
+#: clause after "says" and "reads".
+_UNQUOTED = re.compile(
+    r"\b(?P<cue>"
+    + _CUE
+    + r")\s*:?\s+(?P<text>(?:[A-Z0-9][A-Z0-9&'’.!?-]*)(?:\s+[A-Z0-9][A-Z0-9&'’.!?-]*)*)(?=[\s,.;:]|$)"
+)
+_SAYS = re.compile(
+    r"\b(?:that|which|,)?\s*(?:says?|saying|reads|spells)\s*:?\s+(?P<text>[^\s,.;:\"'“‘][^,.;:\"“”]{0,60}?)\s*(?=[,.;:]|$)",
+    re.I,
+)
+#: "with the text open your mind": unquoted to the end of the clause.
+_WITH = re.compile(
+    r"\b(?:with|and|of) (?:the |a )?(?:text|caption|words|message|slogan|headline)\s+(?!(?:on|in|of|is|are|that|which|written|at|"
+    r"saying|reading|says|reads|and|or|below|above|next|across|printed|painted|to|around|bubble|box|balloon|over|under)\b)"
+    r"(?P<text>[^\W\d_][^,.;:\"'“”‘’]{0,60}?)(?=\s{2}|\s*[,.;:]|\s*$)",
+    re.I,
+)
+#: After these a quotation names something ("a film called 'Jaws'"); it is not written in the picture.
+_NAMING = re.compile(
+    r"\b(?:called|named|known as|so-called|nicknamed|entitled|style of|movie|film|song|novel|from)\s*$", re.I
+)
+
+
+def quotations(text: str) -> list[tuple[int, int]]:
+    """Code point spans between quotation marks, marks left out."""
+    found = []
+    for match in _QUOTED.finditer(text):
+        group = match.lastgroup or ""
+        start, end = match.span(group)
+        if match.start() == 0 and match.end() >= len(text.rstrip()):
+            continue  # the whole caption in quotation marks, as CSV files leave it
+        found.append((start, end))
+    return found
+
+
+def spans(text: str) -> list[tuple[int, int]]:
+    """Code point spans of all lettering, quoted or not, in order."""
+    if not (
+        '"' in text or "'" in text or any(mark in text for mark in "“‘«„") or re.search(_CUE, text, re.I)
+    ):
+        return []
+    found = [(start, end) for start, end in quotations(text) if text[start:end].strip(" .,")]
+    for pattern in (_UNQUOTED, _SAYS, _WITH):
+        for match in pattern.finditer(text):
+            start, end = match.span("text")
+            if not any(start < other_end and other_start < end for other_start, other_end in found):
+                found.append((start, end))
+    return sorted(found)
+
+
+def masked_tokens(tree: Tree, lettering: list[tuple[int, int]]) -> set[int]:
+    """Tokens that stand inside lettering."""
+    return {
+        index
+        for index in range(len(tree))
+        if any(start <= tree.start[index] and tree.end[index] <= end for start, end in lettering)
+    }
+
+
+def texts(phrases: Phrases, lettering: list[tuple[int, int]]) -> Iterator[Claim]:
+    """The text claims of a caption, each with the object that carries the words where that can be told."""
+    tree = phrases.tree
+    for start, end in lettering:
+        if _NAMING.search(tree.text[:start].rstrip(" \"'“‘«„")):
+            continue
+        text = tree.text[start:end]
+        lead = len(text) - len(text.lstrip())
+        text = text.strip().rstrip(",") or text
+        yield Claim(
+            kind="text",
+            span=(start + lead, start + lead + len(text)),
+            text=text,
+            object=_carrier(phrases, start, end),
+        )
+
+
+def _carrier(phrases: Phrases, start: int, end: int) -> str | None:
+    """The noun that the words are on: "a 'Club' sign", "a sign that says 'Club'", "'Club' on a sign"."""
+    tree = phrases.tree
+    after = next(
+        (i for i in range(len(tree)) if tree.start[i] >= end and tree.words[i].strip("\"'’”»“")), None
+    )
+    if (
+        after is not None
+        and after in phrases.at
+        and phrases.at[after].kind == OBJECT
+        and tree.start[after] - end <= 3
+    ):
+        return phrases.at[after].object
+    if after is not None and tree.lower[after] in ("on", "in", "across", "written", "printed", "painted"):
+        step = after + (2 if tree.lower[after] in ("written", "printed", "painted") else 1)
+        mention = phrases.following(step)
+        if mention is not None and mention.kind == OBJECT:
+            return mention.object
+    earlier = [
+        mention for mention in phrases.mentions if tree.end[mention.head] <= start and mention.kind == OBJECT
+    ]
+    if earlier and tree.sent[earlier[-1].head] == max(
+        (tree.sent[i] for i in range(len(tree)) if tree.start[i] < start), default=0
+    ):
+        return earlier[-1].object
+    return None

@@ -1,0 +1,75 @@
+"""The word lists that claims turn on, as `words.yaml` beside this file has them, and the plural rules."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+
+def _read() -> dict[str, Any]:
+    return yaml.load(
+        files("audits.claims").joinpath("words.yaml").read_text(encoding="utf8"), yaml.CSafeLoader
+    )
+
+
+_LISTS = _read()
+
+
+def _set(name: str) -> frozenset[str]:
+    return frozenset(_LISTS[name].split())
+
+
+PAIRED = _set("paired")
+ESTIMATES = _set("estimates")
+UNITS = _set("units")
+COLORS = _set("colors")
+UNSURE_COLORS = _set("unsure_colors")
+SHADES = _set("shades")
+PARTED = _set("parted")
+COLORED = _set("colored")
+SIZES = _set("sizes")
+TRANSPARENT = _set("transparent")
+STANDALONE = _set("standalone")
+REGION_NOUNS = _set("regions")
+PICTURE_WORDS = _set("picture")
+PICTURE_THINGS = _set("picture_things")
+ABSTRACT = _set("abstract")
+STYLE_WORDS = _set("style")
+WORN = _set("worn")
+INVARIABLE = _set("invariable")
+PERSONS = {"he": _set("male") | _set("anyone"), "she": _set("female") | _set("anyone")}
+ANY_PERSON = PERSONS["he"] | PERSONS["she"] | {"people", "crowd", "couple", "family", "friend"}
+NEVER_NOUNS = COLORS | SIZES | COLORED | PARTED | SHADES | _set("never_nouns")
+NOT_COLORED = {color: frozenset(nouns.split()) for color, nouns in _LISTS["not_colored"].items()}
+IRREGULAR: dict[str, str] = _LISTS["irregular"]
+COUNTING_NOUNS: dict[str, int] = _LISTS["counting"]
+NUMBERS = {word: number for number, word in enumerate(_LISTS["numbers"].split())} | {
+    word: 10 * tens
+    for tens, word in enumerate(
+        ("thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred"), start=3
+    )
+}
+
+
+def singular(word: str) -> str:
+    """The singular of a plural noun, by rule: for nouns that the pipeline's lemmatizer has not met."""
+    if word in IRREGULAR:
+        return IRREGULAR[word]
+    for plural, single in IRREGULAR.items():
+        if len(plural) > 3 and word.endswith(plural) and plural not in ("dice", "lives", "feet"):
+            return word[: -len(plural)] + single
+    if word in INVARIABLE or not word.endswith("s") or word.endswith(("ss", "us", "is")) or len(word) < 4:
+        return word
+    if (
+        word.endswith("ies")
+        and len(word) > 4
+        and not word.endswith(("ookies", "ovies", "erbies", "eenies", "oodies", "eanies"))
+    ):
+        return word[:-3] + "y"
+    if word.endswith(("sses", "xes", "ches", "shes", "zzes", "oes")) and not word.endswith(
+        ("shoes", "toes", "canoes", "aches")
+    ):
+        return word[:-2]
+    return word[:-1]
