@@ -1,6 +1,11 @@
 """The `recaptrain` command line: options in, one call, a summary out. Heavy modules are imported inside the commands."""
 
-from recapdata.console import application, run
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recapdata.console import Debug, Json, application, finish, run
 
 app = application("Train on any revision of a dataset.")
 
@@ -8,6 +13,152 @@ app = application("Train on any revision of a dataset.")
 @app.callback()
 def recaptrain() -> None:
     """Train on any revision of a dataset."""
+
+
+@app.command()
+def diffusion(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the trained pipeline.")],
+    dataset: Annotated[str, typer.Option(help="user/name on the Hub, or a dataset folder.")],
+    mixture: Annotated[
+        str,
+        typer.Option(help="SET=WEIGHT,SET=WEIGHT…, one set's name, or a blend: recap-mix, dalle3."),
+    ],
+    base: Annotated[
+        str, typer.Option(help="Stable Diffusion pipeline: user/name on the Hub, a folder, or embedded.")
+    ],
+    revision: Annotated[
+        str | None, typer.Option(help="Tag, branch or commit of the dataset.", show_default="main")
+    ] = None,
+    base_revision: Annotated[
+        str | None, typer.Option(help="Tag, branch or commit of the base.", show_default="main")
+    ] = None,
+    train: Annotated[
+        str, typer.Option(help="What is trained, separated by commas: unet, text_encoder.")
+    ] = "unet,text_encoder",
+    steps: Annotated[int, typer.Option(help="Optimizer steps.")] = 1000,
+    batch_size: Annotated[int, typer.Option(help="Examples at once on one device.")] = 16,
+    accumulate: Annotated[int, typer.Option(help="Batches that make one step.")] = 1,
+    lr: Annotated[float, typer.Option(help="Learning rate.")] = 1e-5,
+    lr_course: Annotated[str, typer.Option(help="constant or cosine, after the warm-up.")] = "constant",
+    warmup: Annotated[int, typer.Option(help="Steps over which the learning rate rises.")] = 0,
+    snr_gamma: Annotated[float, typer.Option(help="γ of Min-SNR weighting; 0: none.")] = 5.0,
+    ema_decay: Annotated[float, typer.Option(help="Decay of the average of weights; 0: none.")] = 0.9999,
+    caption_dropout: Annotated[
+        float | None,
+        typer.Option(help="Share of empty captions.", show_default="what the mixture says, else 0.1"),
+    ] = None,
+    caption_length: Annotated[
+        str | None, typer.Option(help="full, or random: the first n sentences.", show_default="full")
+    ] = None,
+    over_length: Annotated[
+        str | None,
+        typer.Option(
+            help="Captions that the text encoder cannot read whole: truncate, sentences or drop.",
+            show_default="truncate",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    resolution: Annotated[
+        int | None, typer.Option(help="Side of the pictures in pixels.", show_default="the base's")
+    ] = None,
+    fit: Annotated[
+        str, typer.Option(help="How a picture is made square: crop (the middle), stretch or pad.")
+    ] = "crop",
+    mixed_precision: Annotated[
+        str, typer.Option(help="auto, no, fp16 or bf16; auto takes what this machine is good at.")
+    ] = "auto",
+    gradient_checkpointing: Annotated[
+        bool, typer.Option("--gradient-checkpointing", help="Less memory, about a quarter slower.")
+    ] = False,
+    latent_cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder of encoded pictures, to share between runs.", show_default="inside OUT"),
+    ] = None,
+    checkpoint_every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = 500,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in OUT from its last checkpoint.")
+    ] = False,
+    push: Annotated[
+        str | None, typer.Option(metavar="USER/MODEL", help="Upload pipeline and card there.")
+    ] = None,
+    public: Annotated[bool, typer.Option("--public", help="A new repository is public.")] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Fine-tune Stable Diffusion on a dataset at one revision, with a mixture of its captions.
+
+    The model card names dataset commit, mixture and settings. On several GPUs: accelerate launch -m recaptrain.cli diffusion …
+    Example: recaptrain diffusion --dataset me/birds --revision v1.1.0 --mixture recap-mix --base embedded model
+    """
+    from recaptrain.diffusion import DiffusionSettings, parse_mixture, train_diffusion
+    from recaptrain.loop import Optimization
+
+    settings = DiffusionSettings(
+        dataset=dataset,
+        revision=revision,
+        mixture=parse_mixture(
+            mixture, dropout=caption_dropout, length=caption_length, over_length=over_length
+        ),
+        base=base,
+        base_revision=base_revision,
+        parts=tuple(part.strip() for part in train.split(",") if part.strip()),
+        optimization=Optimization(
+            steps=steps,
+            batch_size=batch_size,
+            accumulate=accumulate,
+            learning_rate=lr,
+            course=lr_course,  # type: ignore[arg-type]
+            warmup=warmup,
+            snr_gamma=snr_gamma or None,
+            ema_decay=ema_decay or None,
+            seed=seed,
+            checkpoint_every=checkpoint_every,
+        ),
+        resolution=resolution,
+        fit=fit,  # type: ignore[arg-type]
+        mixed_precision=mixed_precision,  # type: ignore[arg-type]
+        gradient_checkpointing=gradient_checkpointing,
+        latent_cache=latent_cache,
+    )
+    summary = train_diffusion(settings, out, resume=resume, push=push, public=public)
+    finish(summary, summary.text(), as_json=json)
+
+
+@app.command()
+def generate(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A pipeline: a folder, user/name on the Hub, or embedded.")
+    ],
+    prompts: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PROMPTS", help="A text file with a prompt per line, or JSON lines (prompt, id, seed)."
+        ),
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for pictures and metadata.jsonl.")],
+    revision: Annotated[
+        str | None, typer.Option(help="Tag, branch or commit of the model.", show_default="main")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Each picture's seed is made of it and the prompt's id.")] = 0,
+    steps: Annotated[int, typer.Option(help="Denoising steps.")] = 30,
+    guidance: Annotated[float, typer.Option(help="Classifier-free guidance; 1: none.")] = 7.5,
+    batch_size: Annotated[int, typer.Option(help="Pictures at once; changes the speed alone.")] = 8,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make a picture of every prompt. The same command goes on where it was interrupted."""
+    from recaptrain.generate import Generation
+    from recaptrain.generate import generate as run_generate
+
+    summary = run_generate(
+        model,
+        prompts,
+        out,
+        generation=Generation(steps=steps, guidance=guidance, seed=seed),
+        revision=revision,
+        batch_size=batch_size,
+    )
+    finish(summary, summary.text(), as_json=json)
 
 
 def main() -> None:

@@ -1,0 +1,115 @@
+"""Checkpoints that a training run goes on from exactly: whole or not there, and only by a run with the same settings."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recapdata.errors import DatasetDamaged, OptionError
+from recapdata.store import write_atomic
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+_STEP = re.compile(r"step-(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Where a run keeps what it needs to go on: `settings.json`, `log.jsonl` and `step-N/`, the state after N steps."""
+
+    path: Path
+
+    def steps(self) -> list[int]:
+        """The steps whose state is there, ascending."""
+        return sorted(
+            int(match[1]) for each in self.path.glob("step-*") if (match := _STEP.fullmatch(each.name))
+        )
+
+    # -- settings -----------------------------------------------------------------------------------------------------
+
+    def begin(self, settings: Mapping[str, Any], *, resume: bool) -> None:
+        """Claim the folder for a run with these settings, or see that the run in it has the same.
+
+        Raises:
+            OptionError: there is a run already and `resume` is not set, or its settings differ.
+        """
+        path = self.path / "settings.json"
+        if not path.is_file():
+            write_atomic(path, json.dumps(settings, indent=2, ensure_ascii=False).encode())
+            return
+        if not resume:
+            raise OptionError(
+                f"{self.path.parent} holds a training run already; go on with it by --resume, or name another folder"
+            )
+        before = json.loads(path.read_text(encoding="utf8"))
+        plain = json.loads(json.dumps(settings))
+        differing = [name for name in {**before, **plain} if before.get(name) != plain.get(name)]
+        if differing:
+            told = "; ".join(f"{name}: {before.get(name)} there, {plain.get(name)} now" for name in differing)
+            raise OptionError(
+                f"--resume: the run in {self.path.parent} has other settings ({told}); use the same, or another folder"
+            )
+
+    # -- state --------------------------------------------------------------------------------------------------------
+
+    def save(self, accelerator: "Accelerator", step: int) -> None:
+        """Keep the state after `step` steps, then forget the states before it. Call on every process."""
+        partial = self.path / f".step-{step}.partial"
+        if accelerator.is_main_process:
+            shutil.rmtree(partial, ignore_errors=True)
+        accelerator.wait_for_everyone()
+        accelerator.save_state(str(partial))
+        accelerator.wait_for_everyone()
+        if accelerator.is_main_process:
+            os.replace(partial, self.path / f"step-{step}")
+            for earlier in self.steps():
+                if earlier < step:
+                    shutil.rmtree(self.path / f"step-{earlier}")
+        accelerator.wait_for_everyone()
+
+    def load(self, accelerator: "Accelerator") -> int:
+        """Put everything prepared and registered back to the last state; its step, 0 where there is none."""
+        steps = self.steps()
+        if not steps:
+            return 0
+        accelerator.load_state(str(self.path / f"step-{steps[-1]}"))
+        return steps[-1]
+
+    # -- the log --------------------------------------------------------------------------------------------------------
+
+    def log(self, row: Mapping[str, Any]) -> None:
+        """Append a row to the log."""
+        with open(self.path / "log.jsonl", "a", encoding="utf8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def losses(self) -> list[float]:
+        """The logged losses, in order of steps.
+
+        Raises:
+            DatasetDamaged: the log is not what `log` writes.
+        """
+        return [float(row["loss"]) for row in self._rows()]
+
+    def rewind_log(self, step: int) -> None:
+        """Forget what was logged after `step`: those steps are made again."""
+        kept = [json.dumps(row) + "\n" for row in self._rows() if row["step"] <= step]
+        write_atomic(self.path / "log.jsonl", "".join(kept).encode())
+
+    def _rows(self) -> list[dict[str, Any]]:
+        path = self.path / "log.jsonl"
+        if not path.is_file():
+            return []
+        lines = path.read_text(encoding="utf8").splitlines(keepends=True)
+        if lines and not lines[-1].endswith("\n"):
+            lines.pop()  # the run was killed while it wrote this line
+        try:
+            return [json.loads(line) for line in lines]
+        except json.JSONDecodeError as error:
+            raise DatasetDamaged(
+                f"{path} is damaged ({error}); start the run again in another folder"
+            ) from error

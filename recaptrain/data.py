@@ -1,0 +1,161 @@
+"""What a training run reads: the captions of a dataset at one revision, and the order and choice of them in every epoch."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from recapdata.errors import InputError, OptionError
+from recapdata.mixture import Drawn, Mixture
+from recapdata.targets import Target, open_target
+
+if TYPE_CHECKING:
+    from recaptrain.base import Base
+
+CountAll = Callable[[Sequence[str]], list[int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverLength:
+    """How many captions of a set there are and how many of them have more tokens than the text encoder reads."""
+
+    captions: int
+    over: int
+
+    @property
+    def share(self) -> float:
+        """Share of the captions that are over length; 0 of none."""
+        return self.over / self.captions if self.captions else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examples:
+    """Keys and captions of a dataset, row by row, and which rows can be trained on.
+
+    Attributes:
+        table: `key` and one column per set of the mixture, in dataset order.
+        rows: places in `table` of the rows that have a caption to draw.
+        over_length: by set.
+    """
+
+    mixture: Mixture
+    table: pa.Table
+    rows: NDArray[np.int64]
+    over_length: Mapping[str, OverLength]
+    count_tokens: CountAll
+    limit: int
+
+    @property
+    def over_length_share(self) -> float:
+        """The share of over-length captions among those that the mixture draws, in expectation."""
+        return sum(share * self.over_length[name].share for name, share in self.mixture.shares.items())
+
+    def without(self, rows: NDArray[np.int64]) -> "Examples":
+        """The same examples less some rows (pictures that cannot be decoded)."""
+        kept = self.rows[~np.isin(self.rows, rows)]
+        return Examples(
+            mixture=self.mixture,
+            table=self.table,
+            rows=kept,
+            over_length=self.over_length,
+            count_tokens=self.count_tokens,
+            limit=self.limit,
+        )
+
+    def batch(self, seed: int, step: int, size: int) -> tuple[int, NDArray[np.int64]]:
+        """The epoch and rows of a step: each row once, in an order of the epoch's own, before any comes again.
+
+        A function of its arguments alone. An epoch's last rows that fill no batch are left to another epoch's order; where
+        there are fewer rows than a batch holds, rows repeat within it.
+        """
+        total = len(self.rows)
+        if total < size:
+            return step, np.random.default_rng((seed, step)).choice(self.rows, size)
+        epoch, place = divmod(step, total // size)
+        order = np.random.default_rng((seed, epoch)).permutation(total)
+        return epoch, self.rows[order[place * size : (place + 1) * size]]
+
+    def captions(self, rows: NDArray[np.int64], *, seed: int, epoch: int) -> list[Drawn]:
+        """The captions of some rows, as the mixture draws them in an epoch."""
+        chosen = self.table.take(pa.array(rows)).to_pylist()
+        return [
+            self.mixture.pick(
+                {name: row[name] for name in self.mixture.sets},
+                seed=seed,
+                epoch=epoch,
+                key=row["key"],
+                count_tokens=lambda text: self.count_tokens([text])[0],
+                limit=self.limit,
+            )
+            for row in chosen
+        ]
+
+
+def open_dataset(name: str, revision: str | None) -> Target:
+    """The dataset to train on: a folder, or `user/name` on the Hub at a revision, resolved to its commit.
+
+    Raises:
+        OptionError: a revision of a local folder, or two revisions.
+    """
+    if revision is None:
+        return open_target(name)
+    if "@" in name:
+        raise OptionError(f"--dataset {name} --revision {revision}: give the revision once")
+    target = open_target(f"{name}@{revision}")
+    if target.folder is not None:
+        raise OptionError(
+            f"--revision {revision}: {name} is a folder, which has no revisions; leave it out, or name a repository"
+        )
+    return target
+
+
+def read_examples(target: Target, mixture: Mixture, base: "Base") -> Examples:
+    """Read the captions of the mixture's sets and count their tokens with the base model's tokenizer.
+
+    Raises:
+        CaptionSetNotFound: the dataset lacks a set of the mixture.
+        InputError: no row has a caption that the mixture may use.
+    """
+    mixture.require(target.set_names(), where=target.name)
+    schema = pa.schema([(name, pa.large_string()) for name in ("key", *mixture.sets)])
+    batches, usable = [], []
+    counts = dict.fromkeys(mixture.sets, OverLength(captions=0, over=0))
+    for shard in target.shards():
+        for batch in target.read(shard, schema.names):
+            batches.append(
+                pa.RecordBatch.from_arrays([each.cast(pa.large_string()) for each in batch], schema=schema)
+            )
+            drawable = np.zeros(len(batch), bool)
+            for name in mixture.sets:
+                present, over = _lengths(batch.column(name), base)
+                before = counts[name]
+                counts[name] = OverLength(
+                    captions=before.captions + int(present.sum()), over=before.over + int(over.sum())
+                )
+                drawable |= present & ~over if mixture.over_length == "drop" else present
+            usable.append(drawable)
+    rows = np.flatnonzero(np.concatenate(usable)) if usable else np.empty(0, np.int64)
+    if not len(rows):
+        raise InputError(
+            f"{target.name}: none of its {sum(map(len, batches)):,} records has a caption that the mixture {mixture} may use"
+        )
+    return Examples(
+        mixture=mixture,
+        table=pa.Table.from_batches(batches, schema),
+        rows=rows,
+        over_length=counts,
+        count_tokens=base.count_tokens,
+        limit=base.token_limit,
+    )
+
+
+def _lengths(captions: pa.Array, base: "Base") -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which rows have a caption, and which of these is over length."""
+    texts = captions.to_pylist()
+    present = np.array([bool(text) for text in texts], bool)
+    over = np.zeros(len(texts), bool)
+    over[present] = np.array(base.count_tokens([text for text in texts if text])) > base.token_limit
+    return present, over

@@ -1,0 +1,304 @@
+"""Fine-tunes Stable Diffusion on a dataset at one revision with a mixture of its captions.
+
+resolve dataset and base → read captions → encode pictures once → train → save the pipeline with its card → push.
+"""
+
+import time
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recapdata.console import progress, say
+from recapdata.digest import ArrowDigest
+from recapdata.errors import InputError, OptionError
+from recapdata.mixture import Mixture
+from recapdata.targets import Target
+from recaptrain.base import Base, load_base
+from recaptrain.checkpoint import RunFolder
+from recaptrain.data import Examples, open_dataset, read_examples
+from recaptrain.latents import FITS, Fit, Latents, bytes_per_picture, cache_folder, encode_dataset
+from recaptrain.loop import MixedPrecision, Optimization, own_precision, prepare, train
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from recaptrain.loop import Training
+
+CAPTION_DROPOUT = 0.1
+"""Share of empty captions where the mixture does not say: what Stable Diffusion itself was trained with."""
+
+RUN = "training"
+"""The folder inside OUT that holds checkpoints, log and latents; it is never pushed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffusionSettings:
+    """What to train on, from which base, and how.
+
+    Attributes:
+        dataset: a folder, or `user/name` on the Hub; `revision` a tag, branch or commit of the latter.
+        base: `embedded`, a folder, or `user/name` of a Stable Diffusion pipeline; `base_revision` as above.
+        parts: which of `unet` and `text_encoder` are trained.
+        resolution: side of the pictures in pixels; the base model's own where None.
+        latent_cache: where encoded pictures are kept; in OUT where None.
+    """
+
+    dataset: str
+    revision: str | None = None
+    mixture: Mixture
+    base: str
+    base_revision: str | None = None
+    parts: tuple[str, ...] = ("unet",)
+    optimization: Optimization
+    resolution: int | None = None
+    fit: Fit = "crop"
+    mixed_precision: MixedPrecision = "auto"
+    gradient_checkpointing: bool = False
+    latent_cache: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffusionSummary:
+    """What a training run made.
+
+    Attributes:
+        commit: of the dataset; None for a folder. `base_revision`: commit or content hash of the base.
+        examples: records trained on; `left_out`: records without a usable caption or picture, `unreadable` of them for the picture.
+        over_length: expected share of drawn captions with more tokens than the text encoder reads.
+        first_loss, last_loss: mean over the first and the last tenth of the steps.
+        pushed: URL of the pushed commit.
+    """
+
+    out: str
+    dataset: str
+    commit: str | None
+    mixture: str
+    base: str
+    base_revision: str
+    steps: int
+    examples: int
+    left_out: int
+    unreadable: int
+    over_length: float
+    first_loss: float
+    last_loss: float
+    seconds: float
+    pushed: str | None = None
+
+    def text(self) -> str:
+        """The closing lines for the terminal."""
+        where = f"{self.dataset} at {self.commit[:12]}" if self.commit else self.dataset
+        lines = [
+            f"trained {self.steps:,} steps from {self.base} on {self.examples:,} records of {where} in {self.seconds:.0f} s",
+            f"mixture {self.mixture}; {self.over_length:.1%} of the captions are longer than the text encoder reads",
+            f"loss {self.first_loss:.4f} over the first tenth of the steps, {self.last_loss:.4f} over the last",
+        ]
+        if self.left_out:
+            lines.append(
+                f"{self.left_out:,} records left out ({self.unreadable:,} unreadable, the others without a usable caption)"
+            )
+        lines.append(f"pipeline and card in {self.out}; {self.pushed or 'not pushed'}")
+        lines.append(f"next: recaptrain generate {self.out} PROMPTS OUT")
+        return "\n".join(lines)
+
+
+def parse_mixture(text: str, *, dropout: float | None = None, **changes: Any) -> Mixture:
+    """The mixture to train with: as `Mixture.parse`, with caption dropout where neither text nor option says.
+
+    Raises:
+        OptionError: it cannot be read as one.
+    """
+    if dropout is None and "dropout" not in text:
+        dropout = CAPTION_DROPOUT
+    return Mixture.parse(text, dropout=dropout, **changes)
+
+
+def train_diffusion(
+    settings: DiffusionSettings,
+    out: Path,
+    *,
+    resume: bool = False,
+    push: str | None = None,
+    public: bool = False,
+) -> DiffusionSummary:
+    """Train and save a pipeline to `out`; the same command with `resume` ends as if it had never been interrupted.
+
+    Args:
+        push: `user/model` to upload the pipeline to; a new repository is private unless `public`.
+
+    Raises:
+        OptionError: settings that cannot be used, or `out` holds a run that these settings did not begin.
+        CaptionSetNotFound, InputError: the dataset has not what the mixture draws from.
+        ModelNotSupported: the base is no Stable Diffusion pipeline.
+        HubError: dataset, base or push target cannot be reached.
+    """
+    began = time.monotonic()
+    _check(settings)
+    target = open_dataset(settings.dataset, settings.revision)
+    settings.mixture.require(target.set_names(), where=target.name)
+    base = load_base(settings.base, settings.base_revision)
+    base.parts(settings.parts)
+    examples = read_examples(target, settings.mixture, base)
+    accelerator = _accelerator(settings)
+    run = RunFolder(out / RUN)
+    identity = _identity(settings, target, base, examples, accelerator)
+    with accelerator.main_process_first():
+        run.begin(identity, resume=resume or not accelerator.is_main_process)
+    latents = _latents(settings, target, base, accelerator, out)
+    unreadable = latents.unreadable()
+    examples = examples.without(unreadable)
+    if not len(examples.rows):
+        raise InputError(f"{target.name}: none of its pictures can be decoded")
+    if settings.gradient_checkpointing:
+        base.pipeline.unet.enable_gradient_checkpointing()
+        base.pipeline.text_encoder.gradient_checkpointing_enable()
+    training = prepare(
+        accelerator, base.pipeline, list(base.parts(settings.parts)), examples, latents, settings.optimization
+    )
+    train(training, run)
+    losses = run.losses()
+    tenth = max(1, len(losses) // 10)
+    summary = DiffusionSummary(
+        out=str(out),
+        dataset=target.name,
+        commit=target.commit,
+        mixture=str(settings.mixture),
+        base=base.source.name,
+        base_revision=base.source.revision,
+        steps=settings.optimization.steps,
+        examples=len(examples.rows),
+        left_out=examples.table.num_rows - len(examples.rows),
+        unreadable=len(unreadable),
+        over_length=examples.over_length_share,
+        first_loss=sum(losses[:tenth]) / tenth,
+        last_loss=sum(losses[-tenth:]) / tenth,
+        seconds=round(time.monotonic() - began, 1),
+    )
+    return _finish(training, settings, target, base, summary, out, push, public)
+
+
+def _check(settings: DiffusionSettings) -> None:
+    """Refuse numbers that make no run."""
+    optimization = settings.optimization
+    for option, value in (
+        ("--steps", optimization.steps),
+        ("--batch-size", optimization.batch_size),
+        ("--accumulate", optimization.accumulate),
+        ("--checkpoint-every", optimization.checkpoint_every),
+    ):
+        if value < 1:
+            raise OptionError(f"{option} {value}: it must be at least 1")
+    if not optimization.learning_rate > 0:
+        raise OptionError(f"--lr {optimization.learning_rate}: it must be above 0")
+    if settings.fit not in FITS:
+        raise OptionError(f"--fit {settings.fit}: it must be one of {', '.join(FITS)}")
+
+
+def _accelerator(settings: DiffusionSettings) -> "Accelerator":
+    from accelerate import Accelerator
+
+    precision = own_precision() if settings.mixed_precision == "auto" else settings.mixed_precision
+    return Accelerator(
+        mixed_precision=precision, gradient_accumulation_steps=settings.optimization.accumulate
+    )
+
+
+def _side(settings: DiffusionSettings, base: Base) -> int:
+    """The pictures' side in pixels.
+
+    Raises:
+        OptionError: UNet and autoencoder cannot halve it as often as they do.
+    """
+    side = settings.resolution or base.resolution
+    grain = base.factor * 2 ** (len(base.pipeline.unet.config.block_out_channels) - 1)
+    if side < grain or side % grain:
+        raise OptionError(f"--resolution {side}: for this base it must be a multiple of {grain}")
+    return side
+
+
+def _identity(
+    settings: DiffusionSettings, target: Target, base: Base, examples: Examples, accelerator: "Accelerator"
+) -> dict[str, Any]:
+    """Everything that decides the outcome: a run is gone on with only by one that would have been the same."""
+    digest = ArrowDigest()
+    for name in examples.table.column_names:
+        digest.update(name, examples.table.column(name))
+    optimization = asdict(replace(settings.optimization, checkpoint_every=1))
+    del optimization["checkpoint_every"]
+    if settings.optimization.course == "constant":
+        del optimization["steps"]  # more steps are the same run, gone on with
+    return {
+        "dataset": target.commit or "folder",
+        "captions": digest.hexdigest(),
+        "mixture": str(settings.mixture),
+        "base": base.source.revision,
+        "train": sorted(settings.parts),
+        **optimization,
+        "resolution": _side(settings, base),
+        "fit": settings.fit,
+        "precision": accelerator.mixed_precision,
+        "processes": accelerator.num_processes,
+    }
+
+
+def _latents(
+    settings: DiffusionSettings, target: Target, base: Base, accelerator: "Accelerator", out: Path
+) -> Latents:
+    """The dataset's pictures as latents, from the cache where it has them; the main process encodes first."""
+    vae, side = base.pipeline.vae.to(accelerator.device).eval(), _side(settings, base)
+    folder = cache_folder(settings.latent_cache or out / RUN / "latents", vae, side, settings.fit)
+    rows = sum(target.rows(shard) for shard in target.shards())
+    if accelerator.is_main_process:
+        size = rows * bytes_per_picture(vae, side)
+        say(f"latents: {rows:,} pictures at {side}×{side}, {size / 2**20:,.1f} MiB in {folder}")
+    shown = progress("encoding", total=rows) if accelerator.is_main_process else nullcontext(lambda n: None)
+    with accelerator.main_process_first(), shown as advance:
+        latents = encode_dataset(
+            target,
+            vae,
+            folder,
+            side=side,
+            fit=settings.fit,
+            batch_size=max(1, min(64, 64 * 512**2 // side**2 // 8)),
+            autocast=accelerator.autocast,
+            advance=advance,
+        )
+    vae.to("cpu")  # its place on the device is the UNet's now
+    return latents
+
+
+def _finish(
+    training: "Training",
+    settings: DiffusionSettings,
+    target: Target,
+    base: Base,
+    summary: DiffusionSummary,
+    out: Path,
+    push: str | None,
+    public: bool,
+) -> DiffusionSummary:
+    """Save the averaged weights as a pipeline with its card, and push it."""
+    from recaptrain.model_card import write_card
+    from recaptrain.saving import push_model, save_pipeline
+
+    accelerator = training.accelerator
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        save_pipeline(training, out)
+        facts: Mapping[str, Any] = {
+            "settings": settings,
+            "target": target,
+            "base": base,
+            "examples": training.examples,
+            "precision": accelerator.mixed_precision,
+            "processes": accelerator.num_processes,
+            "device": str(accelerator.device),
+        }
+        write_card(out, summary, name=push or out.resolve().name, **facts)
+        if push:
+            summary = replace(summary, pushed=push_model(out, push, public=public, ignore=RUN))
+    accelerator.wait_for_everyone()
+    accelerator.free_memory()
+    return summary

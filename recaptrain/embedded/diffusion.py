@@ -1,0 +1,87 @@
+"""The embedded diffusion model: a StableDiffusionPipeline of the drawn world, small enough to travel with the package.
+
+Three parts, each a checkpoint in the work folder: the autoencoder (`autoencoder`), a tokenizer learned on the world's
+captions (`tokenizer`), and the denoiser with its text encoder (`denoiser`). What comes out loads with
+`StableDiffusionPipeline.from_pretrained`.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recapdata.console import say
+from recaptrain.embedded.autoencoder import Autoencoder, psnr, train_autoencoder
+from recaptrain.embedded.denoiser import Denoiser, build_scheduler, train_denoiser
+from recaptrain.embedded.tokenizer import build_tokenizer
+from recaptrain.embedded.training import Stage
+
+if TYPE_CHECKING:
+    import torch
+    from diffusers import AutoencoderKL, StableDiffusionPipeline
+    from transformers import CLIPTokenizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffusionRecipe:
+    """The settings of `recipes/embedded-diffusion.yaml`."""
+
+    seed: int = 3
+    device: str = "cpu"
+    vocabulary: int = 1024
+    autoencoder: Autoencoder = field(default_factory=Autoencoder)
+    crops: Stage
+    wholes: Stage
+    denoiser: Denoiser = field(default_factory=Denoiser)
+    pretraining: Stage
+
+
+def train_embedded_diffusion(recipe: DiffusionRecipe, work: Path, out: Path) -> "StableDiffusionPipeline":
+    """Run the recipe's stages (those that `work` holds finished are skipped) and write the pipeline to `out`."""
+    work.mkdir(parents=True, exist_ok=True)
+    tokenizer = build_tokenizer(recipe.seed, vocabulary=recipe.vocabulary)
+    vae = train_autoencoder(
+        recipe.autoencoder,
+        recipe.crops,
+        recipe.wholes,
+        work,
+        seed=recipe.seed,
+        device=recipe.device,
+    )
+    say(f"autoencoder: {psnr(vae):.2f} dB on held-out scenes")
+    trained = train_denoiser(
+        recipe.denoiser,
+        recipe.pretraining,
+        vae,
+        tokenizer,
+        work,
+        seed=recipe.seed,
+        device=recipe.device,
+    )
+    return save(vae, tokenizer, trained, out)
+
+
+def save(
+    vae: "AutoencoderKL", tokenizer: "CLIPTokenizer", trained: "torch.nn.ModuleDict", out: Path
+) -> "StableDiffusionPipeline":
+    """Write the pipeline to `out`.
+
+    UNet and autoencoder are kept in half precision; diffusers loads them in full precision unless told otherwise. The text
+    encoder is kept in full precision, since transformers loads it in the precision that it finds.
+    """
+    import torch
+    from diffusers import StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline(
+        vae=vae.to("cpu", torch.float16),
+        text_encoder=trained["text_encoder"].to("cpu"),
+        tokenizer=tokenizer,
+        unet=trained["unet"].to("cpu", torch.float16),
+        scheduler=build_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.save_pretrained(out)
+    for file in out.rglob("*.safetensors"):
+        file.chmod(0o644)
+    return pipeline

@@ -1,0 +1,252 @@
+"""Prompts → pictures: one PNG per prompt and a metadata file, each picture a function of prompt and seed alone.
+
+The folder is an `imagefolder`, so it can be ingested, loaded and audited as a dataset. An interrupted run goes on where it
+stopped; a batch's size decides nothing but speed.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recapdata.console import progress
+from recapdata.errors import InputError, OptionError
+from recapdata.models import ModelSource, resolve_model
+from recapdata.store import write_atomic
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
+
+METADATA = "metadata.jsonl"
+SETTINGS = "generation.json"
+_PROMPT_FIELDS = ("prompt", "caption", "text")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """One picture to make; `id` is the prompt's name in its file, or its number."""
+
+    id: str
+    prompt: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """How pictures are made; with model and prompts it decides them.
+
+    Attributes:
+        steps: of the base's own sampler.
+        guidance: classifier-free guidance scale; 1 is none.
+    """
+
+    steps: int = 30
+    guidance: float = 7.5
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerateSummary:
+    """What was made: `made` by this run, `kept` from an earlier one; `flagged` by the model's own safety checker."""
+
+    out: str
+    model: str
+    revision: str
+    images: int
+    made: int
+    kept: int
+    flagged: int
+    seconds: float
+
+    def text(self) -> str:
+        """The closing lines for the terminal."""
+        lines = [
+            f"{self.images:,} pictures in {self.out}: {self.made:,} made in {self.seconds:.1f} s, {self.kept:,} there before"
+        ]
+        if self.flagged:
+            lines.append(
+                f"{self.flagged:,} of them blackened by the model's safety checker (flagged in {METADATA})"
+            )
+        lines.append(f"prompts, seeds and settings stand in {self.out}/{METADATA}")
+        return "\n".join(lines)
+
+
+def read_prompts(path: Path, seed: int) -> list[Prompt]:
+    """Read prompts: a text file with one per line, or JSON lines with `prompt` (or `caption`, `text`), `id` and `seed`.
+
+    A prompt without a seed gets one from the run's seed and its own id, so that no two share their noise.
+
+    Raises:
+        InputError: no such file, not UTF-8, no prompts, a row without a prompt, an id that comes twice.
+    """
+    try:
+        lines = path.read_text(encoding="utf8").removeprefix("\ufeff").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as prompts ({error})") from error
+    read = _rows if path.suffix in (".jsonl", ".json") else _lines
+    prompts = [
+        Prompt(id=name, prompt=prompt, seed=derived_seed(seed, name) if own is None else own)
+        for name, prompt, own in read(path, lines)
+    ]
+    if not prompts:
+        raise InputError(f"{path} holds no prompts; write one per line")
+    names = [prompt.id for prompt in prompts]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{path}: id {twice!r} comes twice; ids name the pictures")
+    return prompts
+
+
+def _lines(path: Path, lines: list[str]) -> Iterator[tuple[str, str, int | None]]:
+    for number, line in enumerate(line for line in lines if line.strip()):
+        yield f"{number:05d}", line.strip(), None
+
+
+def _rows(path: Path, lines: list[str]) -> Iterator[tuple[str, str, int | None]]:
+    for number, line in enumerate(line for line in lines if line.strip()):
+        where = f"{path}, line {number + 1}"
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{where}: not JSON ({error})") from error
+        found = (
+            next((row[name] for name in _PROMPT_FIELDS if name in row), None)
+            if isinstance(row, dict)
+            else None
+        )
+        if not isinstance(found, str):
+            raise InputError(f"{where}: no text under any of {', '.join(_PROMPT_FIELDS)}")
+        own = row.get("seed")
+        if own is not None and not isinstance(own, int):
+            raise InputError(f"{where}: seed {own!r} is not a whole number")
+        name = str(row.get("id", f"{number:05d}"))
+        if not name or "/" in name or name.startswith("."):
+            raise InputError(f"{where}: id {name!r} cannot name a file")
+        yield name, found, own
+
+
+def derived_seed(seed: int, name: str) -> int:
+    """The seed of one picture: 63 bits that are a function of the run's seed and the prompt's id."""
+    digest = hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def generate(
+    model: str,
+    prompts: Path,
+    out: Path,
+    *,
+    generation: Generation,
+    revision: str | None = None,
+    batch_size: int = 8,
+) -> GenerateSummary:
+    """Make the pictures that `out` does not hold yet.
+
+    Args:
+        model: `embedded`, a folder, or `user/name` on the Hub at `revision`.
+
+    Raises:
+        InputError: the prompts cannot be read.
+        OptionError: `out` holds pictures of another model or other settings.
+        CaptionerNotFound, ModelNotSupported: no such model, or not a Stable Diffusion pipeline.
+    """
+    from recaptrain.base import load_pipeline
+
+    if generation.steps < 1 or batch_size < 1:
+        raise OptionError("--steps and --batch-size must be at least 1")
+    began = time.monotonic()
+    wanted = read_prompts(prompts, generation.seed)
+    source = resolve_model(model, kind="diffusion", revision=revision)
+    finished = _finished(out, source, generation)
+    missing = [prompt for prompt in wanted if not _made(out, finished, prompt)]
+    rows = dict(finished)
+    if missing:
+        pipeline = _on_device(load_pipeline(source))
+        with progress("generating", total=len(missing)) as advance:
+            for start in range(0, len(missing), batch_size):
+                batch = missing[start : start + batch_size]
+                rows |= _make(pipeline, batch, generation, out)
+                _write_metadata(out, wanted, rows)
+                advance(len(batch))
+    _write_metadata(out, wanted, rows)
+    return GenerateSummary(
+        out=str(out),
+        model=source.name,
+        revision=source.revision,
+        images=len(wanted),
+        made=len(missing),
+        kept=len(wanted) - len(missing),
+        flagged=sum(bool(rows[prompt.id].get("flagged")) for prompt in wanted),
+        seconds=round(time.monotonic() - began, 1),
+    )
+
+
+def _finished(out: Path, source: ModelSource, generation: Generation) -> dict[str, dict[str, Any]]:
+    """The rows of an earlier run with the same model and settings, by id; claims the folder where there is none."""
+    settings = {"model": source.name, "revision": source.revision, **asdict(generation)}
+    path = out / SETTINGS
+    if not path.is_file():
+        write_atomic(path, json.dumps(settings, indent=2).encode())
+        return {}
+    before = json.loads(path.read_text(encoding="utf8"))
+    if {**before, "model": ""} != {**settings, "model": ""}:
+        told = "; ".join(
+            f"{name}: {before.get(name)} there, {value} now"
+            for name, value in settings.items()
+            if before.get(name) != value
+        )
+        raise OptionError(f"{out} holds pictures made otherwise ({told}); name another folder")
+    metadata = out / METADATA
+    lines = metadata.read_text(encoding="utf8").split("\n") if metadata.is_file() else []
+    return {row["id"]: row for row in map(json.loads, filter(None, lines))}
+
+
+def _made(out: Path, finished: dict[str, dict[str, Any]], prompt: Prompt) -> bool:
+    row = finished.get(prompt.id)
+    if row is None or (row["prompt"], row["seed"]) != (prompt.prompt, prompt.seed):
+        return False
+    return (out / row["file_name"]).is_file()
+
+
+def _on_device(pipeline: "StableDiffusionPipeline") -> "StableDiffusionPipeline":
+    """On a GPU where there is one, in half precision there."""
+    import torch
+
+    pipeline.set_progress_bar_config(disable=True)
+    if torch.cuda.is_available():
+        return pipeline.to("cuda", torch.float16)
+    return pipeline.to("mps") if torch.backends.mps.is_available() else pipeline
+
+
+def _make(
+    pipeline: "StableDiffusionPipeline", batch: list[Prompt], generation: Generation, out: Path
+) -> dict[str, dict[str, Any]]:
+    """Make one batch; the rows of its pictures, which are on disk by then."""
+    import io
+
+    import torch
+
+    result = pipeline(
+        [prompt.prompt for prompt in batch],
+        num_inference_steps=generation.steps,
+        guidance_scale=generation.guidance,
+        generator=[torch.Generator().manual_seed(prompt.seed) for prompt in batch],
+    )
+    flags = result.nsfw_content_detected or [False] * len(batch)
+    rows = {}
+    for prompt, image, flagged in zip(batch, result.images, flags, strict=True):
+        content = io.BytesIO()
+        image.save(content, "PNG")
+        name = f"{prompt.id}.png"
+        write_atomic(out / name, content.getvalue())
+        rows[prompt.id] = {"file_name": name, **asdict(prompt), "flagged": bool(flagged)}
+    return rows
+
+
+def _write_metadata(out: Path, wanted: list[Prompt], rows: dict[str, dict[str, Any]]) -> None:
+    """Rows in the order of the prompts; what the prompts no longer name is left out, its picture stays."""
+    lines = [json.dumps(rows[prompt.id], ensure_ascii=False) + "\n" for prompt in wanted if prompt.id in rows]
+    write_atomic(out / METADATA, "".join(lines).encode())

@@ -1,0 +1,55 @@
+"""The end of a training run: the weights as a pipeline that diffusers loads, and its way to a Hub."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recapdata.endpoint import endpoint, hub_api, hub_errors
+from recapdata.errors import HubError
+
+if TYPE_CHECKING:
+    from recaptrain.loop import Training
+
+
+def save_pipeline(training: "Training", out: Path) -> None:
+    """Write the whole pipeline to `out`, the trained parts with their averaged weights; each part is swapped in whole."""
+    if training.average is not None:
+        training.average.copy_to(training.parameters)
+    pipeline = training.pipeline
+    for name, module in training.trained.items():
+        plain = training.accelerator.unwrap_model(module, keep_fp32_wrapper=False)
+        setattr(pipeline, name, plain.eval())
+    pipeline.to("cpu")
+    partial = out / ".pipeline.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    pipeline.save_pretrained(partial)
+    for part in sorted(partial.iterdir()):
+        place = out / part.name
+        if place.is_dir():
+            shutil.rmtree(place)
+        os.replace(part, place)
+    partial.rmdir()
+
+
+def push_model(out: Path, repo_id: str, *, public: bool, ignore: str) -> str:
+    """Upload `out` as a model repository, made (private unless `public`) where there is none; the commit's URL.
+
+    Args:
+        ignore: a folder in `out` that stays here.
+
+    Raises:
+        HubError: the Hub cannot be reached or refuses.
+    """
+    api = hub_api()
+    if "/" not in repo_id:
+        raise HubError(f"--push {repo_id}: it lacks its owner; write user/{repo_id}")
+    with hub_errors(f"{repo_id} (model)"):
+        api.create_repo(repo_id, private=not public, exist_ok=True)
+        commit = api.upload_folder(
+            repo_id=repo_id,
+            folder_path=out,
+            ignore_patterns=[f"{ignore}/**", ".*", ".*/**"],
+            commit_message="Trained with recapdata",
+        )
+    return f"{endpoint()}/{repo_id}/tree/{commit.oid}"
