@@ -16,4 +16,27 @@ The stages, in the order in which a dataset passes them:
 Imports go one way: recapdata ← audits ← recaptrain.
 """
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recapdata.difference import diff
+    from recapdata.loading import load
+    from recapdata.targets import open_target
+
+__all__ = ["diff", "load", "open_target"]
 __version__ = "0.1.0"
+
+_API = {
+    "diff": "recapdata.difference",
+    "load": "recapdata.loading",
+    "open_target": "recapdata.targets",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """The Python API, imported when it is first used, so that `import recapdata` stays light."""
+    if name not in _API:
+        raise AttributeError(f"module 'recapdata' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_API[name]), name)

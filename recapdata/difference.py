@@ -82,10 +82,13 @@ class DiffSummary:
     def _audit(self) -> list[str]:
         if not self.figures:
             return ["", "Audit       neither was audited"]
-        lines = [
-            "",
-            "Audit" if self.alike else "Audit (with other models or evidence: do not compare the figures)",
-        ]
+        audited = [any(getattr(figure, side) for figure in self.figures) for side in ("before", "after")]
+        title = "Audit"
+        if not all(audited):
+            title = f"Audit       of {self.names[audited.index(True)]} only"
+        elif not self.alike:
+            title = "Audit       with other models or evidence: the figures do not compare"
+        lines = ["", title]
         width = max(len(figure.name) for figure in self.figures)
         shown = ""
         for figure in self.figures:

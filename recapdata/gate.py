@@ -21,7 +21,7 @@ def other_changes(local: Local, parent: Published, license: str) -> list[str]:
     if tuple(then.sources) != tuple(now.sources):
         phrases.append("sources")
     same = {name for name in now.sets if local.contents.sets[name] == parent.contents.sets.get(name)}
-    changed: dict[str, None] = {}
+    changed: dict[tuple[str, str], None] = {}
     mine = {part.path: part.hashes for part in local.parts if part.shard is None}
     theirs = {
         path: file.hash
@@ -32,14 +32,12 @@ def other_changes(local: Local, parent: Published, license: str) -> list[str]:
         top, _, rest = path.partition("/")
         name = rest.split("/")[0]
         if theirs.get(path) not in mine.get(path, ()) and (top != "captions" or name in same):
-            changed[_phrase(top, name)] = None
-    return [*phrases, *changed]
-
-
-def _phrase(top: str, set_name: str) -> str:
-    if top == "audits":
-        return "audit summary" if set_name.endswith(".json") else f"audit of {set_name}"
-    return f"seeds or errors of {set_name}" if top == "captions" else "ledger of failures"
+            changed[top, name] = None
+    audited = [name for top, name in changed if top == "audits" and not name.endswith(".json")]
+    if any(top == "audits" for top, _ in changed):
+        phrases.append(f"audit of {', '.join(audited)}" if audited else "audit summary")
+    phrases += [f"seeds or errors of {name}" for top, name in changed if top == "captions"]
+    return [*phrases, *(["ledger of failures"] if any(top == "failures" for top, _ in changed) else [])]
 
 
 def audit_notes(

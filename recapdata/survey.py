@@ -1,18 +1,25 @@
 """Looks at the folder and at the repository before a publication is planned; changes neither."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow.parquet as pq
+
 from recapdata.contents import published_contents, read_contents
+from recapdata.digest import rows_hash
 from recapdata.endpoint import endpoint, hub_errors
 from recapdata.errors import HubError, PublishRefused, VersionError
 from recapdata.publication import Local, Published, Remote, RemoteFile
 from recapdata.published import Part, audit_schema, data_schema, estimate, verbatim_files
-from recapdata.store import MANIFEST, DatasetFolder
+from recapdata.store import MANIFEST, DatasetFolder, shard_name
 from recapdata.targets import DEFAULT_BRANCH, Target, open_target
 from recapdata.versions import parse_version
+
+AUDIT_FOOTER = b"recapdata.audit"
+"""Key in the footer of an audit shard; its JSON names the captions by `rows_hash` of key and caption."""
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -36,6 +43,7 @@ def look_at_folder(folder: DatasetFolder) -> Local:
         raise PublishRefused(f"{folder.path} holds no records; there is nothing to publish")
     data_schema(folder)
     audit_schema(folder)
+    _check_audits(target)
     parts = [estimate(folder, shard) for shard in folder.shards()]
     for path, file in verbatim_files(folder):
         parts.append(Part(path=path, size=file.stat().st_size, hashes=_hashes(file)))
@@ -47,6 +55,23 @@ def look_at_folder(folder: DatasetFolder) -> Local:
         summary=target.summary(),
         notes=tuple(_audit_gaps(target, parts)),
     )
+
+
+def _check_audits(target: Target) -> None:
+    """Hold the audits against the captions, as far as they note of what captions they speak.
+
+    Raises:
+        PublishRefused: the audit of a set is of other captions.
+    """
+    for name in target.set_names():
+        for shard in target.shards():
+            path = target.file(f"audits/{name}/{shard_name(shard)}")
+            noted = (pq.read_metadata(path).metadata or {}).get(AUDIT_FOOTER) if path else None
+            if noted and json.loads(noted)["captions"] != rows_hash(target.read(shard, ["key", name])):
+                raise PublishRefused(
+                    f"the audit of {name} is of captions that have changed since ({shard_name(shard)}); run: "
+                    f"audits run {target.folder} --captions {name}"
+                )
 
 
 def _audit_gaps(target: Target, parts: Iterable[Part]) -> list[str]:

@@ -1,0 +1,200 @@
+"""`recapdata.load`: a version, or a local folder, as one `datasets.Dataset` of images with their captions.
+
+Images and captions are loaded apart and put side by side. The images of a shard are taken from whichever version of it has
+been downloaded before, as long as it holds the same pictures; only the small caption files are fetched anew. Nothing is held
+in memory: what `datasets` loads is memory-mapped.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from recapdata.contents import Contents, published_contents
+from recapdata.errors import CaptionSetNotFound, DatasetDamaged, HubError, OptionError
+from recapdata.published import data_path, features
+from recapdata.records import RECORD_SCHEMA
+from recapdata.store import DatasetFolder, shard_name
+from recapdata.targets import Target, open_target
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from recapdata.mixture import Mixture
+
+
+def load(
+    target: str | Path,
+    *,
+    revision: str | None = None,
+    sets: Sequence[str] | None = None,
+    split: str = "train",
+    mixture: "str | Mixture | None" = None,
+    seed: int = 0,
+    epoch: int = 0,
+) -> "Dataset":
+    """Load images and captions of a version or a folder.
+
+    Args:
+        target: `user/name`, or a local dataset folder.
+        revision: tag, branch or commit; the latest where omitted. It is resolved to its commit once, which stands in
+            the dataset's `info.description`.
+        sets: the caption sets wanted, a column each; all of them where omitted.
+        split: `train`, or a slice of it as `datasets` writes one: `train[:100]`, `train[50%:]`.
+        mixture: weights over caption sets, such as `recap-short=0.5,recap-long=0.5`; every row then shows the
+            columns `caption` and `caption_set` as drawn for `seed` and `epoch`.
+
+    Returns:
+        A dataset with the columns key, image, width, height, source, license, objects, those that came along, and one
+        string column per caption set (null where it failed).
+
+    Raises:
+        SourceNotFound, NotADataset, HubError: there is no such dataset or revision, or the Hub cannot be reached.
+        CaptionSetNotFound: no such caption set, or it is not finished (local folders).
+        OptionError: a revision for a folder, another split than train, or a mixture that cannot be read.
+    """
+    opened = _open(target, revision)
+    if split.split("[")[0] != "train":
+        raise OptionError(f"split {split!r}: the only split is train, or a slice of it such as train[:100]")
+    blend = _mixture(mixture)
+    wanted = list(sets) if sets is not None else opened.set_names()
+    wanted += [name for name in (blend.sets if blend else ()) if name not in wanted]
+    for name in wanted:
+        if name not in opened.set_names():
+            raise CaptionSetNotFound(
+                f"{opened.name} has no caption set {name!r}; it has {', '.join(opened.set_names()) or 'none'}"
+            )
+    from datasets import concatenate_datasets
+
+    rows = _images(opened, split)
+    for name in wanted:
+        captions = _captions(opened, name, split)
+        if not _column(captions, "key").equals(_column(rows, "key")):
+            raise DatasetDamaged(f"{opened.name}: captions of {name} are not of the rows of the images")
+        rows = concatenate_datasets([rows, captions.remove_columns("key")], axis=1)
+    rows.info.description = opened.resolved
+    return rows.with_transform(blend.transform(seed=seed, epoch=epoch)) if blend else rows
+
+
+def _open(target: str | Path, revision: str | None) -> Target:
+    if revision is None:
+        return open_target(target)
+    if Path(target).is_dir():
+        raise OptionError(f"{target} is a folder, which has no revisions; leave out revision={revision!r}")
+    return open_target(f"{target}@{revision}")
+
+
+def _mixture(mixture: "str | Mixture | None") -> "Mixture | None":
+    if not isinstance(mixture, str):
+        return mixture
+    from recapdata.mixture import Mixture
+
+    return Mixture.parse(mixture)
+
+
+def _column(rows: "Dataset", name: str) -> pa.ChunkedArray:
+    return rows.with_format("arrow")[:][name] if rows._indices is not None else rows.data.column(name)
+
+
+def _images(target: Target, split: str) -> "Dataset":
+    """Everything but the captions."""
+    columns = [name for name in target.columns() if name not in target.manifest.sets]
+    if target.folder is not None:
+        folder = DatasetFolder(target.folder)
+        files = [str(folder.image_shard(shard)) for shard in target.shards()]
+        schema = folder.schema()
+    else:
+        files = [str(path) for path in _data_files(target)]
+        schema = _schema(files, target)
+    return _parquet(files, [schema.field(name) for name in columns], split)
+
+
+def _schema(files: list[str], target: Target) -> pa.Schema:
+    import pyarrow.parquet as pq
+
+    return pq.read_schema(files[0]) if files else RECORD_SCHEMA
+
+
+def _captions(target: Target, name: str, split: str) -> "Dataset":
+    files = []
+    for shard in target.shards():
+        path = target.file(f"captions/{name}/{shard_name(shard)}")
+        if path is None:
+            raise CaptionSetNotFound(
+                f"caption set {name!r} of {target.name} is not finished for shard {shard}; "
+                "finish it by running its command again"
+            )
+        files.append(str(path))
+    fields = [pa.field("key", pa.string()), pa.field("caption", pa.string())]
+    return _parquet(files, fields, split).rename_column("caption", name)
+
+
+def _parquet(files: list[str], fields: list[pa.Field], split: str) -> "Dataset":
+    from datasets import load_dataset
+
+    return load_dataset(
+        "parquet",
+        data_files={"train": files},
+        columns=[field.name for field in fields],
+        features=features(fields, image=True),
+        split=split,
+    )
+
+
+# --- what was downloaded before ------------------------------------------------------------------------------------------
+
+
+def _data_files(target: Target) -> list[Path]:
+    """Local paths of the data shards, each of a version that was downloaded before, or downloaded now."""
+    mine = published_contents(target)
+    others = _downloaded(target) if mine is not None else []
+    found = []
+    for shard in target.shards():
+        path = _cached(target, str(target.commit), data_path(shard))
+        for commit, contents in others:
+            if path is not None:
+                break
+            if mine is not None and _same_images(mine, contents, shard):
+                path = _cached(target, commit, data_path(shard))
+        path = path or target.file(data_path(shard))
+        if path is None:
+            raise DatasetDamaged(f"{target.name} lacks {data_path(shard)}; publish it again")
+        found.append(path)
+    return found
+
+
+def _same_images(mine: Contents, other: Contents, shard: int) -> bool:
+    return (
+        list(mine.columns.items()) == list(other.columns.items())
+        and shard < len(mine.shards)
+        and shard < len(other.shards)
+        and mine.shards[shard].same_images(other.shards[shard])
+    )
+
+
+def _downloaded(target: Target) -> list[tuple[str, Contents]]:
+    """Other commits of the same repository of which data shards lie in the client's cache, with what they hold."""
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    folder = repo_folder_name(repo_id=str(target.repo_id), repo_type="dataset")
+    snapshots = Path(constants.HF_HUB_CACHE) / folder / "snapshots"
+    found = []
+    for snapshot in sorted(snapshots.glob("*"), key=lambda path: path.name):
+        if snapshot.name == target.commit or not any(snapshot.glob("data/train-*.parquet")):
+            continue
+        try:
+            contents = published_contents(open_target(f"{target.repo_id}@{snapshot.name}"))
+        except HubError:
+            continue  # a commit that this Hub does not know, or does not serve any more
+        if contents is not None:
+            found.append((snapshot.name, contents))
+    return found
+
+
+def _cached(target: Target, commit: str, path: str) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(str(target.repo_id), path, repo_type="dataset", revision=commit)
+    return Path(cached) if isinstance(cached, str) else None
