@@ -8,13 +8,13 @@ large files once each in a folder by their SHA-256, HTTP is Starlette on uvicorn
                                                           ├─ commits.py       write: operations → tree → commit → branch
                                                           ├─ objects.py       large objects
                                                           └─ repositories.py  create, rename, delete, visibility
-    folder.py   the folder itself: one process at a time, tidied at start
+    folder.py   the folder itself: one process at a time, tidied at start (reclaim.py)
     process.py  a Hub as a child process, for tests and the demo
 
 There is one user and one token. The token may read and write every namespace; without it, public repositories can be read.
 There are models and datasets, no Spaces, pull requests, gates or Xet.
 """
 
-from recapdata.hub.server import DEFAULT_PORT, serve
+from recapdata.hub.server import serve
 
-__all__ = ["DEFAULT_PORT", "serve"]
+__all__ = ["serve"]

@@ -1,6 +1,7 @@
 """`python -m recapdata.hub ROOT …`: a Hub for another process, which it follows into the end (see process.py)."""
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -28,7 +29,8 @@ def main() -> None:
     try:
         serve(options.root, options.host, options.port, token, _announce, options.user)
     except HubError as error:
-        sys.exit(f"error: {error}")
+        sys.stdout.write(json.dumps({"error": str(error)}) + "\n")
+        sys.exit(1)
 
 
 def _announce(endpoint: str, folder: "HubFolder") -> None:

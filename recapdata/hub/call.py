@@ -64,6 +64,17 @@ class Call:
             raise bad_request("The body has to be a JSON object.")
         return value
 
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """A list of objects in the body.
+
+        Raises:
+            Refusal: 400 if it is none.
+        """
+        rows = self.json().get(name)
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise bad_request(f"The body has to hold a list of objects under {name!r}.")
+        return rows
+
     def form(self) -> dict[str, list[str]]:
         """The body as an HTML form."""
         return parse_qs(self.body.decode("utf-8", "replace"), keep_blank_values=True)
@@ -99,30 +110,31 @@ class Call:
         """The commit of the address' revision; raises RevisionNotFound."""
         return history.resolve(repo, self.word("revision"))
 
-    def page(self, rows: Sequence[Any], *, limit: int, start: int, **changed: str) -> JSONResponse:
+    def cursor(self) -> tuple[str, int]:
+        """Where a page begins: the commit that the first page was of (empty on the first) and a number of rows.
+
+        Raises:
+            Refusal: 400 if it is no cursor of this Hub.
+        """
+        cursor = self.option("cursor") or ":0"
+        commit_id, _, start = cursor.partition(":")
+        if not start.isdecimal():
+            raise bad_request(f"{cursor!r} is no cursor of this Hub.")
+        return commit_id, int(start)
+
+    def page(self, rows: Sequence[Any], *, limit: int, start: int, commit_id: str = "") -> JSONResponse:
         """One page of a list, with the address of the next in a Link header.
 
         Args:
             rows: `limit` rows from `start` on, and one more if there are more.
-            changed: words of the path to replace in the next page's address (a branch by its commit, so that a list
-                stays of one moment).
+            commit_id: what the list is of; the next page carries it, so that a list stays of one moment.
         """
         headers = {}
         if len(rows) > limit:
-            path = self.request.scope["path"]
-            for old, new in changed.items():
-                path = path.replace(old, new, 1)
             options = [(k, v) for k, v in self.request.query_params.multi_items() if k != "cursor"]
-            query = urlencode([*options, ("cursor", str(start + limit))])
-            headers["Link"] = f'<{self.endpoint}{path}?{query}>; rel="next"'
+            query = urlencode([*options, ("cursor", f"{commit_id}:{start + limit}")])
+            headers["Link"] = f'<{self.endpoint}{self.request.scope["path"]}?{query}>; rel="next"'
         return JSONResponse(list(rows[:limit]), headers=headers)
-
-    def start(self) -> int:
-        """Where a page begins."""
-        cursor = self.option("cursor") or "0"
-        if not cursor.isdecimal():
-            raise bad_request(f"{cursor!r} is no cursor of this Hub.")
-        return int(cursor)
 
 
 def signed_in(request: Request, token: str) -> bool:

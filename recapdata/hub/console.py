@@ -24,7 +24,9 @@ def print_exports(endpoint: str, folder: "HubFolder") -> None:
         f"\nThe token writes to every namespace; a repository without one is {folder.user}/NAME. Ctrl-C stops the Hub."
     )
     if urlsplit(endpoint).hostname not in LOOPBACK:
-        say("Other machines reach it under this one's name; what they send is not encrypted, the token included.")
+        say(
+            "Other machines reach it under this one's name; what they send is not encrypted, the token included."
+        )
 
 
 def print_ready(endpoint: str, folder: "HubFolder") -> None:

@@ -25,6 +25,7 @@ from pygit2.enums import ConfigLevel
 
 from recapdata.errors import HubError
 from recapdata.hub.objects import ObjectStore
+from recapdata.hub.reclaim import reclaim
 from recapdata.hub.repositories import KINDS, Repositories
 
 FORMAT = 1
@@ -63,6 +64,7 @@ def opened(root: Path, *, token: str | None, user: str) -> Iterator[HubFolder]:
             folder.mkdir(parents=True, exist_ok=True)
         for repository in (root / "repos").glob("*/*/*.git"):
             _tidy(repository)
+        reclaim(root / "repos", root / "objects")
         yield HubFolder(
             root=root,
             user=user,

@@ -48,10 +48,12 @@ def resolve(repo: pygit2.Repository, revision: str) -> pygit2.Commit:
     for name in (BRANCHES + revision, TAGS + revision, revision if revision.startswith("refs/") else None):
         if name and (commit := _commit_of_reference(repo, name)):
             return commit
-    if COMMIT_ID.fullmatch(revision):
-        found = repo.get(revision)
-        if isinstance(found, pygit2.Commit):
-            return found
+    try:
+        found = repo.get(revision) if COMMIT_ID.fullmatch(revision) else None
+    except ValueError as error:  # several objects begin with these digits
+        raise revision_not_found(revision) from error
+    if isinstance(found, pygit2.Commit):
+        return found
     raise revision_not_found(revision)
 
 

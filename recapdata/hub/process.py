@@ -69,21 +69,27 @@ def start_hub(
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
     assert process.stdout is not None
     line = process.stdout.readline()  # ends at the latest when the child does
-    if not line:
-        process.wait()
-        raise HubError(f"The Hub in {root} did not start (its message stands above).")
-    said = json.loads(line)
+    said = json.loads(line or "{}")
+    if "endpoint" not in said:
+        _end(process)
+        raise HubError(
+            said.get("error") or f"The Hub in {root} ended before it was ready (code {process.returncode})."
+        )
     return Hub(endpoint=said["endpoint"], token=said["token"], root=root, process=process)
 
 
 def stop_hub(hub: Hub) -> None:
     """End a Hub's process; requests under way get a few seconds."""
-    hub.process.terminate()
+    _end(hub.process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
     try:
-        hub.process.wait(STOP_SECONDS)
+        process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
-        hub.process.kill()
-        hub.process.wait()
-    for pipe in (hub.process.stdin, hub.process.stdout):
+        process.kill()
+        process.wait()
+    for pipe in (process.stdin, process.stdout):
         if pipe:
             pipe.close()

@@ -19,6 +19,7 @@ import pygit2
 
 from recapdata.hub.attributes import INITIAL_GITATTRIBUTES
 from recapdata.hub.objects import sync_folder
+from recapdata.hub.reclaim import note_deletion
 from recapdata.hub.refusals import bad_request, conflict, repository_not_found
 
 KINDS = {"models": "model", "datasets": "dataset"}  # as in URLs → as in bodies
@@ -77,7 +78,7 @@ class Repositories:
     Args:
         folder: holds `<kind>/<namespace>/<name>.git`.
         incoming: on the same file system; emptied at start.
-        signature: author of the first commit, a name.
+        author: the user's name, for the first commit of each.
     """
 
     def __init__(self, folder: Path, incoming: Path, author: str) -> None:
@@ -136,7 +137,8 @@ class Repositories:
             sync_folder(target.parent)
 
     def delete(self, repo_id: RepoId) -> None:
-        """Take a repository out. Its large objects stay: others may name the same content."""
+        """Take a repository out. Its large objects stay until a later start: others may name the same content."""
+        note_deletion(self.folder)
         gone = self.incoming / f"{secrets.token_hex(16)}.git"
         with self.writing(repo_id), self._layout:
             self._move_out(repo_id, gone)

@@ -12,7 +12,6 @@ from recapdata.errors import HubError
 if TYPE_CHECKING:
     from recapdata.hub.folder import HubFolder
 
-DEFAULT_PORT = 8750
 GOODBYE_SECONDS = 3
 
 

@@ -27,19 +27,18 @@ class LargeFile(FileResponse):
 def tree(call: Call) -> Response:
     """The files and folders of a folder, or of everything below it."""
     repo = call.repo()
-    commit = call.commit(repo)
+    pinned, start = call.cursor()
+    commit = history.resolve(repo, pinned or call.word("revision"))
     path = call.word("path").strip("/") if "path" in call.request.path_params else ""
     entry = history.entry_at(repo, commit, path)
     if not isinstance(entry, history.Folder):
         raise entry_not_found(path, str(commit.id))
     expand = call.flag("expand")
     limit = EXPANDED_PAGE if expand else TREE_PAGE
-    start = call.start()
     top = repo[entry.tree_id].peel(pygit2.Tree)
     entries = history.walk(repo, top, f"{path}/" if path else "", recursive=call.flag("recursive"))
     rows = _rows(repo, commit, list(islice(entries, start, start + limit + 1)), expand=expand)
-    revision = call.request.path_params["revision"]
-    return call.page(rows, limit=limit, start=start, **{f"/tree/{revision}": f"/tree/{commit.id}"})
+    return call.page(rows, limit=limit, start=start, commit_id=str(commit.id))
 
 
 def paths_info(call: Call) -> Response:

@@ -93,9 +93,8 @@ def describe(call: Call) -> Response:
     revision = call.word("revision") if "revision" in call.request.path_params else DEFAULT_BRANCH
     commit = history.resolve(repo, revision)
     about = _about(repo_id, settings, repo, commit)
-    files = list(history.files(repo, commit))
-    about["siblings"] = [_sibling(file, detailed=call.flag("blobs")) for file in files]
-    about["usedStorage"] = sum(file.size for file in files)
+    detailed = call.flag("blobs")
+    about["siblings"] = [_sibling(file, detailed=detailed) for file in history.files(repo, commit)]
     wanted = call.request.query_params.getlist("expand")
     if wanted:
         about = {name: about[name] for name in ("_id", "id", *wanted) if name in about}
@@ -116,7 +115,7 @@ def list_repos(call: Call) -> Response:
     if order in ("lastModified", "createdAt"):
         rows.sort(key=lambda about: about[order], reverse=True)
     limit = min(int(query["limit"]), LIST_PAGE) if query.get("limit", "").isdecimal() else LIST_PAGE
-    start = call.start()
+    _, start = call.cursor()
     return call.page(rows[start : start + limit + 1], limit=limit, start=start)
 
 

@@ -36,11 +36,12 @@ def preupload(call: Call) -> Response:
         return no_discussions(call)
     repo = call.repo()
     commit = history.branch_head(repo, call.word("revision"))
-    body = call.json()
-    ignored = attributes.ignore_rules(_gitignore(repo, commit, body.get("gitIgnore")))
+    ignored = attributes.ignore_rules(_gitignore(repo, commit, call.json().get("gitIgnore")))
     answers = []
-    for row in body.get("files", []):
-        path, size = commits.checked_path(row.get("path")), int(row.get("size") or 0)
+    for row in call.rows("files"):
+        path, size = commits.checked_path(row.get("path")), row.get("size")
+        if not isinstance(size, int):
+            raise bad_request(f"{path!r} comes without a size.")
         large = attributes.is_large(repo, commit, path, size)
         answer = {
             "path": path,
@@ -73,7 +74,7 @@ def lfs_batch(call: Call) -> Response:
             "This Hub takes git-lfs uploads only: download with the stock clients, or from /resolve/."
         )
     transfers = body.get("transfers") or ["basic"]
-    rows = [_instructions(call, row, transfers) for row in body.get("objects", [])]
+    rows = [_instructions(call, row, transfers) for row in call.rows("objects")]
     multipart = any(
         "chunk_size" in row.get("actions", {}).get("upload", {}).get("header", {}) for row in rows
     )

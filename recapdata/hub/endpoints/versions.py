@@ -36,13 +36,12 @@ def refs(call: Call) -> Response:
 def list_commits(call: Call) -> Response:
     """The history of a revision, last commit first."""
     repo = call.repo()
-    head = call.commit(repo)
-    start = call.start()
+    pinned, start = call.cursor()
+    head = history.resolve(repo, pinned or call.word("revision"))
     formatted = "formatted" in call.request.query_params.getlist("expand[]")
     found = islice(history.commits(repo, head), start, start + COMMITS_PAGE + 1)
     rows = [_commit_row(commit, formatted=formatted) for commit in found]
-    revision = call.request.path_params["revision"]
-    return call.page(rows, limit=COMMITS_PAGE, start=start, **{f"/commits/{revision}": f"/commits/{head.id}"})
+    return call.page(rows, limit=COMMITS_PAGE, start=start, commit_id=str(head.id))
 
 
 def create_branch(call: Call) -> Response:

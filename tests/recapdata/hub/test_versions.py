@@ -63,6 +63,7 @@ def test_a_branch_goes_its_own_way(api: HfApi, repo_id: str) -> None:
     assert not api.file_exists(repo_id, "b.txt", repo_type="dataset", revision="feature/x")
     api.delete_branch(repo_id, branch="feature/x", repo_type="dataset")
     assert not api.revision_exists(repo_id, "feature/x", repo_type="dataset")
+    api.create_branch(repo_id, branch="feature", repo_type="dataset")  # no empty folder is in its way
 
 
 def test_names_are_unique_among_branches_and_tags(api: HfApi, repo_id: str) -> None:
