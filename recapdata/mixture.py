@@ -57,7 +57,7 @@ class Mixture:
     """Weights over caption sets and what is done with the caption that is drawn; make one with `Mixture.parse`.
 
     Attributes:
-        shares: probability of each set, in the order given; they sum to 1.
+        weights: of each set, in the order given; they need not sum to 1.
         length: `random` keeps the first n sentences of a caption, n drawn evenly from 1 to all (Brack et al. 2025).
         dropout: share of captions that become empty, for classifier-free guidance.
         over_length: what becomes of a caption with more tokens than the limit. `truncate`: the text encoder cuts it;
@@ -65,20 +65,20 @@ class Mixture:
             drawn in its stead, and an image without any is passed over.
     """
 
-    shares: Mapping[str, float]
+    weights: Mapping[str, float]
     length: Length = "full"
     dropout: float = 0.0
     over_length: OverLength = "truncate"
 
     def __post_init__(self) -> None:
         """Check what `parse` does not see when a mixture is built by hand."""
-        if not self.shares:
+        if not self.weights:
             raise OptionError(f"a mixture needs at least one caption set; {_FORM}")
-        for name, share in self.shares.items():
+        for name, weight in self.weights.items():
             if not SET_NAME.fullmatch(name):
                 raise OptionError(f"mixture: {name!r} is no name of a caption set; {_FORM}")
-            if not (math.isfinite(share) and share > 0):
-                raise OptionError(f"mixture: the weight of {name} is {share}, it must be above 0")
+            if not (math.isfinite(weight) and weight > 0):
+                raise OptionError(f"mixture: the weight of {name} is {weight:g}, it must be above 0")
         if not 0.0 <= self.dropout <= 1.0:
             raise OptionError(f"mixture: dropout is {self.dropout}, it must lie between 0 and 1")
         for what, value, known in (
@@ -87,8 +87,6 @@ class Mixture:
         ):
             if value not in known:
                 raise OptionError(f"mixture: {what} is {value!r}, it must be one of {', '.join(known)}")
-        total = math.fsum(self.shares.values())
-        object.__setattr__(self, "shares", {name: share / total for name, share in self.shares.items()})
 
     @classmethod
     def parse(cls, text: str, **changes: Any) -> "Mixture":
@@ -103,20 +101,20 @@ class Mixture:
             OptionError: it cannot be read as one.
         """
         head, *settings = (part.strip() for part in text.strip().split(";"))
-        shares: dict[str, float] = {}
+        weights: dict[str, float] = {}
         for part in BLENDS.get(head, head).split(","):
             name, equals, weight = (piece.strip() for piece in part.partition("="))
-            if name in shares:
+            if name in weights:
                 raise OptionError(f"mixture {text!r} names {name} twice; {_FORM}")
-            shares[name] = _number(weight, text) if equals else 1.0
-        if len(shares) > 1 and "" in shares:
+            weights[name] = _number(weight, text) if equals else 1.0
+        if len(weights) > 1 and "" in weights:
             raise OptionError(f"mixture {text!r} has a comma too many; {_FORM}")
-        values = {"shares": shares, **_settings(settings, text)}
+        values = {"weights": weights, **_settings(settings, text)}
         return cls(**(values | {name: value for name, value in changes.items() if value is not None}))
 
     def __str__(self) -> str:
         """The canonical text, which `parse` reads back."""
-        parts = [",".join(f"{name}={share:.6g}" for name, share in self.shares.items())]
+        parts = [",".join(f"{name}={weight:.15g}" for name, weight in self.weights.items())]
         if self.length != "full":
             parts.append(f"length={self.length}")
         if self.dropout:
@@ -128,7 +126,13 @@ class Mixture:
     @property
     def sets(self) -> tuple[str, ...]:
         """Names of the sets, in the order given."""
-        return tuple(self.shares)
+        return tuple(self.weights)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Probability of each set; they sum to 1."""
+        total = math.fsum(self.weights.values())
+        return {name: weight / total for name, weight in self.weights.items()}
 
     def require(self, known: list[str], *, where: str) -> None:
         """Check that a dataset has every set of the mixture.
@@ -205,10 +209,10 @@ class Mixture:
 
     def _choose(self, names: list[str], at: float) -> str:
         """The name whose stretch of the shares, laid end to end over [0, 1), holds `at`."""
-        total = math.fsum(self.shares[name] for name in names)
+        total = math.fsum(self.weights[name] for name in names)
         passed = 0.0
         for name in names:
-            passed += self.shares[name] / total
+            passed += self.weights[name] / total
             if at < passed:
                 return name
         return names[-1]
