@@ -15,9 +15,10 @@ from typing import Any
 import pyarrow as pa
 
 from recapdata.errors import SourceError, SourceNotFound
+from recapdata.ingest.columns import plan_columns
 from recapdata.ingest.files import inside, read_caption, read_image, walk
 from recapdata.ingest.images import is_image_name
-from recapdata.ingest.source import IngestOptions, caption_columns, column_name, failed, stamp_of
+from recapdata.ingest.source import IngestOptions, failed, stamp_of
 from recapdata.ingest.tables import Row, column_types, fit, read_rows
 from recapdata.records import Item
 
@@ -40,12 +41,16 @@ class Folder:
         self._aside: Counter[str] = Counter()
         self._tables = list(_find_tables(root))
         self._types = {path: column_types(root / path) for path in self._tables}
-        self.columns = self._declare_columns()
         rows = self._list_rows()
         images, texts = self._scan()
-        if texts and self.columns.get(CAPTION, pa.string()) == pa.string():
-            self.columns[CAPTION] = pa.string()
-        self.captions = caption_columns(self.columns)
+        types = self._common_types()
+        self._reads_texts = texts > 0 and types.get(CAPTION, pa.string()) == pa.string()
+        if self._reads_texts:
+            types[CAPTION] = pa.string()
+        self._columns = plan_columns(types, leave=(FILE_NAME,))
+        self._kinds = types
+        self.columns = self._columns.types
+        self.captions = self._columns.captions
         self.total: int | None = rows + images
         self.stamp = stamp_of(self._inventory())
 
@@ -74,15 +79,14 @@ class Folder:
         kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in self._aside.most_common(8))
         return [f"files that are no images by their extension were left aside ({kinds})"]
 
-    def _declare_columns(self) -> dict[str, pa.DataType]:
+    def _common_types(self) -> dict[str, pa.DataType]:
         """The columns of all metadata files together; text where two of them disagree on a type."""
-        columns: dict[str, pa.DataType] = {}
+        common: dict[str, pa.DataType] = {}
         for types in self._types.values():
             for name, kind in types.items():
-                if name != FILE_NAME and FILE_NAME in types:
-                    known = columns.setdefault(column_name(name), kind)
-                    columns[column_name(name)] = kind if known == kind else pa.string()
-        return columns
+                if FILE_NAME in types:
+                    common[name] = kind if common.get(name, kind) == kind else pa.string()
+        return common
 
     def _list_rows(self) -> int:
         """Remember, on disk, which images the metadata names; returns how many items its files give."""
@@ -128,31 +132,28 @@ class Folder:
         name = row.values.get(FILE_NAME)
         if not isinstance(name, str) or not name.strip():
             return failed(where, "MissingColumn", f"the row has no {FILE_NAME}")
-        columns = {
-            column_name(column): fit(value, self.columns[column_name(column)])
-            for column, value in row.values.items()
-            if column != FILE_NAME
-        }
+        values = {column: fit(value, self._kinds[column]) for column, value in row.values.items()}
         # An empty cell of a CSV is no value, except for a caption, where it is a mistake to be reported.
-        columns = {
-            column: None if value == "" and column not in self.captions else value
-            for column, value in columns.items()
+        values = {
+            column: None if value == "" and self._columns.names.get(column) not in self.captions else value
+            for column, value in values.items()
         }
         path = _beside(table, name)
         if not inside(path):
             return failed(where, "UnsafePath", f"{FILE_NAME} leads outside the source: {name!a}")
-        return self._item(path, self._source(path), columns)
+        return self._item(path, self._source(path), values)
 
-    def _item(self, name: str, source: str, columns: Mapping[str, Any]) -> Item:
+    def _item(self, name: str, source: str, values: Mapping[str, Any]) -> Item:
         image = read_image(self._root, name, source, self._max_bytes)
         if isinstance(image, Item):
             return image
-        if CAPTION in self.captions and columns.get(CAPTION) is None:
+        if self._reads_texts and values.get(CAPTION) is None:
             text = read_caption((self._root / name).with_suffix(".txt"), source)
             if isinstance(text, Item):
                 return text
-            columns = {**columns, CAPTION: text}
-        return Item(source=source, image=image, columns=columns)
+            values = {**values, CAPTION: text}
+        row = self._columns.row(values)
+        return Item(source=source, image=image, license=row.license, objects=row.objects, columns=row.columns)
 
     def _missing_column(self, table: str) -> Item:
         names = ", ".join(self._types[table]) or "none"

@@ -112,7 +112,7 @@ def is_image_name(name: str) -> bool:
 def pixel_limit(max_pixels: int) -> Iterator[None]:
     """Let Pillow's own guard, which also watches frames and tiles, agree with the limit while a run lasts."""
     before = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = max_pixels
+    Image.MAX_IMAGE_PIXELS = max(1, max_pixels // 2)  # Pillow refuses from twice its value on
     with warnings.catch_warnings():
         # `check_image` judges the size itself, and Pillow's remarks on odd metadata concern nobody here.
         warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)

@@ -9,14 +9,12 @@ from typing import Protocol
 import pyarrow as pa
 
 from recapdata.errors import OptionError, SourceNotFound
-from recapdata.records import RECORD_SCHEMA, Failure, Item
+from recapdata.records import Failure, Item
 from recapdata.store import SHARD_BYTES
 
 SHARD_ROWS = 100_000
 MAX_PIXELS = 89_478_485
 """Pillow's own threshold: a quarter of a gibibyte as RGB."""
-
-CAPTION_NAMES = frozenset({"text", "txt", "alt", "alt_text", "alttext", "description", "prompt"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +77,11 @@ class Source(Protocol):
 
 SOURCES: Mapping[str, str] = {
     "coco": "recapdata.ingest.coco:open_coco",
+    "hf": "recapdata.ingest.hub:open_hub",
     "folder": "recapdata.ingest.folder:open_folder",
     "scenes": "recapdata.ingest.drawn:open_scenes",
+    "urls": "recapdata.ingest.urls:open_urls",
+    "wds": "recapdata.ingest.webdataset:open_webdataset",
 }
 """Kind → function of (what stands after the colon, options); a source without a kind is a folder."""
 
@@ -103,24 +104,6 @@ def open_source(source: str, options: IngestOptions) -> Source:
         )
     module, name = SOURCES[kind].split(":")
     return getattr(importlib.import_module(module), name)(argument, options)
-
-
-def column_name(name: str) -> str:
-    """The name under which a column comes along: its own, unless a dataset's fixed columns have it."""
-    name = name.strip() or "unnamed"
-    return f"{name}_in_source" if name in RECORD_SCHEMA.names else name
-
-
-def holds_captions(name: str) -> bool:
-    """Whether a column, by its name, holds captions (so that a blank value in it is a mistake)."""
-    lower = name.lower()
-    return lower in CAPTION_NAMES or "caption" in lower
-
-
-def caption_columns(columns: Mapping[str, pa.DataType]) -> frozenset[str]:
-    """Those of the columns that hold captions: text, or lists of text, with a caption's name."""
-    texts = (pa.string(), pa.list_(pa.string()))
-    return frozenset(name for name, kind in columns.items() if kind in texts and holds_captions(name))
 
 
 def failed(source: str, error: str, message: str) -> Item:

@@ -14,10 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recapdata.errors import SourceError
-from recapdata.ingest.source import holds_captions
+from recapdata.ingest.columns import holds_captions
 
 BATCH_ROWS = 1000
 """Rows read, or looked at for their types, at once."""
+BATCH_BYTES = 8 * 2**20
+BUFFER = 2**20
+"""Bytes of a Parquet column read at once: a column chunk may be as large as the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         SourceError: it is none.
     """
     try:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False)
     except (pa.ArrowInvalid, OSError) as error:
         raise SourceError(f"{path} cannot be read as Parquet: {error}") from error
 
@@ -88,17 +91,24 @@ def open_parquet(path: Path) -> pq.ParquetFile:
 def read_parquet(path: Path, start: int = 0) -> Iterator[Row]:
     """Rows from number `start` (from 0) on; row groups before it are not read."""
     with open_parquet(path) as file:
-        before = 0
-        for group in range(file.metadata.num_row_groups):
-            rows = file.metadata.row_group(group).num_rows
-            if before + rows > start:
-                number = before
-                for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], use_threads=False):
-                    for row in _batch_rows(batch):
-                        number += 1
-                        if number > start:
-                            yield Row(number, row)
-            before += rows
+        yield from parquet_rows(file, start)
+
+
+def parquet_rows(file: pq.ParquetFile, start: int = 0) -> Iterator[Row]:
+    """Rows of an open file from number `start` (from 0) on, a few megabytes at a time whatever its row groups are."""
+    before = 0
+    for group in range(file.metadata.num_row_groups):
+        footer = file.metadata.row_group(group)
+        rows = footer.num_rows
+        if before + rows > start:
+            number = before
+            size = max(1, min(BATCH_ROWS, BATCH_BYTES * rows // max(1, footer.total_byte_size)))
+            for batch in file.iter_batches(size, row_groups=[group], use_threads=False):
+                for row in _batch_rows(batch):
+                    number += 1
+                    if number > start:
+                        yield Row(number, row)
+        before += rows
 
 
 def _batch_rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
@@ -203,13 +213,14 @@ def _json_types(path: Path) -> dict[str, pa.DataType]:
     for row in _read_jsonl(path):
         batch.append(row.values)
         if len(batch) >= BATCH_ROWS:
-            _merge_types(types, batch)
+            merge_types(types, batch)
             batch = []
-    _merge_types(types, batch)
+    merge_types(types, batch)
     return {name: plain_type(kind) for name, kind in types.items()}
 
 
-def _merge_types(types: dict[str, pa.DataType], batch: list[Mapping[str, Any]]) -> None:
+def merge_types(types: dict[str, pa.DataType], batch: list[Mapping[str, Any]]) -> None:
+    """Widen the types found so far so that these rows fit too; what has no common type becomes text."""
     names = {name: None for row in batch for name in row}
     for name in names:
         try:

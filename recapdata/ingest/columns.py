@@ -1,0 +1,134 @@
+"""What becomes of a source's own columns: one is the image's license, one its objects, the others come along by their names.
+
+A dataset's fixed columns keep their names; a source's column of such a name comes along as `<name>_in_source`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from recapdata.records import OBJECT_TYPE, RECORD_SCHEMA, Object
+
+CAPTION_NAMES = frozenset({"text", "txt", "alt", "alt_text", "alttext", "description", "prompt"})
+_CATEGORIES = ("category", "categories", "label", "labels")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A source's row as the parts of an item."""
+
+    license: str | None
+    objects: tuple[Object, ...] | None
+    columns: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """How a source's columns are taken up; make one with `plan_columns`.
+
+    Attributes:
+        names: column of the dataset by column of the source.
+        types: type of every column that comes along, by its name in the dataset.
+        license: the source's column of licenses.
+        objects: the source's column of annotations.
+        categories: names of categories that annotations give by number.
+    """
+
+    names: Mapping[str, str]
+    types: Mapping[str, pa.DataType]
+    license: str | None = None
+    objects: str | None = None
+    categories: Sequence[str] = ()
+
+    @property
+    def captions(self) -> frozenset[str]:
+        """The columns that hold captions, by type and name: a blank value in one is a mistake."""
+        texts = (pa.string(), pa.list_(pa.string()))
+        return frozenset(name for name, kind in self.types.items() if kind in texts and holds_captions(name))
+
+    def row(self, values: Mapping[str, Any]) -> Row:
+        """Sort a row's values into license, objects and columns; a column that was not planned is passed by."""
+        columns = {self.names[name]: value for name, value in values.items() if name in self.names}
+        objects = values.get(self.objects) if self.objects is not None else None
+        license = values.get(self.license) if self.license is not None else None
+        return Row(license or None, read_objects(objects, self.categories), columns)
+
+
+def plan_columns(
+    types: Mapping[str, pa.DataType], *, leave: Sequence[str] = (), categories: Sequence[str] = ()
+) -> Columns:
+    """Plan for columns of these types, without those to leave (the one that names the image, say)."""
+    license = "license" if types.get("license") == pa.string() and "license" not in leave else None
+    objects = "objects" if "objects" in types and _are_objects(types["objects"]) else None
+    names = {
+        name: column_name(name) for name in types if name not in leave and name not in (license, objects)
+    }
+    return Columns(
+        names=names,
+        types={names[name]: kind for name, kind in types.items() if name in names},
+        license=license,
+        objects=objects,
+        categories=tuple(categories),
+    )
+
+
+def column_name(name: str) -> str:
+    """The name under which a column comes along."""
+    name = name.strip() or "unnamed"
+    return f"{name}_in_source" if name in RECORD_SCHEMA.names else name
+
+
+def holds_captions(name: str) -> bool:
+    """Whether a column, by its name, holds captions."""
+    lower = name.lower()
+    return lower in CAPTION_NAMES or "caption" in lower
+
+
+def read_objects(value: Any, categories: Sequence[str] = ()) -> tuple[Object, ...] | None:
+    """Annotations in this project's form, or in that of object detection sets on the Hub (a list, or lists of equal length).
+
+    Boxes are taken as [x, y, width, height] in pixels, COCO's order.
+    """
+    if value is None:
+        return None
+    if isinstance(value, Mapping):
+        length = max((len(each) for each in value.values() if isinstance(each, list)), default=0)
+        columns = {
+            name: each for name, each in value.items() if isinstance(each, list) and len(each) == length
+        }
+        value = [{name: each[place] for name, each in columns.items()} for place in range(length)]
+    return tuple(_read_object(each, categories) for each in value if isinstance(each, Mapping))
+
+
+def _read_object(value: Mapping[str, Any], categories: Sequence[str]) -> Object:
+    category = next((value[name] for name in _CATEGORIES if value.get(name) is not None), None)
+    if isinstance(category, int):
+        category = categories[category] if 0 <= category < len(categories) else str(category)
+    box = value.get("bbox")
+    mask = value.get("mask")
+    return Object(
+        bbox=(float(box[0]), float(box[1]), float(box[2]), float(box[3])) if box and len(box) == 4 else None,
+        category=category,
+        color=_text(value.get("color")),
+        size=_text(value.get("size")),
+        text=_text(value.get("text")),
+        mask=mask if isinstance(mask, Mapping) and mask.get("counts") else None,
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _are_objects(kind: pa.DataType) -> bool:
+    """Whether a column is annotations that `read_objects` can read: boxes with a category each."""
+    if kind == pa.list_(OBJECT_TYPE):
+        return True
+    if pa.types.is_list(kind):
+        kind = kind.value_type
+    if not pa.types.is_struct(kind):
+        return False
+    names = {field.name for field in kind}
+    return "bbox" in names and not names.isdisjoint(_CATEGORIES)

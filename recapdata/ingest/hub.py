@@ -1,0 +1,247 @@
+"""The source `hf:user/name[@rev][,config=NAME][,split=NAME]`: any image dataset of a Hub, streamed at one commit.
+
+Parquet files are read by row groups, so that an interrupted ingest goes on without reading what it has; other layouts are
+streamed by `datasets`. Columns other than the image come along; classes by their names. A dataset that this project published
+keeps its objects, licenses and sources.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recapdata.endpoint import configure_client, endpoint, hub_api, hub_errors
+from recapdata.errors import OptionError, SourceError, SourceNotFound
+from recapdata.ingest.columns import plan_columns
+from recapdata.ingest.source import IngestOptions, arguments_of, failed
+from recapdata.ingest.tables import BUFFER, parquet_rows, plain_type
+from recapdata.records import RECORD_SCHEMA, Item
+
+if TYPE_CHECKING:
+    from datasets import DatasetBuilder, Features
+
+_REPOSITORY = re.compile(r"(?P<id>[\w.-]+/[\w.-]+|[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
+_RECOMPUTED = ("key", "width", "height", "source")
+SPLIT = "split"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which part of which dataset, at which commit."""
+
+    repo_id: str
+    commit: str
+    config: str | None
+    split: str | None
+
+    def __str__(self) -> str:
+        parts = [f"hf:{self.repo_id}@{self.commit}"]
+        parts += [
+            f"{name}={value}" for name, value in (("config", self.config), ("split", self.split)) if value
+        ]
+        return ",".join(parts)
+
+
+class HubDataset:
+    """The rows of a dataset's splits, one after the other."""
+
+    def __init__(self, place: Place, builder: "DatasetBuilder", options: IngestOptions) -> None:
+        self._place = place
+        self._builder = builder
+        self._splits = _splits(place, builder)
+        features = _features(place, builder, self._splits)
+        self._image = _image_column(place, features)
+        self._classes = _class_names(features)
+        self._published = set(RECORD_SCHEMA.names) <= set(features)
+        types = {name: plain_type(kind) for name, kind in _types(features, self._classes).items()}
+        self._has_splits = len(self._splits) > 1 and SPLIT not in types
+        if self._has_splits:
+            types[SPLIT] = pa.string()
+        leave = (self._image, *(_RECOMPUTED if self._published else ()))
+        self._columns = plan_columns(types, leave=leave, categories=_nested_names(features.get("objects")))
+        self.name = str(place)
+        self.stamp = ""
+        self.labels = False
+        self.columns = self._columns.types
+        self.captions = self._columns.captions
+        known = builder.info.splits or {}
+        sizes = [known[split].num_examples if split in known else None for split in self._splits]
+        self.total: int | None = sum(size or 0 for size in sizes) if all(sizes) else None
+
+    def items(self, start: int) -> Iterator[Item]:
+        """Rows from number `start` on.
+
+        Raises:
+            HubError: the Hub cannot be reached any more; the same command goes on later.
+        """
+        with hub_errors(self.name):
+            yield from self._read_parquet(start) if self._builder.name == "parquet" else self._stream(start)
+
+    def notes(self) -> list[str]:
+        """Nothing beyond the rows' own failures."""
+        return []
+
+    def _read_parquet(self, start: int) -> Iterator[Item]:
+        for split in self._splits:
+            number = 0
+            for path in self._builder.config.data_files[split]:
+                with _open_remote(str(path)) as file:
+                    rows = file.metadata.num_rows
+                    if rows > start:
+                        for row in parquet_rows(file, start):
+                            yield self._item(split, number + row.number, row.values)
+                start = max(0, start - rows)
+                number += rows
+
+    def _stream(self, start: int) -> Iterator[Item]:
+        for split in self._splits:
+            stream = self._builder.as_streaming_dataset(split).decode(False)
+            number = 0
+            for row in stream:
+                number += 1
+                if number > start:
+                    yield self._item(split, number, row)
+            start = max(0, start - number)
+
+    def _item(self, split: str, number: int, values: Mapping[str, Any]) -> Item:
+        source = f"{self._place.repo_id}@{self._place.commit[:12]}/{split}#{number}"
+        if self._published and values.get("source"):
+            source = str(values["source"])
+        image = _image_bytes(values.get(self._image))
+        if image is None:
+            return failed(source, "MissingImage", f"column {self._image!r} holds no image")
+        named = {
+            name: self._class_name(name, value) if name in self._classes else value
+            for name, value in values.items()
+        }
+        row = self._columns.row({**named, SPLIT: split} if self._has_splits else named)
+        return Item(source=source, image=image, license=row.license, objects=row.objects, columns=row.columns)
+
+    def _class_name(self, column: str, value: Any) -> str | None:
+        names = self._classes[column]
+        return names[value] if isinstance(value, int) and 0 <= value < len(names) else None
+
+
+def open_hub(argument: str, options: IngestOptions) -> HubDataset:
+    """The source of a dataset on the Hub in use, its revision resolved to a commit once.
+
+    Raises:
+        SourceNotFound: the text is no dataset's name.
+        HubError: no such dataset or revision, or the Hub cannot be reached.
+        SourceError: it has several configurations, no such one or split, or no images.
+    """
+    first, named = arguments_of(argument, "hf", ("config", "split"))
+    match = _REPOSITORY.fullmatch(first)
+    if match is None:
+        raise SourceNotFound(
+            f"hf:{argument}: not a dataset's name; write hf:user/name or hf:user/name@revision"
+        )
+    configure_client()
+    with hub_errors(f"hf:{argument}"):
+        revision = match["revision"] or "main"
+        commit = hub_api().resolve_revision(match["id"], repo_type="dataset", revision=revision).resolved
+        place = Place(match["id"], commit, named.get("config"), named.get("split"))
+        return HubDataset(place, _builder(place), options)
+
+
+def _builder(place: Place) -> "DatasetBuilder":
+    from datasets import load_dataset_builder
+    from datasets.exceptions import DataFilesNotFoundError, DatasetNotFoundError
+    from datasets.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        return load_dataset_builder(place.repo_id, name=place.config, revision=place.commit)
+    except (DataFilesNotFoundError, DatasetNotFoundError) as error:
+        raise SourceError(f"{place}: no data files that `datasets` can read on {endpoint()}") from error
+    except ValueError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise SourceError(f"{place}: {' '.join(lines[:2])[:400]} (choose with ,config=NAME)") from error
+
+
+def _splits(place: Place, builder: "DatasetBuilder") -> list[str]:
+    files = builder.config.data_files
+    splits = [str(each) for each in (files or builder.info.splits or {})]
+    if place.split is None:
+        return splits
+    if place.split not in splits:
+        raise OptionError(f"{place}: no split {place.split!r}; there are: {', '.join(splits)}")
+    return [place.split]
+
+
+def _features(place: Place, builder: "DatasetBuilder", splits: list[str]) -> "Features":
+    from datasets import Features
+
+    if builder.info.features is not None:
+        return builder.info.features
+    if builder.name == "parquet":
+        with _open_remote(str(builder.config.data_files[splits[0]][0])) as file:
+            return Features.from_arrow_schema(file.schema_arrow)
+    features = builder.as_streaming_dataset(splits[0])._resolve_features().features
+    if features is None:
+        raise SourceError(f"{place}: its columns cannot be told without reading all of it")
+    return features
+
+
+def _image_column(place: Place, features: "Features") -> str:
+    from datasets import Image
+
+    images = [name for name, feature in features.items() if isinstance(feature, Image)]
+    if not images:
+        raise SourceError(f"{place} has no column of images (columns: {', '.join(features)})")
+    return "image" if "image" in images else images[0]
+
+
+def _class_names(features: "Features") -> dict[str, list[str]]:
+    from datasets import ClassLabel
+
+    return {name: list(each.names) for name, each in features.items() if isinstance(each, ClassLabel)}
+
+
+def _nested_names(feature: Any) -> list[str]:
+    """Names of the classes somewhere inside a feature of annotations."""
+    from datasets import ClassLabel
+
+    if isinstance(feature, ClassLabel):
+        return list(feature.names)
+    if isinstance(feature, Mapping):
+        inner: list[Any] = list(feature.values())
+    elif isinstance(feature, list):
+        inner = feature
+    else:
+        inner = [feature.feature] if hasattr(feature, "feature") else []
+    return next((names for each in inner if (names := _nested_names(each))), [])
+
+
+def _types(features: "Features", classes: Mapping[str, list[str]]) -> dict[str, pa.DataType]:
+    return {
+        field.name: pa.string() if field.name in classes else field.type for field in features.arrow_schema
+    }
+
+
+def _image_bytes(value: Any) -> bytes | None:
+    """The original bytes of an image that was not decoded: in the row, or where its path leads."""
+    if not isinstance(value, Mapping):
+        return value if isinstance(value, bytes) else None
+    if value.get("bytes") is not None:
+        return bytes(value["bytes"])
+    if not value.get("path"):
+        return None
+    from datasets.utils.file_utils import xopen
+
+    try:
+        with xopen(value["path"], "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def _open_remote(path: str) -> pq.ParquetFile:
+    from huggingface_hub import HfFileSystem
+
+    file = HfFileSystem(endpoint=endpoint()).open(path, "rb")
+    return pq.ParquetFile(file, buffer_size=BUFFER, pre_buffer=False)
