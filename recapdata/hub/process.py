@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from recapdata.errors import HubError
 
@@ -35,8 +37,16 @@ class Hub:
 
 
 def client_env(endpoint: str, token: str) -> dict[str, str]:
-    """The variables that the stock clients read, once, when they are imported."""
-    return {"HF_ENDPOINT": endpoint, "HF_TOKEN": token, "HF_HUB_DISABLE_XET": "1"}
+    """The variables that the stock clients read, once, when they are imported.
+
+    Where a proxy is configured and would be asked for this very address, the address is excepted from it.
+    """
+    env = {"HF_ENDPOINT": endpoint, "HF_TOKEN": token, "HF_HUB_DISABLE_XET": "1"}
+    host = urlsplit(endpoint).hostname or ""
+    proxies = urllib.request.getproxies()
+    if ("http" in proxies or "all" in proxies) and not urllib.request.proxy_bypass(host):
+        env["no_proxy"] = ",".join(filter(None, [proxies.get("no"), host]))
+    return env
 
 
 @contextmanager

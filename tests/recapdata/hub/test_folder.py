@@ -16,7 +16,7 @@ from huggingface_hub import HfApi
 from recapdata.errors import HubError
 from recapdata.hub import server
 from recapdata.hub.folder import opened
-from recapdata.hub.process import running_hub
+from recapdata.hub.process import Hub, client_env, running_hub
 
 
 def test_the_token_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
@@ -101,6 +101,24 @@ def test_a_hub_does_not_outlive_who_started_it(tmp_path: Path) -> None:
             break
         time.sleep(0.05)
     assert time.monotonic() < until
+
+
+def test_a_configured_proxy_is_not_asked(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    assert list(client_env("http://127.0.0.1:8750", "t")) == ["HF_ENDPOINT", "HF_TOKEN", "HF_HUB_DISABLE_XET"]
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "example.org")
+    assert client_env("http://127.0.0.1:8750", "t")["no_proxy"] == "example.org,127.0.0.1"
+    done = subprocess.run(
+        [sys.executable, "-c", "from huggingface_hub import HfApi; print(HfApi().whoami()['name'])"],
+        env={**os.environ, **hub.env},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "me\n", done.stderr
+    monkeypatch.setenv("NO_PROXY", "*")
+    assert "no_proxy" not in client_env("http://127.0.0.1:8750", "t")
 
 
 def console(*options: str) -> list[str]:

@@ -188,7 +188,8 @@ def test_what_a_killed_process_leaves_is_no_hindrance(tmp_path: Path) -> None:
         repository / "refs" / "heads" / "main.lock",
         repository / "HEAD.lock",
         repository / "config.lock",
-        repository / "objects" / "ab" / "tmp_object_git2_x",
+        repository / "objects" / "tmp_object_git2_x",
+        repository / "objects" / "ab" / "tmp_obj_x",
         root / "incoming" / "0123.parts",
         root / "incoming" / "half.git" / "HEAD",
     ]
