@@ -35,9 +35,7 @@ def claims(
 
 @app.command()
 def run(
-    target: Annotated[
-        str, typer.Argument(metavar="TARGET", help="A dataset folder, or user/name@revision.")
-    ],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="A dataset folder, or user/name@revision.")],
     captions: Annotated[
         list[str] | None,
         typer.Option(
@@ -100,9 +98,7 @@ def run(
 
 @app.command()
 def view(
-    target: Annotated[
-        str, typer.Argument(metavar="TARGET", help="A dataset folder, or user/name@revision.")
-    ],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="A dataset folder, or user/name@revision.")],
     no_app: Annotated[
         bool, typer.Option("--no-app", help="Build the FiftyOne dataset and leave it at that.")
     ] = False,

@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from audits.summary import FIGURES
+from recapdata.figures import read_figures
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditSummary:
@@ -46,7 +49,8 @@ class AuditSummary:
         return [f"Audit of {self.target}: {self.records:,} records", "; ".join(used)]
 
     def _table(self) -> list[str]:
-        names = list(dict.fromkeys(figure for each in self.sets.values() for figure in each["figures"]))
+        present = {figure for each in self.sets.values() for figure in each["figures"]}
+        names = [name for name in FIGURES if name in present]
         rows = [("", list(self.sets))]
         rows.append(("captions", [f"{each['captions']:,}" for each in self.sets.values()]))
         if any(each["missing"] for each in self.sets.values()):
@@ -71,16 +75,6 @@ class AuditSummary:
             for name in self.unfinished
         ]
         return [*lines, f"→ {self.out}/summary.json", f"look at it: audits view {self.target}"]
-
-
-def shown(figure: Mapping[str, Any] | None) -> str:
-    """A figure with its interval, as a person reads it; a dash where there is none."""
-    if figure is None:
-        return "–"
-    value, low, high = (figure[key] for key in ("value", "low", "high"))
-    if figure["unit"] == "share":
-        return f"{100 * value:.1f} % ({100 * low:.1f}–{100 * high:.1f})"
-    return f"{value:.2f} ({low:.2f}–{high:.2f})"
 
 
 def _short(model: str) -> str:

@@ -26,10 +26,13 @@ READING_TYPE = pa.struct(
         ("words", pa.int32()),
         ("clip_tokens", pa.int32()),
         ("flags", pa.list_(pa.string())),
+        ("error", pa.string()),
     ]
 )
 """What the text alone tells of a caption; null where the caption is missing."""
 
+LONGEST = 100_000
+"""Code points of a caption that are parsed; a longer one is no caption, and its row says so."""
 RULES = ("claims", "coverage.py", "hygiene.py")
 
 
@@ -57,7 +60,7 @@ def read_captions(
         for batch in target.read(shard, ["key", *sets], batch_rows=batch_rows):
             batches.append(batch)
             for name in sets:
-                yield from (caption for caption in batch.column(name).to_pylist() if caption is not None)
+                yield from (text[:LONGEST] for text in batch.column(name).to_pylist() if text is not None)
             yield ""  # ends a batch, also one in which every caption is missing
 
     found = claims(texts(), pipeline=pipeline, processes=processes)
@@ -83,7 +86,10 @@ def _reading(caption: str, found: list[Claim]) -> dict[str, Any]:
         "claims": [claim.to_struct() for claim in found],
         "words": figures.words,
         "clip_tokens": figures.clip_tokens,
-        "flags": flags(caption),
+        "flags": list(flags(caption)),
+        "error": f"LongCaption: {len(caption):,} characters, claims of the first {LONGEST:,}"
+        if len(caption) > LONGEST
+        else None,
     }
 
 

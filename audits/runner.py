@@ -17,6 +17,7 @@ from audits.clip import PARTS, Clip, load_clip
 from audits.clip_models import ClipSource, resolve
 from audits.evidence import EvidenceSource, open_evidence
 from audits.grounding import grounding_identity
+from audits.hygiene import habits
 from audits.language import identity, load_pipeline
 from audits.outcome import AuditSummary
 from audits.plan import ShardPlan, Wanted, finished_shards, plan_shard, still_fresh
@@ -209,7 +210,14 @@ def _summarize(
         evidence=list(sources),
         records=sum(target.rows(shard) for shard in target.shards()),
         sets={name: summarize(_audit_batches(each)) for name, each in plans.items()},
+        habits={name: habits(_captions(target, each)) for name, each in plans.items()},
     )
+
+
+def _captions(target: Target, plans: Sequence[ShardPlan]) -> Iterator[str]:
+    for plan in plans:
+        for batch in target.read(plan.shard, ["key", plan.set_name], batch_rows=8192):
+            yield from batch.column(plan.set_name).drop_null().to_pylist()
 
 
 def _audit_batches(plans: Sequence[ShardPlan]) -> Iterator[pa.RecordBatch]:

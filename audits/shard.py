@@ -168,7 +168,8 @@ def _audit_rows(
         if claims[place] is None:
             continue
         if scored is not None and images is not None:
-            row["scores"] |= asdict(scored[place]) | {"error": images.errors[place]}
+            row["scores"] |= asdict(scored[place])
+            row["scores"]["error"] = images.errors[place] or row["scores"]["error"]
         if "evidence" in plan.stale and evidence is not None and evidence[place]:
             found = ground([Claim.from_struct(each) for each in claims[place]], evidence[place])
             row["claims"] = [claim.to_struct() for claim in found.claims]

@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from audits.hygiene import Habits
+from recapdata.figures import Better, Figure
 from recapdata.records import CLAIM_KINDS, VERDICTS
 
 FORMAT = 1
@@ -39,27 +41,15 @@ class Ratio:
     numerator: str
     denominator: str
     unit: str = "share"
-    better: str | None = "higher"
+    better: Better | None = "higher"
     scale: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One figure of a set: its value, the interval that holds it, and the number of captions it rests on."""
-
-    value: float
-    low: float
-    high: float
-    unit: str
-    better: str | None
-    n: int
 
 
 MEDIAN = "words (median)"
 RATIOS: tuple[Ratio | str, ...] = (
     *(Ratio(f"{kind} coverage", f"says {kind}", "captions") for kind in CLAIM_KINDS),
     Ratio("claims per caption", "claims", "captions", "claims"),
-    Ratio("claims per 100 words", "claims", "words", "claims", "higher", 100.0),
+    Ratio("claims per 100 words", "claims", "words", "claims", None, 100.0),
     MEDIAN,
     Ratio(f"over {CLIP_CONTEXT} CLIP tokens", "over context", "captions", better="lower"),
     Ratio("hygiene flags", "flagged", "captions", better="lower"),
@@ -74,6 +64,9 @@ RATIOS: tuple[Ratio | str, ...] = (
     Ratio("claims judged", "judged", "claims if grounded", better=None),
 )
 """The figures in reading order. A figure whose denominator is nought (nothing grounded, no CLIP) is left out."""
+
+FIGURES = tuple(each if isinstance(each, str) else each.name for each in RATIOS)
+"""Names of all figures in reading order."""
 
 
 class SetSummary:
@@ -132,8 +125,13 @@ def summary_json(
     evidence: Iterable[str],
     records: int,
     sets: Mapping[str, SetSummary],
+    habits: Mapping[str, Habits],
 ) -> dict[str, Any]:
-    """The content of `audits/summary.json`."""
+    """The content of `audits/summary.json`.
+
+    Args:
+        habits: the regularities of each set (case, final stop, lengths, first words), set down beside its figures.
+    """
     return {
         "format": FORMAT,
         "pipeline": pipeline,
@@ -145,6 +143,7 @@ def summary_json(
                 "captions": each.captions,
                 "missing": each.missing,
                 "figures": {figure: _rounded(asdict(values)) for figure, values in each.figures().items()},
+                "habits": _rounded(asdict(habits[name])),
             }
             for name, each in sets.items()
         },
@@ -220,8 +219,11 @@ def _medians(histogram: np.ndarray) -> np.ndarray:
     return (cumulative >= cumulative[-1] / 2).argmax(axis=0).astype(float)
 
 
-def _figure(values: np.ndarray, unit: str, better: str | None, n: int) -> Figure:
+def _figure(values: np.ndarray, unit: str, better: Better | None, n: int) -> Figure:
     repeated = values[1:][np.isfinite(values[1:])]
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(repeated, [tail, 100 - tail]) if len(repeated) else (values[0], values[0])
-    return Figure(float(values[0]), float(low), float(high), unit, better, n)
+    if unit == "share" and low == high and values[0] in (0, 1):
+        # No repetition differs from all or none; the rule of three (Hanley & Lippman-Hand 1983) says how sure that is.
+        low, high = (max(1 - 3 / n, 0.0), 1.0) if values[0] == 1 else (0.0, min(3 / n, 1.0))
+    return Figure(value=float(values[0]), low=float(low), high=float(high), unit=unit, better=better, n=n)

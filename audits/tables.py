@@ -41,7 +41,7 @@ SCORES_TYPE = pa.struct(
 `clip_score` is 100·cos (DALL·E 3), `clip_score_hessel` 2.5·max(cos, 0) with the prefix "A photo depicts" (Hessel et al. 2021),
 `clip_sentence_*` 100·cos over the caption's sentences. `objects_present` counts the distinct classes that the evidence shows,
 `objects_said` those of them the caption speaks of, `texts_*` the same for words in the picture; `missed` names the rest.
-`error` says why an image could not be scored.
+`error` says what could not be done: an image that cannot be read has no CLIP score, an endless caption is read in part.
 """
 
 AUDIT_SCHEMA = pa.schema(

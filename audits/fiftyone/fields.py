@@ -1,21 +1,40 @@
 """Records, annotations and audit rows as FiftyOne fields, and the schema that declares them.
 
 Per caption set there are two fields: the caption itself, a plain string (`recap_short`), and `recap_short_audit` with lengths,
-scores, flags, how many claims of each kind and verdict there are, what was missed, and every claim with its span. They are
-declared before the first sample, so that an empty one can be filtered by too.
+scores, flags, how many claims of each kind and verdict there are, what was missed, and the claims: once as short phrases to
+filter by (`says`, `wrong`), once whole. They are declared before the first sample, so that an empty one can be filtered by too.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from audits.fiftyone import require
-from recapdata.records import CLAIM_KINDS, CLAIM_TYPE, VERDICTS
+from recapdata.records import CLAIM_KINDS, VERDICTS
 
 ANNOTATIONS = "annotations"
-NUMBERS = ("clip_score", "clip_score_hessel", "clip_sentence_mean", "clip_sentence_min")
-COUNTS = ("words", "clip_tokens", "objects_present", "objects_said", "texts_present", "texts_said")
-LISTS = ("flags", "missed")
-CLAIM_STRINGS = tuple(field.name for field in CLAIM_TYPE if field.name not in ("span", "count"))
+COUNTS: Mapping[str, str] = {
+    "words": "Words of the caption",
+    "clip_tokens": "Tokens in CLIP's own tokenizer; past 77 it reads no further",
+    "claims_total": "Checkable claims of the caption",
+    **{f"claims_{kind}": f"Claims of kind {kind}" for kind in CLAIM_KINDS},
+    **{verdict: f"Claims that are {verdict} by the evidence" for verdict in VERDICTS},
+    "objects_present": "Distinct classes that the evidence shows",
+    "objects_said": "Of these, how many the caption speaks of",
+    "texts_present": "Words written in the picture",
+    "texts_said": "Of these, how many the caption quotes",
+}
+NUMBERS = {
+    "clip_score": "100·cos of image and caption",
+    "clip_score_hessel": "CLIPScore, 2.5·max(cos, 0) with a prefix",
+    "clip_sentence_mean": "100·cos, mean over the sentences",
+    "clip_sentence_min": "100·cos of the worst sentence",
+}
+PHRASES = {
+    "flags": "Hygiene flags",
+    "missed": "What the evidence shows and the caption does not say",
+    "says": "Claims of the caption",
+    "wrong": "Claims that the evidence contradicts",
+}
 
 
 def audit_field(field: str) -> str:
@@ -24,47 +43,54 @@ def audit_field(field: str) -> str:
 
 
 def declare(dataset: Any, fields: Mapping[str, str]) -> None:
-    """Declare every field of `fields` (field by caption set) that the dataset lacks, and arrange the App's sidebar."""
+    """Declare what the dataset's schema lacks of `fields` (field by caption set), and arrange the App's sidebar."""
     fo = require()
     known = dataset.get_field_schema(flat=True)
-
-    def add(path: str, kind: Any, **how: Any) -> None:
+    texts = {
+        "key": "SHA-256 of the image's bytes: the record's key in the dataset",
+        "source": "Where the record came from",
+        "license": "License of the image",
+        **{field: f"Captions of the set {name}" for name, field in fields.items()},
+    }
+    for path, description in texts.items():
         if path not in known:
-            dataset.add_sample_field(path, kind, **how)
-
-    add("key", fo.StringField, description="SHA-256 of the image's bytes: the record's key in the dataset")
-    add("source", fo.StringField, description="Where the record came from")
-    add("license", fo.StringField)
-    add(ANNOTATIONS, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
-    for name in ("color", "size", "text"):
-        add(f"{ANNOTATIONS}.detections.{name}", fo.StringField)
-    for set_name, field in fields.items():
-        add(field, fo.StringField, description=f"Captions of the set {set_name}")
-        _declare_audit(add, fo, audit_field(field), set_name)
+            dataset.add_sample_field(path, fo.StringField, description=description)
+    if ANNOTATIONS not in known:
+        dataset.add_sample_field(ANNOTATIONS, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+        for name in ("color", "size", "text"):
+            dataset.add_sample_field(f"{ANNOTATIONS}.detections.{name}", fo.StringField)
+    for name, field in fields.items():
+        if f"{audit_field(field)}.claims" not in known:
+            dataset.add_sample_field(
+                audit_field(field),
+                fo.EmbeddedDocumentField,
+                embedded_doc_type=fo.DynamicEmbeddedDocument,
+                description=f"Audit of the set {name}",
+                fields=_audit_schema(fo),
+            )
     dataset.create_index("key", unique=True)
     dataset.app_config.sidebar_groups = _sidebar(dataset, fields)
+    dataset.save()
 
 
-def _declare_audit(add: Any, fo: Any, audit: str, set_name: str) -> None:
-    nested = {"embedded_doc_type": fo.DynamicEmbeddedDocument}
-    add(audit, fo.EmbeddedDocumentField, description=f"Audit of the set {set_name}", **nested)
-    for name in (*COUNTS, "claims_total", *(f"claims_{kind}" for kind in CLAIM_KINDS), *VERDICTS):
-        add(f"{audit}.{name}", fo.IntField)
-    for name in NUMBERS:
-        add(f"{audit}.{name}", fo.FloatField)
-    for name in LISTS:
-        add(f"{audit}.{name}", fo.ListField, subfield=fo.StringField)
-    add(f"{audit}.error", fo.StringField)
-    add(f"{audit}.claims", fo.ListField, subfield=fo.EmbeddedDocumentField, **nested)
-    for name in CLAIM_STRINGS:
-        add(f"{audit}.claims.{name}", fo.StringField)
-    add(f"{audit}.claims.count", fo.IntField)
-    add(f"{audit}.claims.words", fo.StringField, description="The words of the caption that make the claim")
-    add(f"{audit}.claims.span", fo.ListField, subfield=fo.IntField)
+def _audit_schema(fo: Any) -> list[Any]:
+    """The fields inside an audit field."""
+    from fiftyone.core.odm import create_field
+
+    strings: dict[str, Any] = {"subfield": fo.StringField}
+    return [
+        *(create_field(name, fo.IntField, description=text) for name, text in COUNTS.items()),
+        *(create_field(name, fo.FloatField, description=text) for name, text in NUMBERS.items()),
+        *(create_field(name, fo.ListField, description=text, **strings) for name, text in PHRASES.items()),
+        create_field("error", fo.StringField, description="Why the image could not be scored"),
+        create_field(
+            "claims", fo.ListField, subfield=fo.DictField, description="Claims with spans and verdicts"
+        ),
+    ]
 
 
 def _sidebar(dataset: Any, fields: Mapping[str, str]) -> list[Any]:
-    """Captions first, then the audit of each set, then where the record comes from."""
+    """Captions first, then annotations, the audit of each set, and where the record comes from."""
     fo = require()
     paths = list(dataset.get_field_schema(flat=True))
     groups = [
@@ -72,15 +98,12 @@ def _sidebar(dataset: Any, fields: Mapping[str, str]) -> list[Any]:
         fo.SidebarGroupDocument(name="captions", paths=list(fields.values())),
         fo.SidebarGroupDocument(name="labels", paths=[ANNOTATIONS]),
     ]
-    for set_name, field in fields.items():
-        start = f"{audit_field(field)}."
-        inside = [path for path in paths if path.startswith(start) and path.count(".") == 1]
-        claims = [path for path in paths if path.startswith(f"{start}claims.")]
-        groups.append(
-            fo.SidebarGroupDocument(name=f"audit of {set_name}", paths=[*inside, *claims], expanded=False)
-        )
-    taken = {path for group in groups for path in group.paths or ()}
-    rest = [path for path in paths if "." not in path and path not in taken and path != "tags"]
+    for audit in map(audit_field, fields.values()):
+        # The App makes a group of every embedded field that has none of its name.
+        inside = [path for path in paths if path.startswith(f"{audit}.")]
+        groups.append(fo.SidebarGroupDocument(name=audit, paths=inside, expanded=False))
+    taken = {path for group in groups for path in group.paths or ()} | set(map(audit_field, fields.values()))
+    rest = [path for path in paths if "." not in path and path not in taken | {"tags"}]
     groups.append(fo.SidebarGroupDocument(name="record", paths=rest, expanded=False))
     return groups
 
@@ -109,22 +132,40 @@ def _detection(fo: Any, each: Mapping[str, Any], width: int, height: int) -> Any
 
 def audit_value(row: Mapping[str, Any] | None, caption: str | None) -> Any:
     """An audit row as one embedded document; None where the caption is missing or was not audited."""
-    fo = require()
     if row is None or row["claims"] is None or caption is None:
         return None
-    kinds = [claim["kind"] for claim in row["claims"]]
-    verdicts = [claim["verdict"] for claim in row["claims"]]
+    claims = row["claims"]
+    kinds = [claim["kind"] for claim in claims]
+    verdicts = [claim["verdict"] for claim in claims]
     judged = any(verdict is not None for verdict in verdicts)
-    return fo.DynamicEmbeddedDocument(
+    return require().DynamicEmbeddedDocument(
+        **row["scores"],
         claims_total=len(kinds),
         **{f"claims_{kind}": kinds.count(kind) for kind in CLAIM_KINDS},
         **{verdict: verdicts.count(verdict) if judged else None for verdict in VERDICTS},
-        **row["scores"],
-        claims=[
-            fo.DynamicEmbeddedDocument(**claim, words=caption[slice(*claim["span"])])
-            for claim in row["claims"]
+        says=[phrase(claim) for claim in claims],
+        wrong=[
+            f"{phrase(claim)} ({claim['evidence']})" for claim in claims if claim["verdict"] == "contradicted"
         ],
+        claims=[_claim(claim, caption) for claim in claims],
     )
+
+
+def _claim(claim: Mapping[str, Any], caption: str) -> dict[str, Any]:
+    """A claim without its empty fields, with the words it stands on."""
+    stated = {name: value for name, value in claim.items() if value is not None}
+    return {**stated, "words": caption[slice(*claim["span"])]}
+
+
+def phrase(claim: Mapping[str, Any]) -> str:
+    """A claim in a few words: `3 circle`, `red circle`, `circle left of star`, `"STOP"`."""
+    kind = claim["kind"]
+    if kind == "position":
+        where = claim["region"] if claim["object"] is None else f"{claim['relation']} {claim['object']}"
+        return f"{claim['subject']} {where}"
+    if kind == "text":
+        return f'"{claim["text"]}"'
+    return claim["object"] if kind == "object" else f"{claim[kind]} {claim['object']}"
 
 
 def values(
@@ -133,7 +174,7 @@ def values(
     """All fields of a sample but its picture's path.
 
     Args:
-        record: a row of the target with `key`, `source`, `license`, `width`, `height`, `objects` and the caption sets.
+        record: a row of the target with the `columns` of its sets.
         audits: the audit row of each set, None where there is none.
     """
     found: dict[str, Any] = {
