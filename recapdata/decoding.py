@@ -4,7 +4,6 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Sequence
 
 from PIL import Image, ImageOps
 
@@ -51,17 +50,6 @@ def decode_image(image: bytes | None) -> Image.Image:
         raise ImageUnreadable(f"NotAnImage: {len(image):,} bytes that begin with {image[:16]!r}") from error
     except _DAMAGE as error:
         raise ImageUnreadable(f"DamagedImage: {error or type(error).__name__}") from error
-
-
-def decode_images(images: Sequence[bytes | None]) -> tuple[list[Image.Image], dict[int, str]]:
-    """Decode several pictures; those that cannot be are missing from the list and named, by place, with their error."""
-    decoded, errors = [], {}
-    for place, image in enumerate(images):
-        try:
-            decoded.append(decode_image(image))
-        except ImageUnreadable as error:
-            errors[place] = str(error)
-    return decoded, errors
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-WORDS = (
+TEXT = (
     "a the red blue green circle square dog cat on in of and is photo image describe this one two three left right "
     "above below near small large sky tree house car street"
-).split()
+)
 VISION = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<start>' + message.role + ':' }}{% for part in message.content %}"
@@ -30,7 +30,7 @@ def byte_tokenizer(*special: str, **options: Any) -> Any:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    core.train_from_iterator([" ".join(WORDS)], trainer)
+    core.train_from_iterator([TEXT], trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=core, pad_token="<pad>", bos_token="<bos>", eos_token="<eos>", **options
     )
@@ -40,7 +40,15 @@ def bert_tokenizer() -> Any:
     """A word tokenizer with BERT's special tokens, as BLIP and GIT have."""
     from transformers import BertTokenizer
 
-    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *(chr(code) for code in range(97, 123))]
+    tokens = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *TEXT.split(),
+        *(chr(code) for code in range(97, 123)),
+    ]
     return BertTokenizer(vocab={token: number for number, token in enumerate(tokens)})
 
 
@@ -106,7 +114,7 @@ def idefics3() -> tuple[Any, Any]:
     )
     config = Idefics3Config(
         vision_config={**VISION, "image_size": 32, "patch_size": 8},
-        text_config=LlamaConfig(**_text(tokenizer)),
+        text_config=LlamaConfig(**_text(tokenizer, initializer_range=0.3)),
         scale_factor=2,
         image_token_id=processor.image_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -137,7 +145,7 @@ def llava() -> tuple[Any, Any]:
     )
     config = LlavaConfig(
         vision_config=CLIPVisionConfig(**VISION, image_size=32, patch_size=8, projection_dim=32),
-        text_config=LlamaConfig(**_text(tokenizer)),
+        text_config=LlamaConfig(**_text(tokenizer, initializer_range=0.3)),
         image_token_index=processor.image_token_id,
         vision_feature_layer=-1,
     )

@@ -83,7 +83,7 @@ class VlmPreparer:
             return self.processor(images=images, text=[text] * len(images), **options)
         if not self.prompt:
             return self.processor(images=images, return_tensors="pt")
-        text = self.prompt
+        text, options["return_token_type_ids"] = self.prompt, False
         if self.model_type == "git":  # its closing token would end the caption before it begins
             text = f"{self.processor.tokenizer.cls_token}{text}"
             options["add_special_tokens"] = False

@@ -40,9 +40,11 @@ class Engine(AbstractContextManager["Engine"], Protocol):
 
     Attributes:
         batch_size: the largest batch that fits in memory as far as it knows; None until one did not.
+        load_seconds: how long loading the model took.
     """
 
     batch_size: int | None
+    load_seconds: float
 
     def run(self, batches: Iterable[Batch]) -> Iterator[Finished]:
         """Caption every batch; what it holds at a time is bounded."""

@@ -36,6 +36,7 @@ class LocalEngine:
         self._model = BatchCaptioner(captioner)
         self._reader = ImageReader(folder)
         self._pool: ProcessPoolExecutor | None = None
+        self.load_seconds = 0.0
 
     @property
     def batch_size(self) -> int | None:
@@ -65,8 +66,9 @@ class LocalEngine:
             if not waiting:
                 return
             if not loaded:
+                began = time.monotonic()
                 self._captioner.load()
-                loaded = True
+                self.load_seconds, loaded = time.monotonic() - began, True
             batch, future = waiting.popleft()
             try:
                 prepared = self._inline(batch) if future is None else future.result()

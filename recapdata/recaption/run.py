@@ -96,10 +96,15 @@ def recaption(
         name, going_on(folder.manifest.sets.get(set_name), asked, overwrite=run.overwrite)
     )
     with folder.writing():
+        new = set_name not in folder.manifest.sets
         provenance = _settle(folder, set_name, opened, run)
         task = _Task(folder, set_name, provenance, run)
-        before = survey(folder, set_name)
-        seconds, written, failed, fits = _execute(task, opened, before)
+        try:
+            seconds, written, failed, fits = _execute(task, opened, survey(folder, set_name))
+        except BaseException:
+            if new:
+                _withdraw(folder, set_name)
+            raise
         after = survey(folder, set_name)
         kinds = failures_by_type(folder, set_name, after)
         written_bytes = sum(_size(folder, set_name, state.shard) for state in after)
@@ -182,6 +187,16 @@ def _settle(folder: DatasetFolder, set_name: str, captioner: Captioner, run: Run
     if manifest.sets.get(set_name) != provenance:
         folder.save_manifest(replace(manifest, sets={**manifest.sets, set_name: provenance}))
     return provenance
+
+
+def _withdraw(folder: DatasetFolder, set_name: str) -> None:
+    """Take a set that ended before its first caption out of the manifest again, so that the next attempt may be another."""
+    captions = folder.path / "captions" / set_name
+    if captions.is_dir() and any(captions.iterdir()):
+        return
+    manifest = folder.manifest
+    sets = {name: provenance for name, provenance in manifest.sets.items() if name != set_name}
+    folder.save_manifest(replace(manifest, sets=sets))
 
 
 # -- planning ----------------------------------------------------------------------------------------------------------
@@ -290,7 +305,8 @@ def _execute(
                 written += len(finished.captions)
                 failed += finished.failures
                 advance(len(finished.captions), failed=finished.failures)
-        return time.monotonic() - began, written, failed, engine.batch_size
+        seconds = time.monotonic() - began - engine.load_seconds
+        return seconds, written, failed, engine.batch_size
 
 
 def _hopeful(results: Iterator[Finished], captioner: Captioner) -> Iterator[Finished]:

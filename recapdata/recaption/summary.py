@@ -15,7 +15,7 @@ class RecaptionSummary:
         records: of the dataset; captions + failures + lacking of the set make the same sum.
         lacking: records that the set has neither caption nor error for (after a pilot, say).
         done: images this run itself captioned, `done_failures` of them without success.
-        seconds: of the whole command; `caption_seconds` from the first batch to the last, with loading the model.
+        seconds: of the whole command; `caption_seconds` from the first batch to the last, without loading the model.
         caption_bytes: what the set takes on disk.
         largest_batch: the largest batch that fit, where one did not fit.
         command: the command without what chooses images, to be typed again.
