@@ -55,7 +55,8 @@ class AuditSummary:
         rows.append(("captions", [f"{each['captions']:,}" for each in self.sets.values()]))
         if any(each["missing"] for each in self.sets.values()):
             rows.append(("missing", [f"{each['missing']:,}" for each in self.sets.values()]))
-        rows += [(name, [shown(each["figures"].get(name)) for each in self.sets.values()]) for name in names]
+        figures = list(read_figures({"sets": self.sets}).values())
+        rows += [(name, [each[name].text() if name in each else "–" for each in figures]) for name in names]
         first = max(len(name) for name, _ in rows)
         widths = [max(len(cells[place]) for _, cells in rows) for place in range(len(self.sets))]
         return [
