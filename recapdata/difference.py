@@ -67,14 +67,15 @@ class DiffSummary:
         if changes.values:
             lines.append("Values      of columns other than captions differ")
         for name, each in changes.captions.items():
-            lines.append(f"Captions    {name}: {counted(each.changed, 'caption')} changed")
+            changed = f"{counted(each.changed, 'caption')} changed" if each.changed else "the same"
+            lines.append(f"Captions    {name}: {changed}")
             for example in each.examples:
                 lines += [
                     f"              {example.key[:12]}  − {_short(example.before)}",
                     f"              {'':12}  + {_short(example.after)}",
                 ]
         if changes.level == "none":
-            lines.append("Nothing else differs in rows, columns and captions.")
+            lines += ["", "Rows, columns and captions are the same."]
         else:
             lines += ["", f"A version with these changes is a {changes.level.upper()} one."]
         return "\n".join([*lines, *self._audit()])

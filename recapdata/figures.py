@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Better = Literal["higher", "lower"]
+FEW = 30
+"""Below this many captions a figure is shown with their number."""
 SAME_MEASURE = ("pipeline", "clip", "evidence")
 """What has to be equal in two summaries before their figures mean the same thing."""
 
@@ -28,22 +30,20 @@ class Figure:
     n: int | None = None
 
     def text(self) -> str:
-        """The number as a person reads it, with its interval: `41.2 % (39.0–43.1)`."""
-        if self.low is None or self.high is None:
-            return self._number(self.value) + self._sign()
-        return (
-            f"{self._number(self.value)}{self._sign()} ({self._number(self.low)}–{self._number(self.high)})"
-        )
+        """The number as a person reads it, with its interval, and n where it is small: `41.2 % (39.0–43.1)`."""
+        text = self._number(self.value) + (" %" if self.unit == "share" else "")
+        if self.low is not None and self.high is not None:
+            text += f" ({self._number(self.low)}–{self._number(self.high)})"
+        return text if self.n is None or self.n >= FEW else f"{text}, n = {self.n}"
 
     def _number(self, value: float) -> str:
+        """One form for the value and its bounds: whole numbers only where all three are."""
         if self.unit == "share":
             return f"{100 * value:.1f}"
-        if value == round(value) or abs(value) >= 1000:
+        bounds = [bound for bound in (self.value, self.low, self.high) if bound is not None]
+        if all(bound == round(bound) or abs(bound) >= 1000 for bound in bounds):
             return f"{value:,.0f}"
-        return f"{value:.2g}" if abs(value) < 0.1 else f"{value:.2f}"
-
-    def _sign(self) -> str:
-        return " %" if self.unit == "share" else ""
+        return f"{value:.2g}" if max(map(abs, bounds)) < 0.1 else f"{value:.2f}"
 
     def apart(self, other: "Figure") -> bool:
         """Whether the two intervals do not overlap."""

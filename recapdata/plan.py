@@ -111,7 +111,7 @@ class PublishPlan:
             ("Rows", f"{self.local.contents.rows:,} in {counted(len(self.local.contents.shards), 'shard')}"),
             ("Captions", ", ".join(self.manifest.sets) or "no caption set"),
             ("Send", self._send()),
-            ("Disk", f"up to {size(self.temporary_bytes)} for temporary files under {self.path}"),
+            ("Disk", self._disk()),
         ]
         if self.step == "publish":
             rows.append(("Commits", f"{self.commits}, then the tag {self.tag}"))
@@ -132,6 +132,11 @@ class PublishPlan:
         return f"{self.version}, " + (
             f"after {self.parent.manifest.version}" if self.parent else "the first version"
         )
+
+    def _disk(self) -> str:
+        if not self.temporary_bytes:
+            return "no temporary files"
+        return f"up to {size(self.temporary_bytes)} for temporary files under {self.path}"
 
     def _send(self) -> str:
         if self.step != "publish":

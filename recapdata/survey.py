@@ -75,12 +75,16 @@ def _check_audits(target: Target) -> None:
 
 
 def _audit_gaps(target: Target, parts: Iterable[Part]) -> list[str]:
-    """Sets of which some shards were audited and others were not."""
+    """Sets of which not all shards were audited, where anything was."""
     paths = {part.path for part in parts}
-    notes = []
+    notes: list[str] = []
+    if not any(path.startswith("audits/") for path in paths):
+        return notes
     for name in target.set_names():
         audited = sum(path.startswith(f"audits/{name}/train-") for path in paths)
-        if 0 < audited < len(target.shards()):
+        if not audited:
+            notes.append(f"{name} is not audited; run: audits run {target.folder} --captions {name}")
+        elif audited < len(target.shards()):
             notes.append(
                 f"the audit of {name} covers {audited} of {len(target.shards())} shards; run the audit again"
             )

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 from PIL import Image
 
+from recapdata.digest import rows_hash
 from recapdata.records import (
     CAPTION_SCHEMA,
     CLAIM_TYPE,
@@ -133,8 +134,10 @@ def write_audit(
             rows = [
                 {"key": key, "set": name, "claims": [claim], "words": 2} for key in folder.read_keys(shard)
             ]
+            captions = folder.read_captions(name, shard, ["key", "caption"]).to_batches()
             with ShardWriter(folder.audit_shard(name, shard), AUDIT_SCHEMA) as writer:
                 writer.write(pa.Table.from_pylist(rows, schema=AUDIT_SCHEMA))
+                writer.commit({"recapdata.audit": json.dumps({"captions": rows_hash(captions)})})
     count = sum(folder.rows(shard) for shard in folder.shards())
     each = {
         figure: {"value": value, "low": low, "high": high, "unit": "share", "better": "higher", "n": count}

@@ -4,7 +4,7 @@ from recapdata.figures import Figure, compare_figures, measured_alike, read_figu
 
 
 def summary(low: float, high: float, better: str | None = "higher", **rest) -> dict:
-    figure = {"value": (low + high) / 2, "low": low, "high": high, "unit": "share", "better": better, "n": 10}
+    figure = {"value": (low + high) / 2, "low": low, "high": high, "unit": "share", "better": better, "n": 30}
     return {
         "format": 1,
         "sets": {"alt": {"captions": 10, "missing": 0, "figures": {"object coverage": figure}}},
@@ -29,7 +29,8 @@ def test_text_is_readable():
     (change,) = compare_figures(summary(0.1, 0.2), summary(0.3, 0.4))
     assert change.text() == "alt: object coverage 15.0 % (10.0–20.0) → 35.0 % (30.0–40.0)"
     assert Figure(value=12.346).text() == "12.35"
-    assert Figure(value=7.0).text() == "7"
+    assert Figure(value=7.0, n=3).text() == "7, n = 3"
+    assert Figure(value=4.0, low=3.5, high=4.5).text() == "4.00 (3.50–4.50)"
     assert Figure(value=0.01234, low=0.01, high=0.02).text() == "0.012 (0.01–0.02)"
     assert Figure(value=1234.6).text() == "1,235"
 

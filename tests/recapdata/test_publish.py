@@ -1,6 +1,8 @@
 """Publishing over the Hub's real protocol, and reading back with the stock `datasets`."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -94,7 +96,9 @@ def test_only_what_changed_is_sent(hub, repo_id, folder):
     assert plan.changes.level == "patch"
     publish(plan)
     write_captions(folder, "alt", 1, folder.read_keys(1), ["e", "changed"])
+    shutil.rmtree(folder.path / "audits")
     plan = plan_publication(folder.path, repo_id, version="1.1.0")
+    assert len(plan.delete) == 3
     assert [part.path for part in plan.send] == [
         "data/train-00001.parquet",
         "captions/alt/train-00001.parquet",
@@ -115,7 +119,7 @@ def test_the_card_validates_and_escapes(hub, repo_id, folder):
     assert "<b>" not in card.text
     assert f'load_dataset("{repo_id}", revision="v1.0.0", split="train")' in card.text
     assert "Refused 1" in card.text
-    assert "50.0 % (40.0–60.0)" in card.text
+    assert "50.0 % (40.0–60.0), n = 6" in card.text
 
 
 def test_the_changelog_grows(hub, repo_id, folder):
@@ -186,6 +190,43 @@ def test_a_worse_audit_is_refused_by_name(hub, repo_id, folder):
     plan = plan_publication(folder.path, repo_id, version="1.0.1", allow_regression=True)
     assert "published with 1 audit figure worse than before" in plan.notes
     assert "worse    alt: object precision" in plan.text()
+
+
+def test_an_audit_of_other_captions_is_refused(hub, repo_id, folder):
+    write_audit(folder, ["alt"])
+    write_captions(folder, "alt", 1, folder.read_keys(1), ["e", "changed"])
+    with pytest.raises(
+        PublishRefused, match=r"the audit of alt is of captions that have changed.*audits run"
+    ):
+        plan_publication(folder.path, repo_id, version="1.0.0")
+    write_audit(folder, ["alt"])
+    folder.audit_shard("alt", 1).unlink()
+    (note,) = plan_publication(folder.path, repo_id, version="1.0.0").notes
+    assert "covers 1 of 2 shards" in note
+
+
+def test_the_console_shows_the_plan_and_exits_with_2(hub, repo_id, folder):
+    command = [
+        Path(sys.executable).with_name("recapdata"),
+        "publish",
+        folder.path,
+        repo_id,
+        "--version",
+        "1.0.0",
+    ]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (shown.returncode, shown.stdout.split()[:2]) == (2, ["Hub", hub.endpoint])
+    assert "add --yes" in shown.stderr
+    assert not HfApi().repo_exists(repo_id, repo_type="dataset")
+    environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_DISABLE_XET"}
+    done = subprocess.run(
+        [*command, "--yes", "--json"], capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["commit"] == HfApi().dataset_info(repo_id, revision="v1.0.0").sha
+    again = subprocess.run([*command, "--yes"], capture_output=True, text=True, check=False)
+    assert (again.returncode, again.stderr.count("\n")) == (1, 1)
+    assert again.stderr.startswith("error: version 1.0.0 exists already")
 
 
 def test_removed_rows_and_shards_call_for_a_major_version(hub, repo_id, folder):
