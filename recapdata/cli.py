@@ -37,7 +37,7 @@ def ingest(
     ] = 89_478_485,
     max_bytes: Annotated[
         int, typer.Option(metavar="BYTES", min=1, help="A larger image file is not read.")
-    ] = 64 * 2**20,
+    ] = 32 * 2**20,
     connections: Annotated[int, typer.Option(metavar="N", min=1, help="urls: downloads at once.")] = 16,
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", help="urls: time for one download with its redirects.")

@@ -25,11 +25,12 @@ class IngestOptions:
         shard_bytes: image bytes after which a shard is closed.
         shard_rows: records after which a shard is closed, or ten times as many items, whatever became of them.
         max_pixels: width × height beyond which a picture is taken for a decompression bomb.
-        allow_private: whether URLs may lead to private, loopback and link-local addresses.
+        allow_private: whether URLs may lead to private, loopback and link-local addresses, and through the proxies that the
+            environment names (who knows where a proxy connects to).
         connections: downloads at once.
-        timeout: seconds for one download, with all its redirects and retries' waits left out.
+        timeout: seconds for one try of a download, redirects included.
         max_bytes: size beyond which a picture is not read.
-        retries: further attempts of a download after a failure that may pass.
+        retries: further tries of a download after a failure that may pass, with growing waits between.
     """
 
     shard_bytes: int = SHARD_BYTES
@@ -38,7 +39,7 @@ class IngestOptions:
     allow_private: bool = False
     connections: int = 16
     timeout: float = 30.0
-    max_bytes: int = 64 * 2**20
+    max_bytes: int = 32 * 2**20
     retries: int = 2
 
     def __post_init__(self) -> None:

@@ -91,7 +91,28 @@ def open_parquet(path: Path) -> pq.ParquetFile:
 def read_parquet(path: Path, start: int = 0) -> Iterator[Row]:
     """Rows from number `start` (from 0) on; row groups before it are not read."""
     with open_parquet(path) as file:
-        yield from parquet_rows(file, start)
+        position = start
+        while position < file.metadata.num_rows:
+            try:
+                for row in parquet_rows(file, position):
+                    yield row
+                    position = row.number
+            except (pa.ArrowInvalid, OSError) as error:
+                # The rest of this row group is lost, and nothing but it.
+                end = _group_end(file, position)
+                for number in range(position + 1, end + 1):
+                    yield Row(number, {}, f"cannot be read from the Parquet file: {error}")
+                position = end
+
+
+def _group_end(file: pq.ParquetFile, position: int) -> int:
+    """Number of the first row after the row group that holds row `position`."""
+    end = 0
+    for group in range(file.metadata.num_row_groups):
+        end += file.metadata.row_group(group).num_rows
+        if end > position:
+            break
+    return end
 
 
 def parquet_rows(file: pq.ParquetFile, start: int = 0) -> Iterator[Row]:

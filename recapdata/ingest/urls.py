@@ -1,0 +1,179 @@
+"""The source `urls:FILE.parquet`: a column of image bytes, or of URLs to download; the other columns come along.
+
+The image column is one of binary values or of `datasets`' image structs; a row without bytes falls back on its URL. Downloads
+run several at once, and their items come in the order of the rows.
+"""
+
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from recapdata.errors import SourceError, SourceNotFound
+from recapdata.ingest.columns import plan_columns
+from recapdata.ingest.source import IngestOptions, failed, stamp_of
+from recapdata.ingest.tables import Row, open_parquet, plain_type, read_parquet
+from recapdata.records import Item
+
+IMAGE_NAMES = (
+    "image",
+    "images",
+    "img",
+    "jpg",
+    "jpeg",
+    "png",
+    "webp",
+    "bytes",
+    "image_bytes",
+    "data",
+    "content",
+)
+URL_NAMES = ("url", "image_url", "img_url", "image_link", "imageurl", "link", "uri", "src")
+FOOTER = 2**16
+
+
+class Urls:
+    """The rows of a Parquet file. Without a column of bytes or URLs it is one item: the failure that says so."""
+
+    def __init__(self, path: Path, options: IngestOptions) -> None:
+        self._path = path
+        self._options = options
+        with open_parquet(path) as file:
+            types = {field.name: plain_type(field.type) for field in file.schema_arrow}
+            rows = file.metadata.num_rows
+        self._bytes = _bytes_column(types)
+        self._url = _named(types, URL_NAMES, pa.string())
+        self._names = list(types)
+        self._columns = plan_columns(
+            types, leave=[name for name in (self._bytes, self._url if self._bytes is None else None) if name]
+        )
+        self.name = f"urls:{path.name}"
+        self.stamp = stamp_of([str(path.stat().st_size), _footer(path)])
+        self.labels = False
+        self.columns = self._columns.types
+        self.captions = self._columns.captions
+        self.total: int | None = rows if self._bytes or self._url else 1
+
+    def items(self, start: int) -> Iterator[Item]:
+        """Rows from number `start` on."""
+        if self._bytes is None and self._url is None:
+            if start == 0:
+                yield self._missing_column()
+            return
+        if self._url is None:
+            yield from (self._item(row, self._content(row)) for row in read_parquet(self._path, start))
+        else:
+            yield from self._download(start)
+
+    def notes(self) -> list[str]:
+        """Nothing beyond the rows' own failures."""
+        return []
+
+    def _download(self, start: int) -> Iterator[Item]:
+        """Fetch what has no bytes, as many at once as there are connections, in the order of the rows."""
+        from recapdata.ingest.download import Downloader
+
+        downloader = Downloader(self._options)
+        pool = ThreadPoolExecutor(self._options.connections, thread_name_prefix="download")
+        waiting: deque[Future[Item]] = deque()
+
+        def make(row: Row) -> Item:
+            return self._item(row, self._content(row), downloader)
+
+        try:
+            for row in read_parquet(self._path, start):
+                waiting.append(pool.submit(make, row))
+                if len(waiting) >= 2 * self._options.connections:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            downloader.close()
+
+    def _content(self, row: Row) -> bytes | None:
+        value = row.values.get(self._bytes) if self._bytes is not None else None
+        return value.get("bytes") if isinstance(value, Mapping) else value
+
+    def _item(self, row: Row, content: bytes | None, downloader: Any = None) -> Item:
+        where = f"{self._path.name}#{row.number}"
+        if row.problem is not None:
+            return failed(where, "BrokenRow", f"the row {row.problem}")
+        url = (row.values.get(self._url) or "").strip() if self._url is not None else ""
+        source = url or where
+        if content is None:
+            if downloader is None or not url:
+                column = self._url if self._bytes is None else self._bytes
+                return failed(where, "MissingImage", f"nothing in column {column!r}")
+            content = self._fetch(url, downloader)
+            if isinstance(content, Item):
+                return content
+        parts = self._columns.row(row.values)
+        return Item(
+            source=source, image=content, license=parts.license, objects=parts.objects, columns=parts.columns
+        )
+
+    def _fetch(self, url: str, downloader: Any) -> Any:
+        from recapdata.ingest.download import Refused
+
+        try:
+            return downloader.fetch(url)
+        except Refused as refused:
+            return failed(url, refused.error, refused.message)
+
+    def _missing_column(self) -> Item:
+        return failed(
+            self._path.name,
+            "MissingColumn",
+            f"no column of image bytes, and none of URLs (looked for {', '.join(URL_NAMES[:4])}, …); its columns are: "
+            + ", ".join(self._names),
+        )
+
+
+def open_urls(argument: str, options: IngestOptions) -> Urls:
+    """The source of a Parquet file's path.
+
+    Raises:
+        SourceNotFound: there is no such file.
+        SourceError: it is no Parquet file, or has no rows.
+    """
+    path = Path(argument).expanduser()
+    if not path.is_file():
+        raise SourceNotFound(f"urls:{argument}: there is no such file")
+    urls = Urls(path, options)
+    if not urls.total:
+        raise SourceError(f"urls:{argument}: the file has no rows")
+    return urls
+
+
+def _bytes_column(types: Mapping[str, pa.DataType]) -> str | None:
+    """The column of image bytes: an image struct or binary values, by a usual name, else the only one there is."""
+    found = [name for name, kind in types.items() if pa.types.is_binary(kind) or _is_image(kind)]
+    named = [name for wanted in IMAGE_NAMES for name in found if name.lower() == wanted]
+    if named:
+        return named[0]
+    return found[0] if len(found) == 1 else None
+
+
+def _is_image(kind: pa.DataType) -> bool:
+    return pa.types.is_struct(kind) and any(
+        field.name == "bytes" and pa.types.is_binary(plain_type(field.type)) for field in kind
+    )
+
+
+def _named(types: Mapping[str, pa.DataType], names: tuple[str, ...], kind: pa.DataType) -> str | None:
+    return next(
+        (name for wanted in names for name, each in types.items() if name.lower() == wanted and each == kind),
+        None,
+    )
+
+
+def _footer(path: Path) -> str:
+    """The end of a file, where Parquet keeps the statistics of all its pages."""
+    with open(path, "rb") as file:
+        file.seek(max(0, path.stat().st_size - FOOTER), os.SEEK_SET)
+        return file.read().hex()
