@@ -120,6 +120,8 @@ def _judge_count(claim: Claim, claims: Sequence[Claim], evidence: Evidence) -> F
     counts = {len(described), len(_prominent(described))}
     if claim.count in counts:
         return "supported", f"{claim.count} {claim.object}"
+    if evidence.uncounted & (meaning.classes | meaning.maybe):
+        return "unknown", f"a crowd of {claim.object}"
     if meaning.exact or (meaning.classes and not meaning.maybe and max(counts) < (claim.count or 0)):
         return "contradicted", f"{len(described)} {claim.object}"
     return "unknown", f"cannot count {claim.object} apart"

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from audits.tables import Identity, content_hash, read_identity
+from audits.tables import Identity, read_identity
+from recapdata.digest import rows_hash
 from recapdata.store import DatasetFolder, shard_name
 from recapdata.targets import Target
 
@@ -50,7 +51,7 @@ class ShardPlan:
 def plan_shard(target: Target, out: Path, set_name: str, shard: int, wanted: Wanted) -> ShardPlan:
     """Compare what a finished audit shard was computed from with what is wanted now."""
     path = out / set_name / shard_name(shard)
-    captions = content_hash(target.read(shard, ["key", set_name], batch_rows=8192))
+    captions = rows_hash(target.read(shard, ["key", set_name], batch_rows=8192))
     old = read_identity(path)
     if old is not None and old.captions != captions:
         old = None

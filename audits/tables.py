@@ -4,9 +4,7 @@ An audit shard has the rows of its caption shard in their order, so the two can 
 missing keeps its place, with null claims and null scores: a failure is counted, never scored.
 """
 
-import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +57,7 @@ class Identity:
     """What the parts of an audit shard were computed from; a part is stale where its own differs from the wanted one.
 
     Attributes:
-        captions: hash of the shard's keys and captions, on which every part depends.
+        captions: `rows_hash` of the shard's keys and captions, on which every part depends.
         claims: the spaCy pipeline with its revision, and the version of the rules that read its trees.
         clip: the CLIP model with its resolved revision, and which scores were taken; None where it was not run.
         evidence: the sources, what they can see, and a hash of what they saw; None where nothing was grounded.
@@ -86,12 +84,3 @@ def read_identity(path: Path) -> Identity | None:
     if values.get("format") != FORMAT:
         return None
     return Identity(**{name: each for name, each in values.items() if name != "format"})
-
-
-def content_hash(batches: Iterable[pa.RecordBatch]) -> str:
-    """SHA-256 over the rows of string columns, whatever batches they come in; nulls differ from empty strings."""
-    digest = hashlib.sha256()
-    for batch in batches:
-        for row in zip(*(batch.column(name).to_pylist() for name in batch.schema.names), strict=True):
-            digest.update(json.dumps(row, ensure_ascii=False).encode("utf8", "surrogatepass") + b"\n")
-    return digest.hexdigest()

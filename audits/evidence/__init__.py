@@ -34,13 +34,18 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What one source saw in one image of `width` × `height` pixels."""
+    """What one source saw in one image of `width` × `height` pixels.
+
+    Attributes:
+        uncounted: classes of which it saw more than it lists, a crowd say.
+    """
 
     source: str
     scope: Scope
     objects: tuple[Object, ...]
     width: int
     height: int
+    uncounted: frozenset[str] = frozenset()
 
 
 class EvidenceSource(Protocol):

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+
 from audits.evidence import Evidence, Scope
 from audits.lexicon import load_lexicon
 from recapdata.records import Object
@@ -17,6 +19,7 @@ from recapdata.targets import Target
 
 USED = ("bbox", "category", "color", "size", "text")
 ATTRIBUTES = ("color", "size", "text")
+CROWDS = "crowds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +28,8 @@ class Annotations:
 
     scope: Scope
     hashes: Mapping[int, str]
+    columns: tuple[str, ...]
     name: str = "annotations"
-    columns: tuple[str, ...] = ("objects", "width", "height")
 
     def identity(self, shard: int) -> str:
         """A hash of the shard's objects and of the classes and attributes known in the whole dataset."""
@@ -44,6 +47,7 @@ class Annotations:
             objects=tuple(_object(each) for each in row["objects"]),
             width=row["width"],
             height=row["height"],
+            uncounted=frozenset(each.lower() for each in row.get(CROWDS) or ()),
         )
 
 
@@ -52,21 +56,34 @@ def open_annotations(target: Target) -> Annotations:
     classes: set[str] = set()
     attributes: set[str] = set()
     hashes: dict[int, str] = {}
+    read = ["objects", *_crowds(target)]
     for shard in target.shards():
         digest = hashlib.sha256()
-        for batch in target.read(shard, ["objects"], batch_rows=4096):
-            for objects in batch.column("objects").to_pylist():
+        for batch in target.read(shard, read, batch_rows=4096):
+            for row in batch.to_pylist():
+                objects = row["objects"]
                 used = None if objects is None else [[each[name] for name in USED] for each in objects]
-                digest.update(json.dumps(used, ensure_ascii=False).encode() + b"\n")
+                digest.update(json.dumps([used, row.get(CROWDS)], ensure_ascii=False).encode() + b"\n")
                 for each in objects or ():
                     if each["category"] is not None:
                         classes.add(each["category"].lower())
                     attributes.update(name for name in ATTRIBUTES if each[name] is not None)
         hashes[shard] = digest.hexdigest()
+    vocabulary = load_lexicon().vocabulary(frozenset(classes))
     return Annotations(
-        scope=Scope(classes=load_lexicon().vocabulary(frozenset(classes)), attributes=frozenset(attributes)),
+        scope=Scope(classes=vocabulary, attributes=frozenset(attributes)),
         hashes=hashes,
+        columns=(*read, "width", "height"),
     )
+
+
+def _crowds(target: Target) -> list[str]:
+    """The column of classes annotated as a crowd, where the dataset has one (COCO) and it is a list of names."""
+    if CROWDS not in target.columns() or not target.shards():
+        return []
+    batch = next(iter(target.read(target.shards()[0], [CROWDS], batch_rows=1)), None)
+    fits = batch is not None and batch.schema.field(CROWDS).type == pa.list_(pa.string())
+    return [CROWDS] if fits else []
 
 
 def _object(values: Mapping[str, Any]) -> Object:

@@ -18,8 +18,9 @@ from audits.fiftyone import require
 from audits.fiftyone.fields import columns, declare, values
 from audits.fiftyone.media import Media, media_folder
 from audits.fiftyone.naming import dataset_name, field_names, identity
-from audits.tables import content_hash, read_identity
+from audits.tables import read_identity
 from recapdata.console import progress, say
+from recapdata.digest import rows_hash
 from recapdata.errors import DatasetExists
 from recapdata.store import shard_name
 from recapdata.targets import Target, aligned, open_target
@@ -165,7 +166,7 @@ def _audit_paths(target: Target, audits: Path | None, shard: int) -> dict[str, P
         known = read_identity(path) if path is not None else None
         if path is None or known is None:
             continue
-        if known.captions == content_hash(target.read(shard, ["key", name], batch_rows=8192)):
+        if known.captions == rows_hash(target.read(shard, ["key", name], batch_rows=8192)):
             found[name] = path
         else:
             say(
@@ -176,7 +177,7 @@ def _audit_paths(target: Target, audits: Path | None, shard: int) -> dict[str, P
 
 def _state(target: Target, shard: int, audits: Mapping[str, Path]) -> str:
     """A hash of all that a build of this shard shows."""
-    content = content_hash(
+    content = rows_hash(
         target.read(shard, ["key", "source", "license", *target.set_names()], batch_rows=8192)
     )
     identities = {name: repr(read_identity(path)) for name, path in audits.items()}
