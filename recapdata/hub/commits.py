@@ -4,23 +4,23 @@ Order is what makes a commit whole: large objects are in the store already, blob
 then is the branch moved, which git does by one rename. Killed anywhere before it, the old head stands; after it, the new one.
 """
 
-import os
+import re
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 import pygit2
 from pygit2.enums import FileMode
 
 from recapdata.hub import history
-from recapdata.hub.objects import ObjectStore, Pointer, parse_pointer, sync_folder
+from recapdata.hub.flushing import flush_objects, flush_reference
+from recapdata.hub.objects import ObjectStore, Pointer, parse_pointer
 from recapdata.hub.refusals import Refusal, bad_request, entry_not_found
 from recapdata.hub.repositories import signature
 
 PATH_MAX_BYTES = 1024
-_FLUSHING_THREADS = 8
+_NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,20 @@ def checked_path(path: object) -> str:
     if not isinstance(path, str) or not path or len(path.encode("utf-8", "replace")) > PATH_MAX_BYTES:
         raise bad_request(f"A path has 1 to {PATH_MAX_BYTES} bytes; got {str(path)[:80]!r}.")
     parts = path.split("/")
-    if any(part in ("", ".", "..") or part.lower() == ".git" for part in parts) or not path.isprintable():
+    if any(part in ("", ".", "..") or part.lower() == ".git" for part in parts) or _NO_TEXT.search(path):
         raise bad_request(f"{path!r} cannot be a path in a repository.")
     return path
+
+
+def checked_message(message: object) -> str:
+    """The message of a commit or tag, as git can hold it.
+
+    Raises:
+        Refusal: 400 if it is no text.
+    """
+    if not isinstance(message, str) or "\0" in message or _SURROGATE.search(message):
+        raise bad_request(f"A message has to be text; got {str(message)[:80]!r}.")
+    return message
 
 
 def add_content(repo: pygit2.Repository, store: ObjectStore, content: bytes) -> pygit2.Oid:
@@ -122,13 +133,6 @@ def commit(repo: pygit2.Repository, branch: str, changes: Changes, author: str) 
     repo.references.create(history.BRANCHES + branch, commit_id, force=True)
     flush_reference(repo, history.BRANCHES + branch)
     return repo[commit_id].peel(pygit2.Commit)
-
-
-def flush_reference(repo: pygit2.Repository, name: str) -> None:
-    """Bring a reference that was just created or moved to the disk."""
-    path = Path(repo.path) / name
-    _flush_file(path)
-    sync_folder(path.parent)
 
 
 def _net_changes(
@@ -213,20 +217,3 @@ def _write_tree(
     oid = builder.write()
     written.append(oid)
     return oid
-
-
-def flush_objects(repo: pygit2.Repository, oids: Iterable[pygit2.Oid]) -> None:
-    """Bring loose objects to the disk: several at once, which a journaling file system takes as one."""
-    names = {str(oid) for oid in oids}
-    paths = [Path(repo.path) / "objects" / name[:2] / name[2:] for name in names]
-    with ThreadPoolExecutor(_FLUSHING_THREADS) as pool:
-        list(pool.map(_flush_file, paths))
-        list(pool.map(sync_folder, {path.parent for path in paths}))
-
-
-def _flush_file(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    except FileNotFoundError:
-        return  # already in a pack, which git has flushed

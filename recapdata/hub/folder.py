@@ -1,16 +1,17 @@
 """A Hub's folder: opened by one process at a time, and tidied of whatever a killed one left half done.
 
-hub.json                          says that this folder is a Hub's, and of which format
-lock                              held while a process serves the folder
-token                             the token of its user, readable by its owner only
-repos/<kind>/<namespace>/<name>.git
-objects/ab/cd/<sha256>            large objects
-incoming/                         uploads and repositories under way
+    hub.json                          says that this folder is a Hub's, and of which format
+    lock                              held while a process serves the folder
+    token                             the token of its user, readable by its owner only
+    repos/<kind>/<namespace>/<name>.git
+    objects/ab/cd/<sha256>            large objects
+    incoming/                         uploads and repositories under way
+
+Whatever is outside `incoming` is whole: it was written there, flushed, and renamed into its place.
 """
 
 import fcntl
 import json
-import os
 import secrets
 import shutil
 import string
@@ -24,9 +25,10 @@ import pygit2
 from pygit2.enums import ConfigLevel
 
 from recapdata.errors import HubError
+from recapdata.hub.flushing import replace_text
 from recapdata.hub.objects import ObjectStore
 from recapdata.hub.reclaim import reclaim
-from recapdata.hub.repositories import KINDS, Repositories
+from recapdata.hub.repositories import KINDS, NAME, Repositories
 
 FORMAT = 1
 MARKER = "hub.json"
@@ -54,6 +56,10 @@ def opened(root: Path, *, token: str | None, user: str) -> Iterator[HubFolder]:
         HubError: the folder is something else's, of a newer format, or another process serves it.
     """
     root = root.resolve()
+    if not NAME.fullmatch(user):
+        raise HubError(
+            f"{user!r} cannot be a user's name: letters, digits, '-', '_' and '.', as in a repository's."
+        )
     _recognise(root)
     with (root / "lock").open("ab") as lock:
         _hold(lock, root)
@@ -87,7 +93,10 @@ def _recognise(root: Path) -> None:
         raise HubError(
             f"{root} cannot be a Hub's folder ({error.strerror}): choose another with --root."
         ) from error
-    if MARKER not in names and names - {"lock", f"{MARKER}.new", "lost+found"}:
+    started = {
+        name for name in names if name == "lock" or name.startswith(f"{MARKER}.")
+    }  # and was killed at once
+    if MARKER not in names and names - started - {"lost+found"}:
         raise HubError(f"{root} is neither empty nor a Hub's folder: choose another with --root.")
 
 
@@ -105,8 +114,7 @@ def _hold(lock: BinaryIO, root: Path) -> None:
         ) from error
     marker = root / MARKER
     if not marker.exists():
-        (root / f"{MARKER}.new").write_text(json.dumps({"format": FORMAT}))
-        os.replace(root / f"{MARKER}.new", marker)
+        replace_text(marker, json.dumps({"format": FORMAT}))
     found = json.loads(marker.read_text()).get("format")
     if found != FORMAT:
         raise HubError(
@@ -125,17 +133,12 @@ def _own_token(root: Path) -> str:
     path = root / "token"
     if not path.exists():
         alphabet = string.ascii_letters + string.digits
-        temporary = root / "token.new"
-        temporary.unlink(missing_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write("hf_" + "".join(secrets.choice(alphabet) for _ in range(34)))
-        os.replace(temporary, path)
+        replace_text(path, "hf_" + "".join(secrets.choice(alphabet) for _ in range(34)), mode=0o600)
     return path.read_text().strip()
 
 
 def _tidy(repository: Path) -> None:
-    """Remove what a killed process left in a repository: locks of references and half-written objects."""
+    """Remove what a killed process left in a repository: locks of references and half-written files."""
     for pattern in ("*.lock", "refs/**/*.lock", "objects/tmp_*", "objects/*/tmp_*", "hub.json.*"):
         for path in repository.glob(pattern):
             path.unlink(missing_ok=True)

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pygit2
-from pygit2.enums import ObjectType, SortMode
+from pygit2.enums import ObjectType, RepositoryOpenFlag, SortMode
 
 from recapdata.hub.objects import POINTER_MAX_BYTES, Pointer, parse_pointer
 from recapdata.hub.refusals import Refusal, revision_not_found
@@ -37,6 +38,15 @@ Entry = File | Folder
 
 # Blob id → size and pointer. Content-addressed, so it never grows stale; bounded, so that it never grows large.
 _known: dict[str, tuple[int, Pointer | None]] = {}
+
+
+def open_bare(path: Path) -> pygit2.Repository:
+    """The repository in this very folder: git's habit of looking in the folders above could find a stranger's.
+
+    Raises:
+        pygit2.GitError: there is none.
+    """
+    return pygit2.Repository(str(path), RepositoryOpenFlag.NO_SEARCH | RepositoryOpenFlag.BARE)
 
 
 def resolve(repo: pygit2.Repository, revision: str) -> pygit2.Commit:
@@ -79,14 +89,15 @@ def branch_head(repo: pygit2.Repository, branch: str) -> pygit2.Commit:
 def file_at(repo: pygit2.Repository, path: str, entry: pygit2.Object) -> File:
     """What is known of the blob at a path; a pointer is read through."""
     blob_id = str(entry.id)
-    if blob_id not in _known:
+    known = _known.get(blob_id)
+    if known is None:
         _, size = repo.odb.read_header(entry.id)
         pointer = parse_pointer(repo[entry.id].read_raw()) if size <= POINTER_MAX_BYTES else None
+        known = (pointer.size if pointer else size, pointer)
         if len(_known) >= _KNOWN_FILES_MAX:
             _known.clear()
-        _known[blob_id] = (pointer.size if pointer else size, pointer)
-    size, pointer = _known[blob_id]
-    return File(path, blob_id, size, pointer)
+        _known[blob_id] = known
+    return File(path, blob_id, *known)
 
 
 def entry_at(repo: pygit2.Repository, commit: pygit2.Commit, path: str) -> Entry | None:

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from starlette.concurrency import run_in_threadpool
 
+from recapdata.hub.flushing import flush_folder
 from recapdata.hub.refusals import Refusal, bad_request
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -44,15 +45,6 @@ def parse_pointer(content: bytes) -> Pointer | None:
     """The pointer that `content` is, or None if it is an ordinary file."""
     match = POINTER.fullmatch(content)
     return Pointer(match[1].decode(), int(match[2])) if match else None
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries, without which a rename may not survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +110,7 @@ class ObjectStore:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.chmod(0o444)
         os.replace(temporary, target)
-        sync_folder(target.parent)
+        flush_folder(target.parent)
 
     def begin_parts(self) -> str:
         """Start a multipart upload: the name of its temporary file."""

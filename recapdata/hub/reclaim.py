@@ -8,9 +8,9 @@ known by nothing but its id keeps its files.
 import time
 from pathlib import Path
 
-import pygit2
 from pygit2.enums import ObjectType
 
+from recapdata.hub.history import open_bare
 from recapdata.hub.objects import POINTER_MAX_BYTES, parse_pointer
 
 KEEP_SECONDS = 24 * 3600
@@ -45,7 +45,7 @@ def reclaim(repos: Path, objects: Path) -> int:
 
 def _named(repository: Path) -> set[str]:
     """The large objects that a repository's git database names."""
-    repo = pygit2.Repository(str(repository))
+    repo = open_bare(repository)
     named = set()
     for oid in repo:
         kind, size = repo.odb.read_header(oid)

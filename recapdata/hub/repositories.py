@@ -16,9 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pygit2
+from pygit2.enums import FileMode
 
 from recapdata.hub.attributes import INITIAL_GITATTRIBUTES
-from recapdata.hub.objects import sync_folder
+from recapdata.hub.flushing import flush_folder, flush_objects, flush_reference, replace_text
+from recapdata.hub.history import BRANCHES, open_bare
 from recapdata.hub.reclaim import note_deletion
 from recapdata.hub.refusals import bad_request, conflict, repository_not_found
 
@@ -101,7 +103,7 @@ class Repositories:
             Refusal: RepoNotFound.
         """
         try:
-            return pygit2.Repository(str(self.path(repo_id)))
+            return open_bare(self.path(repo_id))
         except pygit2.GitError as error:
             raise repository_not_found(str(repo_id), anonymous=False) from error
 
@@ -121,12 +123,15 @@ class Repositories:
         temporary = self.incoming / f"{secrets.token_hex(16)}.git"
         repo = pygit2.init_repository(str(temporary), bare=True, initial_head=DEFAULT_BRANCH)
         builder = repo.TreeBuilder()
-        builder.insert(".gitattributes", repo.create_blob(INITIAL_GITATTRIBUTES), pygit2.enums.FileMode.BLOB)
+        blob = repo.create_blob(INITIAL_GITATTRIBUTES)
+        builder.insert(".gitattributes", blob, FileMode.BLOB)
+        tree = builder.write()
         author = signature(self.author)
-        repo.create_commit(
-            f"refs/heads/{DEFAULT_BRANCH}", author, author, "initial commit", builder.write(), []
-        )
-        write_settings(temporary, Settings(private, timestamp(author.time)))
+        reference = BRANCHES + DEFAULT_BRANCH
+        commit_id = repo.create_commit(reference, author, author, "initial commit", tree, [])
+        flush_objects(repo, [blob, tree, commit_id])
+        flush_reference(repo, reference)
+        _write(temporary, Settings(private, timestamp(author.time)))
         target = self.path(repo_id)
         with self._layout:
             if target.exists():
@@ -134,7 +139,7 @@ class Repositories:
                 raise conflict(f"You already created this {KINDS[repo_id.kind]} repo: {repo_id}.")
             target.parent.mkdir(parents=True, exist_ok=True)
             os.rename(temporary, target)
-            sync_folder(target.parent)
+            flush_folder(target.parent)
 
     def delete(self, repo_id: RepoId) -> None:
         """Take a repository out. Its large objects stay until a later start: others may name the same content."""
@@ -161,15 +166,15 @@ class Repositories:
             os.rename(self.path(repo_id), target)
         except FileNotFoundError as error:
             raise repository_not_found(str(repo_id), anonymous=False) from error
-        sync_folder(self.path(repo_id).parent)
-        sync_folder(target.parent)
+        flush_folder(self.path(repo_id).parent)
+        flush_folder(target.parent)
 
     def set_visibility(self, repo_id: RepoId, *, private: bool) -> None:
         with self.writing(repo_id):
             settings = self.settings(repo_id)
             if settings is None:
                 raise repository_not_found(str(repo_id), anonymous=False)
-            write_settings(self.path(repo_id), replace(settings, private=private))
+            _write(self.path(repo_id), replace(settings, private=private))
 
     def all(self, kind: str) -> Iterator[tuple[RepoId, Settings]]:
         """Every repository of a kind, by name."""
@@ -195,8 +200,5 @@ def timestamp(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-def write_settings(repository: Path, settings: Settings) -> None:
-    """Replace a repository's settings, whole or not at all."""
-    temporary = repository / f"hub.json.{secrets.token_hex(4)}"
-    temporary.write_text(json.dumps(asdict(settings)))
-    os.replace(temporary, repository / "hub.json")
+def _write(repository: Path, settings: Settings) -> None:
+    replace_text(repository / "hub.json", json.dumps(asdict(settings)))

@@ -73,11 +73,15 @@ def _listening(host: str, port: int) -> socket.socket:
         # The protocol is named because asyncio switches Nagle's algorithm off (40 ms an answer) only where it is.
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    except OSError as error:
+        raise HubError(f"Cannot listen on {host}: {error.strerror or error}.") from error
+    try:
         listening.bind(address)
         listening.listen(1024)
-        return listening
     except OSError as error:
+        listening.close()
         if error.errno == errno.EADDRINUSE:
             message = f"Port {port} on {host} is taken: stop what uses it, or choose another with --port."
             raise HubError(message) from error
         raise HubError(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from error
+    return listening

@@ -3,13 +3,12 @@
 from starlette.responses import JSONResponse, Response
 
 from recapdata.hub import cards
-from recapdata.hub.call import Call, writer
+from recapdata.hub.call import Call
 from recapdata.hub.refusals import bad_request
 
 
 def whoami(call: Call) -> Response:
     """The Hub's only user, whose token may write to every namespace."""
-    writer(call)
     user = call.folder.user
     token = {"displayName": "recapdata hub", "role": "write"}
     return JSONResponse(

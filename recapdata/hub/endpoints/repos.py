@@ -22,9 +22,8 @@ _LISTED = (
     *("_id", "id", "modelId", "author", "sha", "lastModified", "createdAt", "private", "gated", "disabled"),
     *("downloads", "likes", "tags", "pipeline_tag", "library_name"),
 )
-_cards: dict[
-    str, dict[str, Any]
-] = {}  # blob id of a README → its head; content-addressed, so it never grows stale
+# Blob id of a README → its head. Content-addressed, so it never grows stale.
+_cards: dict[str, dict[str, Any]] = {}
 _CARDS_MAX = 10_000
 
 
@@ -177,12 +176,14 @@ def _card(repo: pygit2.Repository, commit: pygit2.Commit) -> dict[str, Any]:
     readme = history.entry_at(repo, commit, "README.md")
     if not isinstance(readme, history.File) or readme.pointer:
         return {}
-    if readme.blob_id not in _cards:
+    card = _cards.get(readme.blob_id)
+    if card is None:
+        text = repo[readme.blob_id].read_raw().decode("utf-8", "replace")
+        card = cards.read_card(text) or {}
         if len(_cards) >= _CARDS_MAX:
             _cards.clear()
-        text = repo[readme.blob_id].read_raw().decode("utf-8", "replace")
-        _cards[readme.blob_id] = cards.read_card(text) or {}
-    return _cards[readme.blob_id]
+        _cards[readme.blob_id] = card
+    return card
 
 
 def _sibling(file: history.File, *, detailed: bool) -> dict[str, Any]:

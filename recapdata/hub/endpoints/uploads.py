@@ -19,14 +19,12 @@ from recapdata.hub.endpoints.account import no_discussions
 from recapdata.hub.objects import PART_BYTES, SHA256, ObjectStore, Pointer
 from recapdata.hub.refusals import Refusal, bad_request
 
-LINE_MAX_BYTES = (
-    attributes.REGULAR_MAX_BYTES * 4 // 3 + 2**16
-)  # of a commit's body: a file in base64 and its path
+# Of a commit's body: a file in base64, and its path.
+LINE_MAX_BYTES = attributes.REGULAR_MAX_BYTES * 4 // 3 + 2**16
 MULTIPART_FROM = 2**30
 LINK_SECONDS = 24 * 3600
-XET_STATUS = (
-    430  # of no meaning elsewhere; app.py gives it a reason phrase, all that hf_xet shows of an answer
-)
+# Of no meaning elsewhere: server.py gives it a reason phrase, which is all that hf_xet shows of an answer.
+XET_STATUS = 430
 XET_PHRASE = "This Hub takes no Xet uploads - run: export HF_HUB_DISABLE_XET=1"
 
 
@@ -94,7 +92,7 @@ def _instructions(call: Call, row: dict[str, Any], transfers: list[str]) -> dict
         return answer
     if held is not None:
         return answer | {"error": {"code": 422, "message": f"the Hub holds this object with {held:,} bytes"}}
-    if "basic" in transfers and (size < MULTIPART_FROM or "multipart" not in transfers):
+    if "multipart" not in transfers or (size < MULTIPART_FROM and "basic" in transfers):
         return answer | {"actions": {"upload": {"href": _link(call, "objects", sha256, size), "header": {}}}}
     name = call.folder.objects.begin_parts()
     header = {"chunk_size": str(PART_BYTES)}
@@ -209,9 +207,9 @@ def _take(repo: pygit2.Repository, store: ObjectStore, changes: commits.Changes,
         key, value = row["key"], row["value"]
         path = commits.checked_path(value["path"].rstrip("/")) if key != "header" else ""
         if key == "header":
-            changes.summary = str(value["summary"])
-            changes.description = str(value.get("description") or "")
-            changes.parent = value.get("parentCommit")
+            changes.summary = commits.checked_message(value["summary"])
+            changes.description = commits.checked_message(value.get("description") or "")
+            changes.parent = _parent(value.get("parentCommit"))
         elif key == "file":
             blob = commits.add_content(repo, store, _content(value))
             changes.steps.append(commits.Step("add", path, blob))
@@ -226,6 +224,12 @@ def _take(repo: pygit2.Repository, store: ObjectStore, changes: commits.Changes,
             raise bad_request(f"This Hub knows no commit operation {key!r}.")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise bad_request(f"A line of the commit is no operation: {line[:80]!r} ({error})") from error
+
+
+def _parent(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and history.COMMIT_ID.fullmatch(value.lower())):
+        return value.lower() if value else None
+    raise bad_request(f"A parent commit is named by 7 to 40 digits of its id; got {value!r}.")
 
 
 def _content(value: dict[str, Any]) -> bytes:

@@ -9,7 +9,8 @@ from starlette.responses import JSONResponse, Response
 
 from recapdata.hub import history
 from recapdata.hub.call import Call
-from recapdata.hub.commits import flush_objects, flush_reference
+from recapdata.hub.commits import checked_message
+from recapdata.hub.flushing import flush_objects, flush_reference
 from recapdata.hub.refusals import Refusal, bad_request, conflict, revision_not_found
 from recapdata.hub.repositories import DEFAULT_BRANCH, signature, timestamp
 
@@ -78,7 +79,7 @@ def create_tag(call: Call) -> Response:
         reference = history.TAGS + name
         if message := body.get("message"):
             me = signature(call.folder.user)
-            tag = repo.create_tag(name, commit.id, ObjectType.COMMIT, me, str(message))
+            tag = repo.create_tag(name, commit.id, ObjectType.COMMIT, me, checked_message(message))
             flush_objects(repo, [tag])
         else:
             repo.references.create(reference, commit.id)

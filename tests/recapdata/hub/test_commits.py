@@ -159,6 +159,10 @@ def test_paths_that_are_none(api: HfApi, hub: Hub, repo_id: str, path: str) -> N
         ([file_row("a.txt")], "needs a message"),
         ([HEADER, {"key": "rename", "value": {"path": "a"}}], "no commit operation 'rename'"),
         ([HEADER, {"value": {}}], "no operation"),
+        ([{"key": "header", "value": {"summary": "a\0b"}}], "has to be text"),
+        ([{"key": "header", "value": {"summary": "\ud800"}}], "has to be text"),
+        ([{"key": "header", "value": {"summary": "x", "parentCommit": "0"}}], "7 to 40 digits"),
+        ([HEADER, file_row("\ud800")], "path"),
         (
             [HEADER, {"key": "file", "value": {"path": "a", "content": "§", "encoding": "base64"}}],
             "no base64",
@@ -192,6 +196,17 @@ def test_too_large_for_a_commit_body(api: HfApi, hub: Hub, repo_id: str) -> None
     status, error = raw_commit(hub, repo_id, HEADER, file_row("a.txt", b"0" * (11 * 2**20)))
     assert status == 413
     assert "large object" in error
+
+
+def test_names_of_all_the_world(api: HfApi, repo_id: str) -> None:
+    paths = ["写真/猫.txt", "a b.txt", "é.txt", "👩‍🎨.txt", "a\u00a0b.txt", "#?%&+.txt", "back\\slash.txt"]
+    api.create_commit(
+        repo_id, [CommitOperationAdd(path, path.encode()) for path in paths], commit_message="names 猫"
+    )
+    assert set(files(api, repo_id)) == set(paths)
+    for path in paths[:-1]:  # a backslash is refused by the client's own download
+        assert content(api, repo_id, path) == path.encode()
+    assert api.list_repo_commits(repo_id)[0].title == "names 猫"
 
 
 def test_many_files_in_one_commit(api: HfApi, repo_id: str) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import pygit2
 import pytest
 from huggingface_hub import HfApi
 
@@ -17,6 +18,8 @@ from recapdata.errors import HubError
 from recapdata.hub import server
 from recapdata.hub.folder import opened
 from recapdata.hub.process import Hub, client_env, running_hub
+from recapdata.hub.refusals import Refusal
+from recapdata.hub.repositories import RepoId
 
 
 def test_the_token_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
@@ -46,6 +49,20 @@ def test_only_a_hubs_folder_is_touched(tmp_path: Path) -> None:
         pytest.raises(HubError, match="cannot be a Hub's folder"),
         opened(other / "a.jpg", token=None, user="me"),
     ):
+        pass
+
+
+def test_a_missing_repository_is_not_looked_for_in_the_folders_above(tmp_path: Path) -> None:
+    pygit2.init_repository(str(tmp_path))  # the Hub lies in somebody's project
+    with (
+        opened(tmp_path / "hub", token=None, user="me") as folder,
+        pytest.raises(Refusal, match="No repository"),
+    ):
+        folder.repositories.open(RepoId("models", "me", "x"))
+
+
+def test_a_users_name_is_one(tmp_path: Path) -> None:
+    with pytest.raises(HubError, match="cannot be a user's name"), opened(tmp_path, token=None, user="a/b"):
         pass
 
 

@@ -127,7 +127,7 @@ def die(*args, **kwargs): os.kill(os.getpid(), signal.SIGKILL)
 where = sys.argv.pop(1)
 if where == "while an object is written": objects.flush = die
 elif where == "before an object has its name": objects.ObjectStore.adopt = die
-elif where == "before the folder is flushed": objects.sync_folder = die
+elif where == "before the folder is flushed": objects.flush_folder = die
 elif where == "between blobs and trees": commits._write_tree = die
 elif where == "before the branch moves": commits.flush_objects = die
 elif where == "after the branch moved": commits.flush_reference = die
