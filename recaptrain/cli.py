@@ -142,7 +142,9 @@ def generate(
     seed: Annotated[int, typer.Option(help="Each picture's seed is made of it and the prompt's id.")] = 0,
     steps: Annotated[int, typer.Option(help="Denoising steps.")] = 30,
     guidance: Annotated[float, typer.Option(help="Classifier-free guidance; 1: none.")] = 7.5,
-    batch_size: Annotated[int, typer.Option(help="Pictures at once; changes the speed alone.")] = 8,
+    batch_size: Annotated[
+        int, typer.Option(help="Pictures at once; for speed, it moves a picture by rounding at most.")
+    ] = 8,
     json: Json = False,
     debug: Debug = False,
 ) -> None:

@@ -1,0 +1,57 @@
+"""Tiny Stable Diffusion pipelines in diffusers' own format, and datasets to train them on."""
+
+from functools import cache
+from pathlib import Path
+
+from recapdata.scenes import alt_text, draw_scene, encode_png, human_long, human_short
+from tests.builders import build_dataset
+
+
+def build_scenes(path, *, rows=8, shard_rows=5, **changes):
+    """A dataset folder of scenes with the caption sets alt, short and long."""
+    scenes = [draw_scene(5, index) for index in range(rows)]
+    sets = {
+        "alt": [alt_text(scene) for scene in scenes],
+        "short": [human_short(scene) for scene in scenes],
+        "long": [human_long(scene) for scene in scenes],
+    }
+    images = [encode_png(scene) for scene in scenes]
+    return build_dataset(
+        path,
+        rows=rows,
+        shard_rows=shard_rows,
+        **{"sets": sets, "images": images, "license": "cc0-1.0", **changes},
+    )
+
+
+@cache
+def _tokenizer():
+    from recaptrain.embedded.tokenizer import build_tokenizer
+
+    return build_tokenizer(0, vocabulary=600, scenes=50)
+
+
+def build_pipeline(path: Path, *, epsilon: bool = False) -> Path:
+    """A pipeline of random weights, 64×64 pixels: like the embedded one, or with Stable Diffusion 1's scheduler."""
+    import torch
+    from diffusers import PNDMScheduler
+
+    from recaptrain.embedded.autoencoder import Autoencoder, build
+    from recaptrain.embedded.denoiser import Denoiser, build_model
+    from recaptrain.embedded.diffusion import save
+
+    settings = Denoiser(channels=(8, 16), text_width=16, text_layers=1)
+    trained = build_model(settings, _tokenizer(), 0)["average"]
+    vae = build(Autoencoder(channels=(8, 8, 8)), 0)
+    torch.manual_seed(0)
+    pipeline = save(vae, _tokenizer(), trained, path)
+    if epsilon:
+        pipeline.scheduler = PNDMScheduler(
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            skip_prk_steps=True,
+            steps_offset=1,
+        )
+        pipeline.save_pretrained(path)
+    return path

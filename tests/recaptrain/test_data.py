@@ -1,0 +1,99 @@
+"""What a run reads: which rows can be trained on, in which order, and how many captions are too long."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from recapdata.errors import CaptionSetNotFound, InputError, OptionError
+from recapdata.mixture import Mixture
+from recapdata.targets import open_target
+from recaptrain.data import Examples, OverLength, open_dataset, read_examples
+from tests.builders import build_dataset
+
+
+class Words:
+    """A base model's tokenizer as far as the data go: a token a word, four of them read."""
+
+    token_limit = 4
+
+    @staticmethod
+    def count_tokens(captions):
+        return [len(caption.split()) for caption in captions]
+
+
+def dataset(path):
+    sets = {
+        "short": ["one", None, "three", "four", "five"],
+        "long": ["a b c d e", "a b c d e", "a b", None, "a b c d e f"],
+    }
+    return open_target(build_dataset(path, rows=5, shard_rows=3, sets=sets).path)
+
+
+def test_rows_with_any_caption_are_used(tmp_path):
+    examples = read_examples(dataset(tmp_path / "ds"), Mixture.parse("short=3,long=1"), Words())
+    assert examples.rows.tolist() == [0, 1, 2, 3, 4]
+    assert examples.over_length == {
+        "short": OverLength(captions=4, over=0),
+        "long": OverLength(captions=4, over=3),
+    }
+    assert examples.over_length_share == pytest.approx(0.25 * 3 / 4)
+
+
+def test_drop_leaves_out_rows_whose_captions_are_all_too_long(tmp_path):
+    mixture = Mixture.parse("short=3,long=1;over-length=drop")
+    examples = read_examples(dataset(tmp_path / "ds"), mixture, Words())
+    assert examples.rows.tolist() == [0, 2, 3, 4]
+    drawn = [examples.captions(examples.rows, seed=0, epoch=epoch) for epoch in range(20)]
+    assert {each.caption for epoch in drawn for each in epoch} == {"one", "three", "four", "five", "a b"}
+
+
+def test_a_set_without_captions_for_any_row(tmp_path):
+    with pytest.raises(InputError, match="none of its 5 records"):
+        read_examples(
+            open_target(build_dataset(tmp_path / "ds", rows=5, sets={"a": [None] * 5}).path),
+            Mixture.parse("a"),
+            Words(),
+        )
+    with pytest.raises(CaptionSetNotFound, match="no caption set 'b'"):
+        read_examples(dataset(tmp_path / "other"), Mixture.parse("b"), Words())
+
+
+def examples_of(rows):
+    table = pa.table({"key": [str(row) for row in range(rows)], "a": ["x"] * rows})
+    return Examples(
+        mixture=Mixture.parse("a"),
+        table=table,
+        rows=np.arange(rows),
+        over_length={},
+        count_tokens=Words.count_tokens,
+        limit=4,
+    )
+
+
+def test_every_row_comes_once_an_epoch_in_an_order_of_its_own():
+    examples = examples_of(10)
+    epochs = [
+        np.concatenate([examples.batch(0, epoch * 3 + step, 3)[1] for step in range(3)]) for epoch in (0, 1)
+    ]
+    for epoch in epochs:
+        assert len(set(epoch.tolist())) == 9  # of ten rows three batches of three
+    assert epochs[0].tolist() != epochs[1].tolist()
+    assert examples.batch(0, 4, 3)[0] == 1
+    assert examples.batch(0, 4, 3)[1].tolist() == examples.batch(0, 4, 3)[1].tolist()
+    assert examples.batch(1, 4, 3)[1].tolist() != examples.batch(0, 4, 3)[1].tolist()
+
+
+def test_fewer_rows_than_a_batch_repeat():
+    epoch, rows = examples_of(2).batch(0, 7, 5)
+    assert (epoch, len(rows)) == (7, 5)
+
+
+def test_rows_can_be_taken_out():
+    assert examples_of(4).without(np.array([1, 3])).rows.tolist() == [0, 2]
+
+
+def test_a_folder_has_no_revisions(tmp_path):
+    folder = build_dataset(tmp_path / "ds", rows=2).path
+    assert open_dataset(str(folder), None).folder == folder
+    with pytest.raises(OptionError, match="give the revision once"):
+        open_dataset("me/ds@v1.0.0", "v1.0.0")

@@ -1,0 +1,193 @@
+"""Fine-tuning on small scenes: exact resume, card, revisions of a Hub, other kinds of bases, and what is refused."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from recapdata.errors import CaptionSetNotFound, ModelNotSupported, OptionError
+from recapdata.mixture import Mixture
+from recaptrain.checkpoint import RunFolder
+from recaptrain.diffusion import DiffusionSettings, parse_mixture, train_diffusion
+from recaptrain.loop import Optimization
+from tests.recaptrain.pipelines import build_pipeline, build_scenes
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return build_pipeline(tmp_path_factory.mktemp("base") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    return build_scenes(tmp_path_factory.mktemp("scenes") / "ds").path
+
+
+def settings(scenes, base, **changes):
+    optimization = Optimization(
+        steps=4, batch_size=2, learning_rate=1e-3, checkpoint_every=2, **changes.pop("optimization", {})
+    )
+    return DiffusionSettings(
+        dataset=str(scenes),
+        mixture=Mixture.parse("short=1,long=1;dropout=0.1"),
+        base=str(base),
+        optimization=optimization,
+        **changes,
+    )
+
+
+def losses(out):
+    return RunFolder(out / "training").losses()
+
+
+def weights(out, part="unet/diffusion_pytorch_model"):
+    return load_file(out / f"{part}.safetensors")
+
+
+def equal(ones, others):
+    return ones.keys() == others.keys() and all(torch.equal(ones[name], others[name]) for name in ones)
+
+
+def test_an_interrupted_run_ends_as_the_uninterrupted_one(tmp_path, scenes, base, monkeypatch):
+    both = settings(scenes, base, parts=("unet", "text_encoder"), optimization={"accumulate": 2})
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    train_diffusion(both, whole)
+
+    log, lines = RunFolder.log, []
+
+    def log_and_die(self, row):
+        log(self, row)
+        lines.append(row)
+        if len(lines) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(RunFolder, "log", log_and_die)
+    with pytest.raises(KeyboardInterrupt):
+        train_diffusion(both, broken)
+    monkeypatch.setattr(RunFolder, "log", log)
+    assert RunFolder(broken / "training").steps() == [2]
+    assert len(losses(broken)) == 3
+    train_diffusion(both, broken, resume=True)
+
+    assert losses(broken) == losses(whole)
+    assert len(losses(whole)) == 4
+    assert equal(weights(whole), weights(broken))
+    assert equal(weights(whole, "text_encoder/model"), weights(broken, "text_encoder/model"))
+    assert not equal(weights(whole), weights(base))
+
+
+def test_the_seed_decides(tmp_path, scenes, base):
+    made = {}
+    for name, seed in (("first", 0), ("again", 0), ("other", 1)):
+        train_diffusion(settings(scenes, base, optimization={"seed": seed}), tmp_path / name)
+        made[name] = losses(tmp_path / name)
+    assert made["first"] == made["again"]
+    assert made["first"] != made["other"]
+
+
+def test_what_is_not_trained_stays_as_it_was(tmp_path, scenes, base):
+    train_diffusion(settings(scenes, base, parts=("unet",)), tmp_path / "out")
+    assert equal(weights(tmp_path / "out", "text_encoder/model"), weights(base, "text_encoder/model"))
+    before = weights(base, "vae/diffusion_pytorch_model")
+    after = weights(tmp_path / "out", "vae/diffusion_pytorch_model")
+    assert equal({name: weight.float() for name, weight in before.items()}, after)
+
+
+def test_a_base_like_stable_diffusion_1(tmp_path, scenes):
+    """Predicts noise, and its scheduler is the one that Stable Diffusion 1 was published with."""
+    from diffusers import StableDiffusionPipeline
+
+    base = build_pipeline(tmp_path / "base", epsilon=True)
+    summary = train_diffusion(
+        settings(scenes, base, gradient_checkpointing=True, optimization={"ema_decay": None}),
+        tmp_path / "out",
+    )
+    assert summary.last_loss == pytest.approx(losses(tmp_path / "out")[-1])
+    pipeline = StableDiffusionPipeline.from_pretrained(tmp_path / "out")
+    assert type(pipeline.scheduler).__name__ == "PNDMScheduler"
+    assert pipeline("a red circle", num_inference_steps=2).images[0].size == (64, 64)
+    assert "| objective | epsilon, Min-SNR" in (tmp_path / "out" / "README.md").read_text(encoding="utf8")
+
+
+def test_from_a_revision_on_a_hub_to_a_pushed_model(tmp_path, base, hub, repo_id):
+    from diffusers import StableDiffusionPipeline
+    from huggingface_hub import HfApi, ModelCard
+
+    from recapdata.publish import plan_publication, publish
+
+    folder = build_scenes(tmp_path / "ds").path
+    commit = publish(plan_publication(folder, repo_id, version="1.0.0", license="cc0-1.0")).commit
+    model_id = f"{repo_id}-model"
+    chosen = replace(settings(repo_id, base), revision="v1.0.0")
+    summary = train_diffusion(chosen, tmp_path / "out", push=model_id)
+    assert summary.commit == commit
+    assert summary.examples == 8
+
+    files = HfApi().list_repo_files(model_id)
+    assert "model_index.json" in files
+    assert not [name for name in files if name.startswith("training")]
+    assert HfApi().model_info(model_id).private
+    card = ModelCard.load(model_id)
+    assert card.data.datasets == [repo_id]
+    assert f"`{commit}`" in card.text
+    assert "short=1,long=1;dropout=0.1" in card.text
+    assert StableDiffusionPipeline.from_pretrained(model_id).unet.config.sample_size == 16
+
+
+def test_over_length_captions_are_counted_and_said(tmp_path, base):
+    captions = ["red " * 80, "red", "red", "red"]  # 80 words and two special tokens are more than 77
+    folder = build_scenes(tmp_path / "ds", rows=4, sets={"a": captions}).path
+    mixture = Mixture.parse("a;over-length=drop")
+    summary = train_diffusion(replace(settings(folder, base), mixture=mixture), tmp_path / "out")
+    assert (summary.examples, summary.left_out, summary.over_length) == (3, 1, 0.25)
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf8")
+    assert "policy `drop`; 25.00% of the captions" in card
+    assert "| a | 100.0% |" in card
+
+
+def test_a_run_is_not_overwritten_nor_gone_on_with_by_another(tmp_path, scenes, base):
+    train_diffusion(settings(scenes, base), tmp_path / "out")
+    with pytest.raises(OptionError, match="holds a training run already"):
+        train_diffusion(settings(scenes, base), tmp_path / "out")
+    with pytest.raises(OptionError, match="seed: 0 there, 1 now"):
+        train_diffusion(settings(scenes, base, optimization={"seed": 1}), tmp_path / "out", resume=True)
+    longer = settings(scenes, base)
+    longer = replace(longer, optimization=replace(longer.optimization, steps=5))
+    assert train_diffusion(longer, tmp_path / "out", resume=True).steps == 5
+    assert len(losses(tmp_path / "out")) == 5
+
+
+def test_what_cannot_be_trained_is_said(tmp_path, scenes, base):
+    with pytest.raises(OptionError, match="--train vae"):
+        train_diffusion(settings(scenes, base, parts=("vae",)), tmp_path / "out")
+    with pytest.raises(OptionError, match="multiple of 8"):
+        train_diffusion(settings(scenes, base, resolution=60), tmp_path / "out")
+    chosen = settings(scenes, base)
+    with pytest.raises(OptionError, match="--steps 0"):
+        train_diffusion(replace(chosen, optimization=replace(chosen.optimization, steps=0)), tmp_path / "out")
+    with pytest.raises(CaptionSetNotFound, match="'recap-short'"):
+        train_diffusion(replace(settings(scenes, base), mixture=Mixture.parse("recap-mix")), tmp_path / "out")
+    index = json.loads((base / "model_index.json").read_text(encoding="utf8"))
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "model_index.json").write_text(
+        json.dumps({**index, "_class_name": "FluxPipeline"}), encoding="utf8"
+    )
+    with pytest.raises(ModelNotSupported, match="is a FluxPipeline"):
+        train_diffusion(settings(scenes, other), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_caption_dropout_is_a_tenth_unless_said():
+    assert parse_mixture("alt").dropout == 0.1
+    assert parse_mixture("alt;dropout=0").dropout == 0.0
+    assert parse_mixture("alt;dropout=0.3", dropout=0.2).dropout == 0.2
+
+
+def test_rates():
+    flat = Optimization(steps=10, batch_size=1, learning_rate=2.0, warmup=4)
+    assert [flat.rate_at(step) for step in (0, 3, 9)] == [0.5, 2.0, 2.0]
+    falling = Optimization(steps=12, batch_size=1, learning_rate=2.0, warmup=4, course="cosine")
+    assert falling.rate_at(8) == pytest.approx(1.0)  # half way down

@@ -1,0 +1,97 @@
+"""Encoded pictures: how they are made square, what the cache is keyed by, and how latents are drawn."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from recapdata.targets import open_target
+from recaptrain import latents as module
+from recaptrain.embedded.autoencoder import Autoencoder, build, to_unit
+from recaptrain.latents import Latents, bytes_per_picture, cache_folder, encode_dataset, fit_picture
+from tests.builders import build_dataset, noise_jpeg, png
+from tests.recaptrain.pipelines import build_scenes
+
+
+@pytest.fixture(scope="module")
+def vae():
+    return build(Autoencoder(channels=(8, 8, 8)), 0).eval()
+
+
+def encode(target, vae, folder, **changes):
+    settings = {"side": 64, "fit": "crop", "batch_size": 3, "autocast": torch.no_grad, **changes}
+    return encode_dataset(target, vae, folder, **settings)
+
+
+def flag():
+    """4×2: black, red, green, white columns."""
+    picture = Image.new("RGB", (4, 2))
+    for x, color in enumerate(((0, 0, 0), (255, 0, 0), (0, 255, 0), (255, 255, 255))):
+        for y in range(2):
+            picture.putpixel((x, y), color)
+    return picture
+
+
+def test_crop_keeps_the_middle():
+    assert np.asarray(fit_picture(flag(), 2, "crop"))[0].tolist() == [[255, 0, 0], [0, 255, 0]]
+
+
+def test_pad_adds_white_bars_and_stretch_none():
+    padded = np.asarray(fit_picture(flag(), 4, "pad"))
+    assert padded[0].tolist() == [[255] * 3] * 4
+    assert padded[1, 1].tolist() == [255, 0, 0]
+    assert np.asarray(fit_picture(flag(), 4, "stretch"))[0, 0].tolist() == [0, 0, 0]
+
+
+def test_latents_are_those_of_the_pictures_row_by_row(tmp_path, vae):
+    target = open_target(build_scenes(tmp_path / "ds", rows=7, shard_rows=4).path)
+    made = encode(target, vae, tmp_path / "cache")
+    assert made.starts.tolist() == [0, 4, 7]
+    pictures = [
+        batch.column("image").to_pylist() for shard in (0, 1) for batch in target.read(shard, ["image"])
+    ]
+    sixth = [image for part in pictures for image in part][5]["bytes"]
+    image = torch.from_numpy(to_unit(np.asarray(module.decode_image(sixth))[None]))
+    with torch.no_grad():
+        posterior = vae.encode(image).latent_dist
+    noise = torch.ones(1, 4, 16, 16)
+    assert torch.allclose(made.sample(np.array([5]), noise), posterior.mean + posterior.std, atol=5e-3)
+
+
+def test_a_second_run_encodes_nothing(tmp_path, vae, monkeypatch):
+    target = open_target(build_scenes(tmp_path / "ds", rows=4).path)
+    first = encode(target, vae, tmp_path / "cache")
+    monkeypatch.setattr(module, "_encode_shard", lambda *args: pytest.fail("encoded again"))
+    counted = []
+    second = encode(target, vae, tmp_path / "cache", advance=counted.append)
+    assert np.array_equal(first.shards[0], second.shards[0])
+    assert sum(counted) == 4
+
+
+def test_the_cache_knows_autoencoder_resolution_and_fit(tmp_path, vae):
+    other = build(Autoencoder(channels=(8, 8, 8)), 1)
+    folders = [
+        cache_folder(tmp_path, vae, 64, "crop"),
+        cache_folder(tmp_path, other, 64, "crop"),
+        cache_folder(tmp_path, vae, 32, "crop"),
+        cache_folder(tmp_path, vae, 64, "pad"),
+    ]
+    assert len(set(folders)) == 4
+    assert cache_folder(tmp_path, build(Autoencoder(channels=(8, 8, 8)), 0), 64, "crop") == folders[0]
+
+
+def test_an_undecodable_picture_is_marked(tmp_path, vae):
+    images = [png(0), noise_jpeg(1)[:700], png(2)]
+    target = open_target(build_dataset(tmp_path / "ds", rows=3, images=images).path)
+    assert encode(target, vae, tmp_path / "cache", side=16).unreadable().tolist() == [1]
+
+
+def test_disk_is_two_bytes_for_mean_and_spread_of_every_latent(vae):
+    assert bytes_per_picture(vae, 64) == 2 * 2 * 4 * 16 * 16
+
+
+def test_sampling_is_mean_plus_spread_times_noise():
+    moments = np.zeros((2, 2, 1, 1, 1), np.float16)
+    moments[1, 0], moments[1, 1] = 3.0, 0.5
+    latents = Latents(shards=(moments,), starts=np.array([0, 2]))
+    assert latents.sample(np.array([1, 0]), torch.full((2, 1, 1, 1), 2.0)).flatten().tolist() == [4.0, 0.0]
