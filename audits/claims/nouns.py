@@ -173,11 +173,29 @@ def _mention(tree: Tree, first: int, head: int) -> Mention:
     parts = [
         tree.words[i] if tree.pos[i] == "PROPN" and not tree.words[i].islower() else tree.lower[i]
         for i in range(first, head)
-        if not (tree.lower[i] in lexicon.COLORS or tree.lower[i] in lexicon.SIZES)
+        if not (tree.lower[i] in lexicon.COLORS or tree.lower[i] in lexicon.SIZES or _measures(tree, i))
     ]
-    plural = tree.tags[head] in ("NNS", "NNPS") or tree.lower[head] in lexicon.IRREGULAR
+    word = tree.lower[head]
+    plural = (
+        tree.tags[head] in ("NNS", "NNPS")
+        or word in lexicon.IRREGULAR
+        or (word[-1] == "s" and word != lemma.lower())
+    )
     name = " ".join([*parts, lemma]).replace(" - ", "-")
     return Mention(head, first, name, _kind(tree, first, head, lemma.lower()), plural=plural)
+
+
+def _measures(tree: Tree, index: int) -> bool:
+    """ "two story house", "3 piece suit": the number and its noun are an attribute."""
+    return (
+        index > 0
+        and tree.pos[index - 1] == "NUM"
+        and tree.lower[index]
+        in (
+            lexicon.UNITS
+            | {"lane", "piece", "door", "seat", "tier", "way", "wheel", "engine", "level", "layer", "burner"}
+        )
+    )
 
 
 def noun_lemma(tree: Tree, index: int) -> str:
@@ -189,6 +207,8 @@ def noun_lemma(tree: Tree, index: int) -> str:
         return word
     if tree.pos[index] == "PROPN" and tree.tags[index] != "NNPS" and not tree.words[index].islower():
         return tree.words[index]
+    if lemma == word and word.endswith("s") and tree.words[index].islower():
+        return lexicon.singular(word)
     plausible = lemma[:2] == word[:2] and abs(len(word) - len(lemma)) <= 3
     if plausible and (lemma != word or tree.tags[index] not in ("NNS", "NNPS")):
         return lemma
@@ -198,6 +218,8 @@ def noun_lemma(tree: Tree, index: int) -> str:
 def _kind(tree: Tree, first: int, head: int, lemma: str) -> str:
     word = tree.lower[head]
     of = head + 1 < len(tree) and tree.lower[head + 1] == "of"
+    if word == "up" or word == "ups":  # of "close-up"
+        return PICTURE
     if word in lexicon.COUNTING_NOUNS and (of or first == head):
         return PARTITIVE
     if word == "top" and not of and first > 0 and _is_garment(tree, head):

@@ -10,13 +10,17 @@ from audits.claims.nouns import OBJECT, PARTITIVE, Mention, Phrases
 from audits.claims.tree import Tree
 from recapdata.records import Claim
 
+GLUED_AFTER = frozenset(["-", "–", "/", "x", ":", ".", "°", "%", "'", '"', "th", "st", "nd", "rd"])
+GLUED_BEFORE = frozenset(["-", "–", "/", "x", ":", "#", "$", "€", "£", "no.", "number", "::", "--"])
 _DIGITS = re.compile(r"\d{1,3}(?:,\d{3})*|\d+")
 
 
 def value(tree: Tree, index: int) -> int | None:
     """The number that a token stands for, None where it is none or an estimate."""
     word = tree.lower[index]
-    if word in lexicon.NUMBERS:
+    if word == "dozen":
+        number = 12
+    elif word in lexicon.NUMBERS:
         number = lexicon.NUMBERS[word]
     elif _DIGITS.fullmatch(word):
         number = int(word.replace(",", ""))
@@ -25,7 +29,8 @@ def value(tree: Tree, index: int) -> int | None:
         if len(parts) != 2 or not (parts[0] in lexicon.NUMBERS and parts[1] in lexicon.NUMBERS):
             return None
         number = lexicon.NUMBERS[parts[0]] + lexicon.NUMBERS[parts[1]]
-    return number if 0 < number < 1000 else None
+    year = len(word) == 4 and word.isdigit()
+    return number if number > 0 and not year else None
 
 
 def counts(phrases: Phrases) -> Iterator[Claim]:
@@ -137,7 +142,7 @@ def _number_before(tree: Tree, mention: Mention) -> tuple[int, int] | None:
                 return None
             if _bound(tree, index) or _estimated(tree, index):
                 return None
-            return number, index
+            return _compound(tree, number, index)
         if tree.lower[index] == "both" and mention.plural and tree.lower[index + 1] != "of":
             return 2, index
         if tree.lower[index] in ("single", "lone", "solitary") and tree.pos[index] == "ADJ":
@@ -160,49 +165,45 @@ def _number_before(tree: Tree, mention: Mention) -> tuple[int, int] | None:
     return None
 
 
-def _bound(tree: Tree, index: int) -> bool:
-    """A number glued to something else: "3-seater", "4x4", "no. 5", "2-3"."""
-    after, before = index + 1, index - 1
-    if after < len(tree) and tree.lower[after] in (
-        "-",
-        "–",
-        "/",
-        "x",
-        ":",
-        ".",
-        "°",
-        "%",
-        "'",
-        '"',
-        "th",
-        "st",
-        "nd",
-        "rd",
+def _compound(tree: Tree, number: int, index: int) -> tuple[int, int]:
+    """ "twenty-one", "two dozen", "half a dozen", "a dozen": numbers of several tokens."""
+    before = tree.lower[max(0, index - 2) : index]
+    if (
+        before[-1:] == ["-"]
+        and number < 10
+        and before[0] in lexicon.NUMBERS
+        and lexicon.NUMBERS[before[0]] % 10 == 0
     ):
-        return True
-    return bool(
-        before >= 0
-        and tree.lower[before] in ("-", "–", "/", "x", ":", "#", "$", "€", "£", "no.", "number", "::", "--")
-    )
+        return lexicon.NUMBERS[before[0]] + number, index - 2
+    if tree.lower[index] == "dozen":
+        if before[-2:] in (["half", "a"], ["half", "-"]):
+            return 6, index - 2
+        times = value(tree, index - 1) if index > 0 else None
+        if times is not None:
+            return 12 * times, index - 1
+        return 12, index - 1 if before[-1:] == ["a"] else index
+    return number, index
+
+
+def _bound(tree: Tree, index: int) -> bool:
+    """A number glued to something else: "3-seater", "4x4", "no. 5", "2-3"; not the end of "twenty-one"."""
+    after = tree.lower[index + 1] if index + 1 < len(tree) else ""
+    before = tree.lower[index - 1] if index > 0 else ""
+    tens = lexicon.NUMBERS.get(tree.lower[index - 2], 1) if index > 1 else 1
+    return after in GLUED_AFTER or (before in GLUED_BEFORE and not (before == "-" and tens % 10 == 0))
 
 
 def _estimated(tree: Tree, index: int) -> bool:
+    """ "about ten", "at least three", "two or three"; not "a book about two dogs", "flying over two houses"."""
     window = tree.lower[max(0, index - 2) : index]
     if "than" in window or "least" in window or "most" in window:
         return True
-    if (
-        index + 1 < len(tree)
-        and tree.lower[index + 1] in ("or", "to")
-        and index + 2 < len(tree)
-        and value(tree, index + 2)
-    ):
+    ahead = tree.lower[index + 1 : index + 2]
+    if ahead in (["or"], ["to"]) and index + 2 < len(tree) and value(tree, index + 2):
         return True
-    return (
-        bool(window)
-        and window[-1] in lexicon.ESTIMATES
-        and not (
-            window[-1] in ("over", "around", "under", "about", "up", "to")
-            and tree.deps[index - 1] == "case"
-            and tree.heads[index - 1] != index
-        )
-    )
+    if not window or window[-1] not in lexicon.ESTIMATES:
+        return False
+    if window[-1] in ("over", "around", "under", "about", "up", "to"):
+        before = tree.pos[index - 2] if index > 1 else ""
+        return before not in ("NOUN", "PROPN", "VERB", "PRON", "AUX", "ADP", "ADV")
+    return True

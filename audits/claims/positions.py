@@ -121,6 +121,29 @@ def positions(phrases: Phrases, masked: set[int]) -> Iterator[Claim]:
                 yield _claim(tree, phrase, subject, None)
             continue
         yield from _related(phrases, phrase)
+    yield from _covered(phrases, masked)
+
+
+#: "a cake topped with berries" puts the berries on the cake.
+TURNED = {"topped with": "on top of", "surrounded by": "around", "flanked by": "next to"}
+
+
+def _covered(phrases: Phrases, masked: set[int]) -> Iterator[Claim]:
+    """The participles of `TURNED`: subject and object change places."""
+    tree = phrases.tree
+    for index in range(1, len(tree) - 2):
+        relation = TURNED.get(f"{tree.lower[index]} {tree.lower[index + 1]}")
+        if relation is None or index in masked:
+            continue
+        phrase = Phrase(relation, None, index, index + 1)
+        place = _object(phrases, phrase)
+        if place is None:
+            continue
+        for whole in _climb(phrases, index, index + 1, phrase) or _nearest(phrases, phrase, place):
+            for part in _coordinated(phrases, place):
+                if part.kind == OBJECT and part.real and part is not whole:
+                    claim = _claim(tree, phrase, part, whole)
+                    yield claim
 
 
 def _related(phrases: Phrases, phrase: Phrase) -> Iterator[Claim]:
@@ -199,7 +222,7 @@ def _phrases(tree: Tree, masked: set[int]) -> Iterator[Phrase]:
     """The spatial phrases in order; a region wins over the relation it is made of ("in" of "in the background")."""
     taken = -1
     regions = {}
-    for match in relations.region_pattern().finditer(tree.text):
+    for match in relations.matches(tree.text, tree.start, tree.lower, regions=True):
         found = _tokens(tree, match.start(), match.end())
         if found is None:
             continue
@@ -209,7 +232,7 @@ def _phrases(tree: Tree, masked: set[int]) -> Iterator[Phrase]:
             continue
         last = _tokens(tree, match.start(), after.end())[1] if after is not None else found[1]  # type: ignore[index]
         regions[found[0]] = Phrase(None, relations.name_of(match, relations.REGIONS), found[0], last)
-    for match in relations.relation_pattern().finditer(tree.text):
+    for match in relations.matches(tree.text, tree.start, tree.lower, regions=False):
         found = _tokens(tree, match.start(), match.end())
         if found is None or found[0] <= taken or found[0] in masked:
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
 _THE = r"(?:the |its |his |her |their |our |my |one |each |either |both |a |an )?"
@@ -96,8 +97,8 @@ REGIONS: tuple[tuple[str, str], ...] = (
     (r"(?:in|at|on|near) (?:the )?(?:very |far )?top(?: side| edge| part| half)?", "top"),
     (r"(?:in|at|on|near) (?:the )?(?:very |far )?bottom(?: side| edge| part| half)?", "bottom"),
     (r"(?:in|at|on|near) (?:the )?(?:very |exact )?(?:middle|center|centre)(?: part)?", "center"),
-    (r"(?:in|on|as|at|against|with) (?:the |a )?(?:\w+ )?background", "background"),
     (r"(?:in|on|at) (?:the )?(?:\w+ )?(?:foreground|forefront)", "foreground"),
+    (r"(?:in|at) (?:the |its )?(?:far |distant |blurry |blurred |dark )?background", "background"),
     (r"(?:in|at|off in) (?:the |a )?(?:far |near )?distance", "background"),
     (r"(?:in|at) (?:the )?(?:back|rear)", "background"),
     (r"in (?:the )?front", "foreground"),
@@ -110,19 +111,94 @@ OF_PICTURE = re.compile(
 )
 
 
+#: The words that the patterns of both tables can start with: nothing is tried at any other word.
+OPENERS = frozenset(
+    [
+        *(
+            "to",
+            "on",
+            "at",
+            "in",
+            "from",
+            "toward",
+            "towards",
+            "near",
+            "around",
+            "through",
+            "along",
+            "by",
+            "with",
+            "as",
+            "off",
+        ),
+        *(
+            "left",
+            "right",
+            "front",
+            "atop",
+            "top",
+            "alongside",
+            "inside",
+            "outside",
+            "side",
+            "next",
+            "adjacent",
+            "beside",
+        ),
+        *(
+            "close",
+            "nearby",
+            "not",
+            "far",
+            "away",
+            "between",
+            "across",
+            "opposite",
+            "leaning",
+            "up",
+            "against",
+            "all",
+        ),
+        *(
+            "directly",
+            "above",
+            "overhead",
+            "over",
+            "below",
+            "down",
+            "beneath",
+            "under",
+            "underneath",
+            "behind",
+            "within",
+        ),
+        *("amongst", "among", "amid", "amidst", "onto", "upon"),
+    ]
+)
+
+
 def _compiled(table: tuple[tuple[str, str], ...]) -> re.Pattern[str]:
     parts = [f"(?P<g{number}>{pattern})" for number, (pattern, _) in enumerate(table)]
-    return re.compile(r"\b(?:" + "|".join(parts).replace(" ", r"\s+") + r")\b", re.I)
+    return re.compile(r"(?:" + "|".join(parts).replace(" ", r"\s+") + r")\b", re.I)
 
 
-@lru_cache(maxsize=1)
-def relation_pattern() -> re.Pattern[str]:
-    return _compiled(RELATIONS)
+@lru_cache(maxsize=2)
+def _pattern(regions: bool) -> re.Pattern[str]:
+    return _compiled(REGIONS if regions else RELATIONS)
 
 
-@lru_cache(maxsize=1)
-def region_pattern() -> re.Pattern[str]:
-    return _compiled(REGIONS)
+def matches(text: str, starts: list[int], lower: list[str], *, regions: bool) -> Iterator[re.Match[str]]:
+    """The phrases of a table in a text, left to right without overlap; one can only start where a token does.
+
+    Args:
+        starts, lower: code point and lower-case text of each token.
+        regions: look for `REGIONS`, else for `RELATIONS`.
+    """
+    pattern, end = _pattern(regions), 0
+    for start, word in zip(starts, lower, strict=True):
+        if word in OPENERS and start >= end and (match := pattern.match(text, start)) is not None:
+            end = match.end()
+            yield match
 
 
 def name_of(match: re.Match[str], table: tuple[tuple[str, str], ...]) -> str:

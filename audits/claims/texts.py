@@ -43,6 +43,25 @@ _NAMING = re.compile(
 )
 
 
+#: Nouns for the words themselves; what carries them is another thing.
+LETTERING = frozenset(
+    [
+        "word",
+        "text",
+        "letter",
+        "message",
+        "caption",
+        "headline",
+        "slogan",
+        "title",
+        "phrase",
+        "name",
+        "number",
+        "inscription",
+    ]
+)
+
+
 def quotations(text: str) -> list[tuple[int, int]]:
     """Code point spans between quotation marks, marks left out."""
     found = []

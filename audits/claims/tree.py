@@ -7,6 +7,7 @@ ClearNLP trees are turned into UD ones, so that every rule of this package is wr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from audits.language import CLEARNLP_TO_UD, Scheme, scheme_of
@@ -60,8 +61,9 @@ def read(doc: Doc, scheme: Scheme | None = None) -> Tree:
     Args:
         scheme: the labels' scheme; None reads it off the doc's own labels.
     """
-    words, lower, lemmas, pos, tags, deps, heads, start, end, sent = ([] for _ in range(10))  # type: ignore[var-annotated]
-    sentence = -1
+    from spacy.attrs import HEAD, SENT_START
+
+    words, lower, lemmas, pos, tags, deps, start, end = ([] for _ in range(8))  # type: ignore[var-annotated]
     for token in doc:
         word = token.text
         words.append(word)
@@ -70,15 +72,16 @@ def read(doc: Doc, scheme: Scheme | None = None) -> Tree:
         pos.append(token.pos_)
         tags.append(token.tag_)
         deps.append(token.dep_)
-        heads.append(token.head.i)
         start.append(token.idx)
         end.append(token.idx + len(word))
-        if token.is_sent_start or sentence < 0:
-            sentence += 1
-        sent.append(sentence)
+    offsets, breaks = doc.to_array([HEAD, SENT_START]).astype("int64").T.tolist()
+    heads = [index + offset for index, offset in enumerate(offsets)]
+    sentences = accumulate(int(index > 0 and begins == 1) for index, begins in enumerate(breaks))
     if (scheme or scheme_of(deps)) == "clearnlp":
         _to_ud(lower, lemmas, pos, deps, heads)
-    return Tree(doc.text, words, lower, lemmas, pos, tags, deps, heads, start, end, _kids(heads), sent)
+    return Tree(
+        doc.text, words, lower, lemmas, pos, tags, deps, heads, start, end, _kids(heads), list(sentences)
+    )
 
 
 def _kids(heads: list[int]) -> list[list[int]]:

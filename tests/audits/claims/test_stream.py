@@ -1,0 +1,95 @@
+"""JSON lines in, JSON lines out: order, bad lines, processes, nothing half written."""
+
+import json
+
+import pytest
+
+from audits.claims import annotate_jsonl, claims
+from audits.language import load_pipeline
+from recapdata.errors import InputError, OptionError, PipelineNotFound
+
+
+def write(path, lines):
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    return path
+
+
+def test_rows_keep_ids_and_order(tmp_path):
+    rows = [{"id": n, "caption": f"a {color} ball"} for n, color in enumerate(["red", "green", "blue"])]
+    source = write(tmp_path / "in.jsonl", [json.dumps(row).encode() for row in rows])
+    summary = annotate_jsonl(source, tmp_path / "out.jsonl")
+    found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["id"] for row in found] == [0, 1, 2]
+    colors = [next(claim for claim in row["claims"] if claim["kind"] == "color") for row in found]
+    assert colors[0] == {"kind": "color", "span": [2, 10], "object": "ball", "color": "red"}
+    assert [claim["color"] for claim in colors] == ["red", "green", "blue"]
+    assert (summary.captions, summary.failures, summary.claims) == (3, 0, {"object": 3, "color": 3})
+    assert summary.pipeline.startswith("en_recapdata@")
+
+
+def test_bad_lines_are_named_and_counted(tmp_path, capsys):
+    source = write(
+        tmp_path / "in.jsonl",
+        [
+            b'{"id": 1, "caption": "a dog"}',
+            b"{not json",
+            b'{"id": 2}',
+            b'{"id": 3, "caption": null}',
+            b'{"id": 4, "caption": 5}',
+            b'{"id": 5, "caption": "caf\xe9"}',
+            b"[1, 2]",
+            b"",
+            b'{"id": 6, "caption": "a cat"}',
+        ],
+    )
+    summary = annotate_jsonl(source, tmp_path / "out.jsonl")
+    assert [json.loads(line)["id"] for line in (tmp_path / "out.jsonl").read_text().splitlines()] == [1, 6]
+    assert summary.failures == 6
+    said = capsys.readouterr().err
+    for line, reason in (
+        (2, "not JSON"),
+        (3, '"id" and "caption"'),
+        (4, "null"),
+        (5, "int"),
+        (6, "UTF-8"),
+        (7, '"id"'),
+    ):
+        assert any(f"in.jsonl:{line}:" in each and reason in each for each in said.splitlines())
+
+
+def test_a_failed_run_leaves_the_old_file(tmp_path):
+    source = write(tmp_path / "in.jsonl", [b'{"id": 1, "caption": "a dog"}'])
+    target = tmp_path / "out.jsonl"
+    target.write_text("old")
+    with pytest.raises(PipelineNotFound, match="no_such_pipeline"):
+        annotate_jsonl(source, target, pipeline="no_such_pipeline")
+    assert target.read_text() == "old"
+    with pytest.raises(InputError, match=r"missing\.jsonl"):
+        annotate_jsonl(tmp_path / "missing.jsonl", target)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+def test_processes_give_what_one_gives():
+    captions = [f"a {color} cat on a mat" for color in ("red", "green", "blue", "black", "white")] * 3
+    assert list(claims(captions, processes=2, batch_size=4)) == list(claims(captions))
+
+
+def test_a_pipeline_in_memory_cannot_be_shared(tmp_path):
+    nlp = load_pipeline()
+    nlp._path = None
+    with pytest.raises(OptionError, match="memory"):
+        list(claims(["a dog"], pipeline=nlp, processes=2))
+
+
+def test_captions_are_read_as_they_are_asked_for():
+    taken = []
+
+    def endless():
+        while True:
+            taken.append(1)
+            yield "a dog"
+
+    stream = claims(endless(), batch_size=10)
+    for _ in range(25):
+        next(stream)
+    assert len(taken) < 100
