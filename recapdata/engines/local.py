@@ -148,9 +148,8 @@ def _begin(folder: Path, preparer: Preparer, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its threads did not come along through the fork
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-    import torch
-
-    torch.set_num_threads(1)
+    if "torch" in sys.modules:  # only where the preparer uses it
+        sys.modules["torch"].set_num_threads(1)
     _reader, _preparer = ImageReader(DatasetFolder(folder)), preparer
 
 

@@ -99,6 +99,7 @@ class Recorder:
         self._folder = folder
         self._set_name = set_name
         self._lacking: dict[int, int] = {}
+        self._retries: dict[int, Sequence[str]] = {}
         self._journals: OrderedDict[int, Journal] = OrderedDict()
         self._queue: queue.Queue[ShardStart | Finished | None] = queue.Queue(QUEUED)
         self._error: BaseException | None = None
@@ -154,11 +155,13 @@ class Recorder:
     def _begin(self, start: ShardStart) -> None:
         self._lacking[start.shard] = start.lacking
         if start.retry:
-            self._journal(start.shard).retry(start.retry)
+            self._retries[start.shard] = start.retry
         self._finish(start.shard)
 
     def _record(self, finished: Finished) -> None:
         batch = finished.batch
+        if batch.shard in self._retries:  # not before there is something to put in the errors' place
+            self._journal(batch.shard).retry(self._retries.pop(batch.shard))
         self._journal(batch.shard).batch(batch.keys, finished.captions)
         self._lacking[batch.shard] -= len(batch.keys)
         self._finish(batch.shard)
