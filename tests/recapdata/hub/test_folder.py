@@ -52,13 +52,13 @@ def test_only_a_hubs_folder_is_touched(tmp_path: Path) -> None:
         pass
 
 
-def test_a_missing_repository_is_not_looked_for_in_the_folders_above(tmp_path: Path) -> None:
+def test_a_repository_is_not_looked_for_in_the_folders_above(tmp_path: Path) -> None:
     pygit2.init_repository(str(tmp_path))  # the Hub lies in somebody's project
-    with (
-        opened(tmp_path / "hub", token=None, user="me") as folder,
-        pytest.raises(Refusal, match="No repository"),
-    ):
-        folder.repositories.open(RepoId("models", "me", "x"))
+    repo_id = RepoId("models", "me", "x")
+    with opened(tmp_path / "hub", token=None, user="me") as folder:
+        folder.repositories.path(repo_id).mkdir(parents=True)
+        with pytest.raises(Refusal, match="No repository"):
+            folder.repositories.open(repo_id)
 
 
 def test_a_users_name_is_one(tmp_path: Path) -> None:
