@@ -9,7 +9,7 @@ The stages, in the order in which a dataset passes them:
     recaption  records → a caption set                    recapdata recaption        recapdata/recaption.py
     audit      captions (+ evidence) → claims, scores     audits run                 audits/
     publish    folder → commit and tag on a Hub           recapdata publish          recapdata/publish.py
-    diff       two versions → what changed                recapdata diff             recapdata/versions.py
+    diff       two versions → what changed                recapdata diff             recapdata/difference.py
     load       version → images with captions             recapdata.load             recapdata/loading.py
     train      version + mixture → a diffusion pipeline   recaptrain diffusion       recaptrain/diffusion.py
 

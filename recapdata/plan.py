@@ -82,7 +82,7 @@ class PublishPlan:
         return {
             "step": self.step,
             "endpoint": self.endpoint,
-            "repository": self.repo_id,
+            "repo_id": self.repo_id,
             "private": self.private,
             "exists": self.exists,
             "version": self.version,

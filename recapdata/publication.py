@@ -12,13 +12,19 @@ from recapdata.records import Manifest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Local:
-    """The folder as it would be published."""
+    """The folder as it would be published.
+
+    Attributes:
+        stamp: changes with any file of the folder (see `folder_stamp`).
+        notes: what the user should know of it.
+    """
 
     path: Path
     manifest: Manifest
     contents: Contents
     parts: tuple[Part, ...]
     summary: Mapping[str, Any] | None = None
+    stamp: str = ""
     notes: tuple[str, ...] = ()
 
 

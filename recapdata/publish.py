@@ -1,36 +1,31 @@
 """Publishes a dataset folder as a version: looks at folder and repository, plans, commits and tags.
 
-This is the only code that uploads. It builds and sends one data shard at a time; what was sent before a kill is found
-again by its hash, and the version exists once its tag does.
+Killed anywhere, the same command finishes: it finds what was sent (sending.py), a commit that lacks its tag, and a tag that
+the folder does not know of yet. A version exists once its tag does.
 """
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from recapdata.closing import closing_files
-from recapdata.console import progress
 from recapdata.endpoint import endpoint, hub_api, hub_errors
 from recapdata.errors import HubError, PublishRefused
 from recapdata.licenses import check_license
-from recapdata.plan import FILES_PER_COMMIT, PublishPlan, make_plan, size
+from recapdata.plan import PublishPlan, make_plan
 from recapdata.publication import Request
-from recapdata.published import Part, build_data_shard, data_schema
+from recapdata.sending import Sent, send_version
 from recapdata.store import DatasetFolder
-from recapdata.survey import look_at_folder, look_at_repository
-from recapdata.targets import DEFAULT_BRANCH, open_target
+from recapdata.survey import folder_stamp, look_at_folder, look_at_repository
+from recapdata.targets import open_target
 from recapdata.versions import Changes, compare, counted, parse_version
 
 if TYPE_CHECKING:
-    from huggingface_hub import CommitOperationAdd, HfApi
+    from huggingface_hub import HfApi
 
 __all__ = ["PublishPlan", "PublishSummary", "plan_publication", "publish"]
-
-TEMPORARY = ".publishing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +34,7 @@ class PublishSummary:
 
     Attributes:
         commit: the commit that the tag stands for.
-        files_sent, bytes_sent: of this run; what an earlier try had sent is not among them.
+        files_sent, bytes_sent: handed to the Hub by this run; of them it stores what it does not hold already.
     """
 
     repo_id: str
@@ -134,9 +129,13 @@ def publish(plan: PublishPlan) -> PublishSummary:
         HubError: the Hub cannot be reached or refuses.
     """
     began = time.monotonic()
-    folder, api, sent = DatasetFolder.open(plan.path), hub_api(), _Sent()
+    folder, api, sent = DatasetFolder.open(plan.path), hub_api(), Sent()
     with folder.writing(), _quiet():
-        commit = _send_version(api, folder, plan, sent) if plan.step == "publish" else str(plan.head)
+        if folder_stamp(folder) != plan.local.stamp:
+            raise PublishRefused(
+                f"{folder.path} was written to since the plan was made; run the command again"
+            )
+        commit = send_version(api, folder, plan, sent) if plan.step == "publish" else str(plan.head)
         if plan.step == "record" and plan.parent is not None:
             commit = plan.parent.commit
         else:
@@ -165,77 +164,6 @@ def publish(plan: PublishPlan) -> PublishSummary:
     )
 
 
-@dataclass(slots=True)
-class _Sent:
-    files: int = 0
-    bytes: int = 0
-
-
-def _send_version(api: "HfApi", folder: DatasetFolder, plan: PublishPlan, sent: _Sent) -> str:
-    """Send and commit all files, at most `FILES_PER_COMMIT` at a time, manifest and card last; the last commit."""
-    from huggingface_hub import CommitOperationDelete
-
-    with hub_errors(plan.repo_id):
-        api.create_repo(plan.repo_id, repo_type="dataset", private=plan.private, exist_ok=True)
-        head = plan.head or api.dataset_info(plan.repo_id).sha
-    sizes = {path: file.size for path, file in plan.keep.items()}
-    schema = data_schema(folder)
-    operations: list[Any] = [CommitOperationDelete(path_in_repo=path) for path in plan.delete]
-    with (
-        _temporary(plan) as temporary,
-        progress(f"publish {plan.tag}", len(plan.send), unit="files") as advance,
-    ):
-        for part in plan.send:
-            if len(operations) >= FILES_PER_COMMIT:
-                head = _commit(api, plan, operations, head, f"Part of {plan.tag}")
-                operations = []
-            path = folder.path / part.path
-            if part.shard is not None:
-                path = temporary / Path(part.path).name
-                build_data_shard(folder, part.shard, schema, path)
-            sizes[part.path] = path.stat().st_size
-            operations.append(_upload(api, plan, part, path))
-            sent.files, sent.bytes = sent.files + 1, sent.bytes + sizes[part.path]
-            if part.shard is not None:
-                path.unlink()
-            advance(1)
-    closing = closing_files(folder, plan, sizes)
-    if len(operations) + len(closing) > FILES_PER_COMMIT:
-        head = _commit(api, plan, operations, head, f"Part of {plan.tag}")
-        operations = []
-    operations += [_addition(name, content) for name, content in closing.items()]
-    sent.files, sent.bytes = sent.files + len(closing), sent.bytes + sum(map(len, closing.values()))
-    return _commit(api, plan, operations, head, f"{plan.tag}: {', '.join(plan.release_changes()[:3])}"[:100])
-
-
-@contextmanager
-def _temporary(plan: PublishPlan) -> Iterator[Path]:
-    """An empty folder for one data shard at a time, without what an earlier try left; gone afterwards.
-
-    Raises:
-        PublishRefused: the disk has no room for it.
-    """
-    path = plan.path / TEMPORARY
-    shutil.rmtree(path, ignore_errors=True)
-    free = shutil.disk_usage(plan.path).free
-    if free < plan.temporary_bytes:
-        raise PublishRefused(
-            f"{plan.path} has {size(free)} left, but a data shard needs {size(plan.temporary_bytes)} for a while; "
-            "make room and run the command again"
-        )
-    path.mkdir()
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _addition(path_in_repo: str, content: str | bytes) -> "CommitOperationAdd":
-    from huggingface_hub import CommitOperationAdd
-
-    return CommitOperationAdd(path_in_repo=path_in_repo, path_or_fileobj=content)
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without the client's bar per file: there is one for all."""
@@ -253,44 +181,6 @@ def _quiet() -> Iterator[None]:
     finally:
         if not before:
             enable_progress_bars()
-
-
-def _upload(api: "HfApi", plan: PublishPlan, part: Part, path: Path) -> "CommitOperationAdd":
-    """Send one file ahead of its commit, so that its copy on disk may go; what the Hub has already is not sent again."""
-    addition = _addition(part.path, str(path))
-    with hub_errors(f"{plan.repo_id}: {part.path}"):
-        api.preupload_lfs_files(plan.repo_id, additions=[addition], repo_type="dataset")
-    if addition.path_or_fileobj and part.shard is not None:  # a repository that keeps Parquet in git itself
-        return _addition(part.path, path.read_bytes())
-    return addition
-
-
-def _commit(api: "HfApi", plan: PublishPlan, operations: list[Any], head: str | None, message: str) -> str:
-    """One commit on top of `head`; its id.
-
-    Raises:
-        PublishRefused: the repository has another head by now.
-    """
-    if not operations:
-        return str(head)
-    try:
-        with hub_errors(plan.repo_id):
-            info = api.create_commit(
-                plan.repo_id,
-                operations,
-                commit_message=message,
-                repo_type="dataset",
-                revision=DEFAULT_BRANCH,
-                parent_commit=head,
-            )
-    except HubError as error:
-        if getattr(getattr(error.__cause__, "response", None), "status_code", None) in (409, 412):
-            raise PublishRefused(
-                f"{plan.repo_id} was changed by someone else while this was being sent; look with recapdata diff, "
-                "then run the command again (what was sent is not sent twice)"
-            ) from error
-        raise
-    return info.oid
 
 
 def _tag(api: "HfApi", plan: PublishPlan, commit: str) -> None:

@@ -13,7 +13,7 @@ from recapdata.digest import rows_hash
 from recapdata.endpoint import endpoint, hub_errors
 from recapdata.errors import HubError, PublishRefused, VersionError
 from recapdata.publication import Local, Published, Remote, RemoteFile
-from recapdata.published import Part, audit_schema, data_schema, estimate, verbatim_files
+from recapdata.published import VERBATIM, Part, audit_schema, data_schema, estimate, verbatim_files
 from recapdata.store import MANIFEST, DatasetFolder, shard_name
 from recapdata.targets import DEFAULT_BRANCH, Target, open_target
 from recapdata.versions import parse_version
@@ -25,6 +25,17 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 
+def folder_stamp(folder: DatasetFolder) -> str:
+    """A hash over names, sizes and times of the folder's files: another one where anything was written meanwhile."""
+    digest = hashlib.sha256()
+    for top in ("images", *VERBATIM):
+        for path in sorted((folder.path / top).rglob("*")):
+            status = path.stat()
+            if not path.is_dir() and not path.name.startswith("."):
+                digest.update(f"{path} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
 def look_at_folder(folder: DatasetFolder) -> Local:
     """The folder as it would be published, every caption set complete.
 
@@ -32,6 +43,7 @@ def look_at_folder(folder: DatasetFolder) -> Local:
         CaptionSetNotFound: a set is not finished.
         PublishRefused: a journal is under way, there are no rows, or a file does not fit the others.
     """
+    stamp = folder_stamp(folder)
     target, manifest = open_target(folder.path), folder.manifest
     for name in manifest.sets:
         if journals := sorted((folder.path / "captions" / name).glob(".*.journal")):
@@ -53,6 +65,7 @@ def look_at_folder(folder: DatasetFolder) -> Local:
         contents=contents,
         parts=tuple(parts),
         summary=target.summary(),
+        stamp=stamp,
         notes=tuple(_audit_gaps(target, parts)),
     )
 

@@ -8,7 +8,7 @@ of it is downloaded file by file through the stock client and its cache: caption
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -220,7 +220,8 @@ class Target:
         return pq.ParquetFile(self._need(path))
 
     def _read_data(self, shard: int, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
-        with self._open_data(shard, whole="image" in columns) as file:
+        what = f"{self.name}: {', '.join(columns)} of {shard_name(shard)}"
+        with hub_errors(what), self._open_data(shard, whole="image" in columns) as file:
             for batch in file.iter_batches(batch_rows, columns=list(columns), use_threads=False):
                 yield batch.select(list(columns)).replace_schema_metadata(None)
 
@@ -304,11 +305,10 @@ def _open_published(name: str, repo_id: str, revision: str) -> Target:
     with hub_errors(name):
         tree = api.list_repo_tree(repo_id, "data", repo_type="dataset", revision=commit)
         numbers = sorted(int(match[1]) for entry in tree if (match := _SHARD.fullmatch(entry.path)))
-    return Target(
-        name=name,
-        repo_id=repo_id,
-        revision=revision,
-        commit=commit,
-        manifest=Manifest.from_dict(yaml.safe_load(path.read_text(encoding="utf8"))),
-        _numbers=tuple(numbers),
-    )
+    try:
+        manifest = Manifest.from_dict(yaml.safe_load(path.read_text(encoding="utf8")))
+    except (yaml.YAMLError, TypeError, AttributeError) as error:
+        raise DatasetDamaged(
+            f"{MANIFEST} of {name} cannot be read as a manifest: {error}; was it published by a later recapdata?"
+        ) from error
+    return replace(bare, manifest=manifest, _numbers=tuple(numbers))

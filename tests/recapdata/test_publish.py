@@ -16,7 +16,14 @@ import pytest
 from huggingface_hub import HfApi
 from huggingface_hub.repocard import DatasetCard
 
-from recapdata.errors import CaptionSetNotFound, HubError, NothingToPublish, PublishRefused, VersionError
+from recapdata.errors import (
+    CaptionSetNotFound,
+    DatasetBusy,
+    HubError,
+    NothingToPublish,
+    PublishRefused,
+    VersionError,
+)
 from recapdata.publish import plan_publication, publish
 from recapdata.records import Object, image_key
 from recapdata.store import DatasetFolder
@@ -245,7 +252,7 @@ def test_removed_rows_and_shards_call_for_a_major_version(hub, repo_id, folder):
 
 def test_more_files_than_one_commit_takes(hub, repo_id, folder, monkeypatch):
     monkeypatch.setattr("recapdata.plan.FILES_PER_COMMIT", 3)
-    monkeypatch.setattr("recapdata.publish.FILES_PER_COMMIT", 3)
+    monkeypatch.setattr("recapdata.sending.FILES_PER_COMMIT", 3)
     plan = plan_publication(folder.path, repo_id, version="1.0.0")
     assert plan.commits == 3
     summary = publish(plan)
@@ -253,6 +260,16 @@ def test_more_files_than_one_commit_takes(hub, repo_id, folder, monkeypatch):
     assert messages[0].startswith("v1.0.0: first version")
     assert messages.count("Part of v1.0.0") == 2
     assert HfApi().dataset_info(repo_id, revision="v1.0.0").sha == summary.commit
+
+
+def test_a_folder_written_to_after_the_plan_is_refused(hub, repo_id, folder):
+    plan = plan_publication(folder.path, repo_id, version="1.0.0")
+    write_captions(folder, "alt", 1, folder.read_keys(1), ["e", "changed"])
+    with pytest.raises(PublishRefused, match="written to since the plan"):
+        publish(plan)
+    with folder.writing(), pytest.raises(DatasetBusy):
+        publish(plan)
+    assert not HfApi().repo_exists(repo_id, repo_type="dataset")
 
 
 def test_someone_else_publishing_meanwhile_is_noticed(hub, repo_id, folder):
