@@ -8,3 +8,5 @@ os.environ["HF_HUB_DISABLE_XET"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["FIFTYONE_DO_NOT_TRACK"] = "1"
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="recapdata-tests-")
+
+pytest_plugins = ["tests.fixtures.hub"]
