@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recapdata.errors import ModelNotSupported, OptionError
@@ -31,6 +32,12 @@ class Base:
     resolution: int
     factor: int
     prediction: str
+
+    @property
+    def name(self) -> str:
+        """What a card calls it: a repository id, `embedded`, or a folder's own name without its way on this machine."""
+        path = Path(self.source.name)
+        return path.resolve().name if path.is_dir() else self.source.name
 
     def parts(self, names: Sequence[str]) -> "dict[str, torch.nn.Module]":
         """The modules to train, by name.

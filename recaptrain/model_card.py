@@ -29,7 +29,7 @@ def command(settings: "DiffusionSettings", target: "Target", base: "Base") -> st
     optimization = settings.optimization
     words = ["recaptrain", "diffusion", "--dataset", target.repo_id or target.manifest.name]
     words += ["--revision", target.commit] if target.commit else []
-    words += ["--mixture", str(settings.mixture), "--base", base.source.name]
+    words += ["--mixture", str(settings.mixture), "--base", base.name]
     words += ["--base-revision", base.source.commit] if base.source.commit else []
     words += ["--train", ",".join(settings.parts), "--steps", str(optimization.steps)]
     words += ["--batch-size", str(optimization.batch_size), "--accumulate", str(optimization.accumulate)]
@@ -64,7 +64,7 @@ def write_card(
     head = ModelCardData(
         library_name="diffusers",
         pipeline_tag="text-to-image",
-        base_model=base.source.name if base.source.commit else None,
+        base_model=base.name if base.source.commit else None,
         datasets=[target.repo_id] if target.repo_id else None,
         tags=["stable-diffusion", "text-to-image", "recapdata"],
     )

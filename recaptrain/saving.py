@@ -1,5 +1,6 @@
 """The end of a training run: the weights as a pipeline that diffusers loads, and its way to a Hub."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -24,12 +25,21 @@ def save_pipeline(training: "Training", out: Path) -> None:
     partial = out / ".pipeline.partial"
     shutil.rmtree(partial, ignore_errors=True)
     pipeline.save_pretrained(partial)
+    _forget_paths(partial)
     for part in sorted(partial.iterdir()):
         place = out / part.name
         if place.is_dir():
             shutil.rmtree(place)
         os.replace(part, place)
     partial.rmdir()
+
+
+def _forget_paths(folder: Path) -> None:
+    """Take out where each part was loaded from, which would carry paths of this machine to a Hub; the card names the base."""
+    for path in folder.rglob("*.json"):
+        values = json.loads(path.read_text(encoding="utf8"))
+        if isinstance(values, dict) and values.pop("_name_or_path", None) is not None:
+            path.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf8")
 
 
 def push_model(out: Path, repo_id: str, *, public: bool, ignore: str) -> str:

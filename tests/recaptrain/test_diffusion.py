@@ -95,6 +95,17 @@ def test_what_is_not_trained_stays_as_it_was(tmp_path, scenes, base):
     assert equal({name: weight.float() for name, weight in before.items()}, after)
 
 
+def test_a_saved_pipeline_says_nothing_of_where_its_base_lay(tmp_path, scenes, base):
+    train_diffusion(settings(scenes, base), tmp_path / "out")
+    said = [
+        path.read_text(encoding="utf8")
+        for path in (tmp_path / "out").rglob("*.*")
+        if path.suffix in (".json", ".md")
+    ]
+    assert len(said) > 5
+    assert not [text for text in said if str(base.parent) in text or str(scenes.parent) in text]
+
+
 def test_a_base_like_stable_diffusion_1(tmp_path, scenes):
     """Predicts noise, and its scheduler is the one that Stable Diffusion 1 was published with."""
     from diffusers import StableDiffusionPipeline
