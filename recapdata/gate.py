@@ -16,8 +16,9 @@ def other_changes(local: Local, parent: Published, license: str) -> list[str]:
     for name, provenance in now.sets.items():
         if name in then.sets and not provenance.same_settings(then.sets[name]):
             phrases.append(f"provenance of {name}")
-    if then.counts != now.counts:
-        phrases.append("counts of duplicates, failures and removed records")
+    for name in ("duplicates", "failures", "removed"):
+        if (was := getattr(then.counts, name)) != (is_now := getattr(now.counts, name)):
+            phrases.append(f"{name} {was:,} → {is_now:,}")
     if tuple(then.sources) != tuple(now.sources):
         phrases.append("sources")
     same = {name for name in now.sets if local.contents.sets[name] == parent.contents.sets.get(name)}
@@ -33,7 +34,7 @@ def other_changes(local: Local, parent: Published, license: str) -> list[str]:
         name = rest.split("/")[0]
         if theirs.get(path) not in mine.get(path, ()) and (top != "captions" or name in same):
             changed[top, name] = None
-    audited = [name for top, name in changed if top == "audits" and not name.endswith(".json")]
+    audited = [name for name in now.sets if ("audits", name) in changed]
     if any(top == "audits" for top, _ in changed):
         phrases.append(f"audit of {', '.join(audited)}" if audited else "audit summary")
     phrases += [f"seeds or errors of {name}" for top, name in changed if top == "captions"]

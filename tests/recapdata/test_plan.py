@@ -110,7 +110,7 @@ def test_provenance_counts_and_seeds_are_noticed():
     found = plan(local=replace(LOCAL, manifest=other, parts=parts), changes=Changes(), version="1.2.1")
     assert found.changes.phrases() == [
         "provenance of alt",
-        "counts of duplicates, failures and removed records",
+        "removed 0 → 1",
         "seeds or errors of alt",
     ]
 
