@@ -4,6 +4,7 @@ The table itself is `lexicon.yaml`, to read and extend; this module looks things
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -12,6 +13,8 @@ from importlib.resources import files
 import yaml
 
 TABLE = "lexicon.yaml"
+
+_LEFT_OVER = re.compile(r"(?:(?:ss|x|ch|sh|zz)e|[^s]s)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +53,24 @@ class Lexicon:
         """
         words = noun.lower().split()
         for start in range(len(words)):
-            phrase = " ".join(words[start:])
+            phrase = self._known(" ".join(words[start:]), classes)
+            if phrase is None:
+                continue
             strong = self.names.get(phrase, frozenset()) | {phrase}
             weak = self.maybe.get(phrase, frozenset())
-            if phrase not in classes and phrase not in self.names and phrase not in self.maybe:
-                continue
             if self.unmaking & set(words[:start]):
                 return Meaning(maybe=(strong | weak) & classes)
             exact = start == 0 and (phrase in classes or bool(self.same.get(phrase, frozenset()) & classes))
             return Meaning(strong & classes, weak & classes, exact and phrase not in self.uncounted)
         return Meaning()
+
+    def _known(self, phrase: str, classes: frozenset[str]) -> str | None:
+        """The phrase as the table or the evidence has it: small lemmatizers leave an "e" ("crosse") or an "s" behind."""
+        bare = phrase[:-1] if _LEFT_OVER.search(phrase) else phrase
+        return next(
+            (each for each in (phrase, bare) if each in classes or each in self.names or each in self.maybe),
+            None,
+        )
 
     def color(self, word: str) -> frozenset[str]:
         """The basic colors that a color word may mean ("dark blue" → blue); empty for a word that is none of them."""

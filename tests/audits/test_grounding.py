@@ -1,0 +1,328 @@
+"""Verdicts: by hand on small scenes, and on drawn scenes whose captions are true, or were made to lie."""
+
+import random
+import re
+from collections import Counter
+
+import pytest
+
+from audits.claims import claims as extract
+from audits.evidence import Evidence, Scope
+from audits.grounding import ground
+from recapdata.records import Claim, Object
+from recapdata.scenes import COLORS, SHAPES, SIDE, draw_scene, human_long, human_short, scene_objects
+from recapdata.scenes.captions import NUMBERS, PLURALS
+
+DRAWN = Scope(classes=frozenset({*SHAPES, "word"}), attributes=frozenset({"color", "size", "text"}))
+BARE = Scope(classes=frozenset({"person", "dog", "cat", "car"}), attributes=frozenset())
+
+
+def box(category: str, x: float, y: float, side: float = 10, **known: str) -> Object:
+    return Object(bbox=(x, y, side, side), category=category, **known)
+
+
+def evidence(*objects: Object, scope: Scope = DRAWN, uncounted: frozenset[str] = frozenset()) -> Evidence:
+    return Evidence(source="truth", scope=scope, objects=objects, width=100, height=100, uncounted=uncounted)
+
+
+def verdict(claim: Claim, seen: Evidence, *others: Claim) -> str | None:
+    return ground([*others, claim], [seen]).claims[-1].verdict
+
+
+def object_(noun: str, span: tuple[int, int] = (0, 5)) -> Claim:
+    return Claim(kind="object", span=span, object=noun)
+
+
+def count(noun: str, number: int) -> Claim:
+    return Claim(kind="count", span=(0, 5), object=noun, count=number)
+
+
+def color(noun: str, word: str, span: tuple[int, int] = (0, 5)) -> Claim:
+    return Claim(kind="color", span=span, object=noun, color=word)
+
+
+def position(
+    subject: str, relation: str | None, other: str | None = None, region: str | None = None
+) -> Claim:
+    return Claim(
+        kind="position", span=(0, 30), subject=subject, relation=relation, object=other, region=region
+    )
+
+
+# --- objects -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("noun", "expected"),
+    [("dog", "supported"), ("woman", "contradicted"), ("cat", "contradicted"), ("animal", "supported"), ("sky", "unknown"),
+     ("vehicle", "unknown")],
+)  # fmt: skip
+def test_objects(noun: str, expected: str) -> None:
+    # An "animal" is borne out by the dog; that no car is there does not say that there is no vehicle.
+    assert verdict(object_(noun), evidence(box("dog", 0, 0), scope=BARE)) == expected
+
+
+# --- counts --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("noun", "number", "expected"),
+    [
+        ("dog", 2, "supported"),
+        ("dog", 3, "contradicted"),
+        ("cat", 1, "contradicted"),
+        ("people", 3, "supported"),
+        ("people", 2, "contradicted"),
+        ("woman", 2, "unknown"),  # of three persons, two may well be women …
+        ("woman", 4, "contradicted"),  # … but not four
+        ("tree", 2, "unknown"),
+        ("crowd", 1, "unknown"),
+    ],
+)
+def test_counts(noun: str, number: int, expected: str) -> None:
+    seen = evidence(
+        box("dog", 0, 0), box("dog", 20, 0), *(box("person", x, 50) for x in (0, 20, 40)), scope=BARE
+    )
+    assert verdict(count(noun, number), seen) == expected
+
+
+def test_a_crowd_is_not_counted() -> None:
+    seen = evidence(box("person", 0, 0), scope=BARE, uncounted=frozenset({"person"}))
+    assert verdict(count("people", 7), seen) == "unknown"
+
+
+def test_small_ones_in_the_back_need_not_be_counted() -> None:
+    # Two people of 40×40 in front, five of 10×10 (1/16 of the area) behind: "two people" and "seven people" are both true.
+    seen = evidence(
+        *(box("person", x, 0, 40) for x in (0, 50)),
+        *(box("person", x, 60) for x in (0, 20, 40, 60, 80)),
+        scope=BARE,
+    )
+    assert [verdict(count("people", number), seen) for number in (2, 7, 3)] == [
+        "supported",
+        "supported",
+        "contradicted",
+    ]
+
+
+def test_a_count_is_of_those_described() -> None:
+    seen = evidence(
+        box("circle", 0, 0, color="red"),
+        box("circle", 20, 0, color="red"),
+        box("circle", 40, 0, color="blue"),
+    )
+    red = color("circle", "red")
+    assert verdict(count("circle", 2), seen, red) == "supported"
+    assert verdict(count("circle", 3), seen, red) == "contradicted"
+    assert verdict(count("circle", 3), seen) == "supported"
+
+
+# --- colors and sizes ----------------------------------------------------------------------------------------------------
+
+
+def test_colors() -> None:
+    seen = evidence(box("circle", 0, 0, color="red"), box("square", 20, 0, color="blue"))
+    assert verdict(color("circle", "dark red"), seen) == "supported"
+    assert verdict(color("circle", "blue"), seen) == "contradicted"
+    assert (
+        verdict(color("star", "blue"), seen) == "unknown"
+    )  # no star to have a color: that is the object claim's fault
+    assert verdict(color("circle", "colorful"), seen) == "unknown"
+    assert verdict(color("dog", "brown"), evidence(box("dog", 0, 0), scope=BARE)) == "unknown"
+
+
+def test_two_colors_of_one_thing_are_not_held_against_each_other() -> None:
+    seen = evidence(box("circle", 0, 0, color="black"))
+    black, white = color("circle", "black"), color("circle", "white")
+    assert verdict(white, seen, black) == "unknown"
+    assert verdict(white, seen, color("circle", "black", span=(40, 50))) == "contradicted"  # another circle's
+
+
+def test_sizes() -> None:
+    seen = evidence(box("circle", 0, 0, size="large"))
+    assert verdict(Claim(kind="size", span=(0, 5), object="circle", size="big"), seen) == "supported"
+    assert verdict(Claim(kind="size", span=(0, 5), object="circle", size="tiny"), seen) == "contradicted"
+
+
+# --- positions -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("relation", "expected"),
+    [
+        ("left of", "supported"),
+        ("right of", "contradicted"),
+        ("above", "contradicted"),
+        ("behind", "unknown"),
+        ("near", "unknown"),
+    ],
+)
+def test_relations(relation: str, expected: str) -> None:
+    # Centers at (5, 5) and (45, 5): to the left, and on one line, so that above is clearly wrong.
+    seen = evidence(box("circle", 0, 0), box("star", 40, 0))
+    assert verdict(position("circle", relation, "star"), seen) == expected
+
+
+def test_a_relation_within_the_margin_is_not_contradicted() -> None:
+    # Centers 1 pixel apart on x, 10×10 each: the margin of GenEval is 0.1·(10 + 10) = 2 pixels. Nothing is clear then but on y.
+    seen = evidence(box("circle", 0, 0), box("star", 1, 60))
+    assert verdict(position("circle", "left of", "star"), seen) == "contradicted"
+    assert verdict(position("circle", "above", "star"), seen) == "supported"
+    assert (
+        verdict(position("circle", "left of", "star"), evidence(box("circle", 0, 0), box("star", 0, 0)))
+        == "unknown"
+    )
+
+
+def test_any_pair_will_do_unless_the_mention_says_which() -> None:
+    seen = evidence(
+        box("circle", 0, 0, color="red"), box("circle", 80, 0, color="blue"), box("star", 40, 0, color="red")
+    )
+    left = position("circle", "left of", "star")
+    assert verdict(left, seen) == "supported"
+    assert verdict(left, seen, object_("circle"), color("circle", "blue")) == "contradicted"
+
+
+@pytest.mark.parametrize(
+    ("region", "expected"),
+    [("top left", "supported"), ("left", "supported"), ("right", "contradicted"), ("bottom left", "contradicted"),
+     ("center", "contradicted"), ("background", "unknown")],
+)  # fmt: skip
+def test_regions(region: str, expected: str) -> None:
+    assert verdict(position("circle", None, region=region), evidence(box("circle", 0, 0))) == expected
+
+
+def test_what_is_not_there_has_no_place() -> None:
+    assert verdict(position("circle", "left of", "star"), evidence(box("circle", 0, 0))) == "unknown"
+    assert verdict(position("star", None, region="left"), evidence(box("circle", 0, 0))) == "unknown"
+
+
+# --- text ----------------------------------------------------------------------------------------------------------------
+
+
+def test_text() -> None:
+    def says(text: str) -> Claim:
+        return Claim(kind="text", span=(0, 5), text=text)
+
+    seen = evidence(box("word", 0, 0, text="STOP"))
+    assert verdict(says("stop!"), seen) == "supported"
+    assert verdict(says("GO"), seen) == "contradicted"
+    assert verdict(says("GO"), evidence(box("circle", 0, 0))) == "contradicted"
+    assert verdict(says("GO"), evidence(box("dog", 0, 0), scope=BARE)) == "unknown"
+
+
+# --- several sources, and what was missed --------------------------------------------------------------------------------
+
+
+def test_the_first_source_that_can_tell_decides() -> None:
+    blind = evidence(scope=Scope())
+    one = evidence(box("dog", 0, 0), scope=BARE)
+    other = evidence(box("cat", 0, 0), scope=BARE)
+    found = ground([object_("cat")], [blind, one, other]).claims[0]
+    assert (found.verdict, found.evidence) == ("contradicted", "truth: no cat")
+
+
+def test_what_is_there_and_was_not_said() -> None:
+    seen = evidence(
+        box("circle", 0, 0), box("circle", 20, 0), box("star", 40, 0), box("word", 0, 50, text="STOP")
+    )
+    found = ground([object_("circle")], [seen])
+    assert (found.objects_present, found.objects_said, found.texts_present, found.texts_said) == (2, 1, 1, 0)
+    assert found.missed == ("star", 'the word "STOP"')
+
+
+# --- drawn scenes --------------------------------------------------------------------------------------------------------
+
+SCENES = [draw_scene(11, index) for index in range(120)]
+
+
+def truth(scene) -> Evidence:
+    objects = tuple(
+        Object(
+            bbox=tuple(each["bbox"]), **{name: each[name] for name in ("category", "color", "size", "text")}
+        )
+        for each in scene_objects(scene)
+    )
+    return Evidence(source="truth", scope=DRAWN, objects=objects, width=SIDE, height=SIDE)
+
+
+def contradicted(captions: list[str | None]) -> list[Counter[str]]:
+    """Contradicted claims of each kind, per scene."""
+    found = extract(caption or "" for caption in captions)
+    grounded = [ground(claims, [truth(scene)]) for claims, scene in zip(found, SCENES, strict=True)]
+    return [
+        Counter(claim.kind for claim in each.claims if claim.verdict == "contradicted") for each in grounded
+    ]
+
+
+@pytest.mark.parametrize("write", [human_short, human_long])
+def test_true_captions_are_not_contradicted(write) -> None:
+    assert sum(contradicted([write(scene) for scene in SCENES]), Counter()) == Counter()
+
+
+def replaced(caption: str, old: str, new: str) -> str | None:
+    """The caption with the first such word replaced; None where it has none."""
+    lie, changes = re.subn(rf"\b{re.escape(old)}\b", new, caption, count=1)
+    return lie if changes else None
+
+
+def lie_of_color(scene, dice: random.Random) -> str | None:
+    drawn = dice.choice(scene.objects)
+    alike = {each.color for each in scene.objects if each.shape == drawn.shape}
+    wrong = dice.choice([name for name in COLORS if name not in alike])
+    noun = rf"(?={drawn.shape}|{PLURALS[drawn.shape]})"
+    lie, changes = re.subn(rf"\b{drawn.color} {noun}", f"{wrong} ", human_short(scene), count=1)
+    return lie if changes else None
+
+
+def lie_of_count(scene, dice: random.Random) -> str | None:
+    said = [number for number in NUMBERS[2:] if re.search(rf"\b{number}\b", human_short(scene), re.I)]
+    if not said:
+        return None
+    old = dice.choice(said)
+    new = NUMBERS[NUMBERS.index(old) - 1] if old == "five" else "seven"
+    return replaced(human_short(scene).lower(), old, new)
+
+
+def lie_of_object(scene, dice: random.Random) -> str | None:
+    drawn = dice.choice(scene.objects)
+    absent = [shape for shape in SHAPES if shape not in {each.shape for each in scene.objects}]
+    return replaced(human_short(scene), drawn.shape, dice.choice(absent))
+
+
+def lie_of_text(scene, dice: random.Random) -> str | None:
+    return replaced(human_short(scene), scene.word.text, "LIAR") if scene.word else None
+
+
+def lie_of_position(scene, dice: random.Random) -> str | None:
+    caption = human_long(scene)
+    for old, new in (
+        ("left of", "right of"),
+        ("right of", "left of"),
+        ("above", "below"),
+        ("below", "above"),
+    ):
+        if old in caption:
+            return caption.replace(old, new, 1)
+    return None
+
+
+LIES = {
+    "color": lie_of_color,
+    "count": lie_of_count,
+    "object": lie_of_object,
+    "text": lie_of_text,
+    "position": lie_of_position,
+}
+
+
+@pytest.mark.parametrize("kind", LIES)
+def test_planted_lies_are_found(kind: str) -> None:
+    dice = random.Random(5)
+    lies = [LIES[kind](scene, dice) for scene in SCENES]
+    planted = [lie is not None for lie in lies]
+    found = [bool(each[kind]) for each in contradicted(lies)]
+    assert sum(planted) >= 20
+    assert not any(hit for hit, lied in zip(found, planted, strict=True) if not lied)
+    missed = [lie for lie, hit in zip(lies, found, strict=True) if lie is not None and not hit]
+    assert len(missed) <= 0.03 * sum(planted), missed
