@@ -166,9 +166,6 @@ def finish_removal(folder: DatasetFolder) -> int:
                 index.forget(shard, gone)
                 rewritten += 1
             advance()
-    if rewritten:
-        # Its figures speak of pictures that are gone.
-        (folder.path / "audits" / "summary.json").unlink(missing_ok=True)
     extents = read_extents(folder)
     counts = folder.count(sum(extent.end - extent.start for extent in extents))
     folder.save_manifest(replace(folder.manifest, counts=counts))
@@ -223,6 +220,8 @@ def _rewrite(folder: DatasetFolder, shard: int, present: Present) -> list[bytes]
 def _change_over(folder: DatasetFolder) -> None:
     """Give new files their names, wherever their list is complete."""
     for change in sorted((folder.path / "removed").glob(".*.change")):
+        # Its figures would speak of pictures that are gone.
+        (folder.path / "audits" / "summary.json").unlink(missing_ok=True)
         for name in json.loads(change.read_bytes()):
             path = folder.path / name
             if _new(path).is_file():
