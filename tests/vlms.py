@@ -193,6 +193,110 @@ def qwen2_vl() -> tuple[Any, Any]:
     return Qwen2VLForConditionalGeneration(config), processor
 
 
+def smolvlm() -> tuple[Any, Any]:
+    """Chat-templated, Idefics3's successor."""
+    from transformers import (
+        LlamaConfig,
+        SmolVLMConfig,
+        SmolVLMForConditionalGeneration,
+        SmolVLMImageProcessor,
+        SmolVLMProcessor,
+        SmolVLMVideoProcessor,
+    )
+
+    tokenizer = byte_tokenizer("<image>", "<fake_token_around_image>", "<end_of_utterance>", "<global-img>")
+    sizes = {"size": {"longest_edge": 64}, "max_image_size": {"longest_edge": 32}}
+    processor = SmolVLMProcessor(
+        SmolVLMImageProcessor(**sizes),
+        tokenizer,
+        SmolVLMVideoProcessor(**sizes),
+        image_seq_len=4,
+        chat_template=CHAT_TEMPLATE.replace("IMAGE", "'<image>'"),
+    )
+    config = SmolVLMConfig(
+        vision_config={**VISION, "image_size": 32, "patch_size": 8},
+        text_config=LlamaConfig(**_text(tokenizer, initializer_range=0.3)),
+        scale_factor=2,
+        image_token_id=processor.image_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return SmolVLMForConditionalGeneration(config), processor
+
+
+def qwen3_vl() -> tuple[Any, Any]:
+    """Chat-templated, the newest Qwen-VL."""
+    from transformers import (
+        Qwen2VLImageProcessor,
+        Qwen3VLConfig,
+        Qwen3VLForConditionalGeneration,
+        Qwen3VLProcessor,
+        Qwen3VLVideoProcessor,
+    )
+
+    special = ["<|vision_start|>", "<|image_pad|>", "<|video_pad|>", "<|vision_end|>"]
+    tokenizer = byte_tokenizer(*special)
+    sizes = {"patch_size": 8, "merge_size": 2, "temporal_patch_size": 2}
+    pixels = {"size": {"shortest_edge": 16 * 16, "longest_edge": 64 * 64}}
+    processor = Qwen3VLProcessor(
+        Qwen2VLImageProcessor(**sizes, **pixels),
+        tokenizer,
+        Qwen3VLVideoProcessor(**sizes, **pixels),
+        chat_template=CHAT_TEMPLATE.replace("IMAGE", "'<|vision_start|><|image_pad|><|vision_end|>'"),
+    )
+    ids = {
+        f"{name}_token_id": tokenizer.convert_tokens_to_ids(token)
+        for name, token in zip(("vision_start", "image", "video", "vision_end"), special, strict=True)
+    }
+    rope = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e4, "mrope_interleaved": True}
+    config = Qwen3VLConfig(
+        text_config=_text(tokenizer, head_dim=16, rope_parameters=rope, initializer_range=0.3),
+        vision_config={
+            "depth": 1,
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_heads": 2,
+            "out_hidden_size": 32,
+            "patch_size": 8,
+            "num_position_embeddings": 64,
+            "deepstack_visual_indexes": [0],
+        },
+        **ids,
+    )
+    return Qwen3VLForConditionalGeneration(config), processor
+
+
+def gemma3() -> tuple[Any, Any]:
+    """Chat-templated, PaliGemma's chatting relative."""
+    from transformers import (
+        Gemma3Config,
+        Gemma3ForConditionalGeneration,
+        Gemma3ImageProcessor,
+        Gemma3Processor,
+    )
+
+    image_tokens = {
+        "image_token": "<image_soft_token>",
+        "boi_token": "<start_of_image>",
+        "eoi_token": "<end_of_image>",
+    }
+    tokenizer = byte_tokenizer(*image_tokens.values(), extra_special_tokens=image_tokens)
+    processor = Gemma3Processor(
+        Gemma3ImageProcessor(size={"height": 32, "width": 32}),
+        tokenizer,
+        image_seq_length=4,
+        chat_template=CHAT_TEMPLATE.replace("IMAGE", "'<start_of_image>'"),
+    )
+    config = Gemma3Config(
+        text_config=_text(tokenizer, head_dim=16, query_pre_attn_scalar=16, initializer_range=0.3),
+        vision_config={**VISION, "image_size": 32, "patch_size": 8, "vision_use_head": False},
+        mm_tokens_per_image=4,
+        image_token_index=tokenizer.image_token_id,
+        boi_token_index=tokenizer.boi_token_id,
+        eoi_token_index=tokenizer.eoi_token_id,
+    )
+    return Gemma3ForConditionalGeneration(config), processor
+
+
 def blip() -> tuple[Any, Any]:
     """Plain."""
     from transformers import BlipConfig, BlipForConditionalGeneration, BlipImageProcessor, BlipProcessor
@@ -226,12 +330,53 @@ def git() -> tuple[Any, Any]:
     return GitForCausalLM(config), GitProcessor(images, tokenizer)
 
 
+def blip2() -> tuple[Any, Any]:
+    """Plain, a frozen language model behind a query transformer."""
+    from transformers import (
+        Blip2Config,
+        Blip2ForConditionalGeneration,
+        Blip2Processor,
+        BlipImageProcessor,
+        OPTConfig,
+    )
+
+    tokenizer = byte_tokenizer()
+    processor = Blip2Processor(
+        BlipImageProcessor(size={"height": 32, "width": 32}), tokenizer, num_query_tokens=4
+    )
+    text = OPTConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        word_embed_proj_dim=32,
+        ffn_dim=64,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=256,
+        init_std=0.3,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    config = Blip2Config(
+        vision_config={**VISION, "image_size": 32, "patch_size": 8},
+        qformer_config={**VISION, "encoder_hidden_size": 32, "vocab_size": 50},
+        text_config=text,
+        num_query_tokens=4,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+    )
+    return Blip2ForConditionalGeneration(config), processor
+
+
 FAMILIES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "paligemma": paligemma,
     "idefics3": idefics3,
     "llava": llava,
     "qwen2_vl": qwen2_vl,
+    "smolvlm": smolvlm,
+    "qwen3_vl": qwen3_vl,
+    "gemma3": gemma3,
     "blip": blip,
+    "blip2": blip2,
     "git": git,
 }
 

@@ -25,7 +25,8 @@ from recapdata.keys import KeyIndex
 from recapdata.recaption.recorder import Recorder, ShardStart, failed_keys, overlay, stored_captions
 from recapdata.recaption.state import ShardState, failures_by_type, survey
 from recapdata.recaption.summary import RecaptionSummary
-from recapdata.records import KEY, Provenance
+from recapdata.records import Provenance
+from recapdata.remove import finish_removal, read_keys_file
 from recapdata.store import DatasetFolder
 
 Selection = Callable[[int, list[str]], Collection[str] | None]
@@ -96,6 +97,7 @@ def recaption(
         name, going_on(folder.manifest.sets.get(set_name), asked, overwrite=run.overwrite)
     )
     with folder.writing():
+        finish_removal(folder)
         new = set_name not in folder.manifest.sets
         provenance = _settle(folder, set_name, opened, run)
         task = _Task(folder, set_name, provenance, run)
@@ -122,7 +124,7 @@ def recaption(
         done_failures=failed,
         asked=task.kind,
         seconds=round(time.monotonic() - began, 2),
-        caption_seconds=round(seconds, 2),
+        caption_seconds=round(seconds, 4),
         caption_bytes=written_bytes,
         largest_batch=fits,
         command=_command(directory, set_name, captioner, asked, provenance),
@@ -216,16 +218,7 @@ def _selection(task: _Task, states: list[ShardState]) -> Selection:
 
 
 def _read_keys(folder: DatasetFolder, path: Path) -> set[str]:
-    try:
-        lines = path.read_text(encoding="utf8").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--keys {path} cannot be read: {error}") from error
-    malformed = [line for line in lines if not KEY.fullmatch(line)]
-    if malformed:
-        raise InputError(
-            f"--keys {path}: {malformed[0][:80]!r} is not a key (64 lowercase hex digits, one a line)"
-        )
-    keys = set(lines)
+    keys = read_keys_file(path)
     with KeyIndex(folder) as index:
         known = index.records([bytes.fromhex(key) for key in keys])
     unknown = sorted(key for key in keys if bytes.fromhex(key) not in known)

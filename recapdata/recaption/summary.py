@@ -47,7 +47,7 @@ class RecaptionSummary:
     @property
     def images_per_second(self) -> float:
         """Speed of this run; 0 where it captioned nothing."""
-        return self.done / self.caption_seconds if self.done and self.caption_seconds else 0.0
+        return self.done / max(self.caption_seconds, 1e-4)
 
     def text(self) -> str:
         """The summary for a terminal."""
@@ -63,8 +63,8 @@ class RecaptionSummary:
     def _headline(self) -> str:
         if not self.done:
             return f"{self.set_name} of {self.directory}: nothing to do."
-        what = {"pilot": "a pilot of ", "keys": "", "retry": "again ", "all": ""}[self.asked]
-        return f"Captioned {what}{self.done:,} images of {self.directory} as {self.set_name}."
+        what = {"pilot": "a pilot of ", "retry": "again "}.get(self.asked, "")
+        return f"Captioned {what}{images(self.done)} of {self.directory} as {self.set_name}."
 
     def _how(self) -> list[str]:
         who = self.provenance
@@ -90,7 +90,7 @@ class RecaptionSummary:
             rate, share = self.images_per_second, self.captions + self.failures
             disk = self.caption_bytes / max(share, 1) * self.lacking
             lines.append(
-                f"  the other {self.lacking:,} images would take about {duration(self.lacking / rate)} "
+                f"  the other {images(self.lacking)} would take about {duration(self.lacking / rate)} "
                 f"and {size(disk)} of disk at this speed"
             )
         if self.lacking:
@@ -100,6 +100,11 @@ class RecaptionSummary:
         if not self.lacking:
             lines.append(f"  audits run {self.directory} --captions {self.set_name}")
         return lines
+
+
+def images(count: int) -> str:
+    """A number of images in words."""
+    return f"{count:,} image" + ("" if count == 1 else "s")
 
 
 def duration(seconds: float) -> str:
