@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audits.summary import FIGURES
-from recapdata.figures import read_figures
+from recapdata.versions.figures import read_figures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

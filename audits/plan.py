@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from audits.tables import Identity, read_identity
-from recapdata.digest import rows_hash
 from recapdata.store import DatasetFolder, shard_name
 from recapdata.targets import Target
+from recapdata.versions.digest import rows_hash
 
 Part = Literal["claims", "clip", "evidence"]
 

@@ -41,43 +41,64 @@ def reading_identity(nlp: "Language") -> str:
     return f"{identity(nlp)} rules:{_rules_hash()}"
 
 
-def read_captions(
-    target: Target,
-    shard: int,
-    sets: Sequence[str],
-    pipeline: "Language | str | None",
-    *,
-    processes: int,
-    batch_rows: int,
-) -> Iterator[pa.RecordBatch]:
-    """Stream `key` and, per set, a column of `READING_TYPE` of one shard.
+class Readings:
+    """The captions of several shards as one stream through the pipeline, so that its processes are started once.
 
-    All sets go through the pipeline together, so that its processes are started once a shard.
+    Its shards must be taken in the order in which they were given, each to its end.
     """
-    batches: deque[pa.RecordBatch] = deque()
 
-    def texts() -> Iterator[str]:
-        for batch in target.read(shard, ["key", *sets], batch_rows=batch_rows):
-            batches.append(batch)
+    def __init__(
+        self,
+        target: Target,
+        tasks: Sequence[tuple[int, Sequence[str]]],
+        pipeline: "Language | str | None",
+        *,
+        processes: int,
+        batch_rows: int,
+    ) -> None:
+        """Prepare to read the named caption sets of each shard; nothing is read before it is asked for.
+
+        Args:
+            pipeline: a loaded pipeline, or where several processes are to load it, its name.
+        """
+        self._target = target
+        self._tasks = tuple(tasks)
+        self._batch_rows = batch_rows
+        self._ahead: deque[tuple[pa.RecordBatch, Sequence[str]] | None] = deque()
+        self._found = claims(self._texts(), pipeline=pipeline, processes=processes)
+
+    def shard(self) -> Iterator[pa.RecordBatch]:
+        """The next shard: batches of `key` and, per set, a column of `READING_TYPE`."""
+        for first in self._found:
+            waiting = self._ahead.popleft()
+            if waiting is None:
+                return
+            batch, sets = waiting
+            columns, pending = [batch.column("key")], first
             for name in sets:
-                yield from (text[:LONGEST] for text in batch.column(name).to_pylist() if text is not None)
-            yield ""  # ends a batch, also one in which every caption is missing
+                rows: list[dict[str, Any] | None] = []
+                for caption in batch.column(name).to_pylist():
+                    if caption is None:
+                        rows.append(None)
+                        continue
+                    rows.append(_reading(caption, pending))
+                    pending = next(self._found)
+                columns.append(pa.array(rows, READING_TYPE))
+            yield pa.RecordBatch.from_arrays(columns, names=["key", *sets])
 
-    found = claims(texts(), pipeline=pipeline, processes=processes)
-    for first in found:
-        batch = batches.popleft()
-        columns: list[pa.Array] = [batch.column("key")]
-        pending = first
-        for name in sets:
-            rows: list[dict[str, Any] | None] = []
-            for caption in batch.column(name).to_pylist():
-                if caption is None:
-                    rows.append(None)
-                    continue
-                rows.append(_reading(caption, pending))
-                pending = next(found)
-            columns.append(pa.array(rows, READING_TYPE))
-        yield pa.RecordBatch.from_arrays(columns, names=["key", *sets])
+    def close(self) -> None:
+        """Stop the pipeline's processes."""
+        self._found.close()
+
+    def _texts(self) -> Iterator[str]:
+        for shard, sets in self._tasks:
+            for batch in self._target.read(shard, ["key", *sets], batch_rows=self._batch_rows):
+                self._ahead.append((batch, sets))
+                for name in sets:
+                    yield from (text[:LONGEST] for text in batch.column(name).to_pylist() if text is not None)
+                yield ""  # ends a batch, also one in which every caption is missing
+            self._ahead.append(None)
+            yield ""  # ends a shard
 
 
 def _reading(caption: str, found: list[Claim]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,8 @@ from audits.hygiene import habits
 from audits.language import identity, load_pipeline
 from audits.outcome import AuditSummary
 from audits.plan import ShardPlan, Wanted, finished_shards, plan_shard, still_fresh
-from audits.reading import reading_identity
-from audits.shard import Engine, audit_shard
+from audits.reading import Readings, reading_identity
+from audits.shard import TEXT_BATCH, Engine, audit_shard
 from audits.summary import summarize, summary_json
 from recapdata.console import progress, say
 from recapdata.errors import CaptionSetNotFound, OptionError
@@ -76,18 +77,22 @@ def run(
     with DatasetFolder(destination).writing():
         plans = _plan(target, destination, sets, wanted)
         stale = [[plan for plan in shard if plan.stale] for shard in plans]
-        engine = Engine(
-            pipeline=nlp if processes == 1 else pipeline,
+        readings = Readings(
+            target,
+            _unread(stale),
+            nlp if processes == 1 else pipeline,
             processes=processes,
-            clip=_load(model, clip_parts, stale),
-            evidence=sources,
-            decoders=_cores(),
+            batch_rows=TEXT_BATCH,
         )
-        unreadable = _execute(target, stale, engine)
+        with closing(readings):
+            clip_model = _load(model, clip_parts, stale)
+            engine = Engine(readings=readings, clip=clip_model, evidence=sources, decoders=_cores())
+            unreadable = _execute(target, stale, engine)
         done = [plan for shard in plans for plan in shard]
         content = _summarize(target, destination, done, wanted, identity(nlp))
         text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
         write_atomic(destination / SUMMARY, text.encode())
+        content = json.loads(text)
     return AuditSummary(
         target=target.resolved,
         out=str(destination),

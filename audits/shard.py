@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,14 +12,11 @@ from audits.clip import Clip, ClipScores, Encoded, encode_ahead
 from audits.evidence import Evidence, EvidenceSource
 from audits.grounding import Grounding, ground
 from audits.plan import ShardPlan
-from audits.reading import read_captions
+from audits.reading import Readings
 from audits.tables import AUDIT_SCHEMA
 from recapdata.records import Claim
 from recapdata.store import ROW_GROUP_ROWS, ShardWriter
 from recapdata.targets import Target, aligned
-
-if TYPE_CHECKING:
-    from spacy.language import Language
 
 TEXT_BATCH = 1024
 IMAGE_BATCH = 128
@@ -31,12 +28,11 @@ class Engine:
     """What a run computes with, loaded once.
 
     Attributes:
-        pipeline: the spaCy pipeline; its name as asked for where several processes are to load it.
+        readings: the captions whose claims are stale, in the order of the shards.
         clip: None where no score is stale, so that no model is loaded for nothing.
     """
 
-    pipeline: "Language | str | None"
-    processes: int
+    readings: Readings
     clip: Clip | None
     evidence: tuple[EvidenceSource, ...]
     decoders: int
@@ -109,13 +105,9 @@ def _aligned_steps(target: Target, plans: Sequence[ShardPlan], engine: Engine) -
     if _any(plans, "evidence"):
         columns += [name for source in engine.evidence for name in source.columns if name not in columns]
     streams = [target.read(shard, columns, batch_rows=rows)]
-    fresh = [plan.set_name for plan in plans if "claims" in plan.stale]
+    fresh = _any(plans, "claims")
     if fresh:
-        streams.append(
-            read_captions(
-                target, shard, fresh, engine.pipeline, processes=engine.processes, batch_rows=TEXT_BATCH
-            )
-        )
+        streams.append(engine.readings.shard())
     kept = [plan for plan in plans if plan.keeps]
     streams += [_stream(plan) for plan in kept]
     for main, *others in aligned(streams, where=f"audit of {target.name}"):

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audits.hygiene import Habits
-from recapdata.figures import Better, Figure
 from recapdata.records import CLAIM_KINDS, VERDICTS
+from recapdata.versions.figures import Better, Figure
 
 FORMAT = 1
 REPLICATES = 400

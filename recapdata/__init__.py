@@ -6,10 +6,10 @@ The stages, in the order in which a dataset passes them:
     ingest     raw pairs → records in a dataset folder    recapdata ingest           recapdata/ingest/
     remove     keys → a folder without them               recapdata remove           recapdata/remove.py
     import     a column → a caption set                   recapdata import-captions  recapdata/imported.py
-    recaption  records → a caption set                    recapdata recaption        recapdata/recaption.py
+    recaption  records → a caption set                    recapdata recaption        recapdata/recaption/
     audit      captions (+ evidence) → claims, scores     audits run                 audits/
-    publish    folder → commit and tag on a Hub           recapdata publish          recapdata/publish.py
-    diff       two versions → what changed                recapdata diff             recapdata/difference.py
+    publish    folder → commit and tag on a Hub           recapdata publish          recapdata/publish/
+    diff       two versions → what changed                recapdata diff             recapdata/versions/
     load       version → images with captions             recapdata.load             recapdata/loading.py
     train      version + mixture → a diffusion pipeline   recaptrain diffusion       recaptrain/diffusion.py
 
@@ -19,15 +19,15 @@ Imports go one way: recapdata ← audits ← recaptrain.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from recapdata.difference import diff
     from recapdata.loading import load
     from recapdata.targets import open_target
+    from recapdata.versions.difference import diff
 
 __all__ = ["diff", "load", "open_target"]
 __version__ = "0.1.0"
 
 _API = {
-    "diff": "recapdata.difference",
+    "diff": "recapdata.versions.difference",
     "load": "recapdata.loading",
     "open_target": "recapdata.targets",
 }

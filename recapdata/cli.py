@@ -262,7 +262,7 @@ def diff(
     debug: Debug = False,
 ) -> None:
     """Show what changed from A to B: rows, columns, captions with examples, audit figures."""
-    from recapdata.difference import diff as run_diff
+    from recapdata.versions.difference import diff as run_diff
 
     summary = run_diff(before, after)
     finish(summary.to_dict(), summary.text(), as_json=json)

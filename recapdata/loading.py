@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from recapdata.contents import Contents, published_contents
 from recapdata.errors import CaptionSetNotFound, DatasetDamaged, HubError, OptionError
-from recapdata.published import data_path, features
+from recapdata.publish.published import data_path, features
 from recapdata.records import RECORD_SCHEMA
 from recapdata.store import DatasetFolder, shard_name
 from recapdata.targets import Target, open_target
+from recapdata.versions.contents import Contents, published_contents
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -87,7 +87,7 @@ def diffusion(
 ) -> None:
     """Fine-tune Stable Diffusion on a dataset at one revision, with a mixture of its captions.
 
-    The model card names dataset commit, mixture and settings. On several GPUs: accelerate launch -m recaptrain.cli diffusion …
+    The model card names dataset commit, mixture and settings. On several GPUs: accelerate launch -m recaptrain diffusion …
     Example: recaptrain diffusion --dataset me/birds --revision v1.1.0 --mixture recap-mix --base embedded model
     """
     from recaptrain.diffusion import DiffusionSettings, parse_mixture, train_diffusion

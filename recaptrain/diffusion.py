@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recapdata.console import progress, say
-from recapdata.digest import ArrowDigest
 from recapdata.errors import InputError, OptionError
 from recapdata.mixture import Mixture
 from recapdata.targets import Target
+from recapdata.versions.digest import ArrowDigest
 from recaptrain.base import Base, load_base
 from recaptrain.checkpoint import RunFolder
 from recaptrain.data import Examples, open_dataset, read_examples

@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recapdata.card import escape, who
+from recapdata.publish.card import escape, who
 from recapdata.store import write_atomic
 from recapdata.templates import render
 

@@ -11,7 +11,6 @@ from typing import Any
 import pyarrow as pa
 from PIL import Image
 
-from recapdata.digest import rows_hash
 from recapdata.records import (
     CAPTION_SCHEMA,
     CLAIM_TYPE,
@@ -25,6 +24,7 @@ from recapdata.records import (
     image_key,
 )
 from recapdata.store import DatasetFolder, ShardWriter
+from recapdata.versions.digest import rows_hash
 
 
 def png(index: int, size: tuple[int, int] = (8, 8)) -> bytes:

@@ -20,10 +20,10 @@ from audits.fiftyone.media import Media, media_folder
 from audits.fiftyone.naming import dataset_name, field_names, identity
 from audits.tables import read_identity
 from recapdata.console import progress, say
-from recapdata.digest import rows_hash
 from recapdata.errors import DatasetExists
 from recapdata.store import shard_name
 from recapdata.targets import Target, aligned, open_target
+from recapdata.versions.digest import rows_hash
 
 BUILD = 1
 """Raised when the fields of a sample change, so that datasets of an older build are rebuilt."""

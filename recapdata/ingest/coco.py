@@ -158,7 +158,9 @@ class Coco:
             seen = self._db.execute("SELECT file FROM seen WHERE number = ?", (number,))
             splits = [self._files[row[0]].stem for row in seen]
             folders = {path: PurePosixPath(path).parent.name for path in paths}
-            paths = [path for path in paths if any(folders[path] in split for split in splits)] or paths
+            paths = [
+                path for path in paths if any(folders[path] in split.split("_") for split in splits)
+            ] or paths
         if len(paths) == 1:
             return paths[0]
         if paths:
@@ -231,27 +233,33 @@ def _run_lengths(segmentation: Any, height: Any, width: Any) -> dict[str, Any] |
     """Polygons or run lengths as COCO's compressed run-length encoding; None where they are neither."""
     from pycocotools import mask
 
-    try:
-        if isinstance(segmentation, list):
-            encoded = mask.merge(mask.frPyObjects(segmentation, height, width))
-        elif isinstance(segmentation["counts"], list):
-            encoded = mask.frPyObjects(segmentation, height, width)
-        else:
-            encoded = segmentation
-        counts = encoded["counts"]
-        return {
-            "size": [int(each) for each in encoded["size"]],
-            "counts": counts.decode() if isinstance(counts, bytes) else str(counts),
-        }
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError):
+    if isinstance(segmentation, list):
+        polygons = [each for each in segmentation if _are_numbers(each) and len(each) >= 6]
+        if len(polygons) < len(segmentation) or not _are_numbers([height, width]):
+            return None
+        encoded = mask.merge(mask.frPyObjects(polygons, height, width))
+    elif isinstance(segmentation, dict) and _are_numbers(segmentation.get("size")):
+        encoded = segmentation
+        if _are_numbers(encoded.get("counts")):
+            encoded = mask.frPyObjects(encoded, *encoded["size"])
+    else:
         return None
+    counts = encoded.get("counts")
+    if not isinstance(counts, bytes | str):
+        return None
+    return {
+        "size": [int(each) for each in encoded["size"]],
+        "counts": counts.decode() if isinstance(counts, bytes) else counts,
+    }
+
+
+def _are_numbers(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, int | float) for each in value)
 
 
 def _box(value: Any) -> tuple[float, float, float, float] | None:
     """COCO's [x, y, width, height]; None where it is anything else."""
-    if not isinstance(value, list) or len(value) != 4:
-        return None
-    if not all(isinstance(each, int | float) for each in value):
+    if not _are_numbers(value) or len(value) != 4:
         return None
     x, y, width, height = value
     return float(x), float(y), float(width), float(height)

@@ -10,6 +10,8 @@ from typing import Any, TextIO
 
 CHUNK = 2**20
 """Characters read at once."""
+_NUMBER = (*"0123456789+-.eE", "")
+"""What may follow the part of a number; nothing, at the window's end."""
 
 
 def elements(path: Path) -> Iterator[tuple[str, Any]]:
@@ -72,8 +74,8 @@ class _Text:
                 if not self._more():
                     raise
                 continue
-            if end == len(self._window) and self._more():
-                continue  # a number at the window's end may have more digits
+            if self._window[end : end + 1] in _NUMBER and self._more():
+                continue  # a number at the window's end may go on beyond it
             self._at = end
             return value
 

@@ -245,7 +245,7 @@ def merge_types(types: dict[str, pa.DataType], batch: list[Mapping[str, Any]]) -
     names = {name: None for row in batch for name in row}
     for name in names:
         try:
-            found = pa.infer_type([_encodable(row.get(name)) for row in batch])
+            found = pa.array([_encodable(row.get(name)) for row in batch]).type
             merged = pa.unify_schemas(
                 [pa.schema([(name, types.get(name, pa.null()))]), pa.schema([(name, found)])],
                 promote_options="permissive",

@@ -157,9 +157,10 @@ def test_interrupted_between_shards_the_same_command_completes_it(
             raise Interrupted
         original(source, target)
 
-    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+    with monkeypatch.context() as patch:
         patch.setattr(os, "replace", replace)
-        import_captions(out, "alt", "alt_text")
+        with pytest.raises(Interrupted):
+            import_captions(out, "alt", "alt_text")
     assert len(table(out, "captions/alt")) == 4
     assert import_captions(out, "alt", "alt_text").done == 2
     assert leftovers(out) == []

@@ -1,0 +1,224 @@
+"""The dataset card: manifest, contents and audit summary → README.md, through the template cards/dataset.md.j2.
+
+The YAML head is made of the stock classes of huggingface_hub and datasets, so that what reads it is what wrote it. Captions
+and every other text of unknown origin are escaped character by character: no caption can become markup.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from recapdata.errors import PublishRefused
+from recapdata.publish.licenses import LICENSES
+from recapdata.records import Manifest, Provenance
+from recapdata.templates import render
+from recapdata.versions.contents import Contents
+from recapdata.versions.figures import FigureChange, read_figures
+
+if TYPE_CHECKING:
+    from datasets import Features
+
+TEMPLATE = "dataset.md.j2"
+SHOWN_CHARACTERS = 300
+SPLIT = "train"
+ANNOTATORS = {"model": "machine-generated", "human": "other", "web": "found", "import": "other"}
+WRITERS = {
+    "model": "a model",
+    "human": "people",
+    "web": "the web (alt text)",
+    "import": "unknown (came with the data)",
+}
+PATTERNS = {
+    "default": "data/train-*.parquet",
+    "captions": "captions/*/train-*.parquet",
+    "audit": "audits/*/train-*.parquet",
+}
+_MARKUP = re.compile(r"[&<>|`*_\[\]!\\#~$:@]|(?<=www)\.", re.IGNORECASE)
+_LIST_ITEM = re.compile(r"^(\d+[.)]|[-+])(?=\s|$)")
+_ENGLISH = re.compile(r"\b(a|an|the|of|on|in|with|and|is|to)\b", re.IGNORECASE)
+_SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetFacts:
+    """What became of one caption set: captions, and failures by their type."""
+
+    captions: int
+    failures: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigFacts:
+    """One config as `load_dataset` will find it.
+
+    Attributes:
+        size: bytes of its files.
+    """
+
+    features: "Features"
+    rows: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardFacts:
+    """Everything that the card says and the manifest does not.
+
+    Attributes:
+        configs: by name, those that the version has.
+        sets: by name.
+        examples: rows to show: key → set → caption.
+        failures: items that never became a record, by type of failure.
+        figures: this version's audit figures beside the parent's.
+        parent_version: None for the first version.
+    """
+
+    repo_id: str
+    manifest: Manifest
+    contents: Contents
+    configs: Mapping[str, ConfigFacts]
+    sets: Mapping[str, SetFacts]
+    examples: Mapping[str, Mapping[str, str | None]]
+    failures: Mapping[str, int]
+    summary: Mapping[str, Any] | None = None
+    figures: Sequence[FigureChange] = ()
+    parent_version: str | None = None
+
+
+def render_card(facts: CardFacts) -> str:
+    """The text of README.md.
+
+    Raises:
+        PublishRefused: the head would not pass the Hub's check; says which field.
+    """
+    manifest = facts.manifest
+    body = render(
+        TEMPLATE,
+        facts=facts,
+        manifest=manifest,
+        rows=facts.contents.rows,
+        writers=[(name, each, facts.sets[name]) for name, each in manifest.sets.items()],
+        who=who,
+        figures=read_figures(facts.summary),
+        figure_names=_figure_names(facts.summary),
+        moved=[change for change in facts.figures if change.verdict],
+        history=list(reversed(facts.contents.history)),
+        text=escape,
+        cell=lambda value: escape(_short(value)),
+        code=json.dumps,
+        handle=re.sub(r"\W+", "_", facts.repo_id).lower(),
+        year=facts.contents.history[-1].date[:4] if facts.contents.history else "",
+    )
+    head = _head(facts)
+    check_head(head)
+    from huggingface_hub import DatasetCardData
+
+    return f"---\n{DatasetCardData(**head).to_yaml()}\n---\n\n{body}"
+
+
+def _head(facts: CardFacts) -> dict[str, Any]:
+    """The YAML head as plain values."""
+    from datasets import DatasetInfo, SplitDict, SplitInfo
+    from datasets.info import DatasetInfosDict
+    from huggingface_hub import DatasetCardData
+
+    infos = DatasetInfosDict(
+        {
+            name: DatasetInfo(
+                features=config.features,
+                splits=SplitDict({SPLIT: SplitInfo(SPLIT, num_bytes=config.size, num_examples=config.rows)}),
+                download_size=config.size,
+                dataset_size=config.size,
+            )
+            for name, config in facts.configs.items()
+        }
+    )
+    writers = {each.writer for each in facts.manifest.sets.values()}
+    data = DatasetCardData(
+        pretty_name=facts.repo_id.split("/")[-1],
+        license=facts.manifest.license,
+        language=language(facts),
+        annotations_creators=sorted({ANNOTATORS[writer] for writer in writers}) or ["no-annotation"],
+        size_categories=[size_category(facts.contents.rows)],
+        task_categories=["text-to-image", "image-to-text"],
+        tags=["recapdata", "captions", *(["recaptioning"] if "model" in writers else [])],
+        configs=[
+            {"config_name": name, "data_files": [{"split": SPLIT, "path": PATTERNS[name]}]}
+            | ({"default": True} if name == "default" else {})
+            for name in facts.configs
+        ],
+    )
+    infos.to_dataset_card_data(data)
+    return data.to_dict()
+
+
+def check_head(head: Mapping[str, Any]) -> None:
+    """Check what the Hub checks when a card is committed, without asking it.
+
+    Raises:
+        PublishRefused: a field is missing or not of the Hub's vocabulary.
+    """
+    wrong = []
+    if head.get("license") not in LICENSES:
+        wrong.append(f"license {head.get('license')!r}")
+    if not all(re.fullmatch(r"[a-z]{2,3}", each) for each in head.get("language", [])):
+        wrong.append(f"language {head.get('language')!r}")
+    if not set(head.get("annotations_creators", [])) <= {*ANNOTATORS.values(), "no-annotation"}:
+        wrong.append(f"annotations_creators {head.get('annotations_creators')!r}")
+    names = [config["config_name"] for config in head.get("configs", [])]
+    if not names or len(set(names)) < len(names):
+        wrong.append(f"configs {names!r}")
+    if any(not isinstance(tag, str) or "," in tag for tag in head.get("tags", [])):
+        wrong.append(f"tags {head.get('tags')!r}")
+    if wrong:
+        raise PublishRefused(f"the card's head would not pass the Hub's check: {'; '.join(wrong)}")
+
+
+# --- words ---------------------------------------------------------------------------------------------------------------
+
+
+def who(provenance: Provenance) -> str:
+    """Who wrote a set, in one cell: `google/paligemma2-3b-pt-448 @ 4ab1…`."""
+    if provenance.model:
+        revision = f" @ {provenance.revision.removeprefix('sha256:')[:12]}" if provenance.revision else ""
+        return f"{provenance.model}{revision}"
+    column = f", column {provenance.column}" if provenance.column else ""
+    return f"{WRITERS[provenance.writer]}{column}"
+
+
+def escape(value: object) -> str:
+    """A text as Markdown (in a table, in HTML) shows it and nothing else: what could be markup becomes an entity."""
+    text = " ".join(str(value).split())
+    text = "".join(char for char in text if char.isprintable())
+    escaped = _MARKUP.sub(lambda match: f"&#{ord(match[0])};", text)
+    return _LIST_ITEM.sub(lambda match: f"{match[0][:-1]}&#{ord(match[0][-1])};", escaped)
+
+
+def _short(value: str | None) -> str:
+    if value is None:
+        return "(no caption)"
+    return value if len(value) <= SHOWN_CHARACTERS else value[:SHOWN_CHARACTERS].rstrip() + " …"
+
+
+def language(facts: CardFacts) -> list[str]:
+    """`en` where the captions shown hold English function words, else undetermined."""
+    texts = [text for row in facts.examples.values() for text in row.values() if text]
+    english = sum(bool(_ENGLISH.search(text)) for text in texts)
+    return ["en"] if english * 2 >= len(texts) > 0 else ["und"]
+
+
+def size_category(rows: int) -> str:
+    """The Hub's name for a number of rows."""
+    if rows < 1_000:
+        return "n<1K"
+    for place in range(1, len(_SIZES)):
+        if rows < 10 ** (3 + place):
+            return f"{_SIZES[place - 1]}<n<{_SIZES[place]}"
+    return "n>1T"
+
+
+def _figure_names(summary: Mapping[str, Any] | None) -> list[str]:
+    """Names of all figures of all sets, in reading order."""
+    return list(dict.fromkeys(name for each in read_figures(summary).values() for name in each))

@@ -1,0 +1,85 @@
+"""What a plan is checked for beyond rows and captions: other changes, an audit that got worse, and what to remark."""
+
+from collections.abc import Sequence
+
+from recapdata.errors import PublishRefused
+from recapdata.publish.publication import Local, Published, Remote, Request
+from recapdata.publish.published import MANAGED
+from recapdata.versions.changes import Changes, counted
+from recapdata.versions.figures import FigureChange, measured_alike
+
+
+def other_changes(local: Local, parent: Published, license: str) -> list[str]:
+    """What changed beside rows, columns and captions, a phrase each."""
+    then, now = parent.manifest, local.manifest
+    phrases = [f"license {then.license} → {license}"] if then.license != license else []
+    for name, provenance in now.sets.items():
+        if name in then.sets and not provenance.same_settings(then.sets[name]):
+            phrases.append(f"provenance of {name}")
+    for name in ("duplicates", "failures", "removed"):
+        if (was := getattr(then.counts, name)) != (is_now := getattr(now.counts, name)):
+            phrases.append(f"{name} {was:,} → {is_now:,}")
+    if tuple(then.sources) != tuple(now.sources):
+        phrases.append("sources")
+    same = {name for name in now.sets if local.contents.sets[name] == parent.contents.sets.get(name)}
+    changed: dict[tuple[str, str], None] = {}
+    mine = {part.path: part.hashes for part in local.parts if part.shard is None}
+    theirs = {
+        path: file.hash
+        for path, file in parent.files.items()
+        if path.startswith(MANAGED) and not path.startswith("data/")
+    }
+    for path in sorted({*mine, *theirs}):
+        top, _, rest = path.partition("/")
+        name = rest.split("/")[0]
+        if theirs.get(path) not in mine.get(path, ()) and (top != "captions" or name in same):
+            changed[top, name] = None
+    audited = [name for name in now.sets if ("audits", name) in changed]
+    if any(top == "audits" for top, _ in changed):
+        phrases.append(f"audit of {', '.join(audited)}" if audited else "audit summary")
+    phrases += [f"seeds or errors of {name}" for top, name in changed if top == "captions"]
+    return [*phrases, *(["ledger of failures"] if any(top == "failures" for top, _ in changed) else [])]
+
+
+def audit_notes(
+    local: Local, parent: Published | None, figures: Sequence[FigureChange], *, allow: bool
+) -> list[str]:
+    """Remarks on the audit beside the parent's.
+
+    Raises:
+        PublishRefused: a figure got worse beyond its confidence interval, and that was not allowed.
+    """
+    if local.summary is None or parent is None or parent.summary is None:
+        return [] if local.summary else [f"not audited; run: audits run {local.path}"]
+    worse = [change for change in figures if change.verdict == "worse"]
+    if not measured_alike(parent.summary, local.summary):
+        text = "this audit and the parent's used other models or evidence, so their figures are not compared"
+        return [text] if not worse else [f"{text} ({counted(len(worse), 'figure')} look worse)"]
+    if worse and not allow:
+        shown = "; ".join(change.text() for change in worse[:3])
+        more = f"; and {len(worse) - 3} more" if len(worse) > 3 else ""
+        raise PublishRefused(
+            f"the audit got worse than that of {parent.manifest.version}: {shown}{more}. "
+            "Look at the captions (audits view), or add --allow-regression"
+        )
+    return [f"published with {counted(len(worse), 'audit figure')} worse than before"] if worse else []
+
+
+def remarks(local: Local, remote: Remote, changes: Changes, request: Request) -> list[str]:
+    """What the user should know before saying yes."""
+    notes = []
+    if changes.removed and remote.parent is not None:
+        notes.append(
+            "removed rows stay in the earlier versions; to take them off the Hub for good, delete those tags and "
+            "their history there as well"
+        )
+    parent = remote.parent
+    if parent is not None and local.manifest.version not in (None, parent.manifest.version):
+        notes.append(
+            f"this folder was last published as {local.manifest.version}, the Hub is at {parent.manifest.version}: "
+            "compare them with recapdata diff"
+        )
+    if remote.private is not None and remote.private == request.public:
+        kind = "private" if remote.private else "public"
+        notes.append(f"the repository exists and is {kind}; --public decides for new ones only")
+    return notes

@@ -1,0 +1,165 @@
+"""What the files of a published version look like: the data shards, with a column per caption set, and their features."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recapdata.errors import DatasetDamaged, PublishRefused
+from recapdata.records import CAPTION_SCHEMA
+from recapdata.store import DatasetFolder, ShardWriter, shard_name
+
+if TYPE_CHECKING:
+    from datasets import Features
+
+VERBATIM = ("captions", "audits", "failures")
+"""Folders whose files are published as they are; `data/` is built from `images/` and `captions/`."""
+MANAGED = ("data/", "captions/", "audits/", "failures/")
+"""What a version owns in its repository: a file under these that it does not have is deleted by its commit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One file of a version.
+
+    Attributes:
+        path: its path in the repository.
+        size: bytes; of a data shard that is not built yet, an estimate from above.
+        hashes: SHA-256 of the file and its name in git, the two ways a repository may hold it; none for a data shard
+            that is not built yet.
+        shard: number of the image shard a data file is built from; None for files that are sent as they lie.
+    """
+
+    path: str
+    size: int
+    hashes: tuple[str, ...] = ()
+    shard: int | None = None
+
+
+def data_path(shard: int) -> str:
+    """Path of a data shard in the repository."""
+    return f"data/{shard_name(shard)}"
+
+
+def data_schema(folder: DatasetFolder) -> pa.Schema:
+    """Schema of the data shards: images with what came along, one string column per caption set, `datasets` features.
+
+    Raises:
+        PublishRefused: a column is of a type that `datasets` does not know.
+    """
+    columns = [*folder.schema(), *(pa.field(name, pa.string()) for name in folder.manifest.sets)]
+    return features(columns, image=True).arrow_schema
+
+
+def features(columns: Sequence[pa.Field], *, image: bool) -> "Features":
+    """The features of `datasets` for these columns; with `image`, the column of that name is decoded.
+
+    Raises:
+        PublishRefused: a column is of a type that `datasets` does not know.
+    """
+    from datasets import Features, Image
+    from datasets.features.features import generate_from_arrow_type
+
+    found = {}
+    for column in columns:
+        try:
+            found[column.name] = (
+                Image() if image and column.name == "image" else generate_from_arrow_type(column.type)
+            )
+        except (ValueError, NotImplementedError) as error:
+            raise PublishRefused(
+                f"column {column.name!r} is of type {column.type}, which load_dataset cannot read; "
+                "ingest the source without it"
+            ) from error
+    return Features(found)
+
+
+def captions_features() -> "Features":
+    """The features of the config `captions`."""
+    return features(list(CAPTION_SCHEMA), image=False)
+
+
+def verbatim_files(folder: DatasetFolder) -> Iterator[tuple[str, Path]]:
+    """Repository path and local path of every file that is published as it lies, in a fixed order.
+
+    Of the audits and captions only the sets of the manifest are published: a leftover folder is nobody's.
+    """
+    sets = folder.manifest.sets
+    for top in VERBATIM:
+        for path in sorted((folder.path / top).rglob("*")):
+            inside = path.relative_to(folder.path / top)
+            hidden = any(part.startswith(".") for part in inside.parts)
+            foreign = top != "failures" and len(inside.parts) > 1 and inside.parts[0] not in sets
+            if path.is_file() and not hidden and not foreign:
+                yield f"{top}/{inside.as_posix()}", path
+
+
+def estimate(folder: DatasetFolder, shard: int) -> Part:
+    """A data shard before it is built: it will hold at most the bytes of its image shard and its captions."""
+    paths = [
+        folder.image_shard(shard),
+        *(folder.caption_shard(name, shard) for name in folder.manifest.sets),
+    ]
+    return Part(path=data_path(shard), size=sum(path.stat().st_size for path in paths), shard=shard)
+
+
+def build_data_shard(folder: DatasetFolder, shard: int, schema: pa.Schema, path: Path) -> int:
+    """Write a data shard to `path`, row group by row group with the image shard's own boundaries; its bytes.
+
+    Equal boundaries and content-defined chunking keep the pages of the images equal from version to version, which is
+    what a store with deduplication recognizes.
+
+    Raises:
+        DatasetDamaged: the captions of a set are not of the rows of the image shard.
+    """
+    sets = list(folder.manifest.sets)
+    captions = {name: folder.read_captions(name, shard, ["key", "caption"]) for name in sets}
+    start = 0
+    with pq.ParquetFile(folder.image_shard(shard)) as images, ShardWriter(path, schema) as writer:
+        for group in range(images.num_row_groups):
+            table = images.read_row_group(group, use_threads=False)
+            for name in sets:
+                part = captions[name].slice(start, table.num_rows)
+                if not part.column("key").equals(table.column("key")):
+                    raise DatasetDamaged(
+                        f"caption set {name!r}, {shard_name(shard)}: not of the rows of its images; write it again"
+                    )
+                table = table.append_column(name, part.column("caption"))
+            writer.write(_fit(table, schema))
+            start += table.num_rows
+    return os.path.getsize(path)
+
+
+def _fit(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table in the columns of the schema; those that this shard lacks come as nulls."""
+    present = set(table.schema.names)
+    columns = [
+        table.column(field.name).cast(field.type)
+        if field.name in present
+        else pa.nulls(table.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def audit_schema(folder: DatasetFolder) -> pa.Schema | None:
+    """The one schema of all audit shards; None where nothing was audited.
+
+    Raises:
+        PublishRefused: they differ, so that `load_dataset` could not read them as one config.
+    """
+    first: tuple[Path, pa.Schema] | None = None
+    for name in folder.manifest.sets:
+        for path in sorted((folder.path / "audits" / name).glob("train-*.parquet")):
+            schema = pq.read_schema(path).remove_metadata()
+            if first is not None and not schema.equals(first[1]):
+                raise PublishRefused(
+                    f"{path} and {first[0]} have different columns, because they were audited by different runs; "
+                    "run the audit again over all sets"
+                )
+            first = first or (path, schema)
+    return first[1] if first else None

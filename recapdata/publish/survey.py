@@ -1,0 +1,180 @@
+"""Looks at the folder and at the repository before a publication is planned; changes neither."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+
+from recapdata.endpoint import endpoint, hub_errors
+from recapdata.errors import HubError, PublishRefused, VersionError
+from recapdata.publish.publication import Local, Published, Remote, RemoteFile
+from recapdata.publish.published import VERBATIM, Part, audit_schema, data_schema, estimate, verbatim_files
+from recapdata.store import MANIFEST, DatasetFolder, shard_name
+from recapdata.targets import DEFAULT_BRANCH, Target, open_target
+from recapdata.versions.changes import parse_version
+from recapdata.versions.contents import published_contents, read_contents
+from recapdata.versions.digest import rows_hash
+
+AUDIT_FOOTER = b"recapdata.audit"
+"""Key in the footer of an audit shard; its JSON names the captions by `rows_hash` of key and caption."""
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+
+def folder_stamp(folder: DatasetFolder) -> str:
+    """A hash over names, sizes and times of the folder's files: another one where anything was written meanwhile."""
+    digest = hashlib.sha256()
+    for top in ("images", *VERBATIM):
+        for path in sorted((folder.path / top).rglob("*")):
+            status = path.stat()
+            if not path.is_dir() and not path.name.startswith("."):
+                digest.update(f"{path} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def look_at_folder(folder: DatasetFolder) -> Local:
+    """The folder as it would be published, every caption set complete.
+
+    Raises:
+        CaptionSetNotFound: a set is not finished.
+        PublishRefused: a journal is under way, there are no rows, or a file does not fit the others.
+    """
+    stamp = folder_stamp(folder)
+    target, manifest = open_target(folder.path), folder.manifest
+    for name in manifest.sets:
+        if journals := sorted((folder.path / "captions" / name).glob(".*.journal")):
+            raise PublishRefused(
+                f"caption set {name!r} is under way ({journals[0].name}); finish it by running its command again"
+            )
+    contents = read_contents(target)
+    if not contents.rows:
+        raise PublishRefused(f"{folder.path} holds no records; there is nothing to publish")
+    data_schema(folder)
+    audit_schema(folder)
+    _check_audits(target)
+    parts = [estimate(folder, shard) for shard in folder.shards()]
+    for path, file in verbatim_files(folder):
+        parts.append(Part(path=path, size=file.stat().st_size, hashes=_hashes(file)))
+    return Local(
+        path=folder.path,
+        manifest=manifest,
+        contents=contents,
+        parts=tuple(parts),
+        summary=target.summary(),
+        stamp=stamp,
+        notes=tuple(_audit_gaps(target, parts)),
+    )
+
+
+def _check_audits(target: Target) -> None:
+    """Hold the audits against the captions, as far as they note of what captions they speak.
+
+    Raises:
+        PublishRefused: the audit of a set is of other captions.
+    """
+    for name in target.set_names():
+        for shard in target.shards():
+            path = target.file(f"audits/{name}/{shard_name(shard)}")
+            noted = (pq.read_metadata(path).metadata or {}).get(AUDIT_FOOTER) if path else None
+            if noted and json.loads(noted)["captions"] != rows_hash(target.read(shard, ["key", name])):
+                raise PublishRefused(
+                    f"the audit of {name} is of captions that have changed since ({shard_name(shard)}); run: "
+                    f"audits run {target.folder} --captions {name}"
+                )
+
+
+def _audit_gaps(target: Target, parts: Iterable[Part]) -> list[str]:
+    """Sets of which not all shards were audited, where anything was."""
+    paths = {part.path for part in parts}
+    notes: list[str] = []
+    if not any(path.startswith("audits/") for path in paths):
+        return notes
+    for name in target.set_names():
+        audited = sum(path.startswith(f"audits/{name}/train-") for path in paths)
+        if not audited:
+            notes.append(f"{name} is not audited; run: audits run {target.folder} --captions {name}")
+        elif audited < len(target.shards()):
+            notes.append(
+                f"the audit of {name} covers {audited} of {len(target.shards())} shards; run the audit again"
+            )
+    return notes
+
+
+def _hashes(path: Path) -> tuple[str, str]:
+    """SHA-256 of a file, and the name that git would give it."""
+    plain, git = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with open(path, "rb") as file:
+        while block := file.read(2**20):
+            plain.update(block)
+            git.update(block)
+    return plain.hexdigest(), git.hexdigest()
+
+
+def look_at_repository(api: "HfApi", repo_id: str) -> tuple[Remote, Target | None]:
+    """The repository as it is, and its highest version to read from; both empty where there is none.
+
+    Raises:
+        HubError: the Hub cannot be reached or refuses.
+    """
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        with hub_errors(repo_id):
+            info = api.dataset_info(repo_id)
+    except HubError as error:
+        if isinstance(error.__cause__, RepositoryNotFoundError):
+            return Remote(endpoint=endpoint()), None
+        raise
+    with hub_errors(repo_id):
+        refs = api.list_repo_refs(repo_id, repo_type="dataset")
+    tags = {}
+    for ref in refs.tags:
+        try:
+            tags[str(parse_version(ref.name))] = ref.target_commit
+        except VersionError:
+            continue  # somebody's own tag
+    head = next((branch.target_commit for branch in refs.branches if branch.name == DEFAULT_BRANCH), info.sha)
+    files = _tree(api, repo_id, head) if head else {}
+    parent = unfinished = target = None
+    if tags:
+        highest = max(tags, key=parse_version)
+        target = open_target(f"{repo_id}@v{highest}")
+        parent = _published(target, files if tags[highest] == head else _tree(api, repo_id, tags[highest]))
+    if head and MANIFEST in files and head not in tags.values():
+        unfinished = _published(open_target(f"{repo_id}@{head}"), files)
+    remote = Remote(
+        endpoint=endpoint(),
+        private=bool(info.private),
+        head=head,
+        files=files,
+        tags=tags,
+        parent=parent,
+        unfinished=unfinished,
+    )
+    return remote, target
+
+
+def _published(target: Target, files: Mapping[str, RemoteFile]) -> Published:
+    return Published(
+        commit=str(target.commit),
+        manifest=target.manifest,
+        contents=published_contents(target) or read_contents(target),
+        files=files,
+        summary=target.summary(),
+    )
+
+
+def _tree(api: "HfApi", repo_id: str, commit: str) -> dict[str, RemoteFile]:
+    """Every file at a commit."""
+    from huggingface_hub.hf_api import RepoFile
+
+    with hub_errors(repo_id):
+        return {
+            entry.path: RemoteFile(size=entry.size, hash=entry.lfs.sha256 if entry.lfs else entry.blob_id)
+            for entry in api.list_repo_tree(repo_id, repo_type="dataset", revision=commit, recursive=True)
+            if isinstance(entry, RepoFile)
+        }

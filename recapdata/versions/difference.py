@@ -1,0 +1,136 @@
+"""`recapdata diff`: two versions, or a folder and a version, side by side."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from recapdata.targets import Target, open_target
+from recapdata.versions.changes import Changes, compare, counted
+from recapdata.versions.contents import Contents, published_contents, read_contents
+from recapdata.versions.figures import FigureChange, compare_figures, measured_alike
+
+SHOWN_CHARACTERS = 160
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffSummary:
+    """What differs between two targets.
+
+    Attributes:
+        before, after: names that mean the same data tomorrow (`user/name@commit`).
+        fingerprints: of both; equal ones hold the same keys and captions.
+        alike: whether both audits were made with the same models and evidence.
+    """
+
+    before: str
+    after: str
+    names: tuple[str, str]
+    fingerprints: tuple[str, str]
+    changes: Changes
+    figures: tuple[FigureChange, ...]
+    alike: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for `--json`."""
+        from dataclasses import asdict
+
+        changes = asdict(self.changes)
+        figures = [{**asdict(figure), "verdict": figure.verdict} for figure in self.figures]
+        return {
+            "before": self.before,
+            "after": self.after,
+            "fingerprints": list(self.fingerprints),
+            "level": self.changes.level,
+            **changes,
+            "figures": figures,
+            "figures_comparable": self.alike,
+        }
+
+    def text(self) -> str:
+        """The difference as the terminal shows it."""
+        changes = self.changes
+        lines = [
+            f"{self.names[0]} → {self.names[1]}",
+            "",
+            f"Rows        {changes.rows_before:,} → {changes.rows_after:,}  "
+            f"(+{changes.added:,} −{changes.removed:,}{', in another order' if changes.moved else ''})",
+        ]
+        for name in changes.sets_added:
+            lines.append(f"Set         + {name}")
+        for name in changes.sets_removed:
+            lines.append(f"Set         − {name}")
+        for sign, names in (
+            ("+", changes.columns_added),
+            ("−", changes.columns_removed),
+            ("~", changes.columns_retyped),
+        ):
+            lines += [f"Column      {sign} {name}" for name in names]
+        if changes.values:
+            lines.append("Values      of columns other than captions differ")
+        for name, each in changes.captions.items():
+            changed = f"{counted(each.changed, 'caption')} changed" if each.changed else "the same"
+            lines.append(f"Captions    {name}: {changed}")
+            for example in each.examples:
+                lines += [
+                    f"              {example.key[:12]}  − {_short(example.before)}",
+                    f"              {'':12}  + {_short(example.after)}",
+                ]
+        if changes.level == "none":
+            lines += ["", "Rows, columns and captions are the same."]
+        else:
+            lines += ["", f"A version with these changes is a {changes.level.upper()} one."]
+        return "\n".join([*lines, *self._audit()])
+
+    def _audit(self) -> list[str]:
+        if not self.figures:
+            return ["", "Audit       neither was audited"]
+        audited = [any(getattr(figure, side) for figure in self.figures) for side in ("before", "after")]
+        title = "Audit"
+        if not all(audited):
+            title = f"Audit       of {self.names[audited.index(True)]} only"
+        elif not self.alike:
+            title = "Audit       with other models or evidence: the figures do not compare"
+        lines = ["", title]
+        width = max(len(figure.name) for figure in self.figures)
+        shown = ""
+        for figure in self.figures:
+            if figure.set_name != shown:
+                shown = figure.set_name
+                lines.append(f"  {shown}")
+            before = figure.before.text() if figure.before else "–"
+            after = figure.after.text() if figure.after else "–"
+            verdict = figure.verdict if self.alike else ""
+            lines.append(f"    {figure.name:<{width}}  {before:>22}  {after:>22}  {verdict}".rstrip())
+        return lines
+
+
+def diff(before: str, after: str) -> DiffSummary:
+    """Compare two targets, each a folder or `user/name[@revision]`; images are not downloaded.
+
+    Raises:
+        SourceNotFound, NotADataset, HubError: a target cannot be opened.
+        CaptionSetNotFound: a caption set of a folder is not finished.
+    """
+    targets = open_target(before), open_target(after)
+    contents = [_contents(target) for target in targets]
+    summaries = [target.summary() for target in targets]
+    return DiffSummary(
+        before=targets[0].resolved,
+        after=targets[1].resolved,
+        names=(targets[0].name, targets[1].name),
+        fingerprints=(contents[0].fingerprint, contents[1].fingerprint),
+        changes=compare(*targets, *contents),
+        figures=compare_figures(*summaries),
+        alike=measured_alike(*summaries),
+    )
+
+
+def _contents(target: Target) -> Contents:
+    published = published_contents(target) if target.folder is None else None
+    return published or read_contents(target)
+
+
+def _short(caption: str | None) -> str:
+    if caption is None:
+        return "(no caption)"
+    line = " ".join(caption.split())
+    return line if len(line) <= SHOWN_CHARACTERS else line[:SHOWN_CHARACTERS] + " …"

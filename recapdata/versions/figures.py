@@ -1,0 +1,114 @@
+"""Audit figures as the summary holds them: read, put side by side, and judged, with no knowledge of any one figure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Better = Literal["higher", "lower"]
+FEW = 30
+"""Below this many captions a figure is shown with their number."""
+SAME_MEASURE = ("pipeline", "clip", "evidence")
+"""What has to be equal in two summaries before their figures mean the same thing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One measured number with its confidence interval.
+
+    Attributes:
+        low, high: bounds of the interval; None where there is none.
+        unit: `share` is shown as a percentage, any other as the number.
+        better: which way is better; None where neither is.
+        n: captions (or claims) it was measured on.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    better: Better | None = None
+    n: int | None = None
+
+    def text(self) -> str:
+        """The number as a person reads it, with its interval, and n where it is small: `41.2 % (39.0–43.1)`."""
+        text = self._number(self.value) + (" %" if self.unit == "share" else "")
+        if self.low is not None and self.high is not None:
+            text += f" ({self._number(self.low)}–{self._number(self.high)})"
+        return text if self.n is None or self.n >= FEW else f"{text}, n = {self.n}"
+
+    def _number(self, value: float) -> str:
+        """One form for the value and its bounds: whole numbers only where all three are."""
+        if self.unit == "share":
+            return f"{100 * value:.1f}"
+        bounds = [bound for bound in (self.value, self.low, self.high) if bound is not None]
+        if all(bound == round(bound) or abs(bound) >= 1000 for bound in bounds):
+            return f"{value:,.0f}"
+        return f"{value:.2g}" if max(map(abs, bounds)) < 0.1 else f"{value:.2f}"
+
+    def apart(self, other: "Figure") -> bool:
+        """Whether the two intervals do not overlap."""
+        bounds = (self.low, self.high, other.low, other.high)
+        if any(bound is None for bound in bounds):
+            return False
+        return self.low > other.high or self.high < other.low  # type: ignore[operator]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FigureChange:
+    """A figure of one caption set in two versions; None where a version lacks it."""
+
+    set_name: str
+    name: str
+    before: Figure | None
+    after: Figure | None
+
+    @property
+    def verdict(self) -> Literal["better", "worse", "changed", ""]:
+        """Empty unless the intervals lie apart."""
+        if self.before is None or self.after is None or not self.before.apart(self.after):
+            return ""
+        if self.after.better is None:
+            return "changed"
+        rose = self.after.value > self.before.value
+        return "better" if rose == (self.after.better == "higher") else "worse"
+
+    def text(self) -> str:
+        """One line: `recap-short: object precision 91.0 % (90.2–91.8) → 80.1 % (79.0–81.2)`."""
+        before = self.before.text() if self.before else "–"
+        after = self.after.text() if self.after else "–"
+        return f"{self.set_name}: {self.name} {before} → {after}"
+
+
+def read_figures(summary: Mapping[str, Any] | None) -> dict[str, dict[str, Figure]]:
+    """The figures of an audit summary: set → figure name → figure, in reading order; nothing for None."""
+    known = ("value", "low", "high", "unit", "better", "n")
+    return {
+        set_name: {
+            name: Figure(**{field: values[field] for field in known if values.get(field) is not None})
+            for name, values in each.get("figures", {}).items()
+            if values.get("value") is not None
+        }
+        for set_name, each in (summary or {}).get("sets", {}).items()
+    }
+
+
+def compare_figures(
+    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> tuple[FigureChange, ...]:
+    """Every figure of the sets that either summary has, in the order of the later summary."""
+    old, new = read_figures(before), read_figures(after)
+    changes = []
+    for set_name in [*new, *(name for name in old if name not in new)]:
+        mine, theirs = old.get(set_name, {}), new.get(set_name, {})
+        for name in [*theirs, *(name for name in mine if name not in theirs)]:
+            changes.append(
+                FigureChange(set_name=set_name, name=name, before=mine.get(name), after=theirs.get(name))
+            )
+    return tuple(changes)
+
+
+def measured_alike(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> bool:
+    """Whether two summaries were made with the same pipeline, CLIP model and evidence."""
+    if before is None or after is None:
+        return False
+    return all(before.get(name) == after.get(name) for name in SAME_MEASURE)

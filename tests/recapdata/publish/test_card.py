@@ -1,0 +1,221 @@
+"""The dataset card: its words, its escaping, and its head, read back by the stock classes."""
+
+import pyarrow as pa
+import pytest
+from huggingface_hub.repocard import DatasetCard
+from markdown_it import MarkdownIt
+
+from recapdata.errors import PublishRefused
+from recapdata.publish.card import (
+    CardFacts,
+    ConfigFacts,
+    SetFacts,
+    check_head,
+    escape,
+    render_card,
+    size_category,
+    who,
+)
+from recapdata.publish.licenses import check_license
+from recapdata.publish.published import captions_features, features
+from recapdata.records import RECORD_SCHEMA, Counts, Manifest, Provenance
+from recapdata.versions.contents import Contents, Release, ShardContents
+from recapdata.versions.figures import compare_figures
+
+NASTY = [
+    "BUY | now",
+    "<script>alert(1)</script>",
+    "a **bold** _claim_ `code`",
+    "![x](http://e.example/x.png) and [text](http://e.example)",
+    "see https://e.example or www.e.example",
+    "1. first",
+    "- item",
+    "# title",
+    "> quoted",
+    "new\nline\ttab\x00\x1b[31m",
+    "--- \n***",
+    "&lt;b&gt; &amp;",
+    "back\\slash $x$ ~~gone~~ :dog: @me",
+    "日本語 ‮ right to left",
+]
+
+
+def facts(**changes) -> CardFacts:
+    summary = {
+        "pipeline": "en@1",
+        "clip": None,
+        "evidence": ["annotations"],
+        "sets": {
+            "alt": {"figures": {"object coverage": _share(0.4)}},
+            "new": {"figures": {"CLIP score": _share(0.2)}},
+        },
+    }
+    before = {"sets": {"alt": {"figures": {"object coverage": _share(0.2)}}}}
+    values = {
+        "repo_id": "me/my_birds",
+        "manifest": Manifest(
+            name="me/my_birds",
+            version="1.1.0",
+            license="cc-by-4.0",
+            sources=("a|b",),
+            columns=("tags",),
+            sets={
+                "alt": Provenance(writer="web", column="alt_text"),
+                "new": Provenance(
+                    writer="model", model="me/vlm", revision="a" * 40, prompt="Say | it", sampling={"k": 1}
+                ),
+            },
+            counts=Counts(items=10, records=6, duplicates=1, failures=2, removed=1),
+            fingerprint="f" * 32,
+        ),
+        "contents": Contents(
+            columns={},
+            shards=(ShardContents(rows=6, keys="", columns="", sets={}),),
+            keys="",
+            sets={},
+            history=(
+                Release(version="1.0.0", date="2026-01-01", changes=("first version",), commit="c" * 40),
+                Release(version="1.1.0", date="2026-02-01", changes=("caption set new added",)),
+            ),
+        ),
+        "configs": {
+            "default": ConfigFacts(
+                features=features([*RECORD_SCHEMA, pa.field("alt", pa.string())], image=True),
+                rows=6,
+                size=100,
+            ),
+            "captions": ConfigFacts(features=captions_features(), rows=12, size=10),
+        },
+        "sets": {
+            "alt": SetFacts(captions=6, failures={}),
+            "new": SetFacts(captions=4, failures={"Timeout": 2}),
+        },
+        "examples": {"a" * 64: {"alt": "a dog on the lawn", "new": None}},
+        "failures": {"TruncatedImage": 2},
+        "summary": summary,
+        "figures": compare_figures(before, summary),
+        "parent_version": "1.0.0",
+    }
+    return CardFacts(**{**values, **changes})
+
+
+def _share(value: float) -> dict:
+    return {
+        "value": value,
+        "low": value - 0.01,
+        "high": value + 0.01,
+        "unit": "share",
+        "better": "higher",
+        "n": 100,
+    }
+
+
+def cells(markdown: str) -> list[str]:
+    """The texts of all table cells as a reader of the rendered page sees them."""
+    tokens = MarkdownIt("commonmark").enable("table").parse(markdown)
+    found = []
+    for place, token in enumerate(tokens):
+        if token.type == "td_open":
+            inline = tokens[place + 1]
+            assert all(child.type == "text" for child in inline.children or []), inline
+            found.append("".join(child.content for child in inline.children or []))
+    return found
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_no_caption_becomes_markup(text):
+    plain = "".join(char for char in " ".join(text.split()) if char.isprintable())
+    assert cells(f"| a |\n|---|\n| {escape(text)} |\n") == [plain]
+    alone = MarkdownIt("commonmark", {"html": True}).render(escape(text))
+    assert alone.count("<") == 2  # <p> and </p>
+
+
+def test_the_head_is_what_the_stock_classes_read():
+    card = DatasetCard(render_card(facts()))
+    data = card.data.to_dict()
+    assert data["license"] == "cc-by-4.0"
+    assert data["language"] == ["en"]
+    assert data["annotations_creators"] == ["found", "machine-generated"]
+    assert data["size_categories"] == ["n<1K"]
+    assert data["configs"][1] == {
+        "config_name": "captions",
+        "data_files": [{"split": "train", "path": "captions/*/train-*.parquet"}],
+    }
+    infos = {info["config_name"]: info for info in data["dataset_info"]}
+    assert infos["captions"]["splits"] == [{"name": "train", "num_bytes": 10, "num_examples": 12}]
+    assert {"name": "image", "dtype": "image"} in infos["default"]["features"]
+
+
+def test_the_words():
+    text = render_card(facts()).split("\n---\n", 1)[1]
+    for words in (
+        'load_dataset("me/my_birds", revision="v1.1.0", split="train")',
+        "| new | me/vlm &#64; aaaaaaaaaaaa | 4 | 2 | Say &#124; it | k 1 |",
+        "| alt | object coverage | 20.0 % (19.0–21.0) | 40.0 % (39.0–41.0) | better |",
+        "| 10 | 6 | 1 | 2 | 1 |",
+        "Failures by type: TruncatedImage 2; in new: Timeout 2.",
+        "- **1.1.0** (2026-02-01): caption set new added",
+        "- **1.0.0** (2026-01-01, commit cccccccccccc): first version",
+        "title  = {me/my\\_birds}",
+        "(no caption)",
+    ):
+        assert words in text
+
+
+def test_without_captions_or_audit_it_says_so():
+    bare = facts(
+        manifest=Manifest(name="me/x", version="1.0.0", license="mit"),
+        sets={},
+        examples={},
+        failures={},
+        summary=None,
+        figures=(),
+        parent_version=None,
+        configs={"default": facts().configs["default"]},
+    )
+    text = render_card(bare)
+    assert "No captions yet" in text
+    assert "without an audit" in text
+    assert DatasetCard(text).data.annotations_creators == ["no-annotation"]
+    assert "Failures by type" not in text
+
+
+def test_language_is_not_claimed_for_what_is_not_english():
+    assert DatasetCard(render_card(facts(examples={"a": {"alt": "犬が芝生にいる"}}))).data.language == ["und"]
+
+
+def test_a_head_that_the_hub_would_refuse_is_refused():
+    good = DatasetCard(render_card(facts())).data.to_dict()
+    check_head(good)
+    for field, value in (
+        ("license", "mine"),
+        ("language", ["English"]),
+        ("annotations_creators", ["me"]),
+        ("configs", []),
+    ):
+        with pytest.raises(PublishRefused, match=field):
+            check_head({**good, field: value})
+
+
+def test_who_wrote_it():
+    assert (
+        who(Provenance(writer="model", model="embedded", revision="sha256:0123456789abcdef"))
+        == "embedded @ 0123456789ab"
+    )
+    assert who(Provenance(writer="human")) == "people"
+
+
+@pytest.mark.parametrize(
+    ("rows", "name"),
+    [(999, "n<1K"), (1000, "1K<n<10K"), (10**6, "1M<n<10M"), (10**12 - 1, "100B<n<1T"), (10**12, "n>1T")],
+)
+def test_size_categories(rows, name):
+    assert size_category(rows) == name
+
+
+def test_licenses():
+    assert check_license("CC-BY-4.0") == "cc-by-4.0"
+    with pytest.raises(PublishRefused, match="has no license"):
+        check_license(None)
+    with pytest.raises(PublishRefused, match="use other"):
+        check_license("zzzzzz")

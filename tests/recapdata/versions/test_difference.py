@@ -1,0 +1,56 @@
+"""`recapdata diff` over folders and versions, through the console command."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from recapdata.publish import plan_publication, publish
+from recapdata.versions.difference import diff
+from tests.builders import add_set, build_dataset, write_audit, write_captions
+
+
+def test_two_folders(tmp_path):
+    before = build_dataset(tmp_path / "a", sets=["alt", "old"])
+    after = build_dataset(
+        tmp_path / "b", rows=7, sets={"alt": ["alt 0", "new\nline", *(f"alt {i}" for i in range(2, 7))]}
+    )
+    write_audit(before, ["alt"], {"object coverage": (0.2, 0.1, 0.3)})
+    write_audit(after, ["alt"], {"object coverage": (0.6, 0.5, 0.7)})
+    text = diff(str(before.path), str(after.path)).text()
+    for words in (
+        "Rows        6 → 7  (+1 −0)",
+        "Set         − old",
+        "Captions    alt: 1 caption changed",
+        "− alt 1",
+        "+ new line",
+        "is a MAJOR one",
+        "better",
+    ):
+        assert words in text
+
+
+def test_the_same_twice(tmp_path):
+    folder = build_dataset(tmp_path / "a")
+    summary = diff(str(folder.path), str(folder.path))
+    assert summary.fingerprints[0] == summary.fingerprints[1]
+    assert "Rows, columns and captions are the same." in summary.text()
+    assert "neither was audited" in summary.text()
+
+
+def test_two_versions_by_the_command(hub, repo_id, tmp_path):
+    folder = build_dataset(tmp_path / "a", license="mit")
+    first = publish(plan_publication(folder.path, repo_id, version="1.0.0"))
+    write_captions(folder, "alt", 0, folder.read_keys(0), ["alt 0", None, "alt 2", "alt 3"])
+    add_set(folder, "new", ["x"] * 6)
+    write_audit(folder, ["new"])
+    publish(plan_publication(folder.path, repo_id, version="1.1.0"))
+    command = [Path(sys.executable).with_name("recapdata"), "diff", f"{repo_id}@v1.0.0", f"{repo_id}@v1.1.0"]
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
+    values = json.loads(done.stdout)
+    assert values["before"] == f"{repo_id}@{first.commit}"
+    assert (values["level"], values["sets_added"]) == ("minor", ["new"])
+    assert values["captions"]["alt"]["changed"] == 1
+    assert values["captions"]["alt"]["examples"][0]["after"] is None
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert f"of {repo_id}@v1.1.0 only" in shown

@@ -1,0 +1,48 @@
+"""Figures side by side, and which changes lie beyond their confidence intervals."""
+
+from recapdata.versions.figures import Figure, compare_figures, measured_alike, read_figures
+
+
+def summary(low: float, high: float, better: str | None = "higher", **rest) -> dict:
+    figure = {"value": (low + high) / 2, "low": low, "high": high, "unit": "share", "better": better, "n": 30}
+    return {
+        "format": 1,
+        "sets": {"alt": {"captions": 10, "missing": 0, "figures": {"object coverage": figure}}},
+        **rest,
+    }
+
+
+def verdict(before: dict, after: dict) -> str:
+    (change,) = compare_figures(before, after)
+    return change.verdict
+
+
+def test_verdicts_need_intervals_apart():
+    assert verdict(summary(0.1, 0.2), summary(0.3, 0.4)) == "better"
+    assert verdict(summary(0.3, 0.4), summary(0.1, 0.2)) == "worse"
+    assert verdict(summary(0.1, 0.2), summary(0.2, 0.3)) == ""
+    assert verdict(summary(0.1, 0.2, "lower"), summary(0.3, 0.4, "lower")) == "worse"
+    assert verdict(summary(0.1, 0.2, None), summary(0.3, 0.4, None)) == "changed"
+
+
+def test_text_is_readable():
+    (change,) = compare_figures(summary(0.1, 0.2), summary(0.3, 0.4))
+    assert change.text() == "alt: object coverage 15.0 % (10.0–20.0) → 35.0 % (30.0–40.0)"
+    assert Figure(value=12.346).text() == "12.35"
+    assert Figure(value=7.0, n=3).text() == "7, n = 3"
+    assert Figure(value=4.0, low=3.5, high=4.5).text() == "4.00 (3.50–4.50)"
+    assert Figure(value=0.01234, low=0.01, high=0.02).text() == "0.012 (0.01–0.02)"
+    assert Figure(value=1234.6).text() == "1,235"
+
+
+def test_sets_of_one_side_only_are_listed():
+    (change,) = compare_figures(None, summary(0.1, 0.2))
+    assert (change.before, change.verdict) == (None, "")
+    assert read_figures(None) == {}
+    assert read_figures({"sets": {"alt": {"figures": {"x": {"value": None}}}}}) == {"alt": {}}
+
+
+def test_other_models_measure_something_else():
+    assert measured_alike(summary(0, 1, clip="a"), summary(0, 1, clip="a"))
+    assert not measured_alike(summary(0, 1, clip="a"), summary(0, 1, clip="b"))
+    assert not measured_alike(None, summary(0, 1))
