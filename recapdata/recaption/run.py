@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import shorten
 
 import pyarrow.parquet as pq
 
@@ -24,7 +25,7 @@ from recapdata.journal import replay
 from recapdata.keys import KeyIndex
 from recapdata.recaption.recorder import Recorder, ShardStart, failed_keys, overlay, stored_captions
 from recapdata.recaption.state import ShardState, failures_by_type, survey
-from recapdata.recaption.summary import RecaptionSummary
+from recapdata.recaption.summary import RecaptionSummary, images
 from recapdata.records import Provenance
 from recapdata.remove import finish_removal, read_keys_file
 from recapdata.store import DatasetFolder
@@ -256,13 +257,12 @@ def _row_groups(path: Path) -> list[int]:
     return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
 
 
-def _total(task: _Task, states: list[ShardState]) -> int | None:
-    """How many images the run will caption, as far as that is known without reading all keys."""
-    if task.kind == "all":
-        return sum(state.lacking for state in states)
+def _total(task: _Task, states: list[ShardState]) -> int:
+    """How many images the run will caption at most, as far as that is known without reading all keys."""
+    lacking = sum(state.lacking for state in states)
     if task.kind == "retry":
         return sum(state.failures + (state.lacking if state.finished else 0) for state in states)
-    return task.run.limit
+    return min(lacking, task.run.limit or lacking)
 
 
 # -- the run -----------------------------------------------------------------------------------------------------------
@@ -324,11 +324,10 @@ def _hopeful(results: Iterator[Finished], captioner: Captioner) -> Iterator[Fini
 
 def _opening(task: _Task, captioner: Captioner, states: list[ShardState]) -> str:
     provenance = task.provenance
-    total = _total(task, states)
-    images = f"{total:,} images" if total is not None else "the images asked for"
     return (
-        f"{task.set_name}: {images} with {provenance.model} at {str(provenance.revision)[:19]}, prompt "
-        f"{provenance.prompt!r}, batches of {provenance.batch_size}, {provenance.dtype} on {captioner.device}"
+        f"{task.set_name}: {images(_total(task, states))} with {provenance.model} at {str(provenance.revision)[:19]}, "
+        f"prompt {shorten(repr(provenance.prompt), 60, placeholder='…')}, batches of {provenance.batch_size}, "
+        f"{provenance.dtype} on {captioner.device}"
     )
 
 
