@@ -6,6 +6,7 @@ Exit codes: 0 all was done; 1 something was not (an error, or rows that failed);
 
 import dataclasses
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -36,6 +37,9 @@ def application(help_text: str) -> typer.Typer:
 
 def run(app: typer.Typer) -> None:
     """Run the application; a user's mistake becomes one line on standard error and exit code 1."""
+    if not sys.stderr.isatty():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # read once, when the clients are imported
+        os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     try:
         app()
     except RecapdataError as error:
