@@ -113,7 +113,7 @@ def train_captioner(recipe: CaptionerRecipe, work: Path, out: Path) -> None:
         (
             "tuning",
             recipe.tuning,
-            lambda scene, step: caption_task(scene, ("short", "long")[scene.index % 2]),
+            lambda scene, step: caption_task(scene, ("short", "long")[step % 2]),
         ),
     )
     for number, (name, stage, ask) in enumerate(stages, 2):

@@ -100,9 +100,7 @@ def train_clip(recipe: ClipRecipe, captioner: Path, work: Path, out: Path) -> No
     def loss_of(step: int) -> tuple["Tensor", dict[str, float]]:
         scenes = scenes_of(seed, step, recipe.matching.batch)
         pixels = pixel_values(np.stack([render(scene) for scene in scenes])).to(recipe.device)
-        texts = [text_of(scene, scene) for scene in scenes] + [
-            text_of(almost(scene), scene) for scene in scenes
-        ]
+        texts = [text_of(scene, step) for scene in (*scenes, *map(almost, scenes))]
         tokens = _tokens(tokenizer, texts, recipe.context).to(recipe.device)
         with torch.autocast(recipe.device, torch.bfloat16):
             return _matching_loss(model, pixels, tokens)
@@ -111,17 +109,19 @@ def train_clip(recipe: ClipRecipe, captioner: Path, work: Path, out: Path) -> No
     save(model, tokenizer, config, out)
 
 
-def text_of(scene: Scene, original: Scene) -> str:
-    """A text of the scene: long, short, one sentence of the long one, seldom alt text; the same kind for the original and its lie."""
-    dice = Dice(original.seed, original.index, "text")
-    roll = dice.below(100)
+def text_of(scene: Scene, step: int) -> str:
+    """A text of the scene: long, short, one sentence of the long one, seldom alt text.
+
+    A step's texts are of one kind, so that none is told by its length.
+    """
+    roll = Dice(0, step, "kind of text").below(100)
     if roll < 40:
         return human_long(scene)
-    if roll < 72:
+    if roll < 75:
         return human_short(scene)
-    if roll < 94:
+    if roll < 95:
         sentences = human_long(scene).split(". ")
-        return f"{dice.pick(sentences).rstrip('.')}."
+        return f"{Dice(scene.seed, scene.index, 'sentence').pick(sentences).rstrip('.')}."
     return alt_text(scene)
 
 
