@@ -33,6 +33,7 @@ _INDEXES = """
 CREATE INDEX seen_as ON seen (number);
 CREATE INDEX annotations_of ON annotations (file, id);
 CREATE INDEX files_of ON files (base);
+CREATE INDEX images_of ON images (base);
 """
 _ANNOTATIONS_OF = """
 SELECT a.file, a.value FROM seen s JOIN annotations a ON a.file = s.file AND a.id = s.id
@@ -40,7 +41,7 @@ WHERE s.number = ? ORDER BY a.rowid
 """
 _NOTES = {
     "image files are in no annotation file and were left aside": (
-        "SELECT count(*) FROM files WHERE base NOT IN (SELECT base FROM images)"
+        "SELECT count(*) FROM files f WHERE NOT EXISTS (SELECT 1 FROM images i WHERE i.base = f.base)"
     ),
     "annotations are of images that their file does not list": (
         "SELECT count(*) FROM annotations a WHERE NOT EXISTS "
