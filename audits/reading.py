@@ -2,10 +2,10 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 
@@ -65,7 +65,8 @@ class Readings:
         self._tasks = tuple(tasks)
         self._batch_rows = batch_rows
         self._ahead: deque[tuple[pa.RecordBatch, Sequence[str]] | None] = deque()
-        self._found = claims(self._texts(), pipeline=pipeline, processes=processes)
+        found = claims(self._texts(), pipeline=pipeline, processes=processes)
+        self._found = cast("Generator[list[Claim], None, None]", found)
 
     def shard(self) -> Iterator[pa.RecordBatch]:
         """The next shard: batches of `key` and, per set, a column of `READING_TYPE`."""

@@ -163,6 +163,16 @@ def _plan(target: Target, out: Path, sets: Sequence[str], wanted: Wanted) -> lis
     ]
 
 
+def _unread(stale: Sequence[Sequence[ShardPlan]]) -> list[tuple[int, list[str]]]:
+    """The shards and sets whose captions have to go through the pipeline."""
+    tasks = [
+        (plans[0].shard, [plan.set_name for plan in plans if "claims" in plan.stale])
+        for plans in stale
+        if plans
+    ]
+    return [(shard, sets) for shard, sets in tasks if sets]
+
+
 def _load(
     model: ClipSource | None, parts: Sequence[str], stale: Sequence[Sequence[ShardPlan]]
 ) -> Clip | None:
