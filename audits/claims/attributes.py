@@ -39,7 +39,10 @@ def color_at(tree: Tree, index: int) -> Word | None:
     if stem != word or word not in lexicon.COLORS:
         unsure = word in lexicon.UNSURE_COLORS
         if not unsure or not (
-            following in lexicon.COLORED or after_hyphen in lexicon.COLORED or tree.pos[index] == "ADJ"
+            following in lexicon.COLORED
+            or after_hyphen in lexicon.COLORED
+            or tree.pos[index] == "ADJ"
+            or lexicon.among_colors(tree.lower, index)
         ):
             return None
     if following in lexicon.PARTED or after_hyphen in lexicon.PARTED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from audits.claims import nouns, style, texts
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
 _ORDER = {kind: number for number, kind in enumerate(CLAIM_KINDS)}
 
 
-def extract_claims(doc: Doc, scheme: Scheme | None = None) -> list[Claim]:
+def extract_claims(doc: Doc, scheme: Scheme | None = None, *, text: str | None = None) -> list[Claim]:
     """The claims of a caption that a spaCy pipeline has tagged, parsed and lemmatized.
 
     Args:
         scheme: the label scheme of the dependencies; None tells it from the labels.
+        text: the caption as written, where the doc was made from it in another case.
 
     Returns:
         Claims by kind's order of `CLAIM_KINDS` within the order of their spans; no claim twice.
@@ -31,12 +33,17 @@ def extract_claims(doc: Doc, scheme: Scheme | None = None) -> list[Claim]:
     if not len(doc):
         return []
     tree = read(doc, scheme)
+    if text is not None and text != tree.text:
+        tree = replace(tree, text=text)
     lettering = texts.spans(tree.text)
     masked = texts.masked_tokens(tree, lettering) if lettering else set()
     manner = style.spans(tree.text)
     if manner:
         masked = masked | texts.masked_tokens(tree, manner)
     phrases = nouns.find(tree, masked)
+    for mention in phrases.mentions if lettering else ():
+        if texts.introduces(tree, mention.head, lettering):
+            mention.kind = nouns.ABSTRACT
     found = [
         Claim(kind="object", span=(tree.start[mention.first], tree.end[mention.head]), object=mention.object)
         for mention in phrases.mentions

@@ -133,6 +133,14 @@ def _is_noun(tree: Tree, index: int) -> bool:
         return False
     if word in lexicon.SHADES and index + 1 < len(tree) and tree.lower[index + 1] in lexicon.COLORS:
         return False
+    if index + 1 < len(tree) and word in lexicon.UNSURE_COLORS:
+        ahead = (
+            tree.lower[index + 2]
+            if tree.lower[index + 1] == "-" and index + 2 < len(tree)
+            else tree.lower[index + 1]
+        )
+        if ahead in lexicon.COLORED or lexicon.among_colors(tree.lower, index):
+            return False
     return tree.pos[index] in NOMINAL or _stands_as_noun(tree, index)
 
 
@@ -277,10 +285,18 @@ def _about_the_picture(tree: Tree, first: int, head: int, of: bool) -> bool:
         "panorama",
     ):
         return True
+    if (
+        first > 0
+        and tree.lower[first - 1] == ","
+        and (head + 1 == len(tree) or tree.lower[head + 1] in (",", "."))
+    ):
+        return True
     before = {tree.lower[i] for i in range(max(0, first - 3), first)}
     if before & {"this", "the"} or of:
         return True
     if tree.tags[head] == "NNS" or any(tree.pos[kid] == "NUM" for kid in tree.kids[head]):
+        return False
+    if head + 1 < len(tree) and tree.pos[head + 1] == "ADP":  # "a picture above a bed"
         return False
     return tree.deps[head] in ("ROOT", "appos", "parataxis", "list", "dep") or head <= 3
 

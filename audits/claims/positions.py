@@ -58,6 +58,8 @@ PLACING = frozenset(
 #: "we can see a man in front of the wall": what is seen is at the place, wherever the phrase stands.
 SEEING = frozenset({"see", "observe", "notice", "find", "spot", "view", "show", "depict", "feature", "have"})
 ONLOOKERS = frozenset({"we", "i", "you", "one", "which", "it", "image", "picture", "photo"})
+#: What is done, and where: the place is the doer's ("playing a game at a console").
+ACTIVITIES = frozenset({"play", "do", "perform", "enjoy", "take", "ride", "drive", "practice", "swing"})
 HOLDING = frozenset({"hold", "grip", "clutch", "grasp"})
 BODY = frozenset(
     [
@@ -363,6 +365,9 @@ def _climb(phrases: Phrases, governor: int, child: int, phrase: Phrase) -> list[
         if governor in phrases.at and tree.pos[governor] not in CLAUSAL:
             mention = phrases.at[governor]
             above, case = tree.heads[governor], tree.case_of(governor)
+            if tree.deps[governor] == "obj" and tree.lemmas[above].lower() in ACTIVITIES:
+                child, governor = governor, above
+                continue
             if above in phrases.at and _hangs_on(case, mention, phrases.at[above], child, tree):
                 child, governor = governor, above
                 continue

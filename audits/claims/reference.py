@@ -57,7 +57,7 @@ def _noun(mention: Mention) -> str:
 def _is_topic(phrases: Phrases, mention: Mention) -> bool:
     """Whether a sentence is about it: its subject, or the noun that a fragment is made of."""
     tree = phrases.tree
-    return tree.deps[mention.head] in ("nsubj", "nsubj:pass", "ROOT")
+    return tree.deps[mention.head] in ("nsubj", "nsubj:pass", "ROOT") and not tree.has(mention.head, "cop")
 
 
 def relative_noun(phrases: Phrases, index: int) -> Mention | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audits.claims.extract import extract_claims
+from audits.claims.style import without_parameters
 from audits.language import identity, load_pipeline, pipeline_scheme
 from recapdata.console import progress, say
 from recapdata.errors import InputError, OptionError
@@ -27,6 +29,7 @@ BATCH_SIZE = 256
 #: Bad lines of a file that are shown one by one; the rest are counted.
 SHOWN_FAILURES = 20
 
+_WORD = re.compile(r"[^\W\d_]+")
 _worker_nlp: Language | None = None
 
 
@@ -60,8 +63,22 @@ def claims(
 
 def _serial(captions: Iterable[str], nlp: Language, batch_size: int) -> Iterator[list[Claim]]:
     scheme = pipeline_scheme(nlp)
-    for doc in nlp.pipe(_fitting(captions, nlp.max_length), batch_size=batch_size):
-        yield extract_claims(doc, scheme)
+    readable = ((_readable(caption), caption) for caption in _fitting(captions, nlp.max_length))
+    for doc, caption in nlp.pipe(readable, as_tuples=True, batch_size=batch_size):
+        yield extract_claims(doc, scheme, text=caption)
+
+
+def _readable(caption: str) -> str:
+    """What the pipeline gets to see of a caption, of the same length so that spans fit.
+
+    A caption all in capitals, or That Capitalizes Every Word, in lower case: taggers take its words for names. Blanks for the
+    parameters of prompts, which no tagger has met.
+    """
+    readable = without_parameters(caption)
+    words = _WORD.findall(readable)
+    if len(words) > 2 and not any(word[0].islower() for word in words):
+        readable = readable.lower()
+    return readable if len(readable) == len(caption) else caption
 
 
 def _fitting(captions: Iterable[str], longest: int) -> Iterator[str]:

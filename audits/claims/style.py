@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 #: "--ar 9:16", "::2", "(word:1.2)" weights, "<lora:name:0.8>".
-PARAMETERS = re.compile(r"(?:--|—)\w+(?:\s+[\d.:]+)?|::\s*-?[\d.]*|<[a-z]+:[^>\s]+>")
+PARAMETERS = re.compile(r"(?:--|—)(?:no [^-]+|\w+(?:\s+[\d.:]+)?)|::\s*-?[\d.]*|<[a-z]+:[^>\s]+>")
 
 _ART = (
     r"(?:art|artwork|painting|illustration|drawing|photo|photograph|photography|picture|image|print|poster|render|sketch|"
@@ -34,6 +34,18 @@ SEGMENT = re.compile(
     r"(?: (?:on|of|by|from|in) [\w ]+| (?:style|render|art|quality|resolution|lighting|view|perspective|hq))?\s*[.!]?\s*$",
     re.I,
 )
+
+
+def without_parameters(text: str) -> str:
+    """The text with parameters blanked out, a comma in place of one inside: what they cut in two stays apart."""
+    if not ("--" in text or "::" in text or "—" in text or "<" in text):
+        return text
+
+    def blank(match: re.Match[str]) -> str:
+        last = not text[match.end() :].strip()
+        return (" " if last else ",") + " " * (match.end() - match.start() - 1)
+
+    return PARAMETERS.sub(blank, text)
 
 
 def spans(text: str) -> list[tuple[int, int]]:

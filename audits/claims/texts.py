@@ -62,16 +62,26 @@ LETTERING = frozenset(
 )
 
 
+#: Those that are no thing beside the words.
+ANNOUNCING = frozenset(["text", "message", "caption", "headline", "slogan", "title", "phrase", "inscription"])
+
+
 def quotations(text: str) -> list[tuple[int, int]]:
     """Code point spans between quotation marks, marks left out."""
-    found = []
-    for match in _QUOTED.finditer(text):
-        group = match.lastgroup or ""
-        start, end = match.span(group)
-        if match.start() == 0 and match.end() >= len(text.rstrip()):
-            continue  # the whole caption in quotation marks, as CSV files leave it
-        found.append((start, end))
-    return found
+    whole = text.strip()
+    if len(whole) > 1 and whole[0] in '"“' and whole[-1] in '"”':
+        inside = text.replace('""', "\u2033\u2033")  # a doubled mark inside is one that CSV has escaped
+        first, last = text.index(whole[0]) + 1, text.rindex(whole[-1])
+        inner = [match for match in _QUOTED.finditer(inside, first, last) if match.end() <= last]
+        return (
+            [match.span(match.lastgroup or "") for match in inner] if _is_sentence(whole) else [(first, last)]
+        )
+    return [match.span(match.lastgroup or "") for match in _QUOTED.finditer(text)]
+
+
+def _is_sentence(quoted: str) -> bool:
+    """Whether a caption that is all in quotation marks is a caption, as CSV files leave it, and not lettering."""
+    return len(quoted.split()) > 3
 
 
 def spans(text: str) -> list[tuple[int, int]]:
@@ -87,6 +97,12 @@ def spans(text: str) -> list[tuple[int, int]]:
             if not any(start < other_end and other_start < end for other_start, other_end in found):
                 found.append((start, end))
     return sorted(found)
+
+
+def introduces(tree: Tree, index: int, lettering: list[tuple[int, int]]) -> bool:
+    """Whether a noun only announces lettering that follows: "with the text 'Hello'"."""
+    ends = tree.end[index]
+    return any(0 <= start - ends <= 4 for start, _ in lettering) and tree.lemmas[index].lower() in ANNOUNCING
 
 
 def masked_tokens(tree: Tree, lettering: list[tuple[int, int]]) -> set[int]:

@@ -53,6 +53,21 @@ NUMBERS = {word: number for number, word in enumerate(_LISTS["numbers"].split())
 }
 
 
+def among_colors(lower: list[str], index: int) -> bool:
+    """Whether a word stands in a list of colors: "cream" in "yellow, cream, red and green"."""
+    before, after = index - 1, index + 1
+    while before > 0 and lower[before] in (",", "and"):
+        before -= 1
+    while after < len(lower) - 1 and lower[after] in (",", "and"):
+        after += 1
+    return (
+        0 <= before < index - 1
+        and index + 1 < after < len(lower)
+        and lower[before] in COLORS
+        and lower[after] in COLORS
+    )
+
+
 def singular(word: str) -> str:
     """The singular of a plural noun, by rule: for nouns that the pipeline's lemmatizer has not met."""
     if word in IRREGULAR:

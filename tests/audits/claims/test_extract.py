@@ -102,6 +102,15 @@ def test_odd_captions_are_read_without_complaint(nlp, caption):
         assert 0 <= start < end <= len(caption)
 
 
+def test_capitals_are_read_as_words(nlp):
+    captions = ["A BLACK DOG ON A RED COUCH", "Black Dog Sitting On A Red Couch", "A SIGN THAT SAYS 'Stop'"]
+    first, second, third = (said(found) for found in claims(captions, pipeline=nlp))
+    wanted = {("color", "dog", "black"), ("color", "couch", "red"), ("position", "dog", "on", "couch")}
+    assert wanted <= first
+    assert wanted <= second
+    assert ("text", "Stop", "sign") in third
+
+
 def test_many_captions_keep_their_order(nlp):
     captions = [f"{number} dogs" for number in ("two", "three", "four")] * 40
     counts = [
