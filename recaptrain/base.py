@@ -11,7 +11,7 @@ from recaptrain.denoising import prediction_type
 
 if TYPE_CHECKING:
     import torch
-    from diffusers import StableDiffusionPipeline
+    from diffusers.pipelines.stable_diffusion import StableDiffusionPipeline
 
 TRAINABLE = ("unet", "text_encoder")
 _EXPECTED = "expected a StableDiffusionPipeline in diffusers' format, such as stable-diffusion-v1-5/stable-diffusion-v1-5"

@@ -18,7 +18,7 @@ from recapdata.models import ModelSource, resolve_model
 from recapdata.store import write_atomic
 
 if TYPE_CHECKING:
-    from diffusers import StableDiffusionPipeline
+    from diffusers.pipelines.stable_diffusion import StableDiffusionPipeline
 
 METADATA = "metadata.jsonl"
 SETTINGS = "generation.json"

@@ -21,7 +21,7 @@ from recaptrain.latents import Latents
 if TYPE_CHECKING:
     import torch
     from accelerate import Accelerator
-    from diffusers import StableDiffusionPipeline
+    from diffusers.pipelines.stable_diffusion import StableDiffusionPipeline
     from diffusers.training_utils import EMAModel
 
 RateCourse = Literal["constant", "cosine"]

@@ -18,10 +18,12 @@ from recaptrain.embedded.training import Stage, train
 
 if TYPE_CHECKING:
     import torch
-    from diffusers import AutoencoderKL
+    from diffusers.models import AutoencoderKL
 
 CROP = 32
 HELD_OUT_SEED = 2**31 - 1
+HELD_OUT = 512
+"""Scenes that figures of the autoencoder, and the scale of its latents, are measured on; of a world of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +140,7 @@ def reconstruction_loss(
     return (error * weight).sum() / (3 * weight.sum()) + kl_weight * kl
 
 
-def psnr(vae: "AutoencoderKL", count: int = 512) -> float:
+def psnr(vae: "AutoencoderKL", count: int) -> float:
     """Peak signal-to-noise ratio in dB of reconstructed held-out scenes, over the mean squared error of all pixels."""
     import torch
 
@@ -161,5 +163,5 @@ def _scaling_factor(vae: "AutoencoderKL") -> float:
     import torch
 
     with torch.no_grad():
-        latents = torch.cat([vae.encode(batch).latent_dist.mode() for batch in _held_out(vae, 512)])
+        latents = torch.cat([vae.encode(batch).latent_dist.mode() for batch in _held_out(vae, HELD_OUT)])
     return round(1.0 / float(latents.std()), 5)

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recapdata.console import say
-from recaptrain.embedded.autoencoder import Autoencoder, psnr, train_autoencoder
+from recaptrain.embedded.autoencoder import HELD_OUT, Autoencoder, psnr, train_autoencoder
 from recaptrain.embedded.denoiser import Denoiser, build_scheduler, train_denoiser
 from recaptrain.embedded.tokenizer import build_tokenizer
 from recaptrain.embedded.training import Stage
 
 if TYPE_CHECKING:
     import torch
-    from diffusers import AutoencoderKL, StableDiffusionPipeline
+    from diffusers.models import AutoencoderKL
+    from diffusers.pipelines.stable_diffusion import StableDiffusionPipeline
     from transformers import CLIPTokenizer
 
 
@@ -47,7 +48,7 @@ def train_embedded_diffusion(recipe: DiffusionRecipe, work: Path, out: Path) -> 
         seed=recipe.seed,
         device=recipe.device,
     )
-    say(f"autoencoder: {psnr(vae):.2f} dB on held-out scenes")
+    say(f"autoencoder: {psnr(vae, HELD_OUT):.2f} dB on {HELD_OUT} held-out scenes")
     trained = train_denoiser(
         recipe.denoiser,
         recipe.pretraining,

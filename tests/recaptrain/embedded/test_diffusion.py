@@ -1,0 +1,113 @@
+"""The recipe of the embedded diffusion model, with a few steps: it runs, goes on, and what it makes loads."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from recapdata.scenes import draw_scene, human_long, render
+from recaptrain.embedded.autoencoder import CROP, Autoencoder, batch_of, build, psnr, to_unit
+from recaptrain.embedded.denoiser import Denoiser, build_scheduler, rows_of, web_caption
+from recaptrain.embedded.diffusion import DiffusionRecipe, train_embedded_diffusion
+from recaptrain.embedded.recipe import RECIPES, read_recipe
+from recaptrain.embedded.tokenizer import build_tokenizer
+from recaptrain.embedded.training import Stage
+
+TINY = DiffusionRecipe(
+    vocabulary=560,
+    autoencoder=Autoencoder(channels=(8, 8, 8)),
+    crops=Stage(steps=2, batch=2, rate=1e-3),
+    wholes=Stage(steps=1, batch=2, rate=1e-3),
+    denoiser=Denoiser(channels=(8, 16), text_width=16, text_layers=1, scenes=8),
+    pretraining=Stage(steps=2, batch=4, rate=1e-3),
+)
+
+
+def test_the_shipped_recipe_parses():
+    recipe = read_recipe(RECIPES / "embedded-diffusion.yaml", DiffusionRecipe)
+    assert recipe.pretraining.steps > 0
+
+
+def test_it_runs_and_its_pipeline_loads(tmp_path, monkeypatch):
+    from diffusers import StableDiffusionPipeline
+
+    monkeypatch.setattr(
+        "recaptrain.embedded.diffusion.build_tokenizer", lambda *a, **k: build_tokenizer(0, scenes=20)
+    )
+    train_embedded_diffusion(TINY, tmp_path / "work", tmp_path / "out")
+    pipeline = StableDiffusionPipeline.from_pretrained(tmp_path / "out")
+    assert {pipeline.unet.dtype, pipeline.vae.dtype, pipeline.text_encoder.dtype} == {torch.float32}
+    pipeline.set_progress_bar_config(disable=True)
+    assert pipeline("a red circle", num_inference_steps=2).images[0].size == (64, 64)
+
+    again = train_embedded_diffusion(
+        TINY, tmp_path / "work", tmp_path / "again"
+    )  # every stage is finished: no step more
+    same = StableDiffusionPipeline.from_pretrained(tmp_path / "again").unet.state_dict()
+    assert all(torch.equal(weight, same[name]) for name, weight in pipeline.unet.state_dict().items())
+    assert again.scheduler.config.prediction_type == "v_prediction"
+
+
+def test_crops_hold_things_and_weigh_them():
+    settings = Autoencoder(thing_weight=5.0)
+    pixels, weights = batch_of(settings, 0, 0, 6, whole=False)
+    assert pixels.shape == (6, CROP, CROP, 3)
+    assert set(np.unique(weights)) == {1.0, 5.0}
+    assert all((weights[index] == 5.0).any() for index in range(6))
+    whole, weights = batch_of(settings, 0, 3, 1, whole=True)
+    scene = draw_scene(0, 3)
+    assert np.array_equal(whole[0], render(scene))
+    things = (render(scene) != np.array(scene.background_rgb)).any(2)
+    assert np.array_equal(weights[0, 0] == 5.0, things)
+
+
+def test_pixels_span_minus_one_to_one():
+    assert to_unit(np.array([[[[0, 255, 51]]]], np.uint8)).flatten().tolist() == pytest.approx(
+        [-1.0, 1.0, -0.6]
+    )
+
+
+def test_psnr_of_an_untrained_autoencoder_is_low():
+    assert psnr(build(Autoencoder(channels=(8, 8, 8)), 0).eval(), 32) < 12
+
+
+def test_web_captions_are_empty_alt_text_or_a_true_list():
+    settings = Denoiser(listing=1.0, dropout=0.0)
+    for index in range(50):
+        looks = {f"{drawn.color} {drawn.shape}" for drawn in draw_scene(0, index).objects}
+        said = web_caption(settings, 0, index, 7).split(" on ")[0].split(", ")
+        assert set(said) <= looks
+    empty = sum(not web_caption(Denoiser(dropout=0.25), 0, index, 0) for index in range(1000)) / 1000
+    assert empty == pytest.approx(0.25, abs=0.055)  # four standard deviations
+
+
+def test_rows_of_an_epoch_are_all_different():
+    rows = np.concatenate([rows_of(step, 4, 10, 0) for step in (0, 1)])
+    assert len(set(rows.tolist())) == 8
+    assert rows_of(2, 4, 10, 0).tolist() != rows_of(0, 4, 10, 0).tolist()
+
+
+def test_the_last_step_of_the_schedule_has_no_signal():
+    assert build_scheduler().alphas_cumprod[-1].item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_tokenizer_reads_the_world_in_words_and_anything_else_in_bytes(tmp_path):
+    from transformers import CLIPTokenizer
+
+    tokenizer = build_tokenizer(0, scenes=300)
+    assert tokenizer.tokenize("A red circle") == ["a</w>", "red</w>", "circle</w>"]
+    tokenizer.save_pretrained(tmp_path)
+    again = CLIPTokenizer.from_pretrained(tmp_path)
+    for text in (human_long(draw_scene(1, 1)), "Ünïcode 🙂", ""):
+        ids = again(text).input_ids
+        assert ids == tokenizer(text).input_ids
+        assert (ids[0], ids[-1]) == (tokenizer.bos_token_id, tokenizer.eos_token_id)
+        assert again.decode(ids[1:-1]).replace(" ", "") == text.lower().replace(" ", "")
+    assert again.model_max_length == 77
+
+
+def test_other_seeds_make_other_weights():
+    first, other = (build(Autoencoder(channels=(8, 8, 8)), seed).state_dict() for seed in (0, 1))
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+    assert replace(TINY, seed=9).seed == 9
