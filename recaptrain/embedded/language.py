@@ -40,6 +40,9 @@ REPORTED = ("tag_acc", "pos_acc", "morph_acc", "dep_uas", "dep_las", "lemma_acc"
 
 #: Steps of the first pipeline, whose only task is to parse captions for the second to learn from.
 FIRST_STEPS = 3000
+#: The second goes on at full batches, with a rate that falls to nothing: small first batches would undo the first round.
+SECOND_STEPS = 2500
+BATCH_WORDS = 1000
 #: What the second round goes on from. Not the lemmatizer: loaded from disk, spaCy 3.8's does not know its own labels when it
 #: is trained further (`tree2label` is not saved), and unlearns everything.
 CONTINUED = ("tok2vec", "tagger", "morphologizer", "parser")
@@ -74,7 +77,7 @@ def train_pipeline(
         treebank: a folder with train.conllu and dev.conllu.
         out: gets first/ and second/ (corpora and spaCy's checkpoints) and pipeline/.
         captions: JSON lines of captions with scene graphs; None leaves the second round out.
-        steps: at most so many steps in the last round (default: the configuration's).
+        steps: at most so many steps in the last round (default: the configuration's, or `SECOND_STEPS`).
     """
     if captions is None:
         return finish(
@@ -120,6 +123,15 @@ def train_round(
         config["training"]["max_steps"] = steps
     if start is not None:
         config = config.interpolate()  # the lemmatizer's width is read off a section that is now elsewhere
+        config["training"]["batcher"]["size"] = BATCH_WORDS
+        config["training"]["eval_frequency"] = 250
+        config["training"]["max_steps"] = steps or SECOND_STEPS
+        config["training"]["optimizer"]["learn_rate"] = {
+            "@schedules": "warmup_linear.v1",
+            "warmup_steps": 100,
+            "initial_rate": 0.001,
+            "total_steps": steps or SECOND_STEPS,
+        }
         for name in CONTINUED:
             config["components"][name] = {"source": str(start)}
     config.to_disk(out / "config.cfg")
