@@ -12,6 +12,19 @@ import pyarrow as pa
 from recapdata.records import OBJECT_TYPE, RECORD_SCHEMA, Object
 
 CAPTION_NAMES = frozenset({"text", "txt", "alt", "alt_text", "alttext", "description", "prompt"})
+IMAGE_NAMES = (
+    "image",
+    "images",
+    "img",
+    "jpg",
+    "jpeg",
+    "png",
+    "webp",
+    "bytes",
+    "image_bytes",
+    "data",
+    "content",
+)
 _CATEGORIES = ("category", "categories", "label", "labels")
 
 
@@ -84,6 +97,21 @@ def holds_captions(name: str) -> bool:
     """Whether a column, by its name, holds captions."""
     lower = name.lower()
     return lower in CAPTION_NAMES or "caption" in lower
+
+
+def bytes_column(types: Mapping[str, pa.DataType]) -> str | None:
+    """The column of image bytes: an image struct or binary values, by a usual name, else the only one there is."""
+    found = [name for name, kind in types.items() if pa.types.is_binary(kind) or _is_image(kind)]
+    named = [name for wanted in IMAGE_NAMES for name in found if name.lower() == wanted]
+    if named:
+        return named[0]
+    return found[0] if len(found) == 1 else None
+
+
+def _is_image(kind: pa.DataType) -> bool:
+    return pa.types.is_struct(kind) and any(
+        field.name == "bytes" and pa.types.is_binary(field.type) for field in kind
+    )
 
 
 def read_objects(value: Any, categories: Sequence[str] = ()) -> tuple[Object, ...] | None:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from recapdata.endpoint import configure_client, endpoint, hub_api, hub_errors
 from recapdata.errors import OptionError, SourceError, SourceNotFound
-from recapdata.ingest.columns import plan_columns
+from recapdata.ingest.columns import bytes_column, plan_columns
 from recapdata.ingest.source import IngestOptions, arguments_of, failed
 from recapdata.ingest.tables import BUFFER, parquet_rows, plain_type
 from recapdata.records import RECORD_SCHEMA, Item
@@ -188,12 +188,16 @@ def _features(place: Place, builder: "DatasetBuilder", splits: list[str]) -> "Fe
 
 
 def _image_column(place: Place, features: "Features") -> str:
+    """The column of images: one that says so, else one that holds bytes as images are kept."""
     from datasets import Image
 
     images = [name for name, feature in features.items() if isinstance(feature, Image)]
-    if not images:
+    if images:
+        return "image" if "image" in images else images[0]
+    column = bytes_column({field.name: plain_type(field.type) for field in features.arrow_schema})
+    if column is None:
         raise SourceError(f"{place} has no column of images (columns: {', '.join(features)})")
-    return "image" if "image" in images else images[0]
+    return column
 
 
 def _class_names(features: "Features") -> dict[str, list[str]]:

@@ -14,24 +14,11 @@ from typing import Any
 import pyarrow as pa
 
 from recapdata.errors import SourceError, SourceNotFound
-from recapdata.ingest.columns import plan_columns
+from recapdata.ingest.columns import bytes_column, plan_columns
 from recapdata.ingest.source import IngestOptions, failed, stamp_of
 from recapdata.ingest.tables import Row, open_parquet, plain_type, read_parquet
 from recapdata.records import Item
 
-IMAGE_NAMES = (
-    "image",
-    "images",
-    "img",
-    "jpg",
-    "jpeg",
-    "png",
-    "webp",
-    "bytes",
-    "image_bytes",
-    "data",
-    "content",
-)
 URL_NAMES = ("url", "image_url", "img_url", "image_link", "imageurl", "link", "uri", "src")
 FOOTER = 2**16
 
@@ -45,7 +32,7 @@ class Urls:
         with open_parquet(path) as file:
             types = {field.name: plain_type(field.type) for field in file.schema_arrow}
             rows = file.metadata.num_rows
-        self._bytes = _bytes_column(types)
+        self._bytes = bytes_column(types)
         self._url = _named(types, URL_NAMES, pa.string())
         self._names = list(types)
         self._columns = plan_columns(
@@ -148,21 +135,6 @@ def open_urls(argument: str, options: IngestOptions) -> Urls:
     if not urls.total:
         raise SourceError(f"urls:{argument}: the file has no rows")
     return urls
-
-
-def _bytes_column(types: Mapping[str, pa.DataType]) -> str | None:
-    """The column of image bytes: an image struct or binary values, by a usual name, else the only one there is."""
-    found = [name for name, kind in types.items() if pa.types.is_binary(kind) or _is_image(kind)]
-    named = [name for wanted in IMAGE_NAMES for name in found if name.lower() == wanted]
-    if named:
-        return named[0]
-    return found[0] if len(found) == 1 else None
-
-
-def _is_image(kind: pa.DataType) -> bool:
-    return pa.types.is_struct(kind) and any(
-        field.name == "bytes" and pa.types.is_binary(plain_type(field.type)) for field in kind
-    )
 
 
 def _named(types: Mapping[str, pa.DataType], names: tuple[str, ...], kind: pa.DataType) -> str | None:
