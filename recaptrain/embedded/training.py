@@ -65,6 +65,7 @@ def train(
     checkpoint = folder / f"{name}.checkpoint"
     first = _resume(checkpoint, model, optimizer)
     began = saved = time.monotonic()
+    worked = time.process_time()
     model.train()
     for step in range(first, stage.steps):
         for group in optimizer.param_groups:
@@ -77,7 +78,8 @@ def train(
         done = step + 1
         if done % LOG_EVERY == 0 or done == stage.steps:
             speed = (done - first) * stage.batch / (time.monotonic() - began)
-            _log(folder, name, done, stage.steps, {"loss": loss.item(), **figures, "scenes/s": speed})
+            spent = {"scenes/s": speed, "CPU s a step": (time.process_time() - worked) / (done - first)}
+            _log(folder, name, done, stage.steps, {"loss": loss.item(), **figures, **spent})
         if time.monotonic() - saved > CHECKPOINT_SECONDS or done == stage.steps:
             _save(checkpoint, model, optimizer, done)
             saved = time.monotonic()
