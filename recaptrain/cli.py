@@ -121,7 +121,8 @@ def diffusion(
         latent_cache=latent_cache,
     )
     summary = train_diffusion(settings, out, resume=resume, push=push, public=public)
-    finish(summary, summary.text(), as_json=json)
+    if summary is not None:  # of several processes, one speaks
+        finish(summary, summary.text(), as_json=json)
 
 
 @app.command()

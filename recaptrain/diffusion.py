@@ -122,8 +122,10 @@ def train_diffusion(
     resume: bool = False,
     push: str | None = None,
     public: bool = False,
-) -> DiffusionSummary:
+) -> DiffusionSummary | None:
     """Train and save a pipeline to `out`; the same command with `resume` ends as if it had never been interrupted.
+
+    Under `accelerate launch` every process calls it; all but the main one get None.
 
     Args:
         push: `user/model` to upload the pipeline to; a new repository is private unless `public`.
@@ -278,7 +280,7 @@ def _finish(
     out: Path,
     push: str | None,
     public: bool,
-) -> DiffusionSummary:
+) -> DiffusionSummary | None:
     """Save the averaged weights as a pipeline with its card, and push it."""
     from recaptrain.model_card import write_card
     from recaptrain.saving import push_model, save_pipeline
@@ -301,4 +303,4 @@ def _finish(
             summary = replace(summary, pushed=push_model(out, push, public=public, ignore=RUN))
     accelerator.wait_for_everyone()
     accelerator.free_memory()
-    return summary
+    return summary if accelerator.is_main_process else None

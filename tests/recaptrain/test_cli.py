@@ -1,0 +1,59 @@
+"""The console: options reach the run, one JSON object comes out, mistakes are one line."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from recapdata.errors import OptionError
+from recaptrain.cli import app
+from tests.recaptrain.pipelines import build_pipeline, build_scenes
+
+
+def invoke(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_train_then_generate(tmp_path):
+    base, scenes = build_pipeline(tmp_path / "base"), build_scenes(tmp_path / "ds").path
+    options = (
+        "--dataset",
+        scenes,
+        "--mixture",
+        "short=0.5,long=0.5",
+        "--base",
+        base,
+        "--steps",
+        2,
+        "--batch-size",
+        2,
+    )
+    done = invoke("diffusion", *options, "--caption-dropout", 0.2, "--seed", 5, tmp_path / "model", "--json")
+    assert done.exit_code == 0, done.exception
+    summary = json.loads(done.stdout)
+    assert (summary["steps"], summary["examples"], summary["commit"]) == (2, 8, None)
+    assert summary["mixture"] == "short=0.5,long=0.5;dropout=0.2"
+    card = (tmp_path / "model" / "README.md").read_text(encoding="utf8")
+    assert "| seed | 5 |" in card
+    assert "| trained | unet, text_encoder |" in card
+
+    (tmp_path / "prompts.txt").write_text("a red circle\na blue star\n", encoding="utf8")
+    done = invoke(
+        "generate",
+        tmp_path / "model",
+        tmp_path / "prompts.txt",
+        tmp_path / "pictures",
+        "--steps",
+        2,
+        "--json",
+    )
+    assert done.exit_code == 0, done.exception
+    assert json.loads(done.stdout)["made"] == 2
+    assert (tmp_path / "pictures" / "00001.png").is_file()
+
+
+def test_a_mixture_that_cannot_be_read_stops_before_anything_is_loaded(tmp_path):
+    words = ("diffusion", "--dataset", "ds", "--mixture", "a=b", "--base", "embedded", tmp_path / "out")
+    with pytest.raises(OptionError, match="'b' is not a number"):
+        CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    assert not (tmp_path / "out").exists()
