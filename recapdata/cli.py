@@ -152,7 +152,7 @@ def recaption(
         str, typer.Option(metavar="short|long|TEXT", help="Kind of caption, or the text of a prompt.")
     ] = "short",
     batch_size: Annotated[
-        int | None, typer.Option(help="Images at once; by itself 16 on a CPU, 32 on an accelerator.")
+        int | None, typer.Option(help="Images at once; by itself 32, of a large model on a CPU 16.")
     ] = None,
     temperature: Annotated[float, typer.Option(help="Sample at this temperature; 0 does not sample.")] = 0.0,
     top_p: Annotated[float, typer.Option(help="Sample from this much of the probability.")] = 1.0,

@@ -99,7 +99,8 @@ class Vlm:
         self.provenance = provenance
         self.prepare = preparer
         self.device, self._dtype = _place()
-        self.batch_size = 16 if self.device == "cpu" else 32
+        # On a CPU a batch of a large model takes minutes, and an interruption costs one.
+        self.batch_size = 16 if self.device == "cpu" and source.name != EMBEDDED else 32
         self._source = source
         self._options = options
         self._model: Any = None
