@@ -1,12 +1,12 @@
 """The embedded captioner: a PaliGemma-class model of the drawn world, made as RECAP made its own.
 
 Three stages, each a checkpoint in the work folder: the tower learns what patches show (`vision`), then the language model
-learns the pretraining tasks (`tasks`: alt text, reading, detection, questions; no descriptive captions), then human captions, short and long
-together under their prompts. The folder that comes out loads with AutoProcessor and AutoModelForImageTextToText.
+learns the pretraining tasks (`tasks`: alt text, reading, detection, questions; no descriptive captions) while the tower goes on learning, then
+human captions, short and long together under their prompts. The folder that comes out loads with AutoProcessor and AutoModelForImageTextToText.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from recapdata.scenes import SIDE, Scene, draw_scene, render
 from recaptrain.embedded.tasks import STYLES, Task, caption_task, pretraining_task
 from recaptrain.embedded.tokens import build_processor
 from recaptrain.embedded.training import Stage, train
-from recaptrain.embedded.vision import Tower, pixel_values, scenes_of, train_tower
+from recaptrain.embedded.vision import Seeing, Tower, pixel_values, scenes_of, train_tower
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,9 +87,7 @@ def build_model(
         image_token_index=processor.image_token_id,
     )
     torch.manual_seed(recipe.seed)
-    model: Any = PaliGemmaForConditionalGeneration(
-        config
-    )  # its class is hidden from type checkers by decorators
+    model: Any = PaliGemmaForConditionalGeneration(config)  # decorators hide its class from type checkers
     torch.nn.init.normal_(model.model.multi_modal_projector.linear.weight, std=language.spread)
     model.set_attn_implementation("eager")  # with bf16 autocast twice as fast on a CPU as the fused attention
     model.generation_config.max_new_tokens = 160
@@ -101,70 +99,68 @@ def build_model(
 
 def train_captioner(recipe: CaptionerRecipe, work: Path, out: Path) -> None:
     """Run the recipe's three stages (those that `work` holds finished are skipped) and write the model to `out`."""
+    from torch import nn
+
     work.mkdir(parents=True, exist_ok=True)
     processor = build_processor(recipe.seed, recipe.tower.patch)
     model: Any = build_model(recipe, processor)
     model.to(recipe.device)
-    tower = model.model.vision_tower
-    train_tower(tower, recipe.tower, recipe.seeing, work, seed=recipe.seed, device=recipe.device)
-    tower.requires_grad_(False)
-    stages: tuple[tuple[str, Stage, Callable[[Scene, int], Task]], ...] = (
-        ("pretraining", recipe.pretraining, lambda scene, step: pretraining_task(scene)),
-        (
-            "tuning",
-            recipe.tuning,
-            lambda scene, step: caption_task(scene, ("short", "long")[step % 2]),
-        ),
-    )
-    for number, (name, stage, ask) in enumerate(stages, 2):
-        seed = recipe.seed * 1000 + number
-        captions = recipe.captions if name == "tuning" else None
-        _train_language(name, stage, model, processor, ask, work, seed=seed, captions=captions)
+    seeing = Seeing(model.model.vision_tower, recipe.tower, seed=recipe.seed, device=recipe.device)
+    train_tower(seeing, recipe.seeing, work, seed=recipe.seed)
+
+    def pretraining(step: int) -> tuple["Tensor", dict[str, float]]:
+        scenes = scenes_of(recipe.seed * 1000 + 2, step, recipe.pretraining.batch)
+        loss, figures, features = seeing.loss(scenes)
+        tasks = [pretraining_task(scene) for scene in scenes]
+        spoken, right = language_loss(model, batch_of(processor, scenes, tasks), features.detach())
+        return loss + spoken, {**figures, **right}
+
+    def tuning(step: int) -> tuple["Tensor", dict[str, float]]:
+        scenes = _captioned(recipe, step)
+        style = ("short", "long")[step % 2]
+        return language_loss(
+            model, batch_of(processor, scenes, [caption_task(scene, style) for scene in scenes])
+        )
+
+    train("pretraining", recipe.pretraining, nn.ModuleList([model, seeing.heads]), pretraining, work)
+    model.model.vision_tower.requires_grad_(False)
+    train("tuning", recipe.tuning, model, tuning, work)
     save(model, processor, out)
 
 
-def _train_language(
-    name: str,
-    stage: Stage,
-    model: "PaliGemmaForConditionalGeneration",
-    processor: "PaliGemmaProcessor",
-    ask: Callable[[Scene, int], Task],
-    work: Path,
-    *,
-    seed: int,
-    captions: int | None,
-) -> None:
-    import torch
-
-    device = model.device
-
-    def loss_of(step: int) -> tuple["Tensor", dict[str, float]]:
-        if captions is None:
-            scenes = scenes_of(seed, step, stage.batch)
-        else:
-            order = np.random.default_rng((seed, step)).integers(0, captions, stage.batch)
-            scenes = [draw_scene(seed, int(index)) for index in order]
-        inputs = batch_of(processor, scenes, [ask(scene, step) for scene in scenes])
-        inputs = {key: value.to(device) for key, value in inputs.items()}
-        with torch.autocast(device.type, torch.bfloat16):
-            return language_loss(model, inputs)
-
-    train(name, stage, model, loss_of, work)
+def _captioned(recipe: CaptionerRecipe, step: int) -> list[Scene]:
+    """The scenes of a step of tuning: new ones, or drawn again and again from the first `captions`."""
+    seed, batch = recipe.seed * 1000 + 3, recipe.tuning.batch
+    if recipe.captions is None:
+        return scenes_of(seed, step, batch)
+    chosen = np.random.default_rng((seed, step)).integers(0, recipe.captions, batch)
+    return [draw_scene(seed, int(index)) for index in chosen]
 
 
 def language_loss(
-    model: "PaliGemmaForConditionalGeneration", inputs: "dict[str, Tensor]"
+    model: Any, inputs: "dict[str, Tensor]", features: "Tensor | None" = None
 ) -> tuple["Tensor", dict[str, float]]:
     """Cross entropy of the answers, and the share of their tokens that the model would have chosen.
 
     The same as the model's own loss, but the vocabulary is only looked at where there is something to predict.
-    """
-    from torch.nn.functional import cross_entropy
 
-    labels = inputs.pop("labels")[:, 1:]
-    hidden = model.model(**inputs, use_cache=False).last_hidden_state[:, :-1]
-    asked = labels != IGNORED
-    logits, truth = model.lm_head(hidden[asked]).float(), labels[asked]
+    Args:
+        features: what the tower makes of the pictures, where it is known already.
+    """
+    import torch
+    from torch.nn.functional import cross_entropy
+    from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+    given: dict[str, Any] = {name: value.to(model.device) for name, value in inputs.items()}
+    labels = given.pop("labels")[:, 1:]
+    with torch.autocast(model.device.type, torch.bfloat16):
+        if features is not None:
+            del given["pixel_values"]
+            seen = BaseModelOutputWithPooling(pooler_output=model.model.multi_modal_projector(features))
+            given["mm_encoder_outputs"] = {"image": seen}
+        hidden = model.model(**given, use_cache=False).last_hidden_state[:, :-1]
+        asked = labels != IGNORED
+        logits, truth = model.lm_head(hidden[asked]).float(), labels[asked]
     return cross_entropy(logits, truth), {"right": (logits.argmax(1) == truth).float().mean().item()}
 
 

@@ -38,7 +38,7 @@ HEADS = (
     Head("group", 5, 0.4),
     Head("count", 5, 0.4),
     Head("relation", len(RELATION_NAMES), 0.4),
-    Head("letter", len(font.LETTERS) + 1, 3.0),
+    Head("letter", len(font.LETTERS) + 1, 2.0),
     Head("place", 5, 0.4),
     Head("background", len(BACKGROUNDS), 0.1),
 )

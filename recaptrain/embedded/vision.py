@@ -1,6 +1,7 @@
 """The captioner's vision tower: a SigLIP-class transformer, taught first what each patch of a scene shows."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,56 +75,71 @@ def place_patches(tower: Any, sizes: Tower) -> None:
     embedding.data.copy_(table * POSITION_SCALE)
 
 
-def train_tower(tower: Any, sizes: Tower, stage: Stage, folder: Path, *, seed: int, device: str) -> None:
-    """Teach a `SiglipVisionModel` the targets of `dense`; the heads that ask for them are left behind in the checkpoint."""
-    import torch
-    from torch import nn
-    from torch.nn.functional import binary_cross_entropy_with_logits
+class Seeing:
+    """A tower with the heads that ask it for the targets of `dense`; they are left behind when it has learned to see."""
 
-    torch.manual_seed(seed)
-    place_patches(tower, sizes)
-    outputs = {"labels": sum(head.classes for head in HEADS), "ink": sizes.patch**2, "boxes": 4}
-    asked = [
-        (name, layer) for name, layers in ASKED_AFTER.items() for layer in layers if layer <= sizes.layers
-    ]
-    heads = nn.ModuleDict(
-        {f"{name}{layer}": nn.Linear(sizes.width, outputs[name]) for name, layer in asked}
-    ).to(device)
-    norms = [nn.Identity()] * sizes.layers + [tower.post_layernorm]
-    both = nn.ModuleDict({"tower": tower, "heads": heads})
+    def __init__(self, tower: Any, sizes: Tower, *, seed: int, device: str) -> None:
+        import torch
+        from torch import nn
+
+        torch.manual_seed(seed)
+        place_patches(tower, sizes)
+        outputs = {"labels": sum(head.classes for head in HEADS), "ink": sizes.patch**2, "boxes": 4}
+        self._asked = [
+            (name, layer) for name, layers in ASKED_AFTER.items() for layer in layers if layer <= sizes.layers
+        ]
+        heads = {f"{name}{layer}": nn.Linear(sizes.width, outputs[name]) for name, layer in self._asked}
+        self._tower, self._sizes, self._device = tower, sizes, device
+        self.heads = nn.ModuleDict(heads).to(device)
+        self.both = nn.ModuleDict({"tower": tower, "heads": self.heads})
+
+    def loss(self, scenes: Sequence[Scene]) -> "tuple[Tensor, dict[str, float], Tensor]":
+        """Loss of all targets, the share right of each, and the patches' features (scenes, patches, width)."""
+        import torch
+
+        pixels = pixel_values(np.stack([render(scene) for scene in scenes])).to(self._device)
+        targets = [dense_targets(scene, self._sizes.patch) for scene in scenes]
+        truth = {
+            part: torch.from_numpy(np.concatenate([getattr(target, part) for target in targets])).to(
+                self._device
+            )
+            for part in ("labels", "ink", "boxes")
+        }
+        with torch.autocast(self._device, torch.bfloat16):
+            *early, last = self._tower(pixels, output_hidden_states=True).hidden_states
+            features = self._tower.post_layernorm(last)
+            states = [state.flatten(0, 1) for state in (*early, features)]
+            answers = [
+                (name, self.heads[f"{name}{layer}"](states[layer]).float()) for name, layer in self._asked
+            ]
+        loss = torch.zeros((), device=self._device)
+        figures: dict[str, Tensor] = {}
+        for name, answer in answers:
+            part, figure = _LOSSES[name](answer, truth[name])
+            loss = loss + part
+            figures |= figure
+        return loss, {name: value.item() for name, value in figures.items()}, features
+
+
+def train_tower(seeing: Seeing, stage: Stage, folder: Path, *, seed: int) -> None:
+    """Teach a tower to see: the stage `tower` of a recipe."""
 
     def loss_of(step: int) -> tuple["Tensor", dict[str, float]]:
-        scenes = scenes_of(seed, step, stage.batch)
-        pixels = pixel_values(np.stack([render(scene) for scene in scenes])).to(device)
-        targets = [dense_targets(scene, sizes.patch) for scene in scenes]
-        labels, ink, boxes = (
-            torch.from_numpy(np.concatenate([getattr(target, part) for target in targets])).to(device)
-            for part in ("labels", "ink", "boxes")
-        )
-        with torch.autocast(device, torch.bfloat16):
-            states = tower(pixels, output_hidden_states=True).hidden_states
-            states = [norm(state).flatten(0, 1) for norm, state in zip(norms, states, strict=True)]
-            answers = {
-                f"{name}{layer}": heads[f"{name}{layer}"](states[layer]).float() for name, layer in asked
-            }
-        loss = torch.zeros((), device=device)
-        figures: dict[str, Tensor] = {}
-        shown = ~boxes.isnan().any(1)
-        for name, layer in asked:
-            answer = answers[f"{name}{layer}"]
-            if name == "labels":
-                part, right = _label_loss(answer, labels)
-                figures |= right
-            elif name == "ink":
-                part = 2 * binary_cross_entropy_with_logits(answer, ink)
-                figures["ink"] = part / 2
-            else:
-                part = 4 * (answer - boxes)[shown].abs().mean()
-                figures["pixels off"] = part / 4 * BOX_UNIT
-            loss = loss + part
-        return loss, {name: value.item() for name, value in figures.items()}
+        return seeing.loss(scenes_of(seed, step, stage.batch))[:2]
 
-    train("tower", stage, both, loss_of, folder)
+    train("tower", stage, seeing.both, loss_of, folder)
+
+
+def _ink_loss(answer: "Tensor", ink: "Tensor") -> tuple["Tensor", "dict[str, Tensor]"]:
+    from torch.nn.functional import binary_cross_entropy_with_logits
+
+    loss = binary_cross_entropy_with_logits(answer, ink)
+    return 2 * loss, {"ink": loss}
+
+
+def _box_loss(answer: "Tensor", boxes: "Tensor") -> tuple["Tensor", "dict[str, Tensor]"]:
+    loss = (answer - boxes)[~boxes.isnan().any(1)].abs().mean()
+    return 4 * loss, {"pixels off": loss * BOX_UNIT}
 
 
 def _label_loss(logits: "Tensor", labels: "Tensor") -> tuple["Tensor", "dict[str, Tensor]"]:
@@ -142,3 +158,6 @@ def _label_loss(logits: "Tensor", labels: "Tensor") -> tuple["Tensor", "dict[str
         )
         figures[head.name] = (mine.argmax(1) == truth)[shown].float().mean()
     return total, figures
+
+
+_LOSSES = {"labels": _label_loss, "ink": _ink_loss, "boxes": _box_loss}
