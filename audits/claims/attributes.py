@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from audits.claims import words as lexicon
-from audits.claims.nouns import OBJECT, REGION, Mention, Phrases, conjuncts
+from audits.claims.phrases import OBJECT, REGION, Mention, Phrases, conjuncts
 from audits.claims.reference import antecedent
 from audits.claims.tree import Tree
 from recapdata.records import Claim

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from audits.claims import nouns, style, texts
 from audits.claims.attributes import attributes
 from audits.claims.numbers import counts, set_of
+from audits.claims.phrases import OBJECT
 from audits.claims.positions import positions
 from audits.claims.tree import read
 from recapdata.records import CLAIM_KINDS, Claim
@@ -40,14 +41,12 @@ def extract_claims(doc: Doc, scheme: Scheme | None = None, *, text: str | None =
     manner = style.spans(tree.text)
     if manner:
         masked = masked | texts.masked_tokens(tree, manner)
-    phrases = nouns.find(tree, masked)
-    for mention in phrases.mentions if lettering else ():
-        if texts.introduces(tree, mention.head, lettering):
-            mention.kind = nouns.ABSTRACT
+    announcing = texts.announcing_tokens(tree, lettering) if lettering else set()
+    phrases = nouns.find(tree, masked, announcing)
     found = [
         Claim(kind="object", span=(tree.start[mention.first], tree.end[mention.head]), object=mention.object)
         for mention in phrases.mentions
-        if mention.kind == nouns.OBJECT and mention.real
+        if mention.kind == OBJECT and mention.real
     ]
     found += counts(phrases)
     found += set_of(phrases)

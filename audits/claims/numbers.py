@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from audits.claims import words as lexicon
-from audits.claims.nouns import OBJECT, PARTITIVE, Mention, Phrases
+from audits.claims.phrases import OBJECT, PARTITIVE, Mention, Phrases
 from audits.claims.tree import Tree
 from recapdata.records import Claim
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audits.claims import words as lexicon
-from audits.claims.nouns import OBJECT, Mention, Phrases
+from audits.claims.phrases import OBJECT, Mention, Phrases
 
 RELATIVES = frozenset({"that", "which", "who", "whom"})
 MALE, FEMALE, SEVERAL = (

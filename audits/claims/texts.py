@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from audits.claims.nouns import OBJECT, Phrases
+from audits.claims.phrases import OBJECT, Phrases
 from audits.claims.tree import Tree
 from recapdata.records import Claim
 
@@ -99,10 +99,13 @@ def spans(text: str) -> list[tuple[int, int]]:
     return sorted(found)
 
 
-def introduces(tree: Tree, index: int, lettering: list[tuple[int, int]]) -> bool:
-    """Whether a noun only announces lettering that follows: "with the text 'Hello'"."""
-    ends = tree.end[index]
-    return any(0 <= start - ends <= 4 for start, _ in lettering) and tree.lemmas[index].lower() in ANNOUNCING
+def announcing_tokens(tree: Tree, lettering: list[tuple[int, int]]) -> set[int]:
+    """Nouns that only announce lettering that follows: "with the text 'Hello'"."""
+    return {
+        index
+        for index, lemma in enumerate(tree.lemmas)
+        if lemma.lower() in ANNOUNCING and any(0 <= start - tree.end[index] <= 4 for start, _ in lettering)
+    }
 
 
 def masked_tokens(tree: Tree, lettering: list[tuple[int, int]]) -> set[int]:

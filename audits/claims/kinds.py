@@ -1,0 +1,90 @@
+"""What kind of noun heads a phrase: an object, a part or number of one, a place, the picture itself, or nothing to see."""
+
+from __future__ import annotations
+
+from audits.claims import words as lexicon
+from audits.claims.phrases import ABSTRACT, OBJECT, PARTITIVE, PICTURE, REGION
+from audits.claims.tree import Tree
+
+#: Pictures that hang on walls as often as they are the one described.
+_HANGING = frozenset(
+    [
+        "photo",
+        "photograph",
+        "image",
+        "picture",
+        "pic",
+        "portrait",
+        "frame",
+        "vector",
+        "screenshot",
+        "panorama",
+    ]
+)
+
+
+def kind_of(tree: Tree, first: int, head: int, lemma: str) -> str:
+    """The kind of the noun phrase that ends at `head`; `lemma` is its last noun's, in lower case."""
+    word = tree.lower[head]
+    of = head + 1 < len(tree) and tree.lower[head + 1] == "of"
+    if word == "up" or word == "ups":  # of "close-up"
+        return PICTURE
+    if word in lexicon.COUNTING_NOUNS and (of or first == head):
+        return PARTITIVE
+    if word == "top" and not of and first > 0 and _is_garment(tree, head):
+        return OBJECT
+    if lemma in lexicon.REGION_NOUNS or word in lexicon.REGION_NOUNS:
+        return REGION if first == head else OBJECT if lemma not in ("side", "background") else REGION
+    if of and lemma in lexicon.TRANSPARENT:
+        return PARTITIVE
+    if lemma in lexicon.PICTURE_WORDS and _about_the_picture(tree, first, head, lemma, of):
+        return PICTURE
+    if (
+        lemma in lexicon.PICTURE_THINGS
+        and of
+        and head <= 6
+        and not any(tree.pos[i] == "VERB" for i in range(first))
+    ):
+        return PICTURE
+    if lemma in lexicon.ABSTRACT or lemma in lexicon.STYLE_WORDS:
+        return ABSTRACT
+    if lemma in lexicon.UNITS and any(tree.pos[i] == "NUM" for i in range(max(0, first - 1), head)):
+        return ABSTRACT
+    if lemma in lexicon.TRANSPARENT and lemma not in lexicon.STANDALONE:
+        described = first < head or (first > 0 and tree.tags[first - 1] == "VBG")
+        return OBJECT if lemma == "lot" and described else ABSTRACT
+    if tree.lower[first] in lexicon.COLORS and first == head:
+        fruit = lemma == "orange" and (
+            tree.tags[head] == "NNS" or tree.lower[head - 1 : head] in (["a"], ["an"], ["the"])
+        )
+        return OBJECT if fruit else ABSTRACT
+    if lemma == "line" and first > 0 and ("in" in tree.lower[max(0, first - 2) : first]):
+        return ABSTRACT
+    return OBJECT
+
+
+def _is_garment(tree: Tree, head: int) -> bool:
+    """ "a red top", "wearing a top": not the top of something."""
+    governor = tree.lemmas[tree.heads[head]].lower()
+    colored = any(tree.lower[kid] in lexicon.COLORS for kid in tree.kids[head])
+    return colored or governor in ("wear", "dress") or tree.lower[head - 1] in lexicon.COLORS
+
+
+def _about_the_picture(tree: Tree, first: int, head: int, lemma: str, of: bool) -> bool:
+    """ "a photo of …", "in this image", "the picture shows", "…, close-up": not "two photos on a wall"."""
+    if lemma not in _HANGING:
+        return True
+    if (
+        first > 0
+        and tree.lower[first - 1] == ","
+        and (head + 1 == len(tree) or tree.lower[head + 1] in (",", "."))
+    ):
+        return True
+    before = {tree.lower[i] for i in range(max(0, first - 3), first)}
+    if before & {"this", "the"} or of:
+        return True
+    if tree.tags[head] == "NNS" or any(tree.pos[kid] == "NUM" for kid in tree.kids[head]):
+        return False
+    if head + 1 < len(tree) and tree.pos[head + 1] == "ADP":  # "a picture above a bed"
+        return False
+    return tree.deps[head] in ("ROOT", "appos", "parataxis", "list", "dep") or head <= 3

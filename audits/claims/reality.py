@@ -1,0 +1,85 @@
+"""Whether a caption says that something is there, or denies or supposes it: "no people", "as if riding a horse"."""
+
+from __future__ import annotations
+
+from audits.claims.phrases import PARTITIVE, Mention, Phrases
+from audits.claims.tree import Tree
+
+NEGATIONS = frozenset(["not", "n't", "never", "n’t"])
+HYPOTHETICAL = frozenset({"would", "could", "might", "may", "should"})
+
+
+def is_real(tree: Tree, mention: Mention) -> bool:
+    """Whether the caption says that this is there, climbing from the noun to its clause."""
+    index = mention.head
+    for token in range(mention.first - 1, max(-1, mention.first - 5), -1):
+        word = tree.lower[token]
+        if word in ("no", "without", "zero", "sans") or (
+            word == "not" and tree.lower[token + 1] in ("a", "an", "any")
+        ):
+            return False
+        if word in ("like", "resembling", "unlike", "except", "minus") and not _hedged(tree, token):
+            return False
+        if (
+            word == "of"
+            and token > 0
+            and tree.lower[token - 1] in ("instead", "free", "shape", "form", "devoid", "style")
+        ):
+            return False
+        if word in ("a", "an", "the"):
+            if tree.lower[token - 1] not in ("like", "not", "without", "as", "of", "resembling", "except"):
+                break
+        elif tree.pos[token] not in ("DET", "ADJ", "NUM", "ADV", "NOUN", "PROPN") and word not in ("of",):
+            break
+    child = index
+    for _ in range(12):
+        head = tree.heads[child]
+        if head == child:
+            break
+        if tree.pos[head] in ("VERB", "AUX") and _clause_is_unreal(tree, head, child):
+            return False
+        child = head
+    return not (tree.has(index, "cop") and is_negated(tree, index))
+
+
+def _hedged(tree: Tree, like: int) -> bool:
+    """ "it looks like a cat", "those are looking like fingers": the writer's caution, not a likeness."""
+    before = tree.lower[max(0, like - 4) : like]
+    return tree.lower[like] == "like" and bool(
+        {"looks", "look", "looking", "seems", "seem"} & set(before[-2:])
+        and {"it", "there", "that", "this", "those", "these", "which"} & set(before)
+    )
+
+
+def _clause_is_unreal(tree: Tree, verb: int, child: int) -> bool:
+    dep = tree.deps[child]
+    if dep in ("nsubj", "nsubj:pass") and not tree.has(verb, "expl"):
+        return False
+    if dep in ("conj", "parataxis", "list") and tree.pos[child] in ("VERB", "AUX"):
+        return False
+    if is_negated(tree, verb):
+        return dep in ("obj", "nsubj", "obl", "xcomp", "iobj")
+    return any(
+        (tree.lower[kid] in HYPOTHETICAL and tree.deps[kid] == "aux")
+        or (
+            tree.deps[kid] == "mark"
+            and (tree.lower[kid] == "if" or tree.case_of(verb) == "as if" or tree.lower[kid] == "though")
+        )
+        for kid in tree.kids[verb]
+    )
+
+
+def is_negated(tree: Tree, index: int) -> bool:
+    return any(tree.lower[kid] in NEGATIONS for kid in tree.kids[index])
+
+
+def spread_denial(phrases: Phrases) -> None:
+    """ "no cars or people", "without a hat or gloves": what is denied of the first conjunct is denied of the rest."""
+    for mention in phrases.mentions:
+        tree, head = phrases.tree, phrases.tree.heads[mention.head]
+        if tree.deps[mention.head] == "conj" and head in phrases.at and not phrases.at[head].real:
+            between = {tree.lower[i] for i in range(head, mention.first)}
+            if "or" in between or "nor" in between or not between & {"a", "an", "the", "but"}:
+                mention.real = False
+        if mention.kind == PARTITIVE and mention.target is not None and not mention.real:
+            mention.target.real = False

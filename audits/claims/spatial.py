@@ -1,0 +1,89 @@
+"""The spatial phrases of a caption: where each stands, and the field's word for it or the region of the picture."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from audits.claims import relations
+from audits.claims import words as lexicon
+from audits.claims.tree import NOMINAL, Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A spatial phrase: its word, and the tokens of the phrase itself without its object."""
+
+    relation: str | None
+    region: str | None
+    first: int
+    last: int
+
+
+def spatial_phrases(tree: Tree, masked: set[int]) -> Iterator[Phrase]:
+    """The spatial phrases in order; a region wins over the relation it is made of ("in" of "in the background")."""
+    taken = -1
+    regions = {}
+    for match in relations.matches(tree.text, tree.start, tree.lower, regions=True):
+        found = _tokens(tree, match.start(), match.end())
+        if found is None:
+            continue
+        after = relations.OF_PICTURE.match(tree.text, match.end())
+        following = tree.lower[found[1] + 1] if found[1] + 1 < len(tree) else ""
+        if after is None and (following in ("of", "-", "to") or _goes_on(tree, found[1])):
+            continue
+        last = _tokens(tree, match.start(), after.end())[1] if after is not None else found[1]  # type: ignore[index]
+        regions[found[0]] = Phrase(None, relations.name_of(match, relations.REGIONS), found[0], last)
+    for match in relations.matches(tree.text, tree.start, tree.lower, regions=False):
+        found = _tokens(tree, match.start(), match.end())
+        if found is None or found[0] <= taken or found[0] in masked:
+            continue
+        first, last = found
+        if first in regions:
+            taken = regions[first].last
+            yield regions[first]
+            continue
+        if _is_place(tree, first, last):
+            taken = last
+            yield Phrase(relations.name_of(match, relations.RELATIONS), None, first, last)
+
+
+def _tokens(tree: Tree, start: int, end: int) -> tuple[int, int] | None:
+    """First and last token of a span of the text; None where the span cuts a token."""
+    first = bisect_left(tree.start, start)
+    last = bisect_left(tree.end, end)
+    if first >= len(tree) or last >= len(tree) or tree.start[first] != start or tree.end[last] != end:
+        return None
+    return first, last
+
+
+def _goes_on(tree: Tree, last: int) -> bool:
+    """The region word modifies a noun: "on the left shoulder", "in the front yard", "at the top shelf"."""
+    following = last + 1
+    return (
+        following < len(tree)
+        and tree.pos[following] in NOMINAL
+        and (tree.heads[last] == following or tree.deps[last] in ("amod", "compound"))
+    )
+
+
+def _is_place(tree: Tree, first: int, last: int) -> bool:
+    """Whether a preposition is one here: not a particle ("put on"), not a conjunction, not an agent ("made by")."""
+    if first > 0 and tree.lower[first - 1] == "-":
+        return False
+    if last > first:
+        return True
+    if tree.pos[first] in ("SCONJ", "CCONJ") or tree.deps[first] == "compound:prt":
+        return False
+    word = tree.lower[first]
+    if word == "by":
+        head = tree.heads[first]
+        return tree.deps[head] != "obl:agent" and not (first > 0 and tree.tags[first - 1] in ("VBN", "VBD"))
+    governor = tree.heads[tree.heads[first]]
+    if (
+        word in ("at", "on", "in", "over", "across", "through", "around")
+        and tree.lemmas[governor].lower() in lexicon.NO_PLACE
+    ):
+        return False
+    return tree.pos[first] not in NOMINAL

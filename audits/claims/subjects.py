@@ -1,0 +1,127 @@
+"""What is at a place: the noun, or the subject or object of the clause, that a spatial phrase is said of."""
+
+from __future__ import annotations
+
+import re
+
+from audits.claims import words as lexicon
+from audits.claims.phrases import OBJECT, Mention, Phrases, conjuncts
+from audits.claims.reference import antecedent
+from audits.claims.spatial import Phrase
+from audits.claims.tree import Tree
+
+CLAUSAL = ("VERB", "AUX")
+SUBJECTS = ("nsubj", "nsubj:pass", "nsubj:outer")
+
+
+def located(phrases: Phrases, phrase: Phrase, place: Mention | None) -> list[Mention]:
+    """What is at the place: the noun or the clause's subject that the phrase hangs on, with its conjuncts."""
+    tree = phrases.tree
+    inside = set(range(phrase.first, (place.head if place is not None else phrase.last) + 1))
+    index = place.head if place is not None else phrase.last
+    subject_of_place = [kid for kid in tree.kids[index] if tree.deps[kid] in SUBJECTS and kid not in inside]
+    while not subject_of_place and tree.heads[index] in inside and tree.heads[index] != index:
+        index = tree.heads[index]
+        subject_of_place = [
+            kid for kid in tree.kids[index] if tree.deps[kid] in SUBJECTS and kid not in inside
+        ]
+    if subject_of_place:
+        return named(phrases, subject_of_place[0], phrase)
+    governor = tree.heads[index]
+    if governor == index or governor in inside:
+        return nearest(phrases, phrase, place)
+    return climb(phrases, governor, index, phrase) or nearest(phrases, phrase, place)
+
+
+def climb(phrases: Phrases, governor: int, child: int, phrase: Phrase) -> list[Mention]:
+    """The located thing of a governor: itself if a noun, else its clause's subject or, for placing verbs, object."""
+    tree = phrases.tree
+    for _ in range(8):
+        if governor in phrases.at and tree.pos[governor] not in CLAUSAL:
+            mention = phrases.at[governor]
+            above, case = tree.heads[governor], tree.case_of(governor)
+            if tree.deps[governor] == "obj" and tree.lemmas[above].lower() in lexicon.ACTIVITIES:
+                child, governor = governor, above
+                continue
+            if above in phrases.at and _hangs_on(case, mention, phrases.at[above], child, tree):
+                child, governor = governor, above
+                continue
+            if mention.resolved().kind == OBJECT or above == governor:
+                return named(phrases, governor, phrase)
+        elif tree.pos[governor] in CLAUSAL:
+            placed = _placed(tree, governor, child, phrase)
+            if placed is not None:
+                return named(phrases, placed, phrase)
+        subjects = [kid for kid in tree.kids[governor] if tree.deps[kid] in SUBJECTS and kid != child]
+        if subjects:
+            return named(phrases, subjects[0], phrase)
+        child, governor = governor, tree.heads[governor]
+        if governor == child:
+            return []
+    return []
+
+
+def _hangs_on(case: str, mention: Mention, above: Mention, child: int, tree: Tree) -> bool:
+    """Whether a place said after a noun that itself says where or of what is its head's: "a box on the wall above
+    the sink" (the box), "a bowl of fruit on the table" (the bowl), "a man in a suit on the street" (the man)."""
+    if case in ("in", "with") and mention.object.split()[-1].lower() in lexicon.WORN:
+        return True
+    if child < mention.head:
+        return False
+    if case == "of":
+        return above.kind == OBJECT
+    return case in ("on", "in") and above.kind == OBJECT
+
+
+def _placed(tree: Tree, verb: int, child: int, phrase: Phrase) -> int | None:
+    """The object of a verb that says where its object is, None for other verbs ("eats", "plays")."""
+    lemma = tree.lemmas[verb].lower()
+    objects = [kid for kid in tree.kids[verb] if tree.deps[kid] in ("obj", "nsubj:pass") and kid != child]
+    if not objects:
+        return None
+    subjects = [tree.lower[kid] for kid in tree.kids[verb] if tree.deps[kid] in SUBJECTS]
+    if lemma in lexicon.SEEING and (subjects and subjects[0] in lexicon.ONLOOKERS):
+        return objects[-1]
+    if objects[-1] > phrase.first:
+        return None
+    if lemma in lexicon.HOLDING and phrase.last + 1 < len(tree):
+        return (
+            objects[-1]
+            if any(
+                tree.lemmas[i].lower() in lexicon.BODY
+                for i in range(phrase.last + 1, min(len(tree), phrase.last + 4))
+            )
+            else None
+        )
+    return objects[-1] if lemma in lexicon.PLACING else None
+
+
+def named(phrases: Phrases, index: int, phrase: Phrase) -> list[Mention]:
+    """The mentions of a subject: itself and its conjuncts, a pronoun's antecedent, a relative's noun."""
+    tree = phrases.tree
+    mention = phrases.at.get(index)
+    if mention is None and tree.pos[index] in ("PRON", "DET", "SCONJ", "NUM", "NOUN"):
+        mention = antecedent(phrases, index)
+    if mention is None:
+        return []
+    together = [other.resolved() for other in conjuncts(phrases, mention)]
+    if mention.head < phrase.first:
+        together = [other for other in together if other.head < phrase.first] or [mention.resolved()]
+    return [other for other in together if other.kind == OBJECT and other.real]
+
+
+def nearest(phrases: Phrases, phrase: Phrase, place: Mention | None) -> list[Mention]:
+    """The noun just before the phrase in its sentence, for fragments whose parse names no governor."""
+    tree = phrases.tree
+    before = [
+        m
+        for m in phrases.mentions
+        if m.head < phrase.first
+        and tree.sent[m.head] == tree.sent[phrase.first]
+        and m is not place
+        and m.kind == OBJECT
+        and m.real
+    ]
+    if before and not re.search(r"[.;:]", tree.text[tree.end[before[-1].head] : tree.start[phrase.first]]):
+        return [before[-1].resolved()]
+    return []
