@@ -160,6 +160,12 @@ def recaption(
     max_tokens: Annotated[
         int | None, typer.Option(help="Most tokens of a caption; by itself 64 for short, 256 otherwise.")
     ] = None,
+    candidates: Annotated[
+        int,
+        typer.Option(
+            help="Sample so many captions of each image and keep the one the others agree with most."
+        ),
+    ] = 1,
     limit: Annotated[
         int | None, typer.Option(help="A pilot: only so many images, a sample over all shards.")
     ] = None,
@@ -201,6 +207,7 @@ def recaption(
             temperature=temperature,
             top_p=top_p,
             max_tokens=max_tokens,
+            candidates=candidates,
         ),
         run=RunOptions(
             batch_size=batch_size,

@@ -45,6 +45,7 @@ class CaptionerOptions:
         temperature: 0 takes the most probable token each time.
         top_p: sample only from the smallest set of tokens that holds this much probability.
         max_tokens: most tokens of one caption; the style's own bound where None.
+        candidates: captions sampled per image, of which one is chosen (see `choice`).
     """
 
     model: str | None = None
@@ -54,6 +55,7 @@ class CaptionerOptions:
     temperature: float = 0.0
     top_p: float = 1.0
     max_tokens: int | None = None
+    candidates: int = 1
 
     def __post_init__(self) -> None:
         if not self.style.strip():
@@ -66,6 +68,12 @@ class CaptionerOptions:
             raise OptionError("--top-p only does something when sampling; add --temperature, for example 1.0")
         if self.max_tokens is not None and self.max_tokens < 1:
             raise OptionError(f"--max-tokens must be at least 1, not {self.max_tokens}")
+        if self.candidates < 1:
+            raise OptionError(f"--candidates must be at least 1, not {self.candidates}")
+        if self.candidates > 1 and not self.temperature:
+            raise OptionError(
+                f"--candidates {self.candidates} without sampling would all be the same; add --temperature, for example 0.7"
+            )
 
 
 class Preparer(Protocol):

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def caption_seed(seed: int, key: str) -> int:
-    """The seed of one caption: 63 bits of a hash over the run's seed and the record's key."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{key}".encode()).digest()[:8]) >> 1
+def caption_seed(seed: int, key: str, candidate: int = 0) -> int:
+    """The seed of one caption: 63 bits of a hash over the run's seed, the record's key and the candidate's number."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{key}/{candidate}".encode()).digest()[:8]) >> 1
 
 
 def uniform(seed: int, step: int) -> float:

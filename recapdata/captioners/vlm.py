@@ -18,6 +18,7 @@ import numpy as np
 from PIL.Image import Image
 
 from recapdata.captioners import CaptionerOptions, CaptioningFailed, OutOfMemory
+from recapdata.captioners.choice import CHOICE, most_agreed
 from recapdata.captioners.prompts import CHAT, FAMILIES, Family, max_tokens, prompt_text
 from recapdata.captioners.sampling import KeyedDraw, Start, caption_seed
 from recapdata.endpoint import hub_errors
@@ -127,9 +128,17 @@ class Vlm:
 
     def caption(self, prepared: Mapping[str, np.ndarray], keys: Sequence[str]) -> list[Caption]:
         """One caption per key; see `Captioner.caption`."""
+        if not self._options.temperature:
+            return self._captions(prepared, None)
+        rounds = [
+            self._captions(prepared, [caption_seed(self._options.seed, key, number) for key in keys])
+            for number in range(self._options.candidates)
+        ]
+        return [most_agreed(candidates) for candidates in zip(*rounds, strict=True)]
+
+    def _captions(self, prepared: Mapping[str, np.ndarray], seeds: Sequence[int] | None) -> list[Caption]:
         import torch
 
-        seeds = [caption_seed(self._options.seed, key) for key in keys] if self._options.temperature else None
         try:
             with torch.inference_mode(), _quiet():
                 start, sequences = self._generate(prepared, seeds)
@@ -139,7 +148,7 @@ class Vlm:
             if "alloc" in str(error) and "memory" in str(error):  # how the CPU allocator says it
                 raise OutOfMemory(_one_line(error)) from error
             raise CaptioningFailed(_one_line(error)) from error
-        return self._captions(sequences, start, seeds)
+        return self._decode(sequences, start, seeds)
 
     def _generate(
         self, prepared: Mapping[str, np.ndarray], seeds: Sequence[int] | None
@@ -169,7 +178,7 @@ class Vlm:
             return tensor.to(self.device, self._model.dtype)
         return tensor.to(self.device)
 
-    def _captions(self, sequences: np.ndarray, start: int, seeds: Sequence[int] | None) -> list[Caption]:
+    def _decode(self, sequences: np.ndarray, start: int, seeds: Sequence[int] | None) -> list[Caption]:
         first = 0 if self.prepare.family.kind == "plain" else start
         ended = np.isin(sequences[:, start:], list(self._ends))
         stops = np.where(ended.any(axis=1), start + ended.argmax(axis=1), sequences.shape[1])
@@ -237,7 +246,15 @@ def _sampling(options: CaptionerOptions) -> dict[str, Any]:
     tokens = {"max_new_tokens": options.max_tokens or max_tokens(options.style)}
     if not options.temperature:
         return {"do_sample": False, **tokens}
-    return {"do_sample": True, "temperature": options.temperature, "top_p": options.top_p, **tokens}
+    sampling: dict[str, Any] = {
+        "do_sample": True,
+        "temperature": options.temperature,
+        "top_p": options.top_p,
+        **tokens,
+    }
+    if options.candidates > 1:
+        sampling |= {"candidates": options.candidates, "choice": CHOICE}
+    return sampling
 
 
 def _own_styles(source: ModelSource) -> Mapping[str, str]:

@@ -144,6 +144,7 @@ def _command(
         ("--top-p", options.top_p, 1.0),
         ("--seed", options.seed, 0),
         ("--max-tokens", options.max_tokens, None),
+        ("--candidates", options.candidates, 1),
         ("--batch-size", provenance.batch_size, None),
     ):
         if value != default:

@@ -51,6 +51,8 @@ def test_unknown_name_lists_the_known():
         ({"top_p": 0.0, "temperature": 1.0}, "--top-p"),
         ({"top_p": 0.9}, "--temperature"),
         ({"max_tokens": 0}, "--max-tokens"),
+        ({"candidates": 0, "temperature": 1.0}, "--candidates"),
+        ({"candidates": 2}, "--temperature"),
     ],
 )
 def test_options_that_mean_nothing_are_refused(options, named):

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from recapdata.captioners import CaptionerOptions, CaptioningFailed, OutOfMemory, open_captioner
+from recapdata.captioners.choice import most_agreed
 from recapdata.captioners.sampling import caption_seed
 from recapdata.errors import CaptionerNotFound, HubError, ModelNotSupported, OptionError
 from recapdata.weights import content_revision
@@ -71,6 +72,19 @@ def test_sampling_follows_seed_and_key(models):
     assert (one.seed, other.seed) == (caption_seed(3, KEYS[0]), caption_seed(3, KEYS[1]))
     again = open_vlm(models / "paligemma", temperature=2.0, seed=4)
     assert texts(again, [image], KEYS[:1]) != [one.caption]
+
+
+def test_the_candidate_that_others_agree_with_is_kept(models):
+    images = pictures()
+    captioner = open_vlm(models / "blip", temperature=1.0, candidates=3)
+    rounds = [
+        captioner._captions(captioner.prepare(images), [caption_seed(0, key, number) for key in KEYS])
+        for number in range(3)
+    ]
+    expected = [most_agreed(candidates) for candidates in zip(*rounds, strict=True)]
+    assert captioner.caption(captioner.prepare(images), KEYS) == expected
+    assert {caption.seed for caption in expected} - {caption.seed for caption in rounds[0]}
+    assert captioner.provenance.sampling["candidates"] == 3
 
 
 def test_greedy_is_what_generate_alone_gives(models):
