@@ -1,11 +1,12 @@
 """The base model: any Stable Diffusion pipeline by name and revision, and the parts of it that are trained."""
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recapdata.errors import ModelNotSupported, OptionError
+from recapdata.errors import MissingExtra, ModelNotSupported, OptionError
 from recapdata.models import ModelSource, resolve_model
 from recaptrain.denoising import prediction_type
 
@@ -90,12 +91,27 @@ def load_base(name: str, revision: str | None = None) -> Base:
     )
 
 
+def require_libraries() -> None:
+    """See that what training and generating need is installed.
+
+    Raises:
+        MissingExtra: it is not.
+    """
+    missing = [name for name in ("diffusers", "accelerate") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtra(
+            f"this command needs {' and '.join(missing)}; install with: pip install 'recapdata[train]'"
+        )
+
+
 def load_pipeline(source: ModelSource) -> "StableDiffusionPipeline":
     """Load a resolved model as a StableDiffusionPipeline in float32.
 
     Raises:
         ModelNotSupported: it is another kind of model, or its files are not complete.
+        MissingExtra: diffusers is not installed.
     """
+    require_libraries()
     import torch
     from diffusers import DiffusionPipeline, StableDiffusionPipeline
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from recapdata.console import Debug, Json, application, finish, run
+from recapdata.console import Debug, Json, application, finish, run, say
 
 app = application("Train on any revision of a dataset.")
 
@@ -120,7 +120,11 @@ def diffusion(
         gradient_checkpointing=gradient_checkpointing,
         latent_cache=latent_cache,
     )
-    summary = train_diffusion(settings, out, resume=resume, push=push, public=public)
+    try:
+        summary = train_diffusion(settings, out, resume=resume, push=push, public=public)
+    except KeyboardInterrupt:
+        say("go on from the last checkpoint with: the same command and --resume")
+        raise
     if summary is not None:  # of several processes, one speaks
         finish(summary, summary.text(), as_json=json)
 
