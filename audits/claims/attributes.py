@@ -29,14 +29,9 @@ class Word:
 def color_at(tree: Tree, index: int) -> Word | None:
     """The color that ends at a token, with what shades it."""
     word = tree.lower[index]
-    stem = (
-        word.removesuffix("ish")
-        if word in ("reddish", "bluish", "greenish", "brownish", "yellowish")
-        else word
-    )
     following = tree.lower[index + 1] if index + 1 < len(tree) else ""
     after_hyphen = tree.lower[index + 2] if following == "-" and index + 2 < len(tree) else ""
-    if stem != word or word not in lexicon.COLORS:
+    if word not in lexicon.COLORS:
         unsure = word in lexicon.UNSURE_COLORS
         if not unsure or not (
             following in lexicon.COLORED
@@ -45,8 +40,6 @@ def color_at(tree: Tree, index: int) -> Word | None:
             or lexicon.among_colors(tree.lower, index)
         ):
             return None
-    if following in lexicon.PARTED or after_hyphen in lexicon.PARTED:
-        return None
     if any(
         lemma.lower() in lexicon.NOT_COLORED.get(word, ()) for lemma in tree.lemmas[index + 1 : index + 2]
     ):
@@ -89,9 +82,28 @@ def attributes(phrases: Phrases, masked: set[int]) -> Iterator[Claim]:
         for kind, word in (("color", color_at(tree, index)), ("size", size_at(tree, index))):
             if word is None or _part_of_longer(tree, index, kind):
                 continue
+            part = _part_after(tree, index)
+            if part is not None:
+                yield from _claims_of_part(tree, kind, word, part)
+                continue
             for mention in _bearers(phrases, word):
                 if mention.real and (mention.kind == OBJECT or (kind == "color" and _is_background(mention))):
                     yield _claim(tree, kind, word, mention)
+
+
+def _part_after(tree: Tree, index: int) -> int | None:
+    """The token of "haired" in "brown haired", "brown-haired"."""
+    after = index + 2 if index + 1 < len(tree) and tree.lower[index + 1] == "-" else index + 1
+    return after if after < len(tree) and tree.lower[after] in lexicon.PARTED else None
+
+
+def _claims_of_part(tree: Tree, kind: str, word: Word, part: int) -> Iterator[Claim]:
+    """ "a brown-haired man" has brown hair: the part is there and has the color."""
+    span = (tree.start[word.first], tree.end[part])
+    if kind == "color":
+        noun = lexicon.PARTED[tree.lower[part]]
+        yield Claim(kind="object", span=span, object=noun)
+        yield Claim(kind="color", span=span, object=noun, color=word.name)
 
 
 def _is_background(mention: Mention) -> bool:
@@ -156,7 +168,7 @@ def _noun_ahead(phrases: Phrases, word: Word) -> Mention | None:
             return None
         if tree.pos[index] in ("ADJ", "NUM", "ADV") or text in ("-", "and", "&", "/", "or", ","):
             if text in ("and", "&", "or", ",") and not _more_of_the_same(tree, index):
-                return None
+                return _after_comma(phrases, word, index)
         elif text in lexicon.COLORS or text in lexicon.COLORED or text in lexicon.PARTED:
             pass
         elif not (
@@ -167,6 +179,14 @@ def _noun_ahead(phrases: Phrases, word: Word) -> Mention | None:
             return None
         index += 1
     return None
+
+
+def _after_comma(phrases: Phrases, word: Word, index: int) -> Mention | None:
+    """ "silver , metal shelves": a compound after the comma, where the color opens the phrase."""
+    opens = word.first == 0 or phrases.tree.pos[word.first - 1] == "DET"
+    mention = phrases.at.get(index + 1)
+    joined = mention is not None and mention.first == index + 1 < mention.head
+    return mention if opens and joined and phrases.tree.lower[index] == "," else None
 
 
 def _more_of_the_same(tree: Tree, index: int) -> bool:

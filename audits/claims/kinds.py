@@ -58,6 +58,8 @@ def kind_of(tree: Tree, first: int, head: int, lemma: str) -> str:
             tree.tags[head] == "NNS" or tree.lower[head - 1 : head] in (["a"], ["an"], ["the"])
         )
         return OBJECT if fruit else ABSTRACT
+    if head + 1 < len(tree) and tree.lower[head + 1] in lexicon.PARTED:
+        return ABSTRACT  # "wood framed windows"
     if lemma == "line" and first > 0 and ("in" in tree.lower[max(0, first - 2) : first]):
         return ABSTRACT
     return OBJECT
@@ -72,6 +74,8 @@ def _is_garment(tree: Tree, head: int) -> bool:
 
 def _about_the_picture(tree: Tree, first: int, head: int, lemma: str, of: bool) -> bool:
     """ "a photo of …", "in this image", "the picture shows", "…, close-up": not "two photos on a wall"."""
+    if lemma == "frame":
+        return first == head and tree.lower[max(0, first - 2) : first] in (["in", "the"], ["of", "the"])
     if lemma not in _HANGING:
         return True
     if (

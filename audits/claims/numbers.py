@@ -159,7 +159,11 @@ def _number_before(tree: Tree, mention: Mention) -> tuple[int, int] | None:
             tree.lower[index] == "," and tree.pos[index - 1] != "ADJ"
         ):
             return None
-        if tree.pos[index] == "NOUN" and tree.lower[index] not in lexicon.COLORS:
+        if (
+            tree.pos[index] == "NOUN"
+            and tree.lower[index] not in lexicon.COLORS
+            and tree.lower[index + 1] not in lexicon.PARTED
+        ):
             return None
         index -= 1
     return None
