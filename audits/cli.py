@@ -23,13 +23,14 @@ def claims(
     pipeline: Annotated[
         str | None, typer.Option(help="A spaCy pipeline by name or path; the project's own if not given.")
     ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that read captions.")] = 1,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Extract the checkable claims of captions."""
     from audits.claims import annotate_jsonl
 
-    summary = annotate_jsonl(source, target, pipeline=pipeline)
+    summary = annotate_jsonl(source, target, pipeline=pipeline, processes=processes)
     finish(summary, summary.text(), as_json=json, complete=not summary.failures)
 
 
