@@ -4,8 +4,8 @@ resolve dataset and base → read captions → encode pictures once → train �
 """
 
 import time
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from recapdata.versions.digest import ArrowDigest
 from recaptrain.base import Base, load_base
 from recaptrain.checkpoint import RunFolder
 from recaptrain.data import Examples, open_dataset, read_examples
-from recaptrain.latents import FITS, Fit, Latents, bytes_per_picture, cache_folder, encode_dataset
+from recaptrain.latents import FITS, Encoder, Fit, Latents, encode_dataset
 from recaptrain.loop import MixedPrecision, Optimization, own_precision, prepare, train
 
 if TYPE_CHECKING:
@@ -141,12 +141,12 @@ def train_diffusion(
     target = open_dataset(settings.dataset, settings.revision)
     settings.mixture.require(target.set_names(), where=target.name)
     base = load_base(settings.base, settings.base_revision)
-    base.parts(settings.parts)
+    names = list(base.parts(settings.parts))
     examples = read_examples(target, settings.mixture, base)
     accelerator = _accelerator(settings)
     run = RunFolder(out / RUN)
-    identity = _identity(settings, target, base, examples, accelerator)
     with accelerator.main_process_first():
+        identity = _identity(settings, target, base, examples, accelerator)
         run.begin(identity, resume=resume or not accelerator.is_main_process)
     latents = _latents(settings, target, base, accelerator, out)
     unreadable = latents.unreadable()
@@ -156,13 +156,24 @@ def train_diffusion(
     if settings.gradient_checkpointing:
         base.pipeline.unet.enable_gradient_checkpointing()
         base.pipeline.text_encoder.gradient_checkpointing_enable()
-    training = prepare(
-        accelerator, base.pipeline, list(base.parts(settings.parts)), examples, latents, settings.optimization
-    )
+    training = prepare(accelerator, base.pipeline, names, examples, latents, settings.optimization)
     train(training, run)
-    losses = run.losses()
+    summary = _summary(settings, target, base, examples, len(unreadable), run.losses(), out)
+    summary = replace(summary, seconds=round(time.monotonic() - began, 1))
+    return _finish(training, settings, target, base, summary, out, push, public)
+
+
+def _summary(
+    settings: DiffusionSettings,
+    target: Target,
+    base: Base,
+    examples: Examples,
+    unreadable: int,
+    losses: list[float],
+    out: Path,
+) -> DiffusionSummary:
     tenth = max(1, len(losses) // 10)
-    summary = DiffusionSummary(
+    return DiffusionSummary(
         out=str(out),
         dataset=target.name,
         commit=target.commit,
@@ -172,13 +183,12 @@ def train_diffusion(
         steps=settings.optimization.steps,
         examples=len(examples.rows),
         left_out=examples.table.num_rows - len(examples.rows),
-        unreadable=len(unreadable),
+        unreadable=unreadable,
         over_length=examples.over_length_share,
         first_loss=sum(losses[:tenth]) / tenth,
         last_loss=sum(losses[-tenth:]) / tenth,
-        seconds=round(time.monotonic() - began, 1),
+        seconds=0.0,
     )
-    return _finish(training, settings, target, base, summary, out, push, public)
 
 
 def _check(settings: DiffusionSettings) -> None:
@@ -249,25 +259,24 @@ def _latents(
     settings: DiffusionSettings, target: Target, base: Base, accelerator: "Accelerator", out: Path
 ) -> Latents:
     """The dataset's pictures as latents, from the cache where it has them; the main process encodes first."""
-    vae, side = base.pipeline.vae.to(accelerator.device).eval(), _side(settings, base)
-    folder = cache_folder(settings.latent_cache or out / RUN / "latents", vae, side, settings.fit)
+    side = _side(settings, base)
+    encoder = Encoder(
+        vae=base.pipeline.vae.to(accelerator.device).eval(),
+        side=side,
+        fit=settings.fit,
+        batch_size=max(1, min(64, 8 * 512**2 // side**2)),  # eight pictures of Stable Diffusion 1's size
+        autocast=accelerator.autocast,
+    )
+    root = settings.latent_cache or out / RUN / "latents"
     rows = sum(target.rows(shard) for shard in target.shards())
+    shown: AbstractContextManager[Callable[..., None]] = nullcontext(lambda count: None)
     if accelerator.is_main_process:
-        size = rows * bytes_per_picture(vae, side)
-        say(f"latents: {rows:,} pictures at {side}×{side}, {size / 2**20:,.1f} MiB in {folder}")
-    shown = progress("encoding", total=rows) if accelerator.is_main_process else nullcontext(lambda n: None)
+        size = rows * encoder.bytes_per_picture / 2**20
+        say(f"latents: {rows:,} pictures at {side}×{side}, {size:,.1f} MiB in {encoder.folder(root)}")
+        shown = progress("encoding", total=rows)
     with accelerator.main_process_first(), shown as advance:
-        latents = encode_dataset(
-            target,
-            vae,
-            folder,
-            side=side,
-            fit=settings.fit,
-            batch_size=max(1, min(64, 64 * 512**2 // side**2 // 8)),
-            autocast=accelerator.autocast,
-            advance=advance,
-        )
-    vae.to("cpu")  # its place on the device is the UNet's now
+        latents = encode_dataset(target, encoder, root, advance=advance)
+    base.pipeline.vae.to("cpu")  # its place on the device is the UNet's now
     return latents
 
 

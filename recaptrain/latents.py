@@ -6,11 +6,13 @@ that differ in captions alone share one cache, and so do versions of a dataset t
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +69,54 @@ def fit_picture(image: Image.Image, side: int, fit: Fit) -> Image.Image:
     return ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoder:
+    """The autoencoder and everything else that decides what a picture's latents are, or how fast they are made.
+
+    Attributes:
+        side: of the fitted pictures, in pixels.
+        autocast: makes the context manager that the autoencoder runs under.
+    """
+
+    vae: "AutoencoderKL"
+    side: int
+    fit: Fit = "crop"
+    batch_size: int = 8
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the latents."""
+        height = self.side // 2 ** (len(self.vae.config.block_out_channels) - 1)
+        return int(self.vae.config.latent_channels), height, height
+
+    @property
+    def bytes_per_picture(self) -> int:
+        """Disk that the latents of one picture take: mean and standard deviation, two bytes each."""
+        return 2 * 2 * math.prod(self.shape)
+
+    def folder(self, root: Path) -> Path:
+        """Where the latents that this encoder makes are kept under `root`."""
+        settings = {
+            "format": FORMAT,
+            "vae": autoencoder_digest(self.vae),
+            "side": self.side,
+            "fit": self.fit,
+        }
+        return root / hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+    def moments(self, pictures: NDArray[np.uint8]) -> NDArray[np.float16]:
+        """Mean and standard deviation of the latents of pictures (N, side, side, 3), in the denoiser's scale."""
+        import torch
+
+        images = torch.from_numpy(pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1.0)
+        with torch.no_grad(), self.autocast():
+            posterior = self.vae.encode(images.to(self.vae.device)).latent_dist
+        moments = torch.stack([posterior.mean, posterior.std], dim=1).float()
+        moments[:, 0] -= self.vae.config.get("shift_factor") or 0.0
+        return (moments * self.vae.config.scaling_factor).to("cpu", torch.float16).numpy()
+
+
 def autoencoder_digest(vae: "AutoencoderKL") -> str:
     """A hash over the autoencoder's configuration and weights, as they would be loaded anywhere."""
     config = {name: value for name, value in vae.config.items() if not name.startswith("_")}
@@ -77,41 +127,21 @@ def autoencoder_digest(vae: "AutoencoderKL") -> str:
     return total.hexdigest()
 
 
-def cache_folder(root: Path, vae: "AutoencoderKL", side: int, fit: Fit) -> Path:
-    """Where latents of this autoencoder, resolution and fit are kept under `root`."""
-    settings = {"format": FORMAT, "vae": autoencoder_digest(vae), "side": side, "fit": fit}
-    return root / hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def bytes_per_picture(vae: "AutoencoderKL", side: int) -> int:
-    """Disk that the latents of one picture take."""
-    factor = 2 ** (len(vae.config.block_out_channels) - 1)
-    return 2 * 2 * int(vae.config.latent_channels) * (side // factor) ** 2
-
-
 def encode_dataset(
-    target: Target,
-    vae: "AutoencoderKL",
-    folder: Path,
-    *,
-    side: int,
-    fit: Fit,
-    batch_size: int,
-    autocast: Callable[[], object],
-    advance: Callable[[int], None] = lambda count: None,
+    target: Target, encoder: Encoder, root: Path, *, advance: Callable[[int], None] = lambda count: None
 ) -> Latents:
-    """Encode what `folder` does not hold yet, shard by shard, and open it all.
+    """Encode what the cache under `root` does not hold yet, shard by shard, and open it all.
 
     Args:
-        autocast: makes the context manager that the encoder runs under.
         advance: told how many pictures are done.
     """
+    folder = encoder.folder(root)
     folder.mkdir(parents=True, exist_ok=True)
     shards, starts = [], [0]
     for shard in target.shards():
         path = folder / f"{_keys_digest(target, shard)}.npy"
         if not path.is_file():
-            _encode_shard(target, shard, vae, path, side, fit, batch_size, autocast, advance)
+            _encode_shard(target, shard, encoder, path, advance)
         else:
             advance(target.rows(shard))
         shards.append(np.load(path, mmap_mode="r"))
@@ -127,28 +157,18 @@ def _keys_digest(target: Target, shard: int) -> str:
 
 
 def _encode_shard(
-    target: Target,
-    shard: int,
-    vae: "AutoencoderKL",
-    path: Path,
-    side: int,
-    fit: Fit,
-    batch_size: int,
-    autocast: Callable[[], object],
-    advance: Callable[[int], None],
+    target: Target, shard: int, encoder: Encoder, path: Path, advance: Callable[[int], None]
 ) -> None:
     """Encode one shard into a temporary file that gets its name when it is whole."""
-    height = side // 2 ** (len(vae.config.block_out_channels) - 1)
-    shape = (target.rows(shard), 2, int(vae.config.latent_channels), height, height)
+    shape = (target.rows(shard), 2, *encoder.shape)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.npy")
     moments = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
     place = 0
-    for pictures in _pictures(target, shard, side, fit, batch_size):
+    for pictures in _pictures(target, shard, encoder):
         readable = [index for index, picture in enumerate(pictures) if picture is not None]
         part = np.full((len(pictures), *shape[1:]), np.nan, np.float16)
         if readable:
-            stacked = np.stack([picture for picture in pictures if picture is not None])
-            part[readable] = _moments(vae, stacked, autocast)
+            part[readable] = encoder.moments(np.stack([each for each in pictures if each is not None]))
         moments[place : place + len(pictures)] = part
         place += len(pictures)
         advance(len(pictures))
@@ -156,29 +176,15 @@ def _encode_shard(
     os.replace(temporary, path)
 
 
-def _pictures(
-    target: Target, shard: int, side: int, fit: Fit, batch_size: int
-) -> Iterator[list[NDArray[np.uint8] | None]]:
+def _pictures(target: Target, shard: int, encoder: Encoder) -> Iterator[list[NDArray[np.uint8] | None]]:
     """Batches of fitted pictures, (side, side, 3) each; None where one cannot be decoded."""
-    for batch in target.read(shard, ["image"], batch_rows=batch_size):
+    for batch in target.read(shard, ["image"], batch_rows=encoder.batch_size):
         pictures: list[NDArray[np.uint8] | None] = []
         for image in batch.column("image").to_pylist():
             try:
-                pictures.append(np.asarray(fit_picture(decode_image(image["bytes"]), side, fit)))
+                decoded = decode_image(image["bytes"])
             except ImageUnreadable:  # it keeps its row as NaN; the run counts and says how many there are
                 pictures.append(None)
+            else:
+                pictures.append(np.asarray(fit_picture(decoded, encoder.side, encoder.fit)))
         yield pictures
-
-
-def _moments(
-    vae: "AutoencoderKL", pictures: NDArray[np.uint8], autocast: Callable[[], object]
-) -> NDArray[np.float16]:
-    """Mean and standard deviation of the latents of pictures (N, side, side, 3), in the denoiser's scale."""
-    import torch
-
-    images = torch.from_numpy(pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1.0)
-    with torch.no_grad(), autocast():  # type: ignore[attr-defined]
-        posterior = vae.encode(images.to(vae.device)).latent_dist
-    moments = torch.stack([posterior.mean, posterior.std], dim=1).float()
-    moments[:, 0] -= vae.config.get("shift_factor") or 0.0
-    return (moments * vae.config.scaling_factor).to("cpu", torch.float16).numpy()

@@ -8,7 +8,7 @@ from PIL import Image
 from recapdata.targets import open_target
 from recaptrain import latents as module
 from recaptrain.embedded.autoencoder import Autoencoder, build, to_unit
-from recaptrain.latents import Latents, bytes_per_picture, cache_folder, encode_dataset, fit_picture
+from recaptrain.latents import Encoder, Latents, encode_dataset, fit_picture
 from tests.builders import build_dataset, noise_jpeg, png
 from tests.recaptrain.pipelines import build_scenes
 
@@ -18,9 +18,8 @@ def vae():
     return build(Autoencoder(channels=(8, 8, 8)), 0).eval()
 
 
-def encode(target, vae, folder, **changes):
-    settings = {"side": 64, "fit": "crop", "batch_size": 3, "autocast": torch.no_grad, **changes}
-    return encode_dataset(target, vae, folder, **settings)
+def encode(target, vae, root, *, side=64, advance=lambda count: None):
+    return encode_dataset(target, Encoder(vae=vae, side=side, batch_size=3), root, advance=advance)
 
 
 def flag():
@@ -71,13 +70,14 @@ def test_a_second_run_encodes_nothing(tmp_path, vae, monkeypatch):
 def test_the_cache_knows_autoencoder_resolution_and_fit(tmp_path, vae):
     other = build(Autoencoder(channels=(8, 8, 8)), 1)
     folders = [
-        cache_folder(tmp_path, vae, 64, "crop"),
-        cache_folder(tmp_path, other, 64, "crop"),
-        cache_folder(tmp_path, vae, 32, "crop"),
-        cache_folder(tmp_path, vae, 64, "pad"),
+        Encoder(vae=vae, side=64).folder(tmp_path),
+        Encoder(vae=other, side=64).folder(tmp_path),
+        Encoder(vae=vae, side=32).folder(tmp_path),
+        Encoder(vae=vae, side=64, fit="pad").folder(tmp_path),
     ]
     assert len(set(folders)) == 4
-    assert cache_folder(tmp_path, build(Autoencoder(channels=(8, 8, 8)), 0), 64, "crop") == folders[0]
+    same = build(Autoencoder(channels=(8, 8, 8)), 0)
+    assert Encoder(vae=same, side=64, batch_size=1).folder(tmp_path) == folders[0]
 
 
 def test_an_undecodable_picture_is_marked(tmp_path, vae):
@@ -87,7 +87,7 @@ def test_an_undecodable_picture_is_marked(tmp_path, vae):
 
 
 def test_disk_is_two_bytes_for_mean_and_spread_of_every_latent(vae):
-    assert bytes_per_picture(vae, 64) == 2 * 2 * 4 * 16 * 16
+    assert Encoder(vae=vae, side=64).bytes_per_picture == 2 * 2 * 4 * 16 * 16
 
 
 def test_sampling_is_mean_plus_spread_times_noise():
