@@ -207,7 +207,11 @@ def annotate_jsonl(
     if lines.failures > SHOWN_FAILURES:
         say(f"… and {lines.failures - SHOWN_FAILURES:,} more lines that could not be read")
     return ClaimsSummary(
-        captions=rows, claims=dict(found), failures=lines.failures, pipeline=identity(nlp), out=str(target)
+        captions=rows,
+        claims={kind: found[kind] for kind in CLAIM_KINDS},
+        failures=lines.failures,
+        pipeline=identity(nlp),
+        out=str(target),
     )
 
 

@@ -63,10 +63,11 @@ def read(doc: Doc, scheme: Scheme | None = None) -> Tree:
     """
     from spacy.attrs import HEAD, SENT_START
 
-    words, lower, lemmas, pos, tags, deps, start, end = ([] for _ in range(8))  # type: ignore[var-annotated]
+    words, blanks, lower, lemmas, pos, tags, deps, start, end = ([] for _ in range(9))  # type: ignore[var-annotated]
     for token in doc:
         word = token.text
         words.append(word)
+        blanks.append(token.whitespace_)
         lower.append(word.lower())
         lemmas.append(token.lemma_ or word)
         pos.append(token.pos_)
