@@ -1,6 +1,6 @@
 """What an image shard covers, as its footer says: which items of which source. An ingest goes on from it, and the sums rest on it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow.parquet as pq
@@ -62,3 +62,17 @@ def read_extents(folder: DatasetFolder) -> list[Extent]:
             or Extent(run=-1, source="", stamp="", start=0, end=footer.num_rows, last=True)
         )
     return extents
+
+
+def is_finished(run: int, extents: Sequence[Extent]) -> bool:
+    """Whether an ingest reached the end of its source; shards that no ingest wrote stand for the first source."""
+    if run == 0 and extents and all(extent.run < 0 for extent in extents):
+        return True
+    return any(extent.run == run and extent.last for extent in extents)
+
+
+def unfinished_source(folder: DatasetFolder) -> str | None:
+    """The source whose ingest was interrupted, by its canonical text; None where all are in."""
+    sources = folder.manifest.sources
+    run = len(sources) - 1
+    return None if run < 0 or is_finished(run, read_extents(folder)) else sources[run]

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import NoReturn
 
 import pyarrow.parquet as pq
 
@@ -16,12 +17,16 @@ from recapdata.store import DatasetFolder
 
 INDEX = ".keys.sqlite"
 CACHE_KIB = 16 * 1024
-_FORMAT = 1
+_FORMAT = 2
 _ASK = 500
 """Keys per query, well under SQLite's limit of bound values."""
 
+_MERGE = 1_000_000
+"""Keys that gather in `recent` before they go into `keys`: entering a shard rewrites most pages of whatever table it goes to."""
+
 _TABLES = """
 CREATE TABLE IF NOT EXISTS keys (key BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS recent (key BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS removed (key BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS parts (name TEXT PRIMARY KEY, size INTEGER NOT NULL, changed INTEGER NOT NULL);
 """
@@ -48,7 +53,7 @@ class KeyIndex:
 
     def records(self, keys: Collection[bytes]) -> set[bytes]:
         """Those of the keys that are records of finished shards."""
-        return self._present("keys", keys)
+        return self._present("recent", keys) | self._present("keys", keys)
 
     def removed(self, keys: Collection[bytes]) -> set[bytes]:
         """Those of the keys that were removed on request."""
@@ -57,14 +62,16 @@ class KeyIndex:
     def add_shard(self, shard: int, keys: Collection[bytes]) -> None:
         """Take in the keys of an image shard that has just been finished."""
         self._db.execute("BEGIN")
-        self._insert(f"shard {shard}", sorted(keys))
+        self._insert(f"shard {shard}", keys, "recent")
         self._note(self._folder.image_shard(shard))
         self._db.execute("COMMIT")
+        self._merge()
 
     def forget(self, shard: int, keys: Collection[bytes]) -> None:
         """Take out keys of an image shard that has just been written anew without them."""
         self._db.execute("BEGIN")
-        self._db.executemany("DELETE FROM keys WHERE key = ?", ((key,) for key in sorted(keys)))
+        for table in ("recent", "keys"):
+            self._db.executemany(f"DELETE FROM {table} WHERE key = ?", ((key,) for key in sorted(keys)))
         self._note(self._folder.image_shard(shard))
         self._db.execute("COMMIT")
 
@@ -110,7 +117,7 @@ class KeyIndex:
             noted = {}
         for path in shards:
             if self._name(path) not in noted:
-                self._take_in(path, "keys")
+                self._take_in(path, "recent")
         if removed.is_file() and noted.get(out) != _identity(removed):
             self._take_in(removed, "removed")
 
@@ -123,18 +130,32 @@ class KeyIndex:
         if table == "removed":
             self._db.execute("DELETE FROM removed")
         for keys in _read_keys(path):
+            if table == "recent" and self._present("keys", keys):
+                self._damaged(self._name(path))
             self._insert(self._name(path), keys, table)
         self._note(path)
         self._db.execute("COMMIT")
+        self._merge()
 
-    def _insert(self, where: str, keys: Collection[bytes], table: str = "keys") -> None:
+    def _merge(self) -> None:
+        """Move the recent keys to the others once there are many."""
+        if self._db.execute("SELECT count(*) FROM recent").fetchone()[0] >= _MERGE:
+            self._db.execute("BEGIN")
+            self._db.execute("INSERT INTO keys SELECT key FROM recent ORDER BY key")
+            self._db.execute("DELETE FROM recent")
+            self._db.execute("COMMIT")
+
+    def _insert(self, where: str, keys: Collection[bytes], table: str) -> None:
         try:
             self._db.executemany(f"INSERT INTO {table} VALUES (?)", ((key,) for key in sorted(keys)))
-        except sqlite3.IntegrityError as error:
-            self._db.execute("ROLLBACK")
-            raise DatasetDamaged(
-                f"{self._folder.path}: {where} holds a key that the dataset already holds; ingest into a new folder"
-            ) from error
+        except sqlite3.IntegrityError:
+            self._damaged(where)
+
+    def _damaged(self, where: str) -> NoReturn:
+        self._db.execute("ROLLBACK")
+        raise DatasetDamaged(
+            f"{self._folder.path}: {where} holds a key that the dataset already holds; ingest into a new folder"
+        )
 
     def _note(self, path: Path) -> None:
         self._db.execute(

@@ -13,13 +13,22 @@ MAX_TEXT = 2**20
 
 def walk(root: Path, below: str = "") -> Iterator[str]:
     """Relative paths of all files, folder by folder in the order of their names; hidden ones and linked folders are left out."""
+    names: list[str] = []
+    folders: set[str] = set()
     with os.scandir(root / below) as entries:
-        ordered = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda e: e.name)
-    for entry in ordered:
-        path = f"{below}/{entry.name}" if below else entry.name
-        if entry.is_dir(follow_symlinks=False):
+        # Names alone are kept: a folder may hold a million files, and an entry takes ten times its name.
+        for entry in entries:
+            if not entry.name.startswith("."):
+                if entry.is_dir(follow_symlinks=False):
+                    folders.add(entry.name)
+                elif not entry.is_file():
+                    continue
+                names.append(entry.name)
+    for name in sorted(names):
+        path = f"{below}/{name}" if below else name
+        if name in folders:
             yield from walk(root, path)
-        elif entry.is_file():
+        else:
             yield path
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from recapdata.console import progress
 from recapdata.errors import DatasetExists, NotADataset, SourceError
-from recapdata.extents import Extent, read_extents
+from recapdata.extents import Extent, is_finished, read_extents
 from recapdata.ingest.images import Picture, Problem, check_image, mislabelled, pixel_limit
 from recapdata.ingest.shards import OpenShard, clear_unfinished, ledger_rows
 from recapdata.ingest.source import IngestOptions, Source, open_source
@@ -93,7 +93,7 @@ def plan_start(source: Source, folder: DatasetFolder, extents: list[Extent], *, 
     sources = folder.manifest.sources
     shard, run = len(extents), len(sources) - 1
     latest = extents[-1] if extents else None
-    if run >= 0 and not _is_finished(run, extents):
+    if run >= 0 and not is_finished(run, extents):
         if sources[run] != source.name:
             raise DatasetExists(
                 f"{folder.path} holds an unfinished ingest of {sources[run]}; finish it first by running its command "
@@ -194,13 +194,6 @@ def _check_columns(source: Source, folder: DatasetFolder) -> None:
                 f"{source.name}: its column {name!r} has the name of a caption set of {folder.path}; "
                 "rename the column in the source"
             )
-
-
-def _is_finished(run: int, extents: list[Extent]) -> bool:
-    """Whether an ingest reached the end of its source; shards that no ingest wrote stand for the first source."""
-    if run == 0 and extents and all(extent.run < 0 for extent in extents):
-        return True
-    return any(extent.run == run and extent.last for extent in extents)
 
 
 def _write(source: Source, folder: DatasetFolder, start: Start, options: IngestOptions) -> tuple[int, int]:

@@ -8,6 +8,13 @@ import pyarrow.parquet as pq
 from recapdata.records import Counts
 from recapdata.store import DatasetFolder
 
+_REMARKS = {
+    "records": "",
+    "duplicates": "the same picture again; what came with it is kept in duplicates/",
+    "failures": "no record; each with its reason in failures/",
+    "removed": "taken out on request before; left out",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
@@ -54,17 +61,14 @@ class IngestSummary:
         counts = self.counts
         if not self.items_done:
             lines = [f"{self.source} is already in {self.directory}: nothing to do."]
+        elif not self.complete:
+            lines = [f"Nothing of {self.source} came into {self.directory}."]
         else:
             lines = [f"Ingested {self.source} into {self.directory}."]
         lines += ["", f"  {'items':<12}{counts.items:>12,}"]
-        explained = {
-            "records": "",
-            "duplicates": "the same picture again; what came with it lies in duplicates/",
-            "failures": "no record; each with its reason in failures/",
-            "removed": "taken out on request; left out",
-        }
-        for name, remark in explained.items():
-            lines.append(f"  {name:<12}{getattr(counts, name):>12,}  {remark}".rstrip())
+        for name, remark in _REMARKS.items():
+            count = getattr(counts, name)
+            lines.append(f"  {name:<12}{count:>12,}  {remark if count else ''}".rstrip())
         lines += self._failure_lines()
         lines += ["", *(f"Note: {note}" for note in self.notes)] if self.notes else []
         came = f" with {', '.join(self.columns)}" if self.columns else ""
@@ -74,6 +78,10 @@ class IngestSummary:
         ]
         if self.items_done:
             lines.append(self._speed())
+        if not self.complete:
+            lines.append(
+                f"Mend the source, delete {self.directory} if it holds nothing else, and ingest again."
+            )
         return "\n".join(lines)
 
     def _failure_lines(self) -> list[str]:
@@ -89,7 +97,7 @@ class IngestSummary:
         went_on = f" ({earlier:,} were there from before)" if earlier else ""
         rate = self.items_done / max(self.seconds, 1e-9)
         return (
-            f"{self.items_done:,} items{went_on}, {self.bytes / 2**20:,.1f} MB of images "
+            f"{_plural(self.items_done, 'item')}{went_on}, {self.bytes / 2**20:,.1f} MB of images "
             f"in {self.seconds:,.1f} s: {rate:,.0f} items/s."
         )
 

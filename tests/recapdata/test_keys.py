@@ -72,7 +72,7 @@ def test_what_was_not_committed_is_not_there(tmp_path: Path) -> None:
     folder = build_dataset(tmp_path, rows=4, shard_rows=4)
     with KeyIndex(folder) as index:
         index._db.execute("BEGIN")
-        index._insert("a shard that was never finished", [digest(50)])
+        index._insert("a shard that was never finished", [digest(50)], "recent")
     with KeyIndex(folder) as index:
         assert index.records([digest(50)]) == set()
 
@@ -92,6 +92,20 @@ def test_removed_keys_are_known_and_follow_their_file(tmp_path: Path) -> None:
         with KeyIndex(folder) as index:
             assert index.removed([digest(each) for each in range(5)]) == set(out)
             assert index.records([digest(1)]) == {digest(1)}
+
+
+def test_keys_are_the_same_wherever_they_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recapdata.keys._MERGE", 5)
+    folder = build_dataset(tmp_path, rows=12, shard_rows=3)  # merged after the second and the fourth shard
+    pictures = [digest(number) for number in range(12)]
+    with KeyIndex(folder) as index:
+        assert index.records(pictures) == set(pictures)
+        write_keys(folder, 0, pictures[1:3])
+        index.forget(0, [pictures[0]])
+        assert index.records(pictures) == set(pictures[1:])
+    write_keys(folder, 4, [pictures[5]])
+    with pytest.raises(DatasetDamaged, match=r"train-00004.parquet holds a key"):
+        KeyIndex(folder)
 
 
 def test_many_keys_are_asked_at_once(tmp_path: Path) -> None:
