@@ -27,6 +27,8 @@ HESSEL_WEIGHT = 2.5
 PARTS = ("caption", "hessel", "sentences")
 AHEAD = 2
 """Batches whose images are decoded while the model works on an earlier one."""
+TEXTS = 256
+"""Texts encoded at once."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“‘(]*[A-Z0-9])")
 
@@ -72,11 +74,17 @@ class Clip:
             return self.model.encode_image(pixels.to(self.device), normalize=True).float()
 
     def encode_texts(self, texts: Sequence[str]) -> "torch.Tensor":
-        """Unit text embeddings [n, d]."""
+        """Unit text embeddings [n, d]; encoded in parts, so that many sentences need no more memory than few."""
         import torch
 
+        parts = [list(texts[start : start + TEXTS]) for start in range(0, len(texts), TEXTS)]
         with torch.inference_mode():
-            return self.model.encode_text(self.tokenize(list(texts)).to(self.device), normalize=True).float()
+            return torch.cat(
+                [
+                    self.model.encode_text(self.tokenize(part).to(self.device), normalize=True).float()
+                    for part in parts
+                ]
+            )
 
     def score(
         self, images: "torch.Tensor", captions: Sequence[str | None], rows: Sequence[int | None]
