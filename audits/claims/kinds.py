@@ -58,7 +58,8 @@ def kind_of(tree: Tree, first: int, head: int, lemma: str) -> str:
             tree.tags[head] == "NNS" or tree.lower[head - 1 : head] in (["a"], ["an"], ["the"])
         )
         return OBJECT if fruit else ABSTRACT
-    if head + 1 < len(tree) and tree.lower[head + 1] in lexicon.PARTED:
+    parted = head + 2 < len(tree) and tree.lower[head + 1] in lexicon.PARTED
+    if parted and tree.pos[head + 2] in ("NOUN", "PROPN", "ADJ"):
         return ABSTRACT  # "wood framed windows"
     if lemma == "line" and first > 0 and ("in" in tree.lower[max(0, first - 2) : first]):
         return ABSTRACT

@@ -51,7 +51,16 @@ def _is_noun(tree: Tree, index: int) -> bool:
         )
         if ahead in lexicon.COLORED or lexicon.among_colors(tree.lower, index):
             return False
+    if word in lexicon.POSTURES and _acts(tree, index):
+        return False
     return tree.pos[index] in NOMINAL or _stands_as_noun(tree, index)
+
+
+def _acts(tree: Tree, index: int) -> bool:
+    """A verb after its noun and before a place or an object, whatever its tag ("a bus sits on the ground")."""
+    before = tree.pos[index - 1] if index > 0 else ""
+    after = tree.pos[index + 1] if index + 1 < len(tree) else "ADP"
+    return before in NOMINAL and after in ("ADP", "DET", "ADV", "PRON", "ADJ", "NUM")
 
 
 def _stands_as_noun(tree: Tree, index: int) -> bool:

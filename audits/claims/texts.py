@@ -153,7 +153,11 @@ def _carrier(phrases: Phrases, start: int, end: int) -> str | None:
         if mention is not None and mention.kind == OBJECT:
             return mention.object
     earlier = [
-        mention for mention in phrases.mentions if tree.end[mention.head] <= start and mention.kind == OBJECT
+        mention
+        for mention in phrases.mentions
+        if tree.end[mention.head] <= start
+        and mention.kind == OBJECT
+        and mention.object.split()[-1].lower() not in LETTERING
     ]
     if earlier and tree.sent[earlier[-1].head] == max(
         (tree.sent[i] for i in range(len(tree)) if tree.start[i] < start), default=0
