@@ -83,3 +83,7 @@ class OptionError(RecapdataError):
 
 class InputError(RecapdataError):
     """An input file cannot be read as what the command expects."""
+
+
+class DiskFull(RecapdataError):
+    """There is no room left to write to; what is finished is safe, and the same command goes on."""

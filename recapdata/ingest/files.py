@@ -4,26 +4,39 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from recapdata.errors import SourceError
 from recapdata.ingest.source import failed
 from recapdata.records import Item
+from recapdata.store import MANIFEST
 
 MAX_TEXT = 2**20
 """Bytes of a text file beside an image; more is no caption."""
 
 
 def walk(root: Path, below: str = "") -> Iterator[str]:
-    """Relative paths of all files, folder by folder in the order of their names; hidden ones and linked folders are left out."""
+    """Relative paths of all files, folder by folder in the order of their names.
+
+    Hidden files, linked folders and dataset folders are left out.
+
+    Raises:
+        SourceError: a folder cannot be read.
+    """
     names: list[str] = []
     folders: set[str] = set()
-    with os.scandir(root / below) as entries:
-        # Names alone are kept: a folder may hold a million files, and an entry takes ten times its name.
-        for entry in entries:
-            if not entry.name.startswith("."):
-                if entry.is_dir(follow_symlinks=False):
-                    folders.add(entry.name)
-                elif not entry.is_file():
-                    continue
-                names.append(entry.name)
+    try:
+        with os.scandir(root / below) as entries:
+            # Names alone are kept: a folder may hold a million files, and an entry takes ten times its name.
+            for entry in entries:
+                if not entry.name.startswith("."):
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.add(entry.name)
+                    elif not entry.is_file():
+                        continue
+                    names.append(entry.name)
+    except OSError as error:
+        raise SourceError(f"the folder {root / below} cannot be read: {error.strerror}") from error
+    if MANIFEST in names:
+        return  # a dataset of this project, perhaps the very one that is being made
     for name in sorted(names):
         path = f"{below}/{name}" if below else name
         if name in folders:

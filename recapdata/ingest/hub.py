@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from datasets import DatasetBuilder, Features
 
 _REPOSITORY = re.compile(r"(?P<id>[\w.-]+/[\w.-]+|[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
+_COMMIT = re.compile("[0-9a-f]{40}")
 _RECOMPUTED = ("key", "width", "height", "source")
 SPLIT = "split"
 
@@ -145,6 +146,17 @@ def open_hub(argument: str, options: IngestOptions) -> HubDataset:
         commit = hub_api().resolve_revision(match["id"], repo_type="dataset", revision=revision).resolved
         place = Place(match["id"], commit, named.get("config"), named.get("split"))
         return HubDataset(place, _builder(place), options)
+
+
+def as_begun(source: str, under_way: str) -> str:
+    """The text of the ingest under way, where the source means the same dataset and names no commit of its own."""
+    typed, *parts = source.removeprefix("hf:").split(",")
+    begun, *begun_parts = under_way.removeprefix("hf:").split(",")
+    match, pinned = _REPOSITORY.fullmatch(typed), _REPOSITORY.fullmatch(begun)
+    if match is None or pinned is None or sorted(parts) != sorted(begun_parts):
+        return source
+    commit = match["revision"] or ""
+    return under_way if match["id"] == pinned["id"] and not _COMMIT.fullmatch(commit) else source
 
 
 def _builder(place: Place) -> "DatasetBuilder":

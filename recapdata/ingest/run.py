@@ -4,19 +4,21 @@ It goes on where it was killed: the footer of the last finished image shard says
 whatever had been begun beyond it is thrown away and made again, the same.
 """
 
+import errno
 import os
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from recapdata.console import progress
-from recapdata.errors import DatasetExists, NotADataset, SourceError
-from recapdata.extents import Extent, is_finished, read_extents
+from recapdata.errors import DatasetExists, DiskFull, NotADataset, SourceError
+from recapdata.extents import Extent, is_finished, read_extents, unfinished_source
 from recapdata.ingest.images import Picture, Problem, check_image, mislabelled, pixel_limit
 from recapdata.ingest.shards import OpenShard, clear_unfinished, ledger_rows
 from recapdata.ingest.source import IngestOptions, Source, open_source
@@ -70,12 +72,13 @@ def ingest(
         NotADataset: the folder holds other files.
         DatasetBusy: another process writes to the folder.
         DatasetDamaged: items ≠ records + duplicates + failures + removed at the end.
+        DiskFull: there is no room left; the same call goes on later.
     """
     options = options or IngestOptions()
     began = time.monotonic()
-    opened = open_source(source, options)
+    opened = open_source(_as_begun(source, Path(directory)), options)
     folder = _make_folder(opened, Path(directory))
-    with folder.writing():
+    with folder.writing(), _disk_errors(folder):
         finish_removal(folder)
         start = plan_start(opened, folder, read_extents(folder), append=append)
         _check_columns(opened, folder)
@@ -94,13 +97,14 @@ def plan_start(source: Source, folder: DatasetFolder, extents: list[Extent], *, 
     shard, run = len(extents), len(sources) - 1
     latest = extents[-1] if extents else None
     if run >= 0 and not is_finished(run, extents):
+        if latest is None or latest.run != run:
+            # Nothing of it came in yet, so another source may take its place.
+            return _begin(source, folder, run, shard, append=append)
         if sources[run] != source.name:
             raise DatasetExists(
                 f"{folder.path} holds an unfinished ingest of {sources[run]}; finish it first by running its command "
                 "again"
             )
-        if latest is None or latest.run != run:
-            return Start(run, 0, shard)
         if latest.stamp != source.stamp:
             raise SourceError(
                 f"{source.name} has changed since its ingest into {folder.path} was interrupted, so that it cannot go "
@@ -110,13 +114,18 @@ def plan_start(source: Source, folder: DatasetFolder, extents: list[Extent], *, 
     for extent in extents:
         if (extent.source, extent.stamp) == (source.name, source.stamp):
             return Start(extent.run, 0, shard, done=True)
-    if shard and not append:
-        held = ", ".join(sources) or "records"
-        changed = " (it has changed since)" if source.name in sources else ""
+    return _begin(source, folder, run + 1, shard, append=append)
+
+
+def _begin(source: Source, folder: DatasetFolder, run: int, shard: int, *, append: bool) -> Start:
+    sources = folder.manifest.sources
+    if shard and not append and sources[run:] != (source.name,):
+        held = ", ".join(sources[:run]) or "records"
+        changed = " (it has changed since)" if source.name in sources[:run] else ""
         raise DatasetExists(
             f"{folder.path} already holds {held}{changed}; to add {source.name}, give --append, or name a new folder"
         )
-    return Start(run + 1, 0, shard)
+    return Start(run, 0, shard)
 
 
 def check_items(items: Iterable[Item], source: Source, options: IngestOptions) -> Iterator[list[Checked]]:
@@ -134,9 +143,10 @@ def check_items(items: Iterable[Item], source: Source, options: IngestOptions) -
 
 def check_item(item: Item, source: Source, options: IngestOptions) -> Checked:
     """What becomes of one item, apart from whether its key is known."""
-    item = replace(item, source=item.source.encode("utf8", "backslashreplace").decode())
+    item = replace(item, source=_plain(item.source))
     if item.error is not None:
-        return Checked(item, failure=replace(item.error, source=item.source))
+        message = _plain(item.error.message)
+        return Checked(item, failure=replace(item.error, source=item.source, message=message))
     assert item.image is not None
     if len(item.image) > options.max_bytes:
         problem: Picture | Problem | None = Problem(
@@ -171,9 +181,34 @@ def _make_folder(source: Source, directory: Path) -> DatasetFolder:
         )
     if directory.exists() and not directory.is_dir():
         raise NotADataset(f"{directory} is a file; name a new or an empty folder")
-    if next(iter(source.items(0)), None) is None:
+    if source.total == 0 or (source.total is None and next(source.items(0), None) is None):
         raise SourceError(f"{source.name} holds no images; nothing was made")
-    return DatasetFolder.create(directory)
+    try:
+        return DatasetFolder.create(directory)
+    except OSError as error:
+        raise NotADataset(f"{directory} cannot be made: {error.strerror}") from error
+
+
+def _as_begun(source: str, directory: Path) -> str:
+    """The source's text, its revision pinned where an interrupted ingest of it began with one: branches move."""
+    if not source.startswith("hf:") or not (directory / MANIFEST).is_file():
+        return source
+    from recapdata.ingest.hub import as_begun
+
+    under_way = unfinished_source(DatasetFolder.open(directory))
+    return as_begun(source, under_way) if under_way else source
+
+
+@contextmanager
+def _disk_errors(folder: DatasetFolder) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DiskFull(
+            f"no space left in {folder.path}; free some, and the same command goes on from the last finished shard"
+        ) from error
 
 
 def _check_columns(source: Source, folder: DatasetFolder) -> None:
@@ -199,8 +234,8 @@ def _check_columns(source: Source, folder: DatasetFolder) -> None:
 def _write(source: Source, folder: DatasetFolder, start: Start, options: IngestOptions) -> tuple[int, int]:
     """Fill shards until the source ends; returns the items gone through and the image bytes written."""
     manifest = folder.manifest
-    if start.run == len(manifest.sources):
-        folder.save_manifest(replace(manifest, sources=(*manifest.sources, source.name)))
+    if manifest.sources[start.run :] != (source.name,):
+        folder.save_manifest(replace(manifest, sources=(*manifest.sources[: start.run], source.name)))
     clear_unfinished(folder)
     filling = OpenShard(folder, start.shard, source.columns)
     position, written = start.item, 0
@@ -334,3 +369,8 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for each in value:
             yield from _texts(each)
+
+
+def _plain(text: str) -> str:
+    """Text that can be written, whatever bytes a file name held."""
+    return text.encode("utf8", "backslashreplace").decode()

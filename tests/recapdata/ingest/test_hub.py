@@ -8,13 +8,13 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, List, Value
 from huggingface_hub import HfApi
 
-from recapdata.errors import HubError, OptionError, SourceError, SourceNotFound
+from recapdata.errors import DatasetExists, HubError, OptionError, SourceError, SourceNotFound
 from recapdata.ingest import IngestOptions, ingest
 from recapdata.ingest.hub import HubDataset, open_hub
 from recapdata.records import Counts, Item
 from recapdata.store import DatasetFolder
 from tests.builders import png
-from tests.recapdata.ingest.sources import table
+from tests.recapdata.ingest.sources import Interrupted, table
 
 FEATURES = Features(
     {
@@ -82,6 +82,32 @@ def test_a_revision_stays_what_it_was(repo_id: str) -> None:
         2,
     ]
     assert read(f"{repo_id}@v1")[0].name == f"hf:{repo_id}@{first}"
+
+
+@pytest.mark.usefixtures("hub")
+def test_an_interrupted_ingest_goes_on_at_its_commit(
+    repo_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from recapdata.ingest import run
+
+    rows(*range(6)).push_to_hub(repo_id)
+    limits = IngestOptions(shard_rows=2)
+    calls = iter(range(9))
+
+    def interrupted(*arguments: Any) -> None:
+        if next(calls) == 3:
+            raise Interrupted
+        place(*arguments)
+
+    place = run._place
+    monkeypatch.setattr(run, "_place", interrupted)
+    with pytest.raises(Interrupted):
+        ingest(f"hf:{repo_id}", tmp_path / "out", options=limits)
+    monkeypatch.undo()
+    rows(10, 11).push_to_hub(repo_id)
+    assert ingest(f"hf:{repo_id}", tmp_path / "out", options=limits).counts == Counts(6, 6)
+    with pytest.raises(DatasetExists, match="--append"):
+        ingest(f"hf:{repo_id}", tmp_path / "out", options=limits)
 
 
 @pytest.mark.usefixtures("hub")

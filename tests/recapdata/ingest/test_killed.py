@@ -84,7 +84,10 @@ def test_a_removal_and_an_import_killed_again_and_again(whole: Path, tmp_path: P
     dice = random.Random(3)
     keys = [key for shard in (0, 3, 7, 20) for key in DatasetFolder.open(whole).read_keys(shard)[::9]]
     (tmp_path / "keys").write_text("\n".join(keys))
-    commands: list[list[str]] = [["import-captions", "alt", "caption"], ["remove", "--keys", str(tmp_path / "keys")]]
+    commands: list[list[str]] = [
+        ["import-captions", "alt", "caption"],
+        ["remove", "--keys", str(tmp_path / "keys")],
+    ]
     for name in ("once", "killed"):
         path = tmp_path / name
         shutil.copytree(whole, path)

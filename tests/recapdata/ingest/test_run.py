@@ -1,5 +1,6 @@
 """The ingest as a whole: sums, shards, duplicates, resuming, appending, refusing."""
 
+import errno
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from recapdata.errors import DatasetExists, NotADataset, OptionError, SourceError, SourceNotFound
+from recapdata.errors import DatasetExists, DiskFull, NotADataset, OptionError, SourceError, SourceNotFound
 from recapdata.ingest import IngestOptions, IngestSummary, ingest
 from recapdata.ingest import run as run_module
 from recapdata.ingest import source as source_module
@@ -176,6 +177,56 @@ def test_a_changed_source_cannot_go_on_but_can_be_appended(tmp_path: Path, run: 
     assert run(Listed([*items, item(30)], stamp="c"), tmp_path / "out", append=True).counts == Counts(
         31, 1, 30
     )
+
+
+def test_another_source_may_take_the_place_of_one_that_brought_nothing_yet(tmp_path: Path, run: Run) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(Interrupted):
+        run(Listed([item(0)], name="wrong", break_at=0), out)
+    assert DatasetFolder.open(out).manifest.sources == ("wrong",)
+    run(Listed([item(1)], name="right"), out)
+    assert DatasetFolder.open(out).manifest.sources == ("right",)
+    with pytest.raises(Interrupted):
+        run(Listed([item(2)], name="wrong", break_at=0), out, append=True)
+    with pytest.raises(DatasetExists, match="already holds right; to add third"):
+        run(Listed([item(3)], name="third"), out)
+    # The very one that was interrupted needs no option again.
+    assert run(Listed([item(2)], name="wrong"), out).counts == Counts(1, 1)
+
+
+def test_a_full_disk_is_said_in_one_line(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("recapdata.store.os.fsync", full)
+        with pytest.raises((DiskFull, NotADataset), match="space"):
+            run(Listed([item(0)]), tmp_path / "new")
+    run(Listed([item(0)]), tmp_path / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr("recapdata.store.os.fsync", full)
+        with pytest.raises(DiskFull, match="the same command goes on"):
+            run(Listed([item(1)], name="more"), tmp_path / "out", append=True)
+    assert run(Listed([item(1)], name="more"), tmp_path / "out", append=True).counts == Counts(1, 1)
+
+
+def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADataset, match="cannot be made"):
+        run(Listed([item(0)]), tmp_path / "file" / "out")
+
+
+def test_a_dataset_made_inside_its_own_source_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for index in range(4):
+        (tmp_path / f"{index}.png").write_bytes(png(index))
+    monkeypatch.setattr(run_module, "_close", lambda *arguments: (_ for _ in ()).throw(Interrupted))
+    with pytest.raises(Interrupted):
+        ingest(str(tmp_path), tmp_path / "out")
+    monkeypatch.undo()
+    again = ingest(str(tmp_path), tmp_path / "out")
+    assert (again.items_done, again.dataset) == (0, Counts(4, 4))
 
 
 def test_new_columns_may_come_with_an_append_if_types_agree(tmp_path: Path, run: Run) -> None:
