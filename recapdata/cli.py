@@ -38,6 +38,10 @@ def ingest(
     max_bytes: Annotated[
         int, typer.Option(metavar="BYTES", min=1, help="A larger image file is not read.")
     ] = 32 * 2**20,
+    keep_blank: Annotated[
+        bool,
+        typer.Option("--keep-blank", help="A blank caption is no failure: the image comes in without it."),
+    ] = False,
     connections: Annotated[int, typer.Option(metavar="N", min=1, help="urls: downloads at once.")] = 16,
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", help="urls: time for one download with its redirects.")
@@ -77,6 +81,7 @@ def ingest(
         shard_rows=shard_rows,
         max_pixels=max_pixels,
         max_bytes=max_bytes,
+        keep_blank=keep_blank,
         connections=connections,
         timeout=timeout,
         retries=retries,
@@ -142,7 +147,8 @@ def recaption(
         str,
         typer.Option(
             metavar="NAME_OR_MODEL",
-            help="embedded, or a model id or folder of any image-text-to-text model of transformers.",
+            help="embedded; the id or folder of any image-text-to-text model of transformers; or the address of an "
+            "OpenAI-compatible server, http://HOST/v1#MODEL.",
         ),
     ],
     revision: Annotated[

@@ -147,6 +147,8 @@ def check_item(item: Item, source: Source, options: IngestOptions) -> Checked:
     if item.error is not None:
         message = _plain(item.error.message)
         return Checked(item, failure=replace(item.error, source=item.source, message=message))
+    if options.keep_blank:
+        item = replace(item, columns=_without_blanks(item.columns, source))
     assert item.image is not None
     if len(item.image) > options.max_bytes:
         problem: Picture | Problem | None = Problem(
@@ -357,6 +359,17 @@ def _blank_caption(columns: Mapping[str, Any], source: Source) -> Problem | None
         if any(not text.strip() for text in _texts(columns.get(name))):
             return Problem("EmptyCaption", f"the caption in column {name!r} is empty")
     return None
+
+
+def _without_blanks(columns: Mapping[str, Any], source: Source) -> dict[str, Any]:
+    """The columns with null in place of every blank caption."""
+
+    def kept(value: Any) -> Any:
+        if isinstance(value, list):
+            return [kept(each) for each in value]
+        return None if isinstance(value, str) and not value.strip() else value
+
+    return {name: kept(value) if name in source.captions else value for name, value in columns.items()}
 
 
 def _texts(value: Any) -> Iterator[str]:

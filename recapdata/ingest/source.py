@@ -25,6 +25,7 @@ class IngestOptions:
         shard_bytes: image bytes after which a shard is closed.
         shard_rows: records after which a shard is closed, or ten times as many items, whatever became of them.
         max_pixels: width × height beyond which a picture is taken for a decompression bomb.
+        keep_blank: whether an image whose caption is blank becomes a record without that caption, instead of a failure.
         allow_private: whether URLs may lead to private, loopback and link-local addresses, and through the proxies that the
             environment names (who knows where a proxy connects to).
         connections: downloads at once.
@@ -36,6 +37,7 @@ class IngestOptions:
     shard_bytes: int = SHARD_BYTES
     shard_rows: int = SHARD_ROWS
     max_pixels: int = MAX_PIXELS
+    keep_blank: bool = False
     allow_private: bool = False
     connections: int = 16
     timeout: float = 30.0

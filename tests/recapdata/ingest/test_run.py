@@ -292,6 +292,12 @@ def test_text_that_is_no_unicode_is_a_failure_of_its_item(tmp_path: Path, run: R
     assert table(tmp_path / "out", "images")[1]["source"] == "caf\\udce9"
 
 
+def test_blank_captions_may_be_kept_as_none(tmp_path: Path, run: Run) -> None:
+    items = [item(0, " "), item(1, "one"), item(2, None)]
+    assert run(Listed(items), tmp_path / "out", options=IngestOptions(keep_blank=True)).counts == Counts(3, 3)
+    assert [row["caption"] for row in table(tmp_path / "out", "images")] == [None, "one", None]
+
+
 def test_limits_must_make_sense() -> None:
     with pytest.raises(OptionError, match="--shard-bytes must be above 0"):
         IngestOptions(shard_bytes=0)
