@@ -8,6 +8,11 @@ from audits.claims.phrases import ABSTRACT, OBJECT, PARTITIVE, Mention, Phrases
 from audits.claims.reality import is_real, spread_denial
 from audits.claims.tree import NOMINAL, Tree
 
+#: "two lane street", "three-piece suit".
+MEASURING = frozenset(
+    ["lane", "piece", "door", "seat", "tier", "way", "wheel", "engine", "level", "layer", "burner"]
+)
+
 
 def find(tree: Tree, masked: set[int], announcing: set[int]) -> Phrases:
     """All mentions of a caption.
@@ -25,6 +30,7 @@ def find(tree: Tree, masked: set[int], announcing: set[int]) -> Phrases:
         first = index
         while _joins(tree, index, masked):
             index += 2 if tree.lower[index + 1] == "-" else 1
+        first = _widened(tree, first, index)
         mention = _mention(tree, first, index, announcing)
         phrases.mentions.append(mention)
         for token in range(first, index + 1):
@@ -35,6 +41,12 @@ def find(tree: Tree, masked: set[int], announcing: set[int]) -> Phrases:
         mention.real = is_real(tree, mention)
     spread_denial(phrases)
     return phrases
+
+
+def _widened(tree: Tree, first: int, head: int) -> int:
+    """Where "hot dog" starts: an adjective that makes another thing of its noun belongs to it."""
+    noun = "-".join([*tree.lower[first:head], noun_lemma(tree, head).lower()])
+    return first - 1 if first > 0 and f"{tree.lower[first - 1]}-{noun}" in lexicon.FIXED else first
 
 
 def _is_noun(tree: Tree, index: int) -> bool:
@@ -51,16 +63,31 @@ def _is_noun(tree: Tree, index: int) -> bool:
         )
         if ahead in lexicon.COLORED or lexicon.among_colors(tree.lower, index):
             return False
+    if word == "orange" and _is_fruit(tree, index):
+        return True
     if word in lexicon.POSTURES and _acts(tree, index):
         return False
     return tree.pos[index] in NOMINAL or _stands_as_noun(tree, index)
+
+
+def _is_fruit(tree: Tree, index: int) -> bool:
+    """ "an orange on a plate": an article before, and nothing after that it could be the color of."""
+    after = tree.pos[index + 1] if index + 1 < len(tree) else "PUNCT"
+    return tree.lower[index - 1 : index] in (["a"], ["an"], ["the"]) and after in (
+        "PUNCT",
+        "ADP",
+        "VERB",
+        "AUX",
+        "SCONJ",
+    )
 
 
 def _acts(tree: Tree, index: int) -> bool:
     """A verb after its noun and before a place or an object, whatever its tag ("a bus sits on the ground")."""
     before = tree.pos[index - 1] if index > 0 else ""
     after = tree.pos[index + 1] if index + 1 < len(tree) else "ADP"
-    return before in NOMINAL and after in ("ADP", "DET", "ADV", "PRON", "ADJ", "NUM")
+    quotes = after == "PUNCT" and tree.lower[index + 1] in ('"', "'", "“", "‘", ":")
+    return before in NOMINAL and (quotes or after in ("ADP", "DET", "ADV", "PRON", "ADJ", "NUM"))
 
 
 def _stands_as_noun(tree: Tree, index: int) -> bool:
@@ -114,15 +141,12 @@ def _mention(tree: Tree, first: int, head: int, announcing: set[int]) -> Mention
 
 
 def _measures(tree: Tree, index: int) -> bool:
-    """ "two story house", "3 piece suit": the number and its noun are an attribute."""
+    """ "two story house", "three-piece suit": the number and its noun are an attribute."""
+    before = index - 2 if index > 1 and tree.lower[index - 1] == "-" else index - 1
     return (
-        index > 0
-        and tree.pos[index - 1] == "NUM"
-        and tree.lower[index]
-        in (
-            lexicon.UNITS
-            | {"lane", "piece", "door", "seat", "tier", "way", "wheel", "engine", "level", "layer", "burner"}
-        )
+        before >= 0
+        and tree.pos[before] == "NUM"
+        and (tree.lower[index] in lexicon.UNITS or tree.lower[index] in MEASURING)
     )
 
 

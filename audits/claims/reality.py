@@ -57,7 +57,7 @@ def _clause_is_unreal(tree: Tree, verb: int, child: int) -> bool:
         return False
     if dep in ("conj", "parataxis", "list") and tree.pos[child] in ("VERB", "AUX"):
         return False
-    if is_negated(tree, verb):
+    if is_negated(tree, verb) or _of_nobody(tree, verb):
         return dep in ("obj", "nsubj", "obl", "xcomp", "iobj")
     return any(
         (tree.lower[kid] in HYPOTHETICAL and tree.deps[kid] == "aux")
@@ -67,6 +67,15 @@ def _clause_is_unreal(tree: Tree, verb: int, child: int) -> bool:
         )
         for kid in tree.kids[verb]
     )
+
+
+def _of_nobody(tree: Tree, verb: int) -> bool:
+    """ "Neither the man nor the woman wears a hat", "nobody holds a sign"."""
+    for subject in tree.kids[verb]:
+        if tree.deps[subject] in ("nsubj", "nsubj:pass"):
+            words = [tree.lower[subject], *(tree.lower[kid] for kid in tree.kids[subject])]
+            return not {"neither", "nobody", "none", "no"}.isdisjoint(words)
+    return False
 
 
 def is_negated(tree: Tree, index: int) -> bool:

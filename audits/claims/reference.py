@@ -44,7 +44,7 @@ def antecedent(phrases: Phrases, index: int, apart: Mention | None = None) -> Me
     elif word == "it":
         fitting = [m for m in earlier if not m.plural and _noun(m) not in lexicon.ANY_PERSON]
         topics = [m for m in fitting if _is_topic(phrases, m)]
-        fitting = topics or fitting
+        fitting = (topics if apart is None else []) or fitting
     else:
         return None
     return fitting[-1] if len({m.object for m in fitting}) == 1 else None

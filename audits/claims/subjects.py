@@ -17,6 +17,8 @@ SUBJECTS = ("nsubj", "nsubj:pass", "nsubj:outer")
 def located(phrases: Phrases, phrase: Phrase, place: Mention | None) -> list[Mention]:
     """What is at the place: the noun or the clause's subject that the phrase hangs on, with its conjuncts."""
     tree = phrases.tree
+    if place is None and phrase.region is not None and (opened := _opened(phrases, phrase)) is not None:
+        return [opened]
     inside = set(range(phrase.first, (place.head if place is not None else phrase.last) + 1))
     index = place.head if place is not None else phrase.last
     subject_of_place = [kid for kid in tree.kids[index] if tree.deps[kid] in SUBJECTS and kid not in inside]
@@ -33,17 +35,29 @@ def located(phrases: Phrases, phrase: Phrase, place: Mention | None) -> list[Men
     return climb(phrases, governor, index, phrase) or nearest(phrases, phrase, place)
 
 
+def _opened(phrases: Phrases, phrase: Phrase) -> Mention | None:
+    """ "On the left, a boy": a region and a comma that open a clause without a verb are of the noun that follows."""
+    tree = phrases.tree
+    opens = phrase.first == 0 or tree.lower[phrase.first - 1] in (".", ";", ",", "and", ":")
+    if not opens or tree.lower[phrase.last + 1 : phrase.last + 2] != [","]:
+        return None
+    mention = phrases.following(phrase.last + 2)
+    if mention is None or mention.resolved().kind != OBJECT or not mention.real:
+        return None
+    return mention.resolved()
+
+
 def climb(phrases: Phrases, governor: int, child: int, phrase: Phrase) -> list[Mention]:
     """The located thing of a governor: itself if a noun, else its clause's subject or, for placing verbs, object."""
     tree = phrases.tree
     for _ in range(8):
         if governor in phrases.at and tree.pos[governor] not in CLAUSAL:
             mention = phrases.at[governor]
-            above, case = tree.heads[governor], tree.case_of(governor)
+            above = tree.heads[governor]
             if tree.deps[governor] == "obj" and tree.lemmas[above].lower() in lexicon.ACTIVITIES:
                 child, governor = governor, above
                 continue
-            if above in phrases.at and _hangs_on(case, mention, phrases.at[above], child, tree):
+            if above != governor and _hangs_on(phrases, governor, child):
                 child, governor = governor, above
                 continue
             if mention.resolved().kind == OBJECT or above == governor:
@@ -61,16 +75,22 @@ def climb(phrases: Phrases, governor: int, child: int, phrase: Phrase) -> list[M
     return []
 
 
-def _hangs_on(case: str, mention: Mention, above: Mention, child: int, tree: Tree) -> bool:
+def _hangs_on(phrases: Phrases, noun: int, child: int) -> bool:
     """Whether a place said after a noun that itself says where or of what is its head's: "a box on the wall above
     the sink" (the box), "a bowl of fruit on the table" (the bowl), "a man in a suit on the street" (the man)."""
-    if case in ("in", "with") and mention.object.split()[-1].lower() in lexicon.WORN:
+    tree = phrases.tree
+    case, above = tree.case_of(noun), tree.heads[noun]
+    if (
+        case in ("in", "with")
+        and above in phrases.at
+        and phrases.at[noun].object.split()[-1].lower() in lexicon.WORN
+    ):
         return True
-    if child < mention.head:
+    if child < noun:
         return False
-    if case == "of":
-        return above.kind == OBJECT
-    return case in ("on", "in") and above.kind == OBJECT
+    if above in phrases.at:
+        return case in ("of", "on", "in") and phrases.at[above].kind == OBJECT
+    return case in ("on", "in", "at") and tree.pos[above] in CLAUSAL
 
 
 def _placed(tree: Tree, verb: int, child: int, phrase: Phrase) -> int | None:
@@ -104,10 +124,22 @@ def named(phrases: Phrases, index: int, phrase: Phrase) -> list[Mention]:
         mention = antecedent(phrases, index)
     if mention is None:
         return []
-    together = [other.resolved() for other in conjuncts(phrases, mention)]
+    if mention.head < phrase.first and not _joined(phrases, mention):
+        together = [mention.resolved()]
+    else:
+        together = [other.resolved() for other in conjuncts(phrases, mention)]
     if mention.head < phrase.first:
         together = [other for other in together if other.head < phrase.first] or [mention.resolved()]
     return [other for other in together if other.kind == OBJECT and other.real]
+
+
+def _joined(phrases: Phrases, mention: Mention) -> bool:
+    """Whether a conjunct is tied to those before it by "and": after a comma alone, what follows is said of it only."""
+    tree = phrases.tree
+    if tree.deps[mention.head] != "conj":
+        return True
+    before = [other.head for other in conjuncts(phrases, mention) if other.head < mention.first]
+    return not before or any(word in ("and", "or", "&") for word in tree.lower[before[-1] : mention.first])
 
 
 def nearest(phrases: Phrases, phrase: Phrase, place: Mention | None) -> list[Mention]:

@@ -126,12 +126,18 @@ def texts(phrases: Phrases, lettering: list[tuple[int, int]]) -> Iterator[Claim]
         text = tree.text[start:end]
         lead = len(text) - len(text.lstrip())
         text = text.strip().rstrip(",") or text
+        if not _is_quoted(tree.text, end):
+            text = text.rstrip(".;:")
         yield Claim(
             kind="text",
             span=(start + lead, start + lead + len(text)),
             text=text,
             object=_carrier(phrases, start, end),
         )
+
+
+def _is_quoted(text: str, end: int) -> bool:
+    return text[end : end + 1] in ('"', "'", "”", "’", "»", "“")
 
 
 def _carrier(phrases: Phrases, start: int, end: int) -> str | None:
@@ -152,6 +158,9 @@ def _carrier(phrases: Phrases, start: int, end: int) -> str | None:
         mention = phrases.following(step)
         if mention is not None and mention.kind == OBJECT:
             return mention.object
+    said_of = _said_of(phrases, start)
+    if said_of is not None:
+        return said_of
     earlier = [
         mention
         for mention in phrases.mentions
@@ -164,3 +173,20 @@ def _carrier(phrases: Phrases, start: int, end: int) -> str | None:
     ):
         return earlier[-1].object
     return None
+
+
+def _said_of(phrases: Phrases, start: int) -> str | None:
+    """The subject of "has the number 42", "shows the words": what the noun before the lettering is said of."""
+    tree = phrases.tree
+    noun = next(
+        (i for i in range(len(tree) - 1, -1, -1) if tree.end[i] <= start and tree.lemmas[i] in LETTERING),
+        None,
+    )
+    if noun is None or start - tree.end[noun] > 4 or tree.deps[noun] not in ("obj", "conj"):
+        return None
+    verb = tree.heads[noun]
+    while tree.deps[verb] == "conj" and tree.pos[verb] in ("VERB", "AUX") and not tree.has(verb, "nsubj"):
+        verb = tree.heads[verb]
+    subject = next((kid for kid in tree.kids[verb] if tree.deps[kid] == "nsubj"), None)
+    mention = phrases.at.get(subject) if subject is not None else None
+    return mention.object if mention is not None and mention.kind == OBJECT else None

@@ -45,6 +45,7 @@ ACTIVITIES = _set("activities")
 HOLDING = _set("holding")
 BODY = _set("body")
 NO_PLACE = _set("no_place")
+FIXED = _set("fixed")
 POSTURES = _set("postures")
 INVARIABLE = _set("invariable")
 PERSONS = {"he": _set("male") | _set("anyone"), "she": _set("female") | _set("anyone")}
