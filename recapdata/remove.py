@@ -77,7 +77,7 @@ class RemoveSummary:
         lines += [
             "",
             f"  {'records':<12}{self.dataset.records:>12,}",
-            f"  {'removed':<12}{self.dataset.removed:>12,}  only their keys are kept, in removed/",
+            f"  {'removed':<12}{self.dataset.removed:>12,}  items, counting each time such a picture was met; only keys are kept, in removed/",
         ]
         if self.shards_rewritten:
             lines += [
