@@ -52,6 +52,7 @@ class Scripted:
         )
         self.prepare = ScriptedPreparer()
         self.batch_size = 4
+        self.at_once = 1
         self.device = "cpu"
         self.sizes: list[int] = []
         opened.append(self)

@@ -18,9 +18,11 @@ from recapdata.records import Caption, Provenance
 
 CAPTIONERS = {
     "embedded": "recapdata.captioners.vlm:open_embedded",
+    "server": "recapdata.captioners.server:open_server",
     "vlm": "recapdata.captioners.vlm:open_vlm",
 }
-"""Name → opener. On the command line `NAME`, `NAME:MODEL`, or a bare model id or folder, which means `vlm:MODEL`."""
+"""Name → opener. On the command line `NAME`, `NAME:MODEL`, a bare model id or folder, which means
+`vlm:MODEL`, or a bare address, which means `server:ADDRESS`."""
 
 STYLES = ("short", "long")
 
@@ -94,12 +96,14 @@ class Captioner(Protocol):
         provenance: who writes and how, without batch size and date, which belong to the run.
         prepare: its half for other cores.
         batch_size: images per batch that suit it where the user says nothing.
+        at_once: batches that it may be given at the same time, from several threads; 1 for a model in this process.
         device: where the model runs (`cpu`, `cuda`, …), for a person.
     """
 
     provenance: Provenance
     prepare: Preparer
     batch_size: int
+    at_once: int
     device: str
 
     def load(self) -> None:
@@ -122,6 +126,8 @@ def parse_captioner(text: str) -> tuple[str, str | None]:
     """
     if text in CAPTIONERS and not Path(text).is_dir():
         return text, None
+    if text.startswith(("http://", "https://")):
+        return "server", text
     name, colon, model = text.partition(":")
     if not colon or Path(text).exists():
         return "vlm", text

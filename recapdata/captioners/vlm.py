@@ -94,6 +94,8 @@ class VlmPreparer:
 class Vlm:
     """A `Captioner` over one transformers model; see the protocol for what its members promise."""
 
+    at_once = 1
+
     def __init__(
         self, source: ModelSource, preparer: VlmPreparer, provenance: Provenance, options: CaptionerOptions
     ) -> None:

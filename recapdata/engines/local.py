@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from types import TracebackType
@@ -57,6 +57,21 @@ class LocalEngine:
 
     def run(self, batches: Iterable[Batch]) -> Iterator[Finished]:
         """Caption every batch, in order; the next ones are prepared meanwhile."""
+        if self._captioner.at_once == 1:
+            for batch, prepared in self._prepared(batches):
+                yield Finished(batch, self._caption(batch, prepared))
+            return
+        with ThreadPoolExecutor(self._captioner.at_once, "captioner") as pool:
+            asked: deque[tuple[Batch, Future[list[Caption]]]] = deque()
+            for batch, prepared in self._prepared(batches):
+                asked.append((batch, pool.submit(self._caption, batch, prepared)))
+                if len(asked) == self._captioner.at_once:
+                    yield _answered(asked.popleft())
+            while asked:
+                yield _answered(asked.popleft())
+
+    def _prepared(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, Prepared]]:
+        """The batches, prepared in order by the processes, some ahead of the one that is asked for."""
         planned = iter(batches)
         waiting: deque[tuple[Batch, Future[Prepared] | None]] = deque()
         loaded = False
@@ -75,7 +90,7 @@ class LocalEngine:
             except BrokenProcessPool:
                 prepared = self._one_by_one(batch)
                 waiting = deque((each, self._submit(each)) for each, _ in waiting)
-            yield Finished(batch, self._caption(batch, prepared))
+            yield batch, prepared
 
     def _caption(self, batch: Batch, prepared: Prepared) -> list[Caption]:
         def again(places: Sequence[int], size: int) -> Prepared:
@@ -128,6 +143,11 @@ class LocalEngine:
             parts += [Part((place,), part.prepared) for part in prepared.parts]
             errors.update((place, text) for text in prepared.errors.values())
         return Prepared(tuple(parts), errors)
+
+
+def _answered(asked: "tuple[Batch, Future[list[Caption]]]") -> Finished:
+    batch, future = asked
+    return Finished(batch, future.result())
 
 
 def default_workers(device: str) -> int:

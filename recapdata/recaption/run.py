@@ -326,8 +326,8 @@ def _hopeful(results: Iterator[Finished], captioner: Captioner) -> Iterator[Fini
 def _opening(task: _Task, captioner: Captioner, states: list[ShardState]) -> str:
     provenance = task.provenance
     return (
-        f"{task.set_name}: {images(_total(task, states))} with {provenance.model} at {str(provenance.revision)[:19]}, "
-        f"prompt {shorten(repr(provenance.prompt), 60, placeholder='…')}, batches of {provenance.batch_size}, "
+        f"{task.set_name}: {images(_total(task, states))} with {provenance.model}"
+        f"{' at ' + provenance.revision[:19] if provenance.revision else ''}, prompt {shorten(repr(provenance.prompt), 60, placeholder='…')}, batches of {provenance.batch_size}, "
         f"{provenance.dtype} on {captioner.device}"
     )
 

@@ -70,7 +70,7 @@ class RecaptionSummary:
         who = self.provenance
         sampling = ", ".join(f"{name} {value}" for name, value in who.sampling.items())
         lines = [
-            f"  written by   {who.model} at {who.revision}",
+            f"  written by   {who.model} at {who.revision or 'a revision that its server does not tell'}",
             f"  prompt       {who.prompt!r}" if who.prompt else "  prompt       none",
             f"  decoding     {sampling}; {who.dtype} on {self.device}, batches of {who.batch_size}",
         ]

@@ -1,0 +1,174 @@
+"""Captions by a model behind an OpenAI-compatible server: vLLM, TGI, `transformers serve`, or a paid one.
+
+    --captioner server:http://127.0.0.1:8000/v1                                    the server's only model
+    --captioner server:http://127.0.0.1:8000/v1#Qwen/Qwen2.5-VL-7B-Instruct        one of several
+
+The key is taken from OPENAI_API_KEY. Pictures travel as data URLs. The model's revision is what the user says (`--revision`), since
+a server does not tell; the seed of each caption is sent along, and the server may heed it or not.
+"""
+
+import base64
+import hashlib
+import io
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from PIL.Image import Image
+
+from recapdata.captioners import STYLES, CaptionerOptions, CaptioningFailed
+from recapdata.captioners.chat_api import ChatApi, Patience
+from recapdata.captioners.choice import CHOICE, most_agreed
+from recapdata.captioners.prompts import CHAT, max_tokens, prompt_text
+from recapdata.captioners.sampling import caption_seed
+from recapdata.errors import CaptionerNotFound, OptionError
+from recapdata.records import Caption, Provenance
+
+IN_FLIGHT = 32
+LONGEST_SIDE = 2048
+"""Pixels; larger pictures are made smaller before they are sent, since every model makes them smaller anyway."""
+LOSSLESS_PIXELS = 256 * 256
+
+
+def open_server(options: CaptionerOptions) -> "Server":
+    """The captioner at the address `options.model`, `URL` or `URL#MODEL`."""
+    address, _, model = (options.model or "").partition("#")
+    if not address.startswith(("http://", "https://")):
+        raise OptionError(
+            "the captioner server needs an address: --captioner server:http://127.0.0.1:8000/v1#MODEL (the model may "
+            "be left out where the server has only one)"
+        )
+    return Server(address, model or None, options, Patience())
+
+
+@dataclass(frozen=True, slots=True)
+class DataUrls:
+    """Pictures → data URLs: PNG for small ones, JPEG at high quality for others."""
+
+    def __call__(self, images: Sequence[Image]) -> list[str]:
+        return [_data_url(image) for image in images]
+
+
+class Server:
+    """A `Captioner` that sends a request per picture, a batch of them at once."""
+
+    at_once = 2  # the next batch's requests fill the gap while the last answers of this one are awaited
+
+    def __init__(
+        self, address: str, model: str | None, options: CaptionerOptions, patience: Patience
+    ) -> None:
+        self._api = ChatApi(address, os.environ.get("OPENAI_API_KEY"), IN_FLIGHT * self.at_once, patience)
+        self._options = options
+        self._model, software = self._choose(model)
+        self.prepare = DataUrls()
+        self.batch_size = IN_FLIGHT
+        self.device = address
+        prompt = prompt_text(options.style, CHAT, {}, self._model)
+        self.provenance = Provenance(
+            writer="model",
+            captioner="server",
+            model=self._model,
+            revision=options.revision,
+            style=options.style if options.style in STYLES else "free",
+            prompt=prompt,
+            prompt_hash=hashlib.sha256(prompt.encode()).hexdigest(),
+            sampling=self._sampling(),
+            seed=options.seed if options.temperature else None,
+            dtype="as served",
+            libraries={"server": software} if software else {},
+        )
+
+    def load(self) -> None:
+        """Nothing to load; the server did that."""
+
+    def caption(self, prepared: Sequence[str], keys: Sequence[str]) -> list[Caption]:
+        """One caption per key; requests that fail for good become captions with an error.
+
+        Raises:
+            CaptionerNotFound: the server knows no such model, or not this key.
+            ServerUnreachable: it has gone.
+        """
+        with ThreadPoolExecutor(len(keys)) as pool:
+            try:
+                return list(pool.map(self._one, prepared, keys))
+            except BaseException:
+                self._api.stop()  # else the other requests would be waited for, pauses and all
+                raise
+
+    def _one(self, picture: str, key: str) -> Caption:
+        if not self._options.temperature:
+            return self._ask(picture, None)
+        return most_agreed(
+            [
+                self._ask(picture, caption_seed(self._options.seed, key, number))
+                for number in range(self._options.candidates)
+            ]
+        )
+
+    def _ask(self, picture: str, seed: int | None) -> Caption:
+        request: dict[str, Any] = {
+            "model": self._model,
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "image_url", "image_url": {"url": picture}},
+                        {"type": "text", "text": self.provenance.prompt},
+                    ],
+                }
+            ],
+            "max_tokens": self.provenance.sampling["max_new_tokens"],
+            "temperature": self._options.temperature,
+        }
+        if seed is not None:
+            # Servers hold seeds in 32 bits.
+            request |= {"top_p": self._options.top_p, "seed": seed % 2**31}
+        try:
+            answer = self._api.complete(request)
+        except CaptioningFailed as error:
+            return Caption(caption=None, seed=seed, error=str(error))
+        text = answer.text.strip()
+        if not text:
+            return Caption(caption=None, seed=seed, error="EmptyCaption: the server answered without a word")
+        return Caption(caption=text, seed=seed, finish_reason=answer.finish_reason, tokens=answer.tokens)
+
+    def _choose(self, model: str | None) -> tuple[str, str | None]:
+        """The model asked for, or the server's only one, and what the server says of its software."""
+        listed = {str(each.get("id")): each for each in self._api.models()}
+        if model is None:
+            if len(listed) != 1:
+                names = ", ".join(listed) or "none by name"
+                raise CaptionerNotFound(
+                    f"{self._api.base} serves {names}; say which: --captioner server:{self._api.base}#MODEL"
+                )
+            (model,) = listed
+        owner = listed.get(model, {}).get("owned_by")
+        return model, str(owner) if owner else None
+
+    def _sampling(self) -> dict[str, Any]:
+        options = self._options
+        sampling: dict[str, Any] = {
+            "temperature": options.temperature,
+            "max_new_tokens": options.max_tokens or max_tokens(options.style),
+        }
+        if options.temperature:
+            sampling["top_p"] = options.top_p
+        if options.candidates > 1:
+            sampling |= {"candidates": options.candidates, "choice": CHOICE}
+        return sampling
+
+
+def _data_url(image: Image) -> str:
+    if max(image.size) > LONGEST_SIDE:
+        image = image.copy()
+        image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    buffer = io.BytesIO()
+    if image.width * image.height <= LOSSLESS_PIXELS:
+        image.save(buffer, "PNG", compress_level=1)
+        kind = "png"
+    else:
+        image.save(buffer, "JPEG", quality=95, subsampling=0)
+        kind = "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,0 +1,309 @@
+"""Captions through an OpenAI-compatible server: one that stumbles in every way, and a real one."""
+
+import base64
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from recapdata.captioners import CaptionerOptions, open_captioner, parse_captioner
+from recapdata.captioners.chat_api import Patience, ServerUnreachable
+from recapdata.captioners.sampling import caption_seed
+from recapdata.captioners.server import DataUrls, Server
+from recapdata.errors import CaptionerNotFound, OptionError
+from recapdata.recaption import RunOptions, recaption
+from tests.builders import build_dataset, noise_jpeg, png
+from tests.vlms import save_vlm
+
+QUICK = Patience(attempts=4, first_pause=0.01, longest_pause=0.05, timeout=0.5)
+
+
+class Stumbling(BaseHTTPRequestHandler):
+    """Says `seen <red>` of a picture; the script of its server says what goes wrong before, by red."""
+
+    protocol_version = "HTTP/1.1"
+    server: "StumblingServer"
+
+    def do_GET(self):
+        if self.server.dead:
+            return self._cut()
+        self._say(200, {"object": "list", "data": self.server.models})
+
+    def do_POST(self):
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.requests.append({**request, "authorization": self.headers.get("Authorization")})
+        picture, prompt = request["messages"][0]["content"]
+        image = Image.open(io.BytesIO(base64.b64decode(picture["image_url"]["url"].split(",")[1])))
+        red = image.convert("RGB").getpixel((0, 0))[0]
+        with self.server.lock:
+            asked = self.server.asked[red]
+            self.server.asked[red] += 1
+        script = self.server.script.get(red, [])
+        step = script[min(asked, len(script) - 1)] if script else "fine"
+        if step == "die":
+            self.server.dead = True
+            self.server.socket.close()
+        if self.server.dead or step == "cut":
+            self._cut()
+        elif step == "fine":
+            self._say(200, self._completion(f"seen {red} ({prompt['text']})"))
+        elif step == "hang":
+            time.sleep(1.0)
+            self.close_connection = True
+        elif step == "nonsense":
+            self._say(200, "certainly!")
+        elif step == "hollow":
+            self._say(200, {"choices": []})
+        elif step == "silent":
+            self._say(200, self._completion("  "))
+        else:
+            self._say(int(step), {"error": f"no: {step}"}, {"Retry-After": "0.02"} if step == "429" else {})
+
+    def _cut(self):
+        self.connection.shutdown(socket.SHUT_RDWR)
+        self.close_connection = True
+
+    def _completion(self, text):
+        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+        return {"choices": [choice], "usage": {"completion_tokens": 5}}
+
+    def _say(self, status, body, headers=None):
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
+class StumblingServer(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Stumbling)
+        self.script: dict[int, list[str]] = {}
+        self.models = [{"id": "me/model", "owned_by": "tests"}]
+        self.asked: Counter[int] = Counter()
+        self.requests: list[dict] = []
+        self.lock = threading.Lock()
+        self.dead = False
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+
+@contextmanager
+def serving(server: StumblingServer) -> Iterator[StumblingServer]:
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def stumbling() -> Iterator[StumblingServer]:
+    with serving(StumblingServer()) as server:
+        yield server
+
+
+def captions_of(captioner, *reds):
+    images = [Image.new("RGB", (4, 4), (red, 0, 0)) for red in reds]
+    return captioner.caption(captioner.prepare(images), [f"{red:064x}" for red in reds])
+
+
+def open_quick(stumbling, **options) -> Server:
+    return Server(stumbling.address, None, CaptionerOptions(**{"style": "what?", **options}), QUICK)
+
+
+def test_pictures_are_sent_with_the_prompt_and_answers_come_back_in_order(stumbling):
+    captioner = open_quick(stumbling, max_tokens=9)
+    captions = captions_of(captioner, *range(20))
+    assert [caption.caption for caption in captions] == [f"seen {red} (what?)" for red in range(20)]
+    assert {(caption.finish_reason, caption.tokens, caption.seed) for caption in captions} == {
+        ("stop", 5, None)
+    }
+    request = stumbling.requests[0]
+    assert (request["model"], request["max_tokens"], request["temperature"]) == ("me/model", 9, 0)
+    assert "seed" not in request
+
+
+def test_provenance_names_the_model_and_what_the_user_says_of_its_revision(stumbling):
+    provenance = open_quick(stumbling, revision="f00d", style="long", temperature=0.5, seed=2).provenance
+    assert (provenance.captioner, provenance.model, provenance.revision) == ("server", "me/model", "f00d")
+    assert provenance.prompt.startswith("Describe this image in detail")
+    assert provenance.sampling == {"temperature": 0.5, "top_p": 1.0, "max_new_tokens": 256}
+    assert (provenance.seed, provenance.libraries) == (2, {"server": "tests"})
+
+
+def test_each_caption_has_a_seed_of_its_own(stumbling):
+    captions = captions_of(open_quick(stumbling, temperature=1.0, candidates=2), 1, 2)
+    expected = {caption_seed(0, f"{red:064x}", number) % 2**31 for red in (1, 2) for number in (0, 1)}
+    assert {request["seed"] for request in stumbling.requests} == expected
+    assert captions[0].seed == caption_seed(0, f"{1:064x}")
+
+
+@pytest.mark.parametrize("trouble", ["429", "500", "503", "cut", "hang", "nonsense", "hollow"])
+def test_what_passes_is_waited_for(stumbling, trouble):
+    stumbling.script = {7: [trouble, trouble, "fine"]}
+    assert [caption.caption for caption in captions_of(open_quick(stumbling), 7, 8)] == [
+        "seen 7 (what?)",
+        "seen 8 (what?)",
+    ]
+    assert stumbling.asked == {7: 3, 8: 1}
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind", "asked"),
+    [
+        ("500", "ServerBusy: 500", 4),
+        ("cut", "ConnectionLost: ", 4),
+        ("hang", "Timeout: no answer within 0.5 s", 4),
+        ("nonsense", "BadAnswer: ", 4),
+        ("400", "ServerRefused: 400: ", 1),
+        ("413", "ServerRefused: 413: ", 1),
+        ("silent", "EmptyCaption: ", 1),
+    ],
+)
+def test_what_does_not_pass_is_the_error_of_its_picture(stumbling, trouble, kind, asked):
+    stumbling.script = {7: [trouble]}
+    bad, good = captions_of(open_quick(stumbling), 7, 8)
+    assert bad.caption is None
+    assert bad.error.startswith(kind)
+    assert good.caption == "seen 8 (what?)"
+    assert stumbling.asked[7] == asked
+
+
+@pytest.mark.parametrize("status", ["401", "404"])
+def test_a_wrong_key_or_model_ends_the_run(stumbling, status):
+    stumbling.script = {7: [status]}
+    with pytest.raises(CaptionerNotFound, match=f"answers {status}.*OPENAI_API_KEY"):
+        captions_of(open_quick(stumbling), 7)
+
+
+def test_the_key_is_sent_and_kept_to_itself(stumbling, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    captioner = open_quick(stumbling)
+    captions_of(captioner, 1)
+    assert stumbling.requests[0]["authorization"] == "Bearer sk-secret"
+    assert "sk-secret" not in str(captioner.provenance.to_dict())
+
+
+def test_which_model_must_be_clear(stumbling):
+    stumbling.models = [{"id": "a"}, {"id": "b"}]
+    with pytest.raises(CaptionerNotFound, match="serves a, b; say which"):
+        open_quick(stumbling)
+    opened = open_captioner("server", CaptionerOptions(model=f"{stumbling.address}#b"))
+    assert opened.provenance.model == "b"
+    with pytest.raises(OptionError, match="needs an address"):
+        open_captioner("server", CaptionerOptions())
+    assert parse_captioner(stumbling.address) == ("server", stumbling.address)
+    assert parse_captioner(f"server:{stumbling.address}#b") == ("server", f"{stumbling.address}#b")
+
+
+def test_an_address_that_is_no_such_server_is_named(stumbling):
+    stumbling.models = "none"
+    with pytest.raises(CaptionerNotFound, match="does not answer like an OpenAI-compatible server"):
+        open_quick(stumbling)
+
+
+def test_small_pictures_travel_without_loss_and_large_ones_smaller():
+    small, large = DataUrls()([Image.new("RGB", (64, 64), (1, 2, 3)), Image.new("RGB", (3000, 1000))])
+    decoded = [Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))) for url in (small, large)]
+    assert small.startswith("data:image/png;base64,")
+    assert decoded[0].getpixel((0, 0)) == (1, 2, 3)
+    assert (decoded[1].format, decoded[1].size) == ("JPEG", (2048, 683))
+
+
+def test_a_server_that_dies_loses_nothing(stumbling, tmp_path, monkeypatch):
+    monkeypatch.setattr("recapdata.captioners.server.Patience", lambda: QUICK)
+    folder = build_dataset(tmp_path / "set", rows=8, shard_rows=8)
+    run = RunOptions(batch_size=2, workers=0)
+    stumbling.script = {red_of(5): ["die"]}
+    with pytest.raises(ServerUnreachable, match=r"cannot be reached.*same command goes on"):
+        recaption(folder.path, "recap", captioner=stumbling.address, run=run)
+    with serving(StumblingServer()) as another:
+        summary = recaption(folder.path, "recap", captioner=another.address, run=run)
+    assert (summary.captions, summary.failures) == (8, 0)
+    assert 0 < summary.done < 8
+    captions = folder.read_captions("recap", 0).column("caption").to_pylist()
+    assert [caption.split(" (")[0] for caption in captions] == [f"seen {red_of(row)}" for row in range(8)]
+
+
+@pytest.fixture(scope="module")
+def transformers_serve(tmp_path_factory) -> Iterator[str]:
+    """`transformers serve` in a process of its own, with a tiny model; its address and model."""
+    pytest.importorskip("fastapi", reason="transformers serve needs fastapi")
+    pytest.importorskip("openai", reason="transformers serve needs openai")
+    root = tmp_path_factory.mktemp("served")
+    model = save_vlm("qwen2_vl", root / "model")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (root / "home" / "hub").mkdir(parents=True)
+    program = Path(sys.executable).with_name("transformers")
+    command = [program, "serve", model, "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+    with open(root / "log", "w") as log:
+        process = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "HF_HOME": str(root / "home"), "HF_HUB_OFFLINE": "1"},
+        )
+        try:
+            _wait_for(f"http://127.0.0.1:{port}/health", process, root / "log")
+            yield f"http://127.0.0.1:{port}/v1#{model}"
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
+    for _ in range(600):
+        assert process.poll() is None, log.read_text()
+        try:
+            httpx.get(url).raise_for_status()
+            return
+        except httpx.TransportError:
+            time.sleep(0.2)
+    raise AssertionError(log.read_text())
+
+
+def test_a_real_server_captions_a_dataset(transformers_serve, tmp_path):
+    folder = build_dataset(tmp_path / "set", images=[noise_jpeg(row, (90, 60 + row)) for row in range(6)])
+    summary = recaption(
+        folder.path,
+        "recap",
+        captioner=transformers_serve,
+        options=CaptionerOptions(style="Say something.", max_tokens=5),
+        run=RunOptions(batch_size=4, workers=1),
+    )
+    assert (summary.captions + summary.failures, summary.records) == (6, 6)
+    rows = [row for shard in folder.shards() for row in folder.read_captions("recap", shard).to_pylist()]
+    for row in rows:
+        assert row["error"] is None or row["error"].startswith("EmptyCaption")
+        assert row["tokens"] is None or 0 < row["tokens"] <= 5
+
+
+def red_of(row: int) -> int:
+    return Image.open(io.BytesIO(png(row))).getpixel((0, 0))[0]
