@@ -39,7 +39,7 @@ def test_a_folder_is_a_model_whatever_its_name(tmp_path, monkeypatch):
 def test_unknown_name_lists_the_known():
     with pytest.raises(CaptionerNotFound, match=r"no captioner 'blip'; there are .*embedded"):
         parse_captioner("blip:me/model")
-    with pytest.raises(CaptionerNotFound, match="embedded, vlm"):
+    with pytest.raises(CaptionerNotFound, match="embedded, server, vlm"):
         open_captioner("blip", CaptionerOptions())
 
 
