@@ -10,8 +10,10 @@ import pyarrow.parquet as pq
 
 from recapdata.endpoint import endpoint, hub_errors
 from recapdata.errors import HubError, PublishRefused, VersionError
+from recapdata.extents import unfinished_source
 from recapdata.publish.publication import Local, Published, Remote, RemoteFile
 from recapdata.publish.published import VERBATIM, Part, audit_schema, data_schema, estimate, verbatim_files
+from recapdata.remove import is_unfinished
 from recapdata.store import MANIFEST, DatasetFolder, shard_name
 from recapdata.targets import DEFAULT_BRANCH, Target, open_target
 from recapdata.versions.changes import parse_version
@@ -41,8 +43,9 @@ def look_at_folder(folder: DatasetFolder) -> Local:
 
     Raises:
         CaptionSetNotFound: a set is not finished.
-        PublishRefused: a journal is under way, there are no rows, or a file does not fit the others.
+        PublishRefused: an ingest, a removal or a journal is under way, there are no rows, or a file does not fit the others.
     """
+    _check_finished(folder)
     stamp = folder_stamp(folder)
     target, manifest = open_target(folder.path), folder.manifest
     for name in manifest.sets:
@@ -68,6 +71,22 @@ def look_at_folder(folder: DatasetFolder) -> Local:
         stamp=stamp,
         notes=tuple(_audit_gaps(target, parts)),
     )
+
+
+def _check_finished(folder: DatasetFolder) -> None:
+    """Refuse a folder that holds a part of a source, or still holds what was to be taken out.
+
+    Raises:
+        PublishRefused: it is such a folder.
+    """
+    if is_unfinished(folder):
+        raise PublishRefused(
+            f"a removal from {folder.path} was interrupted; finish it by running its command again (recapdata remove)"
+        )
+    if source := unfinished_source(folder):
+        raise PublishRefused(
+            f"the ingest of {source} into {folder.path} was interrupted; finish it by running its command again"
+        )
 
 
 def _check_audits(target: Target) -> None:

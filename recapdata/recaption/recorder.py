@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recapdata.engines import Finished
-from recapdata.errors import RecapdataError
+from recapdata.errors import DiskFull
 from recapdata.journal import Journal, Replay, replay
 from recapdata.records import CAPTION_SCHEMA, Caption
 from recapdata.store import ROW_GROUP_ROWS, DatasetFolder, ShardWriter, fsync_directory
@@ -24,10 +24,6 @@ from recapdata.store import ROW_GROUP_ROWS, DatasetFolder, ShardWriter, fsync_di
 QUEUED = 8
 """Finished batches that may wait to be written; beyond, the model waits for the disk."""
 OPEN_JOURNALS = 64
-
-
-class DiskFull(RecapdataError):
-    """There is no room left for captions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ def write_source(path: Path, case: str, rows: int) -> None:
     from tests.builders import noise_jpeg
 
     schema = pa.schema([("image", pa.binary()), ("alt_text", pa.string())])
-    large = noise_jpeg(0, (430, 330)) if case == "large" else b""
+    large = noise_jpeg(0, (540, 410)) if case == "large" else b""
     with pq.ParquetWriter(path, schema, use_dictionary=False) as writer:
         step = 1000 if case == "small" else 100
         for start in range(0, rows, step):

@@ -182,6 +182,13 @@ def test_refusals_of_the_hub(hub, repo_id, folder, monkeypatch):
         plan_publication(folder.path, repo_id, version="1.0.0", license=LICENSE)
 
 
+def test_an_ingest_under_way_is_not_published(hub, repo_id, folder):
+    manifest = folder.manifest
+    folder.save_manifest(replace(manifest, sources=("scenes:6", "scenes:9,seed=9")))
+    with pytest.raises(PublishRefused, match=r"ingest of scenes:9,seed=9 .* interrupted"):
+        plan_publication(folder.path, repo_id, version="1.0.0", license="mit")
+
+
 def test_a_worse_audit_is_refused_by_name(hub, repo_id, folder):
     write_audit(
         folder, ["alt"], {"object coverage": (0.5, 0.45, 0.55), "object precision": (0.9, 0.85, 0.95)}
@@ -345,7 +352,14 @@ def test_killed_anywhere_the_same_command_finishes(hub, repo_id, folder, tmp_pat
     first = send(folder, repo_id, "1.0.0")
     add_set(folder, "recap", ["x"] * 6)
     write_audit(folder, ["alt", "recap"])
-    command = [sys.executable, "-m", "tests.recapdata.publish.publish_slowly", str(folder.path), repo_id, "1.1.0"]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.recapdata.publish.publish_slowly",
+        str(folder.path),
+        repo_id,
+        "1.1.0",
+    ]
     process = subprocess.Popen(command, env=os.environ, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "sending\n"
     time.sleep(delay)
