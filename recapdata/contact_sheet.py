@@ -10,15 +10,19 @@ from recapdata.targets import Target
 from recapdata.templates import render
 
 SHOWN = {
+    "claims per caption": "{:.2f}",
+    "words (median)": "{:.0f}",
     "object coverage": "{:.1%}",
     "count coverage": "{:.1%}",
     "color coverage": "{:.1%}",
     "position coverage": "{:.1%}",
     "text coverage": "{:.1%}",
     "object precision": "{:.1%}",
+    "count precision": "{:.1%}",
+    "color precision": "{:.1%}",
+    "position precision": "{:.1%}",
+    "text precision": "{:.1%}",
     "object recall": "{:.1%}",
-    "claims per caption": "{:.2f}",
-    "words (median)": "{:.0f}",
     "CLIP score": "{:.2f}",
 }
 """The figures a newcomer can read, each with its format; a figure that the audit does not have is left out."""

@@ -50,45 +50,57 @@ class DemoSummary:
 
     def text(self) -> str:
         """The closing table and what to type next."""
-        from recapdata.contact_sheet import SHOWN
-
-        sets = list(self.figures)
-        names = [name for name in SHOWN if all(name in self.figures[each] for each in sets)]
-        width = max(map(len, names), default=0) + 2
-        lines = [
-            "",
-            "Audit: what the captions say of the pictures (alt = v1.0.0, the recap sets came with v1.1.0)",
-            "",
-        ]
-        lines.append(" " * width + "".join(f"{each:>13}" for each in sets))
-        for name in names:
-            lines.append(
-                f"{name:<{width}}"
-                + "".join(f"{SHOWN[name].format(self.figures[each][name]):>13}" for each in sets)
-            )
         made = ", ".join(
             f"{tag} ({self.rows[tag]:,} rows, commit {commit[:8]})" for tag, commit in self.commits.items()
         )
-        lines += [
-            "",
-            f"Published   {REPO}: {made}",
-            f"FiftyOne    {self.samples:,} samples",
-            f"Took        {sum(self.seconds.values()):.0f} s",
-            "",
-            "Where it lies",
-            f"  {self.out}/contact-sheet.html   pictures with their captions before and after: open it first",
-            f"  {self.out}/dataset              the dataset folder",
-            f"  {self.out}/hub                  the embedded Hub with both versions",
-            f"  {self.out}/model                the fine-tuned diffusion pipeline, with its card",
-            f"  {self.out}/logs                 what each command printed",
-            "",
-            "What to type next",
-            f"  recapdata hub --root {self.out}/hub                                 # serve it again; export the lines it prints, then:",
-            f"  recapdata diff {REPO}@v1.0.0 {REPO}@v1.1.0            # what changed between the versions",
-            f"  audits view {REPO}@v1.1.0                                # browse pictures, captions and claims in FiftyOne",
-            "  recapdata ingest my-photos my-dataset                         # your own folder of images",
-        ]
-        return "\n".join(lines)
+        return f"""
+What the captions say of the pictures, and how much of it is true
+
+{_table(self.figures)}
+
+coverage: captions that speak of it; precision: of what is said, how much is true; recall: of what is there,
+how much is said. alt is v1.0.0's web-like alt text; v1.1.0 added the recap sets.
+
+Published   {REPO}: {made}
+FiftyOne    {self.samples:,} samples
+Took        {sum(self.seconds.values()):.0f} s
+
+Where it lies
+  {self.out}/contact-sheet.html   pictures with their captions before and after: open it first
+  {self.out}/dataset              the dataset folder
+  {self.out}/hub                  the embedded Hub with both versions
+  {self.out}/model                the fine-tuned diffusion pipeline, with its card
+  {self.out}/logs                 what each command printed
+
+What to type next{_activation()}
+  recapdata hub --root {self.out}/hub                  # serve it again, and in another terminal export what it prints:
+  recapdata diff {REPO}@v1.0.0 {REPO}@v1.1.0   # what changed between the versions
+  audits view {REPO}@v1.1.0                       # browse pictures, captions and claims in FiftyOne
+  recapdata ingest my-photos my-dataset                # your own folder of images"""
+
+
+def _table(figures: Mapping[str, Mapping[str, float]]) -> str:
+    """Audit figures, a column per caption set."""
+    from recapdata.contact_sheet import SHOWN
+
+    names = [name for name in SHOWN if any(name in each for each in figures.values())]
+    width = max(map(len, names), default=0) + 2
+    lines = [" " * width + "".join(f"{each:>13}" for each in figures)]
+    for name in names:
+        values = (each.get(name) for each in figures.values())
+        cells = ("–" if value is None else SHOWN[name].format(value) for value in values)
+        lines.append(f"{name:<{width}}" + "".join(f"{cell:>13}" for cell in cells))
+    return "\n".join(lines)
+
+
+def _activation() -> str:
+    """A line for those who ran the demo from an environment that is not active."""
+    if shutil.which("recapdata"):
+        return ""
+    activate = Path(sys.executable).with_name("activate")
+    return (
+        f"\n  source {os.path.relpath(activate)}                           # the commands, in this terminal"
+    )
 
 
 class _Steps:
