@@ -72,11 +72,8 @@ Where it lies
   {self.out}/model                the fine-tuned diffusion pipeline, with its card
   {self.out}/logs                 what each command printed
 
-What to type next{_activation()}
-  recapdata hub --root {self.out}/hub                  # serve it again, and in another terminal export what it prints:
-  recapdata diff {REPO}@v1.0.0 {REPO}@v1.1.0   # what changed between the versions
-  audits view {REPO}@v1.1.0                       # browse pictures, captions and claims in FiftyOne
-  recapdata ingest my-photos my-dataset                # your own folder of images"""
+What to type next
+{_next_commands(self.out)}"""
 
 
 def _table(figures: Mapping[str, Mapping[str, float]]) -> str:
@@ -93,14 +90,18 @@ def _table(figures: Mapping[str, Mapping[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def _activation() -> str:
-    """A line for those who ran the demo from an environment that is not active."""
-    if shutil.which("recapdata"):
-        return ""
-    activate = Path(sys.executable).with_name("activate")
-    return (
-        f"\n  source {os.path.relpath(activate)}                           # the commands, in this terminal"
-    )
+def _next_commands(out: str) -> str:
+    """What to type after the demo; first of all, for who runs it from an environment that is not active, its activation."""
+    activate = os.path.relpath(Path(sys.executable).with_name("activate"))
+    commands = [] if shutil.which("recapdata") else [(f"source {activate}", "the commands, in this terminal")]
+    commands += [
+        (f"recapdata hub --root {out}/hub", "serve it again; in another terminal, export what it prints:"),
+        (f"recapdata diff {REPO}@v1.0.0 {REPO}@v1.1.0", "what changed between the versions"),
+        (f"audits view {REPO}@v1.1.0", "browse pictures, captions and claims in FiftyOne"),
+        ("recapdata ingest my-photos my-dataset", "your own folder of images"),
+    ]
+    width = max(len(command) for command, _ in commands)
+    return "\n".join(f"  {command:<{width}}   # {why}" for command, why in commands)
 
 
 class _Steps:
