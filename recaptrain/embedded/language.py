@@ -19,7 +19,7 @@ from recaptrain.embedded.agreement import agreeing_trees, caption_docs, mended, 
 from recaptrain.embedded.treebank import Tree, read_trees, to_doc, training_docs
 
 NAME = "recapdata"
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 SOURCES = [
     {
         "name": "Universal Dependencies English EWT (train split, with caption-like variants of its trees)",
@@ -41,6 +41,7 @@ REPORTED = ("tag_acc", "pos_acc", "morph_acc", "dep_uas", "dep_las", "lemma_acc"
 #: Steps of the first pipeline, whose only task is to parse captions for the second to learn from.
 FIRST_STEPS = 3000
 #: The second goes on at full batches, with a rate that falls to nothing: small first batches would undo the first round.
+#: The weights that travel with the project are its checkpoint of step 1,250, where the training was ended.
 SECOND_STEPS = 2500
 BATCH_WORDS = 1000
 #: What the second round goes on from. Not the lemmatizer: loaded from disk, spaCy 3.8's does not know its own labels when it
@@ -139,19 +140,28 @@ def train_round(
     return out / "model-best"
 
 
-def finish(checkpoint: Path, out: Path, *, captions: bool) -> Path:
-    """Copies a checkpoint with a meta.json that names sources, license and measured accuracy, and no local paths."""
+def finish(checkpoint: Path, out: Path, *, captions: bool, notes: str = "") -> Path:
+    """Copies a checkpoint with a meta.json that names sources, license and measured accuracy, and no local paths.
+
+    Args:
+        captions: whether the second round's captions were among the training text.
+        notes: what else is to be known of this training, for the meta.json.
+    """
     import spacy
 
     nlp = spacy.load(checkpoint)
     performance = nlp.meta.get("performance", {})
     nlp.config["paths"] = {"train": None, "dev": None, "vectors": None, "init_tok2vec": None}
+    for corpus in ("train", "dev"):
+        nlp.config["corpora"][corpus]["path"] = None
     nlp.meta["name"] = NAME
     nlp.meta["version"] = VERSION
     nlp.meta["description"] = (
         "English tagger, morphologizer, dependency parser and lemmatizer for reading image captions; "
         "no static vectors. Accuracy: UD English EWT dev split, raw text."
     )
+    if notes:
+        nlp.meta["notes"] = notes
     nlp.meta["author"] = "recapdata"
     nlp.meta["url"] = ""
     nlp.meta["license"] = "CC BY-SA 4.0"

@@ -1,5 +1,6 @@
 """The recipe of the language pipeline: trees cut as captions are, trees kept where a scene graph agrees, a short training."""
 
+import json
 import random
 
 import pytest
@@ -7,7 +8,7 @@ import spacy
 
 from audits.language import load_pipeline
 from recaptrain.embedded.agreement import agreeing_trees, agrees, caption_docs, mended
-from recaptrain.embedded.language import train_pipeline
+from recaptrain.embedded.language import second_round, train_pipeline
 from recaptrain.embedded.treebank import (
     captions_of,
     lowered,
@@ -125,4 +126,19 @@ def test_a_short_training_gives_a_pipeline_that_names_its_source(tmp_path, capsy
     assert nlp.meta["license"] == "CC BY-SA 4.0"
     assert [source["license"] for source in nlp.meta["sources"]] == ["CC BY-SA 4.0"]
     assert set(nlp.meta["performance"]) >= {"dep_las", "tag_acc", "lemma_acc"}
+    assert str(tmp_path) not in (out / "config.cfg").read_text() + (out / "meta.json").read_text()
+
+
+def test_the_second_round_goes_on_from_a_first(tmp_path):
+    treebank = tmp_path / "treebank"
+    treebank.mkdir()
+    (treebank / "train.conllu").write_text((RIDING + PLACE) * 4, encoding="utf8")
+    (treebank / "dev.conllu").write_text((RIDING + PLACE) * 2, encoding="utf8")
+    captions = tmp_path / "captions.jsonl"
+    captions.write_text("\n".join([json.dumps({"caption": "two black dogs on a mat", "gold": GRAPH})] * 20))
+    first = load_pipeline().path
+    out = second_round(treebank, tmp_path / "out", first, captions, seed=0, steps=3)
+    nlp = load_pipeline(str(out))
+    assert [token.dep_ for token in nlp("two black dogs")] == ["nummod", "amod", "ROOT"]
+    assert [source["license"] for source in nlp.meta["sources"]] == ["CC BY-SA 4.0", "MIT"]
     assert str(tmp_path) not in (out / "config.cfg").read_text() + (out / "meta.json").read_text()
