@@ -4,25 +4,22 @@ Prefix-prompted (PaliGemma), chat-templated (Qwen-VL, SmolVLM and Idefics, LLaVA
 asked (`prompts`) and in nothing else. No code from a model's repository is run.
 """
 
+import gc
 import hashlib
-import json
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL.Image import Image
 
-from recapdata.captioners import CaptionerOptions, CaptioningFailed, OutOfMemory
+from recapdata.captioners import STYLES, CaptionerOptions, CaptioningFailed, OutOfMemory
 from recapdata.captioners.choice import CHOICE, most_agreed
-from recapdata.captioners.prompts import CHAT, FAMILIES, Family, max_tokens, prompt_text
+from recapdata.captioners.pretrained import device_and_dtype, load_weights, one_line, open_pretrained, quiet
+from recapdata.captioners.prompts import Family, max_tokens, prompt_text
 from recapdata.captioners.sampling import KeyedDraw, Start, caption_seed
-from recapdata.endpoint import hub_errors
-from recapdata.errors import ModelNotSupported, OptionError
+from recapdata.errors import OptionError
 from recapdata.models import EMBEDDED, ModelSource, resolve_model
 from recapdata.records import Caption, Provenance
 
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "pillow")
-OWN_STYLES = "recapdata.json"
 
 _REFUSALS = (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError, ArithmeticError)
 """What processors and models raise on an input they cannot take; one image must not end a night's run."""
@@ -65,7 +61,7 @@ class VlmPreparer:
         try:
             inputs = self._process(list(images))
         except _REFUSALS as error:
-            raise CaptioningFailed(_one_line(error)) from error
+            raise CaptioningFailed(one_line(error)) from error
         return {name: np.asarray(value) for name, value in inputs.items() if name != "labels"}
 
     def _process(self, images: list[Image]) -> Mapping[str, Any]:
@@ -101,31 +97,18 @@ class Vlm:
     ) -> None:
         self.provenance = provenance
         self.prepare = preparer
-        self.device, self._dtype = _place()
+        self.device, self._dtype = device_and_dtype()
         # On a CPU a batch of a large model takes minutes, and an interruption costs one.
         self.batch_size = 16 if self.device == "cpu" and source.name != EMBEDDED else 32
         self._source = source
         self._options = options
         self._model: Any = None
         self._ends: frozenset[int] = frozenset()
+        self._short_of_memory = False
 
     def load(self) -> None:
-        """Load the weights.
-
-        Raises:
-            ModelNotSupported: the weights are missing or do not fit the model.
-        """
-        import torch
-        from transformers import AutoModelForImageTextToText
-
-        with _loading(self._source):
-            model: Any = AutoModelForImageTextToText.from_pretrained(
-                self._source.location,
-                revision=self._source.commit,
-                dtype=getattr(torch, self._dtype),
-                trust_remote_code=False,
-            )
-        self._model = model.to(self.device).eval()
+        """Load the weights; see `load_weights` for its errors."""
+        self._model = load_weights(self._source, self._dtype, self.device)
         self._ends = _end_tokens(self._model)
 
     def caption(self, prepared: Mapping[str, np.ndarray], keys: Sequence[str]) -> list[Caption]:
@@ -141,15 +124,18 @@ class Vlm:
     def _captions(self, prepared: Mapping[str, np.ndarray], seeds: Sequence[int] | None) -> list[Caption]:
         import torch
 
+        if self._short_of_memory:  # what the failed attempt held hangs in its traceback until now
+            gc.collect()
+            torch.cuda.empty_cache()
+            self._short_of_memory = False
         try:
-            with torch.inference_mode(), _quiet():
+            with torch.inference_mode(), quiet():
                 start, sequences = self._generate(prepared, seeds)
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            raise OutOfMemory(_one_line(error)) from error
-        except _REFUSALS as error:
-            if "alloc" in str(error) and "memory" in str(error):  # how the CPU allocator says it
-                raise OutOfMemory(_one_line(error)) from error
-            raise CaptioningFailed(_one_line(error)) from error
+        except (torch.OutOfMemoryError, MemoryError, *_REFUSALS) as error:
+            if not _is_memory(error):
+                raise CaptioningFailed(one_line(error)) from error
+            self._short_of_memory = True
+            raise OutOfMemory(one_line(error)) from error
         return self._decode(sequences, start, seeds)
 
     def _generate(
@@ -205,43 +191,23 @@ class Vlm:
 
 
 def _open(source: ModelSource, name: str, options: CaptionerOptions) -> Vlm:
-    from transformers import AutoConfig, AutoProcessor
-    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
-
-    pinned: dict[str, Any] = {"revision": source.commit, "trust_remote_code": False}
-    with _loading(source):
-        config = AutoConfig.from_pretrained(source.location, **pinned)
-        if config.model_type not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
-            raise ModelNotSupported(
-                f"{source.name} is a {config.model_type} model, which writes no text about images; give an "
-                "image-text-to-text model (PaliGemma, Qwen-VL, SmolVLM, LLaVA, BLIP, GIT, …)"
-            )
-        processor = AutoProcessor.from_pretrained(source.location, **pinned)
-    if getattr(processor, "tokenizer", None) is None:
-        raise ModelNotSupported(f"{source.name} lacks a tokenizer, so its captions cannot be read")
-    processor.tokenizer.padding_side = "left"  # generation goes on from the right end
-    own = _own_styles(source)
-    family = FAMILIES.get(config.model_type, CHAT)
-    if family is CHAT and getattr(processor, "chat_template", None) is None:
-        raise ModelNotSupported(
-            f"{source.name} ({config.model_type}) brings no chat template, so it cannot be told what to do; give an "
-            "instruction-tuned version of it"
-        )
-    prompt = prompt_text(options.style, family, own, source.name)
+    pretrained = open_pretrained(source)
+    prompt = prompt_text(options.style, pretrained.family, pretrained.own_styles, source.name)
     provenance = Provenance(
         writer="model",
         captioner=name,
         model=source.name,
         revision=source.revision,
-        style=options.style if options.style in ("short", "long") else "free",
+        style=options.style if options.style in STYLES else "free",
         prompt=prompt,
         prompt_hash=hashlib.sha256(prompt.encode()).hexdigest(),
         sampling=_sampling(options),
         seed=options.seed if options.temperature else None,
-        dtype=_place()[1],
+        dtype=device_and_dtype()[1],
         libraries={library: version(library) for library in LIBRARIES},
     )
-    return Vlm(source, VlmPreparer(processor, family, config.model_type, prompt), provenance, options)
+    preparer = VlmPreparer(pretrained.processor, pretrained.family, pretrained.model_type, prompt)
+    return Vlm(source, preparer, provenance, options)
 
 
 def _sampling(options: CaptionerOptions) -> dict[str, Any]:
@@ -259,42 +225,12 @@ def _sampling(options: CaptionerOptions) -> dict[str, Any]:
     return sampling
 
 
-def _own_styles(source: ModelSource) -> Mapping[str, str]:
-    """What the model's folder calls its styles; nothing where it does not say.
-
-    Raises:
-        ModelNotSupported: it says so in a form that cannot be read.
-    """
-    if source.commit is None:
-        path: Path | None = Path(source.location) / OWN_STYLES
-    else:
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import EntryNotFoundError
-
-        try:
-            path = Path(hf_hub_download(source.location, OWN_STYLES, revision=source.commit))
-        except EntryNotFoundError:
-            path = None
-    if path is None or not path.is_file():
-        return {}
-    try:
-        styles = json.loads(path.read_text(encoding="utf8"))["styles"]
-        return {str(style): str(prompt) for style, prompt in styles.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelNotSupported(
-            f'{OWN_STYLES} of {source.name} should read {{"styles": {{"short": "…", "long": "…"}}}}: {error!r}'
-        ) from error
-
-
-def _place() -> tuple[str, str]:
-    """Device and dtype that suit this machine."""
+def _is_memory(error: BaseException) -> bool:
     import torch
 
-    if torch.cuda.is_available():
-        return "cuda", "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
-    if torch.backends.mps.is_available():
-        return "mps", "float16"
-    return "cpu", "float32"
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return "alloc" in str(error) and "memory" in str(error)  # how the CPU allocator says it
 
 
 def _end_tokens(model: Any) -> frozenset[int]:
@@ -309,39 +245,3 @@ def _end_tokens(model: Any) -> frozenset[int]:
         value = getattr(owner, name, None)
         found |= set(value if isinstance(value, list) else [] if value is None else [value])
     return frozenset(found)
-
-
-def _one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the library's remarks on generation options off the progress bar."""
-    from transformers.utils import logging as library
-
-    before = library.get_verbosity()
-    library.set_verbosity(logging.ERROR)
-    try:
-        yield
-    finally:
-        library.set_verbosity(before)
-
-
-@contextmanager
-def _loading(source: ModelSource) -> Iterator[None]:
-    """Turn what the library raises about a model that it cannot load into one line."""
-    from transformers.utils import logging as library
-
-    bars = library.is_progress_bar_enabled()
-    library.disable_progress_bar()
-    try:
-        with hub_errors(f"{source.name} at {source.revision}"), _quiet():
-            yield
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        raise ModelNotSupported(
-            f"{source.name} cannot be loaded by transformers: {_one_line(error)}"
-        ) from error
-    finally:
-        if bars:
-            library.enable_progress_bar()

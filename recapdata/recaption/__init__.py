@@ -7,7 +7,8 @@ recorder    finished batches made durable, full shards written
 summary     what was done, and what to type next
 """
 
-from recapdata.recaption.run import RunOptions, recaption
+from recapdata.recaption.plan import RunOptions
+from recapdata.recaption.run import recaption
 from recapdata.recaption.summary import RecaptionSummary
 
 __all__ = ["RecaptionSummary", "RunOptions", "recaption"]

@@ -7,67 +7,29 @@ every finished batch durable (`recorder`). A killed run is continued by the same
 
 import shlex
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import shorten
 
-import pyarrow.parquet as pq
-
 from recapdata.agreement import check_set_name, discard, going_on, settle
-from recapdata.batches import Batch, Rows, cut, pilot_keys, pilot_quotas
+from recapdata.batches import Batch
 from recapdata.captioners import Captioner, CaptionerOptions, open_captioner, parse_captioner
 from recapdata.console import progress, say
 from recapdata.engines import Finished, open_engine
-from recapdata.errors import CaptionSetNotFound, InputError, ModelNotSupported, OptionError
-from recapdata.journal import replay
-from recapdata.keys import KeyIndex
-from recapdata.recaption.recorder import Recorder, ShardStart, failed_keys, overlay, stored_captions
+from recapdata.errors import CaptionSetNotFound, ModelNotSupported
+from recapdata.recaption.plan import Plan, RunOptions, Task, plan_shard, selection_of, total_of
+from recapdata.recaption.recorder import Recorder
 from recapdata.recaption.state import ShardState, failures_by_type, survey
 from recapdata.recaption.summary import RecaptionSummary, images
 from recapdata.records import Provenance
-from recapdata.remove import finish_removal, read_keys_file
+from recapdata.remove import finish_removal
 from recapdata.store import DatasetFolder
 
-Selection = Callable[[int, list[str]], Collection[str] | None]
-"""Shard number and its keys → the keys that are asked for; None for all."""
-_Plan = tuple[ShardStart, list[Batch]]
-
+EXAMPLES = 3
 HOPELESS = 3
 """After so many batches in a row without one caption the run stops: the model, not the pictures, is at fault."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """What a user may ask of the run, apart from the captioner.
-
-    Attributes:
-        batch_size: images at once; what suits captioner and machine where None.
-        limit: a pilot of so many images, a sample over all shards.
-        keys_file: caption only the keys in this text file, one a line.
-        retry_failed: caption again what failed, and nothing else.
-        overwrite: replace the set where it was made with other settings.
-        workers: preparing processes; by itself where None.
-    """
-
-    batch_size: int | None = None
-    limit: int | None = None
-    keys_file: Path | None = None
-    retry_failed: bool = False
-    overwrite: bool = False
-    engine: str = "local"
-    workers: int | None = None
-
-    def __post_init__(self) -> None:
-        for name, least in (("batch_size", 1), ("limit", 1), ("workers", 0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise OptionError(f"--{name.replace('_', '-')} must be at least {least}, not {value}")
-        asked = [name for name in ("limit", "keys_file", "retry_failed") if getattr(self, name)]
-        if len(asked) > 1:
-            names = " and ".join("--" + name.removesuffix("_file").replace("_", "-") for name in asked)
-            raise OptionError(f"{names} each choose what is captioned; give one of them")
 
 
 def recaption(
@@ -101,9 +63,9 @@ def recaption(
         finish_removal(folder)
         new = set_name not in folder.manifest.sets
         provenance = _settle(folder, set_name, opened, run)
-        task = _Task(folder, set_name, provenance, run)
+        task = Task(folder, set_name, provenance, run)
         try:
-            seconds, written, failed, fits = _execute(task, opened, survey(folder, set_name))
+            done = _execute(task, opened, survey(folder, set_name))
         except BaseException:
             if new:
                 _withdraw(folder, set_name)
@@ -121,13 +83,14 @@ def recaption(
         failures=sum(state.failures for state in after),
         failures_by_type=kinds,
         lacking=sum(state.lacking for state in after),
-        done=written,
-        done_failures=failed,
+        done=done.images,
+        done_failures=done.failures,
+        examples=done.examples,
         asked=task.kind,
         seconds=round(time.monotonic() - began, 2),
-        caption_seconds=round(seconds, 4),
+        caption_seconds=round(done.seconds, 4),
         caption_bytes=written_bytes,
-        largest_batch=fits,
+        largest_batch=done.largest_batch,
         command=_command(directory, set_name, captioner, asked, provenance),
     )
 
@@ -153,22 +116,29 @@ def _command(
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
-    """One run: where, which set, under which settings, and what of it."""
+class _Done:
+    """What a run itself did: images, failures among them, the first few captions, and how it went."""
 
-    folder: DatasetFolder
-    set_name: str
-    provenance: Provenance
-    run: RunOptions
+    images: int = 0
+    failures: int = 0
+    examples: tuple[str, ...] = ()
+    seconds: float = 0.0
+    largest_batch: int | None = None
 
-    @property
-    def kind(self) -> str:
-        """`all`, `pilot`, `keys` or `retry`."""
-        if self.run.limit is not None:
-            return "pilot"
-        if self.run.keys_file is not None:
-            return "keys"
-        return "retry" if self.run.retry_failed else "all"
+    def with_batch(self, finished: Finished) -> "_Done":
+        """The same with one more batch."""
+        missing = EXAMPLES - len(self.examples)
+        new = (
+            [caption.caption for caption in finished.captions if caption.caption is not None]
+            if missing
+            else []
+        )
+        return replace(
+            self,
+            images=self.images + len(finished.captions),
+            failures=self.failures + finished.failures,
+            examples=(*self.examples, *new[:missing]),
+        )
 
 
 def _settle(folder: DatasetFolder, set_name: str, captioner: Captioner, run: RunOptions) -> Provenance:
@@ -203,81 +173,16 @@ def _withdraw(folder: DatasetFolder, set_name: str) -> None:
     folder.save_manifest(replace(manifest, sets=sets))
 
 
-# -- planning ----------------------------------------------------------------------------------------------------------
-
-
-def _selection(task: _Task, states: list[ShardState]) -> Selection:
-    """Which keys of a shard are asked for."""
-    if task.run.limit is not None:
-        quotas = pilot_quotas([state.rows for state in states], task.run.limit)
-        return lambda shard, keys: pilot_keys(keys, quotas[shard])
-    if task.run.keys_file is not None:
-        wanted = _read_keys(task.folder, task.run.keys_file)
-        return lambda shard, keys: wanted.intersection(keys)
-    if task.run.retry_failed:
-        return lambda shard, keys: failed_keys(task.folder, task.set_name, shard)
-    return lambda shard, keys: None
-
-
-def _read_keys(folder: DatasetFolder, path: Path) -> set[str]:
-    keys = read_keys_file(path)
-    with KeyIndex(folder) as index:
-        known = index.records([bytes.fromhex(key) for key in keys])
-    unknown = sorted(key for key in keys if bytes.fromhex(key) not in known)
-    if unknown:
-        raise InputError(
-            f"--keys {path}: {len(unknown):,} of {len(keys):,} keys are not in {folder.path}, the first is {unknown[0]}"
-        )
-    return keys
-
-
-def _plan_shard(task: _Task, state: ShardState, selection: Selection) -> _Plan | None:
-    """What is to be done in one shard; None for nothing at all."""
-    if state.settled and not (task.run.retry_failed and state.failures):
-        return None
-    path = task.folder.image_shard(state.shard)
-    table = pq.read_table(path, columns=["key", "width", "height"])
-    keys = table["key"].to_pylist()
-    journal = replay(task.folder.journal(task.set_name, state.shard))
-    has = overlay(stored_captions(task.folder, task.set_name, state.shard), journal).keys()
-    selected = selection(state.shard, keys)
-    retry = sorted(set(selected or ()) - journal.wanted) if task.run.retry_failed else []
-    missing = {key for key in keys if key not in has} | set(retry)
-    areas = [w * h for w, h in zip(table["width"].to_pylist(), table["height"].to_pylist(), strict=True)]
-    rows = Rows(shard=state.shard, keys=keys, areas=areas, groups=_row_groups(path))
-    assert task.provenance.batch_size is not None
-    planned = (batch.only(missing) for batch in cut(rows, task.provenance.batch_size, selected))
-    batches = [batch for batch in planned if batch.keys]
-    if missing and not batches:
-        return None
-    return ShardStart(shard=state.shard, lacking=len(missing), retry=retry), batches
-
-
-def _row_groups(path: Path) -> list[int]:
-    metadata = pq.read_metadata(path)
-    return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
-
-
-def _total(task: _Task, states: list[ShardState]) -> int:
-    """How many images the run will caption at most, as far as that is known without reading all keys."""
-    lacking = sum(state.lacking for state in states)
-    if task.kind == "retry":
-        return sum(state.failures + (state.lacking if state.finished else 0) for state in states)
-    return min(lacking, task.run.limit or lacking)
-
-
 # -- the run -----------------------------------------------------------------------------------------------------------
 
 
-def _execute(
-    task: _Task, captioner: Captioner, states: list[ShardState]
-) -> tuple[float, int, int, int | None]:
-    """Do what is to be done: seconds of captioning, images done, failures among them, largest batch that fits."""
-    selection = _selection(task, states)
-    plans = (plan for state in states if (plan := _plan_shard(task, state, selection)) is not None)
+def _execute(task: Task, captioner: Captioner, states: list[ShardState]) -> _Done:
+    """Do what is to be done."""
+    selection = selection_of(task, states)
+    plans = (plan for state in states if (plan := plan_shard(task, state, selection)) is not None)
     first = next(plans, None)
     if first is None:
-        return 0.0, 0, 0, None
+        return _Done()
     say(_opening(task, captioner, states))
     with (
         open_engine(task.run.engine, task.folder, captioner, task.run.workers) as engine,
@@ -285,22 +190,21 @@ def _execute(
     ):
 
         def batches() -> Iterator[Batch]:
-            plan: _Plan | None = first
+            plan: Plan | None = first
             while plan is not None:
                 recorder.begin(plan[0])
                 yield from plan[1]
                 plan = next(plans, None)
 
         began = time.monotonic()
-        written = failed = 0
-        with progress(task.set_name, _total(task, states)) as advance:
+        done = _Done()
+        with progress(task.set_name, total_of(task, states)) as advance:
             for finished in _hopeful(engine.run(batches()), captioner):
                 recorder.record(finished)
-                written += len(finished.captions)
-                failed += finished.failures
+                done = done.with_batch(finished)
                 advance(len(finished.captions), failed=finished.failures)
         seconds = time.monotonic() - began - engine.load_seconds
-        return seconds, written, failed, engine.batch_size
+        return replace(done, seconds=seconds, largest_batch=engine.batch_size)
 
 
 def _hopeful(results: Iterator[Finished], captioner: Captioner) -> Iterator[Finished]:
@@ -323,10 +227,10 @@ def _hopeful(results: Iterator[Finished], captioner: Captioner) -> Iterator[Fini
     yield from held
 
 
-def _opening(task: _Task, captioner: Captioner, states: list[ShardState]) -> str:
+def _opening(task: Task, captioner: Captioner, states: list[ShardState]) -> str:
     provenance = task.provenance
     return (
-        f"{task.set_name}: {images(_total(task, states))} with {provenance.model}"
+        f"{task.set_name}: {images(total_of(task, states))} with {provenance.model}"
         f"{' at ' + provenance.revision[:19] if provenance.revision else ''}, prompt {shorten(repr(provenance.prompt), 60, placeholder='…')}, batches of {provenance.batch_size}, "
         f"{provenance.dtype} on {captioner.device}"
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from textwrap import shorten
 
 from recapdata.records import Provenance
 
@@ -15,6 +16,7 @@ class RecaptionSummary:
         records: of the dataset; captions + failures + lacking of the set make the same sum.
         lacking: records that the set has neither caption nor error for (after a pilot, say).
         done: images this run itself captioned, `done_failures` of them without success.
+        examples: the first few captions of this run.
         seconds: of the whole command; `caption_seconds` from the first batch to the last, without loading the model.
         caption_bytes: what the set takes on disk.
         largest_batch: the largest batch that fit, where one did not fit.
@@ -33,6 +35,7 @@ class RecaptionSummary:
     asked: str
     done: int
     done_failures: int
+    examples: tuple[str, ...]
     seconds: float
     caption_seconds: float
     caption_bytes: int
@@ -57,7 +60,14 @@ class RecaptionSummary:
         lines.append(f"  {'failures':<10}{self.failures:>12,}" + (f"   {reasons}" if reasons else ""))
         if self.lacking:
             lines.append(f"  {'to do':<10}{self.lacking:>12,}")
-        lines += [f"  {'records':<10}{self.records:>12,}", "", *self._how(), "", "Next", *self._next()]
+        lines += [f"  {'records':<10}{self.records:>12,}", "", *self._how(), ""]
+        if self.examples:
+            lines += [
+                "For example",
+                *(f"  {shorten(text, 200, placeholder=' …')}" for text in self.examples),
+                "",
+            ]
+        lines += ["Next", *self._next()]
         return "\n".join(lines)
 
     def _headline(self) -> str:

@@ -1,0 +1,155 @@
+"""A transformers model found, pinned and checked before its weights are loaded: configuration, processor, and how it wants to be asked."""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recapdata.captioners.prompts import CHAT, FAMILIES, Family
+from recapdata.endpoint import hub_errors
+from recapdata.errors import ModelNotSupported
+from recapdata.models import ModelSource
+
+OWN_STYLES = "recapdata.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Pretrained:
+    """What is known of a model without its weights.
+
+    Attributes:
+        family: how it is prompted.
+        own_styles: prompts by style that its folder brings along.
+    """
+
+    source: ModelSource
+    model_type: str
+    processor: Any
+    family: Family
+    own_styles: Mapping[str, str]
+
+
+def open_pretrained(source: ModelSource) -> Pretrained:
+    """Read configuration and processor of an image-text-to-text model; no code of its repository is run.
+
+    Raises:
+        ModelNotSupported: it is of another kind, or not complete.
+    """
+    from transformers import AutoConfig, AutoProcessor
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+    pinned: dict[str, Any] = {"revision": source.commit, "trust_remote_code": False}
+    with loading(source):
+        kind = AutoConfig.from_pretrained(source.location, **pinned).model_type
+        if kind not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+            raise ModelNotSupported(
+                f"{source.name} is a {kind} model, which writes no text about images; give an "
+                "image-text-to-text model (PaliGemma, Qwen-VL, SmolVLM, LLaVA, BLIP, GIT, …)"
+            )
+        processor = AutoProcessor.from_pretrained(source.location, **pinned)
+    if getattr(processor, "tokenizer", None) is None:
+        raise ModelNotSupported(f"{source.name} lacks a tokenizer, so its captions cannot be read")
+    processor.tokenizer.padding_side = "left"  # generation goes on from the right end
+    family = FAMILIES.get(kind, CHAT)
+    if family is CHAT and getattr(processor, "chat_template", None) is None:
+        raise ModelNotSupported(
+            f"{source.name} ({kind}) brings no chat template, so it cannot be told what to do; give an "
+            "instruction-tuned version of it"
+        )
+    return Pretrained(source, kind, processor, family, _own_styles(source))
+
+
+def load_weights(source: ModelSource, dtype: str, device: str) -> Any:
+    """The model with its weights, ready to generate.
+
+    Raises:
+        ModelNotSupported: the weights are missing or do not fit the model.
+    """
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    with loading(source):
+        model: Any = AutoModelForImageTextToText.from_pretrained(
+            source.location,
+            revision=source.commit,
+            dtype=getattr(torch, dtype),
+            trust_remote_code=False,
+        )
+    return model.to(device).eval()
+
+
+def device_and_dtype() -> tuple[str, str]:
+    """Device and dtype that suit this machine."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda", "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+    if torch.backends.mps.is_available():
+        return "mps", "float16"
+    return "cpu", "float32"
+
+
+def one_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the library's remarks on generation options off the progress bar."""
+    from transformers.utils import logging as library
+
+    before = library.get_verbosity()
+    library.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        library.set_verbosity(before)
+
+
+@contextmanager
+def loading(source: ModelSource) -> Iterator[None]:
+    """Turn what the library raises about a model that it cannot load into one line."""
+    from transformers.utils import logging as library
+
+    bars = library.is_progress_bar_enabled()
+    library.disable_progress_bar()
+    try:
+        with hub_errors(f"{source.name} at {source.revision}"), quiet():
+            yield
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        raise ModelNotSupported(
+            f"{source.name} cannot be loaded by transformers: {one_line(error)}"
+        ) from error
+    finally:
+        if bars:
+            library.enable_progress_bar()
+
+
+def _own_styles(source: ModelSource) -> Mapping[str, str]:
+    """What the model's folder calls its styles; nothing where it does not say.
+
+    Raises:
+        ModelNotSupported: it says so in a form that cannot be read.
+    """
+    if source.commit is None:
+        path: Path | None = Path(source.location) / OWN_STYLES
+    else:
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import EntryNotFoundError
+
+        try:
+            path = Path(hf_hub_download(source.location, OWN_STYLES, revision=source.commit))
+        except EntryNotFoundError:
+            path = None
+    if path is None or not path.is_file():
+        return {}
+    try:
+        styles = json.loads(path.read_text(encoding="utf8"))["styles"]
+        return {str(style): str(prompt) for style, prompt in styles.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelNotSupported(
+            f'{OWN_STYLES} of {source.name} should read {{"styles": {{"short": "…", "long": "…"}}}}: {error!r}'
+        ) from error

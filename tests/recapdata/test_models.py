@@ -1,0 +1,61 @@
+"""From the name of a model to its pinned revision."""
+
+import hashlib
+
+import pytest
+
+from recapdata.errors import CaptionerNotFound, OptionError
+from recapdata.models import resolve_model
+from recapdata.weights import content_revision, embedded_path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    model = tmp_path / "model"
+    (model / "part").mkdir(parents=True)
+    (model / "config.json").write_bytes(b"{}")
+    (model / "part" / "w.safetensors").write_bytes(b"weights")
+    return model
+
+
+def test_revision_of_a_folder_is_the_hash_of_its_files(folder):
+    lines = "".join(
+        f"{name}\0{hashlib.sha256(content).hexdigest()}\n"
+        for name, content in (("config.json", b"{}"), ("part/w.safetensors", b"weights"))
+    )
+    assert content_revision(folder) == "sha256:" + hashlib.sha256(lines.encode()).hexdigest()
+
+
+def test_documentation_and_hidden_files_change_nothing(folder):
+    before = content_revision(folder)
+    (folder / "README.md").write_text("hello")
+    (folder / ".cache").mkdir()
+    (folder / ".cache" / "x").write_text("hello")
+    assert content_revision(folder) == before
+    (folder / "config.json").write_bytes(b"{ }")
+    assert content_revision(folder) != before
+
+
+def test_a_folder_is_its_own_place(folder):
+    source = resolve_model(str(folder), kind="captioner")
+    assert (source.location, source.commit, source.revision) == (str(folder), None, content_revision(folder))
+    assert resolve_model(str(folder), kind="captioner", revision=source.revision) == source
+    with pytest.raises(OptionError, match="hash of its files"):
+        resolve_model(str(folder), kind="captioner", revision="v1")
+
+
+def test_embedded_models_travel_with_the_package():
+    source = resolve_model("embedded", kind="captioner")
+    assert source.name == "embedded"
+    assert source.location == str(embedded_path("captioner"))
+    with pytest.raises(CaptionerNotFound, match="there are captioner, clip, diffusion, language"):
+        embedded_path("detector")
+
+
+def test_a_model_that_is_nowhere_is_named(hub):
+    with pytest.raises(
+        CaptionerNotFound, match=r"me/nothing: no such folder, and no such model on http://127"
+    ):
+        resolve_model("me/nothing", kind="captioner")
+    with pytest.raises(CaptionerNotFound, match="no such folder"):
+        resolve_model("./not/there", kind="captioner")
