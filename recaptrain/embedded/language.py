@@ -172,7 +172,22 @@ def finish(checkpoint: Path, out: Path, *, captions: bool, notes: str = "") -> P
     meta = json.loads(meta_path.read_text(encoding="utf8"))
     meta["performance"] = {key: round(performance[key], 4) for key in REPORTED if key in performance}
     meta_path.write_text(json.dumps(meta, indent=2) + "\n", encoding="utf8")
+    (out / "LICENSE.txt").write_text(_license(meta["sources"]), encoding="utf8")
     return out
+
+
+def _license(sources: list[dict[str, str]]) -> str:
+    lines = [
+        "This spaCy pipeline is licensed under the Creative Commons Attribution-ShareAlike 4.0 International License",
+        "(CC BY-SA 4.0, https://creativecommons.org/licenses/by-sa/4.0/), because the treebank it was trained on is.",
+        "",
+        "Trained on:",
+        *(
+            f"- {source['name']}, {source['author']}, {source['license']}, {source['url']}"
+            for source in sources
+        ),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
