@@ -103,7 +103,7 @@ def view(
     no_app: Annotated[
         bool, typer.Option("--no-app", help="Build the FiftyOne dataset and leave it at that.")
     ] = False,
-    port: Annotated[int | None, typer.Option(help="Port of the App; 5151 if not given.")] = None,
+    port: Annotated[int, typer.Option(help="Port of the App, on this machine only.")] = 5151,
     name: Annotated[
         str | None,
         typer.Option(help="Name of the FiftyOne dataset; one that tells target and revision if not given."),

@@ -1,18 +1,74 @@
-"""Opening the App on a dataset, on loopback only, until the person closes it."""
+"""Opening the App on a dataset, on loopback only, until the person stops it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import webbrowser
+from urllib.parse import quote
 
 from audits.fiftyone import require
+from audits.fiftyone.server import ADDRESS
 from recapdata.console import say
+from recapdata.errors import OptionError, RecapdataError
 
-ADDRESS = "127.0.0.1"
+PORT = 5151
+PATIENCE = 120.0
+"""Seconds that the server may take to start."""
 
 
-def open_app(name: str, *, port: int | None = None) -> None:
-    """Serve the App for a dataset and wait until it is closed or interrupted.
+class AppFailed(RecapdataError):
+    """The App's server did not start."""
 
-    Args:
-        port: 5151 where None.
+
+def open_app(name: str, *, port: int = PORT) -> None:
+    """Serve the App for a dataset until interrupted, and show it in a browser where there is a screen.
+
+    Raises:
+        OptionError: the port is taken.
+        AppFailed: the server stopped, or did not answer in time.
     """
     fo = require()
-    session = fo.launch_app(fo.load_dataset(name), port=port, address=ADDRESS)
-    say(f"the App is at {session.url} ; stop it with Ctrl-C")
-    session.wait(-1)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((ADDRESS, port))
+        except OSError as error:
+            raise OptionError(
+                f"port {port} is taken (another App, perhaps); choose another with --port"
+            ) from error
+    url = f"http://{ADDRESS}:{port}/datasets/{quote(fo.load_dataset(name).slug)}"
+    command = [sys.executable, "-m", "audits.fiftyone.server", "--port", str(port)]
+    server = subprocess.Popen(command, stdin=subprocess.PIPE)
+    try:
+        _wait(server, port)
+        say(f"the App is at {url} ; stop it with Ctrl-C")
+        if sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+            webbrowser.open(url)
+        server.wait()
+    except KeyboardInterrupt:
+        say("the App is stopped; the dataset is kept")
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _wait(server: "subprocess.Popen[bytes]", port: int) -> None:
+    """Return once the server answers."""
+    ends = time.monotonic() + PATIENCE
+    while time.monotonic() < ends:
+        if server.poll() is not None:
+            raise AppFailed(
+                f"the App's server stopped with exit code {server.returncode}; its messages are above"
+            )
+        try:
+            with urllib.request.urlopen(f"http://{ADDRESS}:{port}/fiftyone", timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.3)
+    raise AppFailed(
+        f"the App's server did not answer on port {port} within {PATIENCE:.0f} seconds; try again"
+    )

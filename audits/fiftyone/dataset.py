@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from audits.fiftyone import require
 from audits.fiftyone.fields import columns, declare, values
 from audits.fiftyone.media import Media, media_folder
-from audits.fiftyone.naming import dataset_name, field_names, identity
+from audits.fiftyone.naming import PARTS, dataset_name, field_names, identity
 from audits.tables import read_identity
 from recapdata.console import progress, say
 from recapdata.errors import DatasetExists
@@ -88,7 +88,9 @@ def build(
     fields = field_names(target.set_names())
     shelf = Media(media or media_folder())
     dataset = _open(fo, target, name or dataset_name(target))
-    before = dict(dataset.info[INFO].get("shards", {})) if dataset.info[INFO].get("fields") == fields else {}
+    known = dataset.info[INFO]
+    before = dict(known.get("shards", {})) if known.get("fields") == fields else {}
+    _drop(dataset, known.get("fields", {}), fields)
     declare(dataset, fields)
     shards: dict[str, str] = {}
     added = updated = 0
@@ -136,6 +138,14 @@ def _open(fo: Any, target: Target, name: str) -> Any:
             f"the FiftyOne dataset {name!r} shows {shows}, not {target.resolved}; choose another with --name"
         )
     return dataset
+
+
+def _drop(dataset: Any, before: Mapping[str, str], fields: Mapping[str, str]) -> None:
+    """Take out the fields of caption sets that the target no longer has."""
+    gone = {f"{each}{part}" for each in set(before.values()) - set(fields.values()) for part in PARTS}
+    present = [field for field in gone if dataset.has_field(field)]
+    if present:
+        dataset.delete_sample_fields(present)
 
 
 def _describe(dataset: Any, target: Target, fields: Mapping[str, str], shards: Mapping[str, str]) -> None:

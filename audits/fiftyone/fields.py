@@ -1,8 +1,8 @@
 """Records, annotations and audit rows as FiftyOne fields, and the schema that declares them.
 
-Per caption set there are two fields: the caption itself, a plain string (`recap_short`), and `recap_short_audit` with lengths,
-scores, flags, how many claims of each kind and verdict there are, what was missed, and the claims: once as short phrases to
-filter by (`says`, `wrong`), once whole. They are declared before the first sample, so that an empty one can be filtered by too.
+Per caption set there are three fields: the caption itself, a plain string (`recap_short`); `recap_short_audit` with lengths,
+scores, flags, how many claims of each kind and verdict there are, what was missed, and the claims as short phrases to filter by;
+and `recap_short_claims`, the claims whole. They are declared before the first sample, so that an empty one can be filtered by too.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,6 +42,11 @@ def audit_field(field: str) -> str:
     return f"{field}_audit"
 
 
+def claims_field(field: str) -> str:
+    """The field of a caption set's claims; not inside the audit's, where FiftyOne's annotation schemas fail on it."""
+    return f"{field}_claims"
+
+
 def declare(dataset: Any, fields: Mapping[str, str]) -> None:
     """Declare what the dataset's schema lacks of `fields` (field by caption set), and arrange the App's sidebar."""
     fo = require()
@@ -60,7 +65,14 @@ def declare(dataset: Any, fields: Mapping[str, str]) -> None:
         for name in ("color", "size", "text"):
             dataset.add_sample_field(f"{ANNOTATIONS}.detections.{name}", fo.StringField)
     for name, field in fields.items():
-        if f"{audit_field(field)}.claims" not in known:
+        if claims_field(field) not in known:
+            dataset.add_sample_field(
+                claims_field(field),
+                fo.ListField,
+                subfield=fo.DictField,
+                description=f"Claims of the set {name}, with spans, verdicts and evidence",
+            )
+        if audit_field(field) not in known:
             dataset.add_sample_field(
                 audit_field(field),
                 fo.EmbeddedDocumentField,
@@ -83,9 +95,6 @@ def _audit_schema(fo: Any) -> list[Any]:
         *(create_field(name, fo.FloatField, description=text) for name, text in NUMBERS.items()),
         *(create_field(name, fo.ListField, description=text, **strings) for name, text in PHRASES.items()),
         create_field("error", fo.StringField, description="Why the image could not be scored"),
-        create_field(
-            "claims", fo.ListField, subfield=fo.DictField, description="Claims with spans and verdicts"
-        ),
     ]
 
 
@@ -98,10 +107,11 @@ def _sidebar(dataset: Any, fields: Mapping[str, str]) -> list[Any]:
         fo.SidebarGroupDocument(name="captions", paths=list(fields.values())),
         fo.SidebarGroupDocument(name="labels", paths=[ANNOTATIONS]),
     ]
-    for audit in map(audit_field, fields.values()):
+    for field in fields.values():
         # The App makes a group of every embedded field that has none of its name.
-        inside = [path for path in paths if path.startswith(f"{audit}.")]
-        groups.append(fo.SidebarGroupDocument(name=audit, paths=inside, expanded=False))
+        inside = [path for path in paths if path.startswith(f"{audit_field(field)}.")]
+        group = {"name": audit_field(field), "paths": [*inside, claims_field(field)]}
+        groups.append(fo.SidebarGroupDocument(**group, expanded=False))
     taken = {path for group in groups for path in group.paths or ()} | set(map(audit_field, fields.values()))
     rest = [path for path in paths if "." not in path and path not in taken | {"tags"}]
     groups.append(fo.SidebarGroupDocument(name="record", paths=rest, expanded=False))
@@ -130,9 +140,9 @@ def _detection(fo: Any, each: Mapping[str, Any], width: int, height: int) -> Any
     )
 
 
-def audit_value(row: Mapping[str, Any] | None, caption: str | None) -> Any:
-    """An audit row as one embedded document; None where the caption is missing or was not audited."""
-    if row is None or row["claims"] is None or caption is None:
+def audit_value(row: Mapping[str, Any] | None) -> Any:
+    """Scores and counts of an audit row as one embedded document; None where the caption is missing or was not audited."""
+    if row is None or row["claims"] is None:
         return None
     claims = row["claims"]
     kinds = [claim["kind"] for claim in claims]
@@ -147,8 +157,14 @@ def audit_value(row: Mapping[str, Any] | None, caption: str | None) -> Any:
         wrong=[
             f"{phrase(claim)} ({claim['evidence']})" for claim in claims if claim["verdict"] == "contradicted"
         ],
-        claims=[_claim(claim, caption) for claim in claims],
     )
+
+
+def claims_value(row: Mapping[str, Any] | None, caption: str | None) -> list[dict[str, Any]] | None:
+    """The claims of an audit row, each without its empty fields; None where there is no audit of the caption."""
+    if row is None or row["claims"] is None or caption is None:
+        return None
+    return [_claim(claim, caption) for claim in row["claims"]]
 
 
 def _claim(claim: Mapping[str, Any], caption: str) -> dict[str, Any]:
@@ -185,7 +201,8 @@ def values(
     }
     for set_name, field in fields.items():
         found[field] = record[set_name]
-        found[audit_field(field)] = audit_value(audits.get(set_name), record[set_name])
+        found[audit_field(field)] = audit_value(audits.get(set_name))
+        found[claims_field(field)] = claims_value(audits.get(set_name), record[set_name])
     return found
 
 

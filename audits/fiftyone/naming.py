@@ -23,6 +23,10 @@ RESERVED = frozenset(
 )
 
 
+PARTS = ("", "_audit", "_claims")
+"""A caption set's fields are its own name with each of these behind it."""
+
+
 def dataset_name(target: Target) -> str:
     """`folder-<hash of its path>`, or `user/name@revision-<commit>`: a branch that moved names another dataset."""
     if target.folder is not None:
@@ -48,7 +52,8 @@ def field_names(sets: Iterable[str]) -> dict[str, str]:
         field = name.replace("-", "_")
         if field in RESERVED or field[0].isdigit():
             field = f"caption_{field}"
-        while field in found.values() or f"{field}_audit" in found.values():
+        taken = {f"{each}{part}" for each in found.values() for part in PARTS}
+        while taken & {f"{field}{part}" for part in PARTS}:
             field += "_"
         found[name] = field
     return found

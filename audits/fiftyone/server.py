@@ -1,0 +1,117 @@
+"""FiftyOne's own App server, with one header more: a content policy by which the browser asks nobody but this server.
+
+The App's page names fonts, tiles and pictures on other hosts. What is looked at here may not be public, so the page is told to
+load nothing from elsewhere. Run as a process of its own, since FiftyOne's server settings are read when it is first imported; it
+ends when its standard input does, that is with the process that started it, however that ends.
+
+    python -m audits.fiftyone.server --port 5151
+"""
+
+import argparse
+import asyncio
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+ADDRESS = "127.0.0.1"
+POLICY = "; ".join(
+    [
+        "default-src 'self'",
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "media-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "connect-src 'self' data: blob:",
+        "worker-src 'self' blob:",
+        "frame-src 'self' blob:",
+        "form-action 'self'",
+    ]
+)
+POLICY_HEADER = (b"content-security-policy", POLICY.encode())
+ELSEWHERE = re.compile(rb"""<link[^>]*href="https?://[^>]*>|@import\s*["'(][^;]*https?://[^;]*;""")
+"""Fonts that the page would ask other hosts for: left out, so that it does not even try."""
+
+Message = MutableMapping[str, Any]
+Application = Callable[..., Awaitable[None]]
+
+
+def with_policy(app: Application) -> Application:
+    """The ASGI application with `POLICY` on every response, and pages and style sheets without what it forbids."""
+
+    async def wrapped(scope: Message, receive: Any, send: Callable[[Message], Awaitable[None]]) -> None:
+        await app(scope, receive, _Rewritten(send))
+
+    return wrapped
+
+
+class _Rewritten:
+    """The `send` of one response."""
+
+    def __init__(self, send: Callable[[Message], Awaitable[None]]) -> None:
+        self._send = send
+        self._start: Message | None = None
+        self._body = bytearray()
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), POLICY_HEADER]
+            if _is_text(message):
+                self._start = message
+                return
+        elif self._start is not None and message["type"] == "http.response.body":
+            self._body.extend(message.get("body", b""))
+            if message.get("more_body"):
+                return
+            content = ELSEWHERE.sub(b"", bytes(self._body))
+            kept = [pair for pair in self._start["headers"] if pair[0].lower() != b"content-length"]
+            await self._send({**self._start, "headers": [*kept, (b"content-length", b"%d" % len(content))]})
+            message = {"type": "http.response.body", "body": content}
+        await self._send(message)
+
+
+def _is_text(message: Message) -> bool:
+    """Whether a response is a page or a style sheet."""
+    headers = {name.lower(): value for name, value in message["headers"]}
+    kind = headers.get(b"content-type", b"").split(b";")[0]
+    return message["status"] == 200 and kind in (b"text/html", b"text/css")
+
+
+def _end_with_parent() -> None:
+    """Stop this process when its standard input is closed."""
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main() -> None:
+    """Serve the App on loopback until standard input ends."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    port = parser.parse_args().port
+    # As FiftyOne's own server does before it is imported: this process only reads the database that the parent started.
+    os.environ.pop("FIFTYONE_DISABLE_SERVICES", None)
+    os.environ["FIFTYONE_SERVER"] = "1"
+    # It would poll the database for other users' operator runs; there is one user here.
+    os.environ.setdefault("FIFTYONE_EXECUTION_STORE_NOTIFICATION_SERVICE_DISABLED", "true")
+    from audits.fiftyone import require
+
+    require()
+    from fiftyone.server.app import app
+    from fiftyone.server.events import set_port
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+
+    config = Config()
+    config.bind = [f"{ADDRESS}:{port}"]
+    config.loglevel = "WARNING"
+    set_port(port)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    asyncio.run(serve(with_policy(app), config))  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    main()
