@@ -30,10 +30,10 @@ NUMBERS = {
     "clip_sentence_min": "100·cos of the worst sentence",
 }
 PHRASES = {
-    "flags": "Hygiene flags",
-    "missed": "What the evidence shows and the caption does not say",
     "says": "Claims of the caption",
     "wrong": "Claims that the evidence contradicts",
+    "missed": "What the evidence shows and the caption does not say",
+    "flags": "Hygiene flags",
 }
 
 
@@ -91,9 +91,9 @@ def _audit_schema(fo: Any) -> list[Any]:
 
     strings: dict[str, Any] = {"subfield": fo.StringField}
     return [
+        *(create_field(name, fo.ListField, description=text, **strings) for name, text in PHRASES.items()),
         *(create_field(name, fo.IntField, description=text) for name, text in COUNTS.items()),
         *(create_field(name, fo.FloatField, description=text) for name, text in NUMBERS.items()),
-        *(create_field(name, fo.ListField, description=text, **strings) for name, text in PHRASES.items()),
         create_field("error", fo.StringField, description="Why the image could not be scored"),
     ]
 
