@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,21 +45,21 @@ def claims(
 
     Args:
         pipeline: a loaded pipeline, the name or folder of one, or None for the project's own.
-        processes: processes that parse; above 1 the pipeline must be one that can be loaded by name.
+        processes: processes that parse.
         batch_size: captions parsed at once, in each process.
 
     Raises:
         PipelineNotFound, ModelNotSupported: see `audits.language.load_pipeline`.
-        OptionError: several processes and a pipeline that exists only in this one's memory.
+        OptionError: no processes, or several where threads run and the pipeline exists only in memory.
         InputError: a caption longer than the pipeline takes (a million code points for spaCy's own).
     """
     if processes < 1:
         raise OptionError(f"processes={processes}: at least one process is needed to read captions.")
+    nlp = load_pipeline(pipeline) if pipeline is None or isinstance(pipeline, str) else pipeline
     if processes == 1:
-        nlp = pipeline if pipeline is not None and not isinstance(pipeline, str) else load_pipeline(pipeline)
         yield from _serial(captions, nlp, batch_size)
-        return
-    yield from _parallel(captions, _name_of(pipeline), processes, batch_size)
+    else:
+        yield from _parallel(captions, nlp, pipeline, processes, batch_size)
 
 
 def _serial(captions: Iterable[str], nlp: Language, batch_size: int) -> Iterator[list[Claim]]:
@@ -91,26 +92,28 @@ def _fitting(captions: Iterable[str], longest: int) -> Iterator[str]:
         yield caption
 
 
-def _name_of(pipeline: Language | str | None) -> str | None:
-    if pipeline is None or isinstance(pipeline, str):
-        load_pipeline(pipeline)  # a wrong name fails here, in one line, and not in every worker
-        return pipeline
-    if pipeline.path is None:
+def _parallel(
+    captions: Iterable[str], nlp: Language, pipeline: Language | str | None, processes: int, batch_size: int
+) -> Iterator[list[Claim]]:
+    """Batches in order; claims come back from the workers, not parsed documents, which cost more to send than to make.
+
+    Workers are forked with the pipeline as it is, as spaCy itself does it, unless other threads run here, whose locks a
+    fork would copy: then they start afresh and load it by name.
+    """
+    forked = "fork" in get_all_start_methods() and threading.active_count() == 1
+    if not forked and nlp.path is None:
         raise OptionError(
             "This pipeline exists only in memory, so other processes cannot load it: "
             "save it with to_disk and give the folder, or use processes=1."
         )
-    return str(pipeline.path)
-
-
-def _parallel(
-    captions: Iterable[str], name: str | None, processes: int, batch_size: int
-) -> Iterator[list[Claim]]:
-    """Batches in order; claims come back from the workers, not parsed documents, which cost more to send than to make."""
+    name = pipeline if pipeline is None or isinstance(pipeline, str) else str(nlp.path)
     source = iter(captions)
     pending: deque[Future[list[list[Claim]]]] = deque()
     with ProcessPoolExecutor(
-        processes, get_context("spawn"), initializer=_start_worker, initargs=(name,)
+        processes,
+        get_context("fork" if forked else "spawn"),
+        initializer=_start_worker,
+        initargs=(nlp if forked else name,),
     ) as pool:
         while True:
             while len(pending) < 2 * processes and (batch := list(islice(source, batch_size))):
@@ -120,9 +123,9 @@ def _parallel(
             yield from pending.popleft().result()
 
 
-def _start_worker(name: str | None) -> None:
+def _start_worker(pipeline: Language | str | None) -> None:
     global _worker_nlp
-    _worker_nlp = load_pipeline(name)
+    _worker_nlp = load_pipeline(pipeline) if pipeline is None or isinstance(pipeline, str) else pipeline
 
 
 def _work(batch: list[str]) -> list[list[Claim]]:
@@ -191,8 +194,7 @@ def annotate_jsonl(
     try:
         with open(temporary, "w", encoding="utf8") as out, progress("claims", unit="captions") as advance:
             captions = lines.captions(lambda: advance(0, failed=1))
-            engine = nlp if processes == 1 else pipeline
-            for each in claims(captions, pipeline=engine, processes=processes, batch_size=batch_size):
+            for each in claims(captions, pipeline=nlp, processes=processes, batch_size=batch_size):
                 row = {"id": lines.ids.popleft(), "claims": [claim.to_dict() for claim in each]}
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")
                 found.update(claim.kind for claim in each)

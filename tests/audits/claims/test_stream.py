@@ -1,6 +1,7 @@
 """JSON lines in, JSON lines out: order, bad lines, processes, nothing half written."""
 
 import json
+import threading
 
 import pytest
 
@@ -70,12 +71,28 @@ def test_a_failed_run_leaves_the_old_file(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
 
 
+CAPTIONS = [f"a {color} cat on a mat" for color in ("red", "green", "blue", "black", "white")] * 3
+
+
+@pytest.fixture
+def another_thread():
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    yield
+    done.set()
+    thread.join()
+
+
 def test_processes_give_what_one_gives():
-    captions = [f"a {color} cat on a mat" for color in ("red", "green", "blue", "black", "white")] * 3
-    assert list(claims(captions, processes=2, batch_size=4)) == list(claims(captions))
+    assert list(claims(CAPTIONS, processes=2, batch_size=4)) == list(claims(CAPTIONS))
 
 
-def test_a_pipeline_in_memory_cannot_be_shared(tmp_path):
+def test_processes_beside_a_thread_load_the_pipeline_themselves(another_thread):
+    assert list(claims(CAPTIONS, processes=2, batch_size=4)) == list(claims(CAPTIONS))
+
+
+def test_a_pipeline_in_memory_cannot_be_shared_beside_a_thread(another_thread):
     nlp = load_pipeline()
     nlp._path = None
     with pytest.raises(OptionError, match="memory"):
