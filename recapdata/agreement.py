@@ -73,7 +73,13 @@ def _differences(recorded: Provenance, now: Provenance) -> Iterator[str]:
             f" from column {recorded.column}" if recorded.column else ""
         )
         return
+    # A folder that was moved, or is named from elsewhere, is the same model as long as its content is.
+    moved = (
+        now.revision is not None and now.revision.startswith("sha256:") and now.revision == recorded.revision
+    )
     for name in (f.name for f in fields(Provenance)):
+        if name == "model" and moved:
+            continue
         before, after = getattr(recorded, name), getattr(now, name)
         if name in ("date", "libraries", "prompt_hash") or _plain(before) == _plain(after):
             continue

@@ -53,7 +53,8 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(path, "ab")  # noqa: SIM115 - closed by close()
+        # Unbuffered: what a full disk refuses must not be waiting in a buffer when the file is closed.
+        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 - closed by close()
         whole = _whole_bytes(path)
         if whole < self._file.tell():
             self._file.truncate(whole)
@@ -80,8 +81,9 @@ class Journal:
         self.close()
 
     def _write(self, entry: dict[str, Any]) -> None:
-        self._file.write(json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
-        self._file.flush()
+        line = memoryview(json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+        while line:
+            line = line[self._file.write(line) :]
         os.fsync(self._file.fileno())
 
 

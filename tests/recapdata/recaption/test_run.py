@@ -355,6 +355,13 @@ def test_revision_of_a_set_under_way_does_not_move(folder):
         caption(folder, revision="beef")
 
 
+def test_a_model_folder_that_moved_is_still_the_same_model(folder):
+    here = {"options": CaptionerOptions(revision="sha256:f00"), "run": RunOptions(workers=0)}
+    recaption(folder.path, "recap", captioner="scripted:here/model", **here)
+    assert recaption(folder.path, "recap", captioner="scripted:/there/model", **here).done == 0
+    assert folder.manifest.sets["recap"].model == "here/model"
+
+
 def test_other_library_versions_are_kept_beside(folder, monkeypatch):
     caption(folder, limit=5)
     monkeypatch.setenv("SCRIPTED_VERSION", "1.1")
