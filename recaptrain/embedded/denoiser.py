@@ -168,7 +168,8 @@ def train_denoiser(
         return _loss(model, scheduler, tokenizer, latents[rows], captions, settings.gamma, seed=step), {}
 
     train("denoiser", stage, model, loss_of, work)
-    return model["average"].eval()
+    average: Any = model["average"]
+    return average.eval()
 
 
 def rows_of(step: int, batch: int, total: int, seed: int) -> NDArray[np.int64]:
@@ -180,9 +181,10 @@ def rows_of(step: int, batch: int, total: int, seed: int) -> NDArray[np.int64]:
 def _update_average(model: "torch.nn.ModuleDict", keep: float) -> None:
     import torch
 
+    averages: Any = model["average"]
     with torch.no_grad():
         for name in ("unet", "text_encoder"):
-            pairs = zip(model["average"][name].parameters(), model[name].parameters(), strict=True)
+            pairs = zip(averages[name].parameters(), model[name].parameters(), strict=True)
             for average, weight in pairs:
                 average.lerp_(weight, 1.0 - keep)
 
@@ -199,7 +201,8 @@ def _loss(
 ) -> "torch.Tensor":
     import torch
 
-    device = model["unet"].device
+    unet: Any = model["unet"]
+    device: torch.device = unet.device
     generator = torch.Generator().manual_seed(seed)
     clean = torch.from_numpy(latents).float()
     noise = torch.randn(clean.shape, generator=generator).to(device)
@@ -210,6 +213,6 @@ def _loss(
     with torch.autocast(device.type, torch.bfloat16):
         text = model["text_encoder"](tokens.input_ids.to(device))[0]
         noisy = scheduler.add_noise(clean, noise, times)
-        answer = model["unet"](noisy, times, encoder_hidden_states=text).sample
+        answer = unet(noisy, times, encoder_hidden_states=text).sample
     weights = min_snr_weights(signal_to_noise(scheduler, times), "v_prediction", gamma)
     return denoising_loss(answer, target(scheduler, clean, noise, times), weights)

@@ -18,7 +18,27 @@ from audits.claims import claims
 from audits.language import identity, load_pipeline
 
 ROUNDS = 5
-NOUNS = ["dog", "cat", "man", "woman", "child", "car", "bus", "tree", "table", "chair", "boat", "bird", "horse", "kite", "umbrella", "bench", "bowl", "lamp", "sign"]
+NOUNS = [
+    "dog",
+    "cat",
+    "man",
+    "woman",
+    "child",
+    "car",
+    "bus",
+    "tree",
+    "table",
+    "chair",
+    "boat",
+    "bird",
+    "horse",
+    "kite",
+    "umbrella",
+    "bench",
+    "bowl",
+    "lamp",
+    "sign",
+]
 COLORS = ["red", "green", "blue", "white", "black", "yellow", "brown", "gray"]
 PLACES = ["on", "under", "next to", "behind", "in front of", "to the left of"]
 
