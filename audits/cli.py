@@ -127,13 +127,14 @@ def view(
 
     The FiftyOne dataset is kept, and brought up to date when this is run again.
     """
+    from audits.fiftyone.app import check_port, open_app
     from audits.fiftyone.dataset import build
 
+    if not no_app:
+        check_port(port)
     summary = build(target, name=name, audits=audit, media=media)
     finish(summary, summary.text(), as_json=json)
     if not no_app:
-        from audits.fiftyone.app import open_app
-
         open_app(summary.name, port=port)
 
 

@@ -24,14 +24,12 @@ class AppFailed(RecapdataError):
     """The App's server did not start."""
 
 
-def open_app(name: str, *, port: int = PORT) -> None:
-    """Serve the App for a dataset until interrupted, and show it in a browser where there is a screen.
+def check_port(port: int) -> None:
+    """Find out before a long build whether the App can be served on this port.
 
     Raises:
         OptionError: the port is taken.
-        AppFailed: the server stopped, or did not answer in time.
     """
-    fo = require()
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -40,6 +38,15 @@ def open_app(name: str, *, port: int = PORT) -> None:
             raise OptionError(
                 f"port {port} is taken (another App, perhaps); choose another with --port"
             ) from error
+
+
+def open_app(name: str, *, port: int = PORT) -> None:
+    """Serve the App for a dataset until interrupted, and show it in a browser where there is a screen.
+
+    Raises:
+        AppFailed: the server stopped, or did not answer in time.
+    """
+    fo = require()
     url = f"http://{ADDRESS}:{port}/datasets/{quote(fo.load_dataset(name).slug)}"
     command = [sys.executable, "-m", "audits.fiftyone.server", "--port", str(port)]
     server = subprocess.Popen(command, stdin=subprocess.PIPE)

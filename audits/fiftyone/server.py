@@ -12,7 +12,6 @@ import asyncio
 import os
 import re
 import signal
-import sys
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -83,7 +82,8 @@ def _is_text(message: Message) -> bool:
 
 def _end_with_parent() -> None:
     """Stop this process when its standard input is closed."""
-    sys.stdin.buffer.read()
+    while os.read(0, 1024):  # not through sys.stdin, whose lock a thread would hold at the end
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -97,6 +97,7 @@ def main() -> None:
     os.environ["FIFTYONE_SERVER"] = "1"
     # It would poll the database for other users' operator runs; there is one user here.
     os.environ.setdefault("FIFTYONE_EXECUTION_STORE_NOTIFICATION_SERVICE_DISABLED", "true")
+    os.environ.setdefault("FIFTYONE_LOGGING_LEVEL", "WARNING")
     from audits.fiftyone import require
 
     require()

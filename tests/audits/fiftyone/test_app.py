@@ -13,8 +13,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from audits.fiftyone.app import check_port
 from audits.fiftyone.server import ELSEWHERE
 from audits.runner import run
+from recapdata.errors import OptionError
 from recapdata.records import Object
 from tests.builders import build_dataset, noise_jpeg
 
@@ -89,6 +91,15 @@ def test_pictures_and_captions_are_shown_and_nobody_else_is_asked(url: str) -> N
         )
         browser.close()
     assert asked <= {"127.0.0.1", None}
+
+
+def test_a_taken_port_is_said_before_anything_is_built() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(OptionError, match="--port"):
+            check_port(taken.getsockname()[1])
+    check_port(0)
 
 
 def test_what_the_page_would_fetch_elsewhere_is_cut_out() -> None:
