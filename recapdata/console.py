@@ -17,6 +17,9 @@ import typer
 
 from recapdata.errors import RecapdataError
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as typer ends with."""
+
 Json = Annotated[
     bool, typer.Option("--json", help="Print one machine-readable summary object on standard output.")
 ]
@@ -47,9 +50,10 @@ def run(app: typer.Typer) -> None:
             raise
         say(f"error: {error}")
         sys.exit(1)
-    except KeyboardInterrupt:
-        say("interrupted; nothing finished is lost, the same command goes on from here")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            say("interrupted; nothing finished is lost, the same command goes on from here")
+        raise
 
 
 def say(line: str) -> None:

@@ -98,9 +98,11 @@ class ShardWriter:
         fsync_directory(self.path.parent)
 
     def abort(self) -> None:
-        """Close and forget what was written."""
-        self._writer.close()
-        self._temporary.unlink(missing_ok=True)
+        """Close and forget what was written, also where closing fails (a full disk)."""
+        try:
+            self._writer.close()
+        finally:
+            self._temporary.unlink(missing_ok=True)
 
     def __enter__(self) -> "ShardWriter":
         return self

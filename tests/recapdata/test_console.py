@@ -1,0 +1,44 @@
+"""What every command line shares: one line for a mistake, exit codes, one JSON object."""
+
+import json
+import subprocess
+import sys
+
+PROGRAM = """
+import os, signal, sys, typer
+from recapdata.console import Debug, Json, application, finish, run
+from recapdata.errors import InputError
+app = application("A test.")
+@app.command()
+def fail(debug: Debug = False): raise InputError("what, where, what to do")
+@app.command()
+def stop(): os.kill(os.getpid(), signal.SIGINT)
+@app.command()
+def half(as_json: Json = False): finish({"done": 1}, "one of two", as_json=as_json, complete=False)
+run(app)
+"""
+
+
+def _run(*words):
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM, *words], capture_output=True, text=True, check=False
+    )
+
+
+def test_a_mistake_is_one_line_and_its_traceback_only_on_request():
+    done = _run("fail")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "error: what, where, what to do\n")
+    assert "Traceback" in _run("fail", "--debug").stderr
+
+
+def test_interrupted_says_that_nothing_is_lost():
+    done = _run("stop")
+    assert done.returncode == 130
+    assert "the same command goes on" in done.stderr
+
+
+def test_what_is_not_complete_exits_with_1_and_still_reports():
+    done = _run("half", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == {"done": 1}
+    assert _run("half").stdout == "one of two\n"
