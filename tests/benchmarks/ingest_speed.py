@@ -94,7 +94,9 @@ CASES: dict[str, Callable[[Path, int], str]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("case", nargs="?", choices=tuple(CASES))
     parser.add_argument("size", nargs="?", type=int)
     arguments = parser.parse_args()
