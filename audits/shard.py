@@ -53,18 +53,19 @@ def audit_shard(
     unreadable = 0
     with ExitStack() as stack:
         writers = [stack.enter_context(ShardWriter(plan.path, AUDIT_SCHEMA)) for plan in plans]
-        buffers: list[list[dict[str, Any]]] = [[] for _ in plans]
+        buffers: list[list[pa.Table]] = [[] for _ in plans]
         for step, images in _steps(target, plans, engine):
             evidence = _collect(engine, step.main) if _any(plans, "evidence") else None
             unreadable += sum(error is not None for error in images.errors) if images is not None else 0
             for plan, writer, buffer in zip(plans, writers, buffers, strict=True):
-                buffer += _audit_rows(plan, step, images, evidence, engine.clip)
-                if len(buffer) >= ROW_GROUP_ROWS:
-                    writer.write(pa.Table.from_pylist(buffer, schema=AUDIT_SCHEMA))
+                rows = _audit_rows(plan, step, images, evidence, engine.clip)
+                buffer.append(pa.Table.from_pylist(rows, schema=AUDIT_SCHEMA))
+                if sum(part.num_rows for part in buffer) >= ROW_GROUP_ROWS:
+                    writer.write(pa.concat_tables(buffer))
                     buffer.clear()
                 advance(step.main.num_rows)
         for plan, writer, buffer in zip(plans, writers, buffers, strict=True):
-            writer.write(pa.Table.from_pylist(buffer, schema=AUDIT_SCHEMA))
+            writer.write(pa.concat_tables(buffer) if buffer else AUDIT_SCHEMA.empty_table())
             writer.commit(plan.identity.to_footer())
     return unreadable
 

@@ -25,7 +25,7 @@ CONFIDENCE = 0.95
 CLIP_CONTEXT = 77
 LONGEST = 2048
 """Captions of this many words and more share the last bin of the histogram that the median is read from."""
-CHUNK = 8192
+CHUNK = 2048
 
 _POISSON = np.searchsorted(
     np.cumsum([math.exp(-1) / math.factorial(k) for k in range(12)]), (np.arange(2**16) + 0.5) / 2**16
