@@ -1,0 +1,138 @@
+"""Checks items in threads, in order: is the image what it claims to be, is the text that came along text?
+
+What is wrong with an item becomes its `Failure`; nothing raises.
+"""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any
+
+from recapdata.ingest.images import Picture, Problem, check_image, mislabelled
+from recapdata.ingest.source import IngestOptions, Source
+from recapdata.records import Failure, Item
+
+CHUNK_ITEMS = 64
+CHUNK_BYTES = 4 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An item with its key and what its image is, or with the failure that keeps it from being a record."""
+
+    item: Item
+    key: bytes = b""
+    picture: Picture | None = None
+    failure: Failure | None = None
+
+
+def check_items(items: Iterable[Item], source: Source, options: IngestOptions) -> Iterator[list[Checked]]:
+    """Check items in threads; chunks come back in the order of the items, and only a few are in memory at once."""
+    threads = max(1, min(8, len(os.sched_getaffinity(0))))
+    waiting: deque[Future[list[Checked]]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="check") as pool:
+        for chunk in _chunks(items):
+            waiting.append(pool.submit(_check_chunk, chunk, source, options))
+            while len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def check_item(item: Item, source: Source, options: IngestOptions) -> Checked:
+    """What becomes of one item, apart from whether its key is known."""
+    item = replace(item, source=_plain(item.source))
+    if item.error is not None:
+        message = _plain(item.error.message)
+        return Checked(item, failure=replace(item.error, source=item.source, message=message))
+    if options.keep_blank:
+        item = replace(item, columns=_without_blanks(item.columns, source))
+    assert item.image is not None
+    if len(item.image) > options.max_bytes:
+        problem: Picture | Problem | None = Problem(
+            "TooLarge", f"{len(item.image):,} bytes; the limit is {options.max_bytes:,}"
+        )
+    else:
+        problem = check_image(item.image, options.max_pixels)
+    picture = problem if isinstance(problem, Picture) else None
+    if picture is not None:
+        problem = mislabelled(item.source, picture) if source.labels else None
+        problem = problem or _text_problem(item.columns) or _blank_caption(item.columns, source)
+    if isinstance(problem, Problem):
+        key = sha256(item.image)
+        failure = Failure(
+            stage="ingest",
+            source=item.source,
+            key=key.hexdigest() if item.image else None,
+            error=problem.error,
+            message=problem.message,
+        )
+        return Checked(item, failure=failure)
+    return Checked(item, key=sha256(item.image).digest(), picture=picture)
+
+
+def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Items in lists worth a thread's while, bounded in number and bytes."""
+    chunk: list[Item] = []
+    weight = 0
+    for item in items:
+        chunk.append(item)
+        weight += len(item.image or b"")
+        if len(chunk) >= CHUNK_ITEMS or weight >= CHUNK_BYTES:
+            yield chunk
+            chunk, weight = [], 0
+    if chunk:
+        yield chunk
+
+
+def _check_chunk(chunk: list[Item], source: Source, options: IngestOptions) -> list[Checked]:
+    return [check_item(item, source, options) for item in chunk]
+
+
+def _text_problem(columns: Mapping[str, Any]) -> Problem | None:
+    """Text that is not Unicode: sources decode with `surrogateescape`, which leaves a mark on every wrong byte."""
+    for name, value in columns.items():
+        for text in _texts(value):
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                return Problem("NotUtf8", f"column {name!r} holds text that is not UTF-8: {text[:60]!a}")
+    return None
+
+
+def _blank_caption(columns: Mapping[str, Any], source: Source) -> Problem | None:
+    for name in source.captions:
+        if any(not text.strip() for text in _texts(columns.get(name))):
+            return Problem("EmptyCaption", f"the caption in column {name!r} is empty")
+    return None
+
+
+def _without_blanks(columns: Mapping[str, Any], source: Source) -> dict[str, Any]:
+    """The columns with null in place of every blank caption."""
+
+    def kept(value: Any) -> Any:
+        if isinstance(value, list):
+            return [kept(each) for each in value]
+        return None if isinstance(value, str) and not value.strip() else value
+
+    return {name: kept(value) if name in source.captions else value for name, value in columns.items()}
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, each in value.items():
+            yield from _texts(name)
+            yield from _texts(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)
+
+
+def _plain(text: str) -> str:
+    """Text that can be written, whatever bytes a file name held."""
+    return text.encode("utf8", "backslashreplace").decode()
