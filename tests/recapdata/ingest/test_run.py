@@ -32,7 +32,7 @@ Run = Callable[..., IngestSummary]
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     """`ingest` of a source made by hand, read only a few items ahead."""
-    monkeypatch.setattr(run_module, "CHUNK_ITEMS", 2)
+    monkeypatch.setattr("recapdata.ingest.checking.CHUNK_ITEMS", 2)
 
     def of(
         source: Listed, path: Path, *, append: bool = False, options: IngestOptions = SMALL
