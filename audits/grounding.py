@@ -34,7 +34,11 @@ Finding = tuple[Verdict, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grounding:
-    """The claims of a caption with their verdicts, and how much of what is there they speak of."""
+    """The claims of a caption with their verdicts, and how much of what is there they speak of.
+
+    Attributes:
+        objects_present, objects_said: None where no source looks for classes; so with texts where none reads them.
+    """
 
     EMPTY: ClassVar[dict[str, Any]] = {
         "objects_present": None,
@@ -45,10 +49,10 @@ class Grounding:
     }
 
     claims: tuple[Claim, ...]
-    objects_present: int
-    objects_said: int
-    texts_present: int
-    texts_said: int
+    objects_present: int | None
+    objects_said: int | None
+    texts_present: int | None
+    texts_said: int | None
     missed: tuple[str, ...]
 
     def scores(self) -> dict[str, Any]:
@@ -70,12 +74,14 @@ def ground(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> Grounding:
     read = [text for text in texts if _letters(text) in spoken]
     missed = [class_ for class_ in present if class_ not in said]
     missed += [f'the word "{text}"' for text in texts if text not in read]
+    looks = any(each.scope.classes for each in evidence)
+    reads = any("text" in each.scope.attributes for each in evidence)
     return Grounding(
         claims=judged,
-        objects_present=len(present),
-        objects_said=len(said),
-        texts_present=len(texts),
-        texts_said=len(read),
+        objects_present=len(present) if looks else None,
+        objects_said=len(said) if looks else None,
+        texts_present=len(texts) if reads else None,
+        texts_said=len(read) if reads else None,
         missed=tuple(missed),
     )
 

@@ -231,6 +231,12 @@ def test_what_is_there_and_was_not_said() -> None:
     assert found.missed == ("star", 'the word "STOP"')
 
 
+def test_what_nobody_looked_for_is_not_counted() -> None:
+    found = ground([object_("dog")], [evidence(box("dog", 0, 0), scope=BARE)])
+    assert (found.objects_present, found.texts_present, found.texts_said) == (1, None, None)
+    assert ground([], [evidence(scope=Scope())]).objects_present is None
+
+
 # --- drawn scenes --------------------------------------------------------------------------------------------------------
 
 SCENES = [draw_scene(11, index) for index in range(120)]
