@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from audits.evidence import Evidence, Scope
 from audits.lexicon import load_lexicon
+from recapdata.console import say
 from recapdata.records import Object
 from recapdata.targets import Target
 
@@ -69,6 +70,8 @@ def open_annotations(target: Target) -> Annotations:
                         classes.add(each["category"].lower())
                     attributes.update(name for name in ATTRIBUTES if each[name] is not None)
         hashes[shard] = digest.hexdigest()
+    if not classes and not attributes:
+        say(f"{target.name} has no annotated objects: by annotations every claim stays unjudged")
     vocabulary = load_lexicon().vocabulary(frozenset(classes))
     return Annotations(
         scope=Scope(classes=vocabulary, attributes=frozenset(attributes)),

@@ -29,6 +29,12 @@ def test_a_part_of_cocos_classes_means_that_all_were_looked_for(tmp_path: Path) 
     assert open_annotations(open_target(tmp_path / "ds")).scope.classes == load_lexicon().vocabularies[0]
 
 
+def test_no_annotations_at_all_is_said(tmp_path: Path, capsys) -> None:
+    build_dataset(tmp_path / "ds", rows=1, objects=[[]])
+    assert open_annotations(open_target(tmp_path / "ds")).scope.classes == frozenset()
+    assert "no annotated objects" in capsys.readouterr().err
+
+
 def test_collect(tmp_path: Path) -> None:
     build_dataset(
         tmp_path / "ds",
