@@ -1,6 +1,6 @@
-"""The denoiser and text encoder of the embedded diffusion model, pretrained the way a base model is: mostly on alt text.
+"""The denoiser of the embedded diffusion model, pretrained the way a base model is: on alt text and on lists of what is there.
 
-So it draws the world's shapes and knows their names, but counts, positions and whole descriptions it has never read:
+So it draws the world's shapes and knows their names, but counts, positions and whole descriptions it has never seen drawn:
 what better captions add is left for the training that follows.
 """
 
@@ -25,31 +25,44 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Denoiser:
-    """What UNet and text encoder are and what they are trained on, together and from nothing.
+    """What the UNet is and how it is trained, whatever the lesson.
 
     Attributes:
-        scenes: how many pictures they see, over and over; their latents are made once.
-        listing: share of the captions that list some of the shapes truly ("red circle, blue star").
-        dropout: share of empty captions, which classifier-free guidance needs.
+        scenes: how many pictures it sees, over and over; their latents are made once.
         gamma: of Min-SNR-γ.
         averaging: how much of the average of past weights, which is what is kept, each step leaves.
     """
 
     channels: tuple[int, ...] = (64, 96)
-    text_width: int = 128
-    text_layers: int = 2
     scenes: int = 20_000
-    listing: float = 0.3
-    dropout: float = 0.1
     gamma: float = 5.0
     averaging: float = 0.998
 
 
-def build_unet(settings: Denoiser) -> "UNet2DConditionModel":
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What the captions of a stage are, and which noise levels it dwells on.
+
+    Attributes:
+        listing: share of captions that list looks truly ("red circle, blue star"); the others are alt text.
+        complete: share of the lists that leave nothing out.
+        dropout: share of empty captions, which classifier-free guidance needs.
+        noisiest: share of examples from the noisiest three tenths of the levels alone, where what is drawn is decided.
+    """
+
+    listing: float = 0.3
+    complete: float = 0.0
+    dropout: float = 0.1
+    noisiest: float = 0.0
+
+
+def build_unet(settings: Denoiser, text_width: int, seed: int) -> "UNet2DConditionModel":
     """Attention, to itself and to the text, on the coarser of the two grids only, where it costs a sixteenth."""
+    import torch
     from diffusers import UNet2DConditionModel
     from diffusers.models.attention_processor import AttnProcessor
 
+    torch.manual_seed(seed)
     unet = UNet2DConditionModel(
         sample_size=16,
         in_channels=4,
@@ -58,33 +71,12 @@ def build_unet(settings: Denoiser) -> "UNet2DConditionModel":
         block_out_channels=tuple(settings.channels),
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=settings.text_width,
+        cross_attention_dim=text_width,
         attention_head_dim=4,
         norm_num_groups=8,
     )
     unet.set_attn_processor(AttnProcessor())  # twice as fast as the fused one when training on a CPU
     return unet
-
-
-def build_text_encoder(settings: Denoiser, tokenizer: "CLIPTokenizer") -> "CLIPTextModel":
-    """A CLIP text encoder that reads as many tokens as Stable Diffusion's: 77."""
-    from transformers import CLIPTextConfig, CLIPTextModel
-
-    encoder = CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=settings.text_width,
-            intermediate_size=4 * settings.text_width,
-            num_hidden_layers=settings.text_layers,
-            num_attention_heads=4,
-            max_position_embeddings=tokenizer.model_max_length,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    )
-    encoder.set_attn_implementation("eager")
-    return encoder
 
 
 def build_scheduler() -> Any:
@@ -103,16 +95,17 @@ def build_scheduler() -> Any:
     )
 
 
-def web_caption(settings: Denoiser, seed: int, index: int, step: int) -> str:
-    """Alt text of a scene, or a true list of some of its shapes, or nothing; drawn anew at every step."""
+def web_caption(lesson: Lesson, seed: int, index: int, step: int) -> str:
+    """Alt text of a scene, or a true list of its looks or some of them, or nothing; drawn anew at every step."""
     scene = draw_scene(seed, index)
     dice = Dice(seed, index * 1_000_003 + step, "web caption")
-    if dice.chance(settings.dropout):
+    if dice.chance(lesson.dropout):
         return ""
-    if not dice.chance(settings.listing):
+    if not dice.chance(lesson.listing):
         return alt_text(scene)
     looks = list(dict.fromkeys(f"{drawn.color} {drawn.shape}" for drawn in scene.objects))
-    said = ", ".join(dice.sample(looks, 1 + dice.below(len(looks))))
+    everything = lesson.complete > 0 and dice.chance(lesson.complete)
+    said = ", ".join(dice.sample(looks, len(looks) if everything else 1 + dice.below(len(looks))))
     return f"{said} on {scene.background}" if dice.chance(0.3) else said
 
 
@@ -132,44 +125,63 @@ def encode_scenes(vae: "AutoencoderKL", seed: int, count: int, path: Path) -> ND
     return np.load(path)
 
 
-def build_model(settings: Denoiser, tokenizer: "CLIPTokenizer", seed: int) -> "torch.nn.ModuleDict":
-    """UNet and text encoder under training, and under `average` the average of their past weights."""
+def averaged(unet: "UNet2DConditionModel", text_encoder: "CLIPTextModel") -> "torch.nn.ModuleDict":
+    """Both parts for training, and under `average` the average of their past weights."""
     import copy
 
     import torch
 
-    torch.manual_seed(seed)
-    model = torch.nn.ModuleDict(
-        {"unet": build_unet(settings), "text_encoder": build_text_encoder(settings, tokenizer)}
-    )
+    model = torch.nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
     model["average"] = copy.deepcopy(model).requires_grad_(False)
     return model
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What every stage has in common: the tokenizer, latents of scenes 0, 1, … of the world `seed`, and where it runs."""
+
+    tokenizer: "CLIPTokenizer"
+    latents: NDArray[np.float16]
+    seed: int
+    device: str
+
+
 def train_denoiser(
+    name: str,
     settings: Denoiser,
+    lesson: Lesson,
     stage: Stage,
-    vae: "AutoencoderKL",
-    tokenizer: "CLIPTokenizer",
+    unet: "UNet2DConditionModel",
+    text_encoder: "CLIPTextModel",
+    material: Material,
     work: Path,
-    *,
-    seed: int,
-    device: str,
 ) -> "torch.nn.ModuleDict":
-    """Train to the end, or go on from `work`; the averaged `unet` and `text_encoder`."""
+    """Train UNet and text encoder together through one stage, or go on from `work`; both, with averaged weights."""
+    import torch
+
     scheduler = build_scheduler()
-    model = build_model(settings, tokenizer, seed).to(device)
-    latents = encode_scenes(vae, seed, settings.scenes, work / "latents.npy")
+    model = averaged(unet, text_encoder).to(material.device)
 
     def loss_of(step: int) -> tuple["torch.Tensor", dict[str, float]]:
         _update_average(model, settings.averaging if step > 100 else 0.9)
-        rows = rows_of(step, stage.batch, len(latents), seed)
-        captions = [web_caption(settings, seed, int(row), step) for row in rows]
-        return _loss(model, scheduler, tokenizer, latents[rows], captions, settings.gamma, seed=step), {}
+        rows = rows_of(step, stage.batch, len(material.latents), material.seed)
+        captions = [web_caption(lesson, material.seed, int(row), step) for row in rows]
+        draw = torch.Generator().manual_seed(step)
+        times = levels_of(lesson, len(rows), scheduler.config.num_train_timesteps, draw)
+        return _loss(model, scheduler, material, rows, captions, times, settings.gamma, draw), {}
 
-    train("denoiser", stage, model, loss_of, work)
-    average: Any = model["average"]
-    return average.eval()
+    train(name, stage, model, loss_of, work)
+    return model["average"].eval()
+
+
+def levels_of(lesson: Lesson, count: int, levels: int, draw: "torch.Generator") -> "torch.Tensor":
+    """Noise levels of a batch, evenly drawn from all, but the first of them from the noisiest three tenths."""
+    import torch
+
+    times = torch.randint(0, levels, (count,), generator=draw)
+    few = round(lesson.noisiest * count)
+    times[:few] = levels - 1 - times[:few] * 3 // 10
+    return times
 
 
 def rows_of(step: int, batch: int, total: int, seed: int) -> NDArray[np.int64]:
@@ -192,27 +204,23 @@ def _update_average(model: "torch.nn.ModuleDict", keep: float) -> None:
 def _loss(
     model: "torch.nn.ModuleDict",
     scheduler: Any,
-    tokenizer: "CLIPTokenizer",
-    latents: NDArray[np.float16],
+    material: Material,
+    rows: NDArray[np.int64],
     captions: list[str],
+    times: "torch.Tensor",
     gamma: float,
-    *,
-    seed: int,
+    draw: "torch.Generator",
 ) -> "torch.Tensor":
     import torch
 
-    unet: Any = model["unet"]
-    device: torch.device = unet.device
-    generator = torch.Generator().manual_seed(seed)
-    clean = torch.from_numpy(latents).float()
-    noise = torch.randn(clean.shape, generator=generator).to(device)
-    steps = scheduler.config.num_train_timesteps
-    times = torch.randint(0, steps, (len(captions),), generator=generator).to(device)
-    clean = clean.to(device)
-    tokens = tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
+    device = model["unet"].device
+    clean = torch.from_numpy(material.latents[rows]).float()
+    noise = torch.randn(clean.shape, generator=draw).to(device)
+    clean, times = clean.to(device), times.to(device)
+    tokens = material.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
     with torch.autocast(device.type, torch.bfloat16):
         text = model["text_encoder"](tokens.input_ids.to(device))[0]
         noisy = scheduler.add_noise(clean, noise, times)
-        answer = unet(noisy, times, encoder_hidden_states=text).sample
+        answer = model["unet"](noisy, times, encoder_hidden_states=text).sample
     weights = min_snr_weights(signal_to_noise(scheduler, times), "v_prediction", gamma)
     return denoising_loss(answer, target(scheduler, clean, noise, times), weights)

@@ -1,7 +1,8 @@
 """The embedded diffusion model: a StableDiffusionPipeline of the drawn world, small enough to travel with the package.
 
-Three parts, each a checkpoint in the work folder: the autoencoder (`autoencoder`), a tokenizer learned on the world's
-captions (`tokenizer`), and the denoiser with its text encoder (`denoiser`). What comes out loads with
+Each part is a checkpoint in the work folder: the autoencoder (`autoencoder`), a tokenizer learned on the world's captions
+(`tokenizer`), the text encoder (`text_encoder`), and the denoiser (`denoiser`), which first learns to draw, the text being
+mostly noise to it, and then, with a text encoder that reads, to draw what is asked for. What comes out loads with
 `StableDiffusionPipeline.from_pretrained`.
 """
 
@@ -11,7 +12,16 @@ from typing import TYPE_CHECKING
 
 from recapdata.console import say
 from recaptrain.embedded.autoencoder import HELD_OUT, Autoencoder, psnr, train_autoencoder
-from recaptrain.embedded.denoiser import Denoiser, build_scheduler, train_denoiser
+from recaptrain.embedded.denoiser import (
+    Denoiser,
+    Lesson,
+    Material,
+    build_scheduler,
+    build_unet,
+    encode_scenes,
+    train_denoiser,
+)
+from recaptrain.embedded.text_encoder import TextEncoder, build_text_encoder, train_text_encoder
 from recaptrain.embedded.tokenizer import build_tokenizer
 from recaptrain.embedded.training import Stage
 
@@ -32,8 +42,13 @@ class DiffusionRecipe:
     autoencoder: Autoencoder = field(default_factory=Autoencoder)
     crops: Stage
     wholes: Stage
+    text_encoder: TextEncoder = field(default_factory=TextEncoder)
+    reading: Stage
     denoiser: Denoiser = field(default_factory=Denoiser)
-    pretraining: Stage
+    drawing: Stage
+    drawing_lesson: Lesson = field(default_factory=Lesson)
+    following: Stage
+    following_lesson: Lesson = field(default_factory=Lesson)
 
 
 def train_embedded_diffusion(recipe: DiffusionRecipe, work: Path, out: Path) -> "StableDiffusionPipeline":
@@ -41,24 +56,29 @@ def train_embedded_diffusion(recipe: DiffusionRecipe, work: Path, out: Path) -> 
     work.mkdir(parents=True, exist_ok=True)
     tokenizer = build_tokenizer(recipe.seed, vocabulary=recipe.vocabulary)
     vae = train_autoencoder(
-        recipe.autoencoder,
-        recipe.crops,
-        recipe.wholes,
-        work,
-        seed=recipe.seed,
-        device=recipe.device,
+        recipe.autoencoder, recipe.crops, recipe.wholes, work, seed=recipe.seed, device=recipe.device
     )
     say(f"autoencoder: {psnr(vae, HELD_OUT):.2f} dB on {HELD_OUT} held-out scenes")
-    trained = train_denoiser(
-        recipe.denoiser,
-        recipe.pretraining,
-        vae,
-        tokenizer,
-        work,
-        seed=recipe.seed,
-        device=recipe.device,
-    )
+    trained = _train_denoiser(recipe, vae, tokenizer, work)
     return save(vae, tokenizer, trained, out)
+
+
+def _train_denoiser(
+    recipe: DiffusionRecipe, vae: "AutoencoderKL", tokenizer: "CLIPTokenizer", work: Path
+) -> "torch.nn.ModuleDict":
+    """Drawing with a text encoder that is thrown away, reading, and following with the one that reads."""
+    latents = encode_scenes(vae, recipe.seed, recipe.denoiser.scenes, work / "latents.npy")
+    material = Material(tokenizer=tokenizer, latents=latents, seed=recipe.seed, device=recipe.device)
+    unet = build_unet(recipe.denoiser, recipe.text_encoder.width, recipe.seed)
+    first, reader = (build_text_encoder(recipe.text_encoder, tokenizer, recipe.seed + n) for n in (0, 1))
+    drawn = train_denoiser(
+        "drawing", recipe.denoiser, recipe.drawing_lesson, recipe.drawing, unet, first, material, work
+    )
+    train_text_encoder(reader, recipe.reading, tokenizer, work, seed=recipe.seed, device=recipe.device)
+    unet = drawn["unet"].requires_grad_(True)
+    return train_denoiser(
+        "following", recipe.denoiser, recipe.following_lesson, recipe.following, unet, reader, material, work
+    )
 
 
 def save(

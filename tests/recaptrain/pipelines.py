@@ -37,13 +37,14 @@ def build_pipeline(path: Path, *, epsilon: bool = False) -> Path:
     from diffusers import PNDMScheduler
 
     from recaptrain.embedded.autoencoder import Autoencoder, build
-    from recaptrain.embedded.denoiser import Denoiser, build_model
+    from recaptrain.embedded.denoiser import Denoiser, build_unet
     from recaptrain.embedded.diffusion import save
+    from recaptrain.embedded.text_encoder import TextEncoder, build_text_encoder
 
-    settings = Denoiser(channels=(8, 16), text_width=16, text_layers=1)
-    trained = build_model(settings, _tokenizer(), 0)["average"]
+    unet = build_unet(Denoiser(channels=(8, 16)), 16, 0)
+    text_encoder = build_text_encoder(TextEncoder(width=16, layers=1), _tokenizer(), 0)
+    trained = torch.nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
     vae = build(Autoencoder(channels=(8, 8, 8)), 0)
-    torch.manual_seed(0)
     pipeline = save(vae, _tokenizer(), trained, path)
     if epsilon:
         pipeline.scheduler = PNDMScheduler(
