@@ -4,19 +4,22 @@
     media      the pictures on disk, once, under the hash of their bytes
     fields     audit rows and annotations as FiftyOne fields
     dataset    the build: new rows in, changed ones in place, removed ones out
-    app        opening the App
+    app        opening the App, served by a process of its own (`server`)
 
 Everything else works without FiftyOne; these modules ask for it by `require`.
 """
 
 import os
+from collections.abc import Iterator
+from functools import cache
 from types import ModuleType
+from typing import Any
 
 from recapdata.errors import MissingExtra
 
 
 def require() -> ModuleType:
-    """The fiftyone module, with its telemetry off.
+    """The fiftyone module, with its telemetry off and its database where it was configured to be.
 
     Raises:
         MissingExtra: FiftyOne is not installed.
@@ -31,4 +34,25 @@ def require() -> ModuleType:
         raise MissingExtra(
             "looking at captions needs FiftyOne, which is not installed; install it with: pip install 'recapdata[view]'"
         ) from error
+    _keep_to_own_database()
     return fiftyone
+
+
+@cache
+def _keep_to_own_database() -> None:
+    """Share a running MongoDB only where it serves the configured folder.
+
+    FiftyOne attaches to any database process of this user, whatever folder that one serves, so that with another App open a
+    dataset would be written into the wrong database (seen with FiftyOne 1.22). It looks for such processes by this function,
+    at its first use of the database, which is after its import.
+    """
+    import fiftyone.core.config as config
+    import fiftyone.service.util as processes
+
+    find = processes.find_processes_by_args
+
+    def find_own(args: list[str]) -> Iterator[Any]:
+        folder = config.load_config().database_dir
+        return (process for process in find(args) if "db" not in args or folder in process.info["cmdline"])
+
+    processes.find_processes_by_args = find_own

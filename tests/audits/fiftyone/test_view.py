@@ -1,6 +1,7 @@
 """The FiftyOne dataset on a real MongoDB: what is in it, what a second build changes, and what it refuses to mix."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -229,3 +230,19 @@ def test_console(fo: ModuleType, folder: DatasetFolder) -> None:
     summary = json.loads(done.stdout)
     assert (summary["samples"], summary["audited"]) == (6, ["alt", "recap-short"])
     assert summary["name"] in fo.list_datasets()
+
+
+def test_another_database_of_this_user_is_left_alone(
+    fo: ModuleType, folder: DatasetFolder, tmp_path: Path
+) -> None:
+    fo.list_datasets()  # the database of the tests is running
+    elsewhere = {name: each for name, each in os.environ.items() if name != "FIFTYONE_PRIVATE_DATABASE_PORT"}
+    elsewhere |= {
+        "FIFTYONE_DATABASE_DIR": str(tmp_path / "db"),
+        "FIFTYONE_DEFAULT_DATASET_DIR": str(tmp_path / "media"),
+    }
+    command = [AUDITS, "view", folder.path, "--no-app", "--name", "elsewhere"]
+    done = subprocess.run(command, env=elsewhere, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "db" / "WiredTiger").exists()
+    assert "elsewhere" not in fo.list_datasets()
