@@ -171,7 +171,8 @@ def train_denoiser(
         return _loss(model, scheduler, material, rows, captions, times, settings.gamma, draw), {}
 
     train(name, stage, model, loss_of, work)
-    return model["average"].eval()
+    average: Any = model["average"]
+    return average.eval()
 
 
 def levels_of(lesson: Lesson, count: int, levels: int, draw: "torch.Generator") -> "torch.Tensor":
@@ -213,7 +214,8 @@ def _loss(
 ) -> "torch.Tensor":
     import torch
 
-    device = model["unet"].device
+    unet: Any = model["unet"]
+    device: torch.device = unet.device
     clean = torch.from_numpy(material.latents[rows]).float()
     noise = torch.randn(clean.shape, generator=draw).to(device)
     clean, times = clean.to(device), times.to(device)
@@ -221,6 +223,6 @@ def _loss(
     with torch.autocast(device.type, torch.bfloat16):
         text = model["text_encoder"](tokens.input_ids.to(device))[0]
         noisy = scheduler.add_noise(clean, noise, times)
-        answer = model["unet"](noisy, times, encoder_hidden_states=text).sample
+        answer = unet(noisy, times, encoder_hidden_states=text).sample
     weights = min_snr_weights(signal_to_noise(scheduler, times), "v_prediction", gamma)
     return denoising_loss(answer, target(scheduler, clean, noise, times), weights)

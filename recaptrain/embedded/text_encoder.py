@@ -10,7 +10,7 @@ import itertools
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,7 +104,8 @@ def _loss(
     """Binary cross-entropy of what was said, summed over tokens and pairs, at some states behind the caption."""
     import torch
 
-    device = model["encoder"].device
+    encoder: Any = model["encoder"]
+    device: torch.device = encoder.device
     read = tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt")
     ends = read.attention_mask.sum(1) - 1
     words = [ids[1:end].tolist() for ids, end in zip(read.input_ids, ends.tolist(), strict=True)]
@@ -113,7 +114,7 @@ def _loss(
     last = read.input_ids.shape[1] - 1
     asked = [[end, *chance.integers(end, last + 1, STATES - 1)] for end in ends.tolist()]
     with torch.autocast(device.type, torch.bfloat16):
-        states = model["encoder"](read.input_ids.to(device))[0]
+        states = encoder(read.input_ids.to(device))[0]
         places = torch.tensor(np.array(asked), device=device)[..., None].expand(-1, -1, states.shape[-1])
         answers = model["head"](states.gather(1, places))
     wanted = wanted[:, None].expand_as(answers)
