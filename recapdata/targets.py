@@ -291,7 +291,7 @@ def open_target(target: str | Path) -> Target:
 
 def _open_published(name: str, repo_id: str, revision: str) -> Target:
     api = hub_api()
-    with hub_errors(name):
+    with hub_errors(f"{name} (no folder of that name here)"):
         commit = api.resolve_revision(repo_id, repo_type="dataset", revision=revision).resolved
     bare = Target(
         name=name, repo_id=repo_id, revision=revision, commit=commit, manifest=Manifest(name=repo_id)
