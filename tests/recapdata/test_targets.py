@@ -101,7 +101,10 @@ def test_what_is_no_dataset_is_said(tmp_path, monkeypatch):
 def test_unreachable_hub_is_one_line(monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9/")
     assert (endpoint(), is_public()) == ("http://127.0.0.1:9", False)
-    with pytest.raises(HubError, match=r"me/birds@v1: the Hub at http://127\.0\.0\.1:9 cannot be reached"):
+    with pytest.raises(
+        HubError,
+        match=r"me/birds@v1 \(no folder of that name here\): the Hub at http://127\.0\.0\.1:9 cannot be reached",
+    ):
         open_target("me/birds@v1")
 
 
