@@ -9,7 +9,7 @@ from pathlib import Path
 
 from recapdata.errors import CaptionerNotFound
 
-KINDS = ("captioner", "clip", "diffusion", "language")
+KINDS = ("captioner", "captioner-base", "clip", "diffusion", "language")
 
 
 def embedded_path(kind: str) -> Path:

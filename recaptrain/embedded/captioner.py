@@ -98,7 +98,10 @@ def build_model(
 
 
 def train_captioner(recipe: CaptionerRecipe, work: Path, out: Path) -> None:
-    """Run the recipe's three stages (those that `work` holds finished are skipped) and write the model to `out`."""
+    """Run the recipe's three stages (those that `work` holds finished are skipped) and write the model to `out`.
+
+    What pretraining made, which has seen no descriptive caption, is written beside it as `<out>-base`: what to tune on captions of one's own.
+    """
     from torch import nn
 
     work.mkdir(parents=True, exist_ok=True)
@@ -123,7 +126,8 @@ def train_captioner(recipe: CaptionerRecipe, work: Path, out: Path) -> None:
         )
 
     train("pretraining", recipe.pretraining, nn.ModuleList([model, seeing.heads]), pretraining, work)
-    model.model.vision_tower.requires_grad_(False)
+    save(model, processor, out.with_name(f"{out.name}-base"))
+    model.to(recipe.device).model.vision_tower.requires_grad_(False)
     train("tuning", recipe.tuning, model, tuning, work)
     save(model, processor, out)
 
