@@ -7,7 +7,7 @@ import zlib
 
 from PIL import Image, ImageOps
 
-_DAMAGE = (
+DAMAGE = (
     OSError,
     SyntaxError,
     ValueError,
@@ -48,14 +48,14 @@ def decode_image(image: bytes | None) -> Image.Image:
         raise ImageUnreadable(f"DecompressionBomb: {error}") from error
     except Image.UnidentifiedImageError as error:
         raise ImageUnreadable(f"NotAnImage: {len(image):,} bytes that begin with {image[:16]!r}") from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ImageUnreadable(f"DamagedImage: {error or type(error).__name__}") from error
 
 
 def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
-    except _DAMAGE:  # broken EXIF says nothing about the pixels, and they were decoded
+    except DAMAGE:  # broken EXIF says nothing about the pixels, and they were decoded
         return image
 
 

@@ -5,15 +5,15 @@ JPEGs are decoded at an eighth of their size: every byte of the stream is still 
 """
 
 import io
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from PIL import Image
+
+from recapdata.decoding import DAMAGE
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
 """What is taken for a picture. Others are left out because decoding them runs other programs or is not about pixels."""
@@ -25,22 +25,6 @@ EXTENSIONS = {
     ".jp2": "JPEG2000", ".j2k": "JPEG2000", ".jpx": "JPEG2000",
     ".ppm": "PPM", ".pgm": "PPM", ".pbm": "PPM", ".pnm": "PPM",
 }  # fmt: skip
-
-_DAMAGE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    struct.error,
-    zlib.error,
-    IndexError,
-    KeyError,
-    TypeError,
-    OverflowError,
-    MemoryError,
-    RuntimeError,
-)
-"""What Pillow's decoders raise on bytes that are not what their header promised."""
 
 _PNG_END = b"IEND\xaeB`\x82"
 
@@ -70,7 +54,7 @@ def check_image(image: bytes, max_pixels: int) -> Picture | Problem:
         opened = Image.open(io.BytesIO(image), formats=FORMATS)
     except Image.DecompressionBombError as error:
         return Problem("DecompressionBomb", str(error).split(",")[0])
-    except _DAMAGE as error:
+    except DAMAGE as error:
         return _unreadable(image, error)
     with opened:
         width, height = opened.size
@@ -88,7 +72,7 @@ def check_image(image: bytes, max_pixels: int) -> Picture | Problem:
             opened.load()
         except Image.DecompressionBombError as error:
             return Problem("DecompressionBomb", str(error).split(",")[0])
-        except _DAMAGE as error:
+        except DAMAGE as error:
             return _undecodable(image, kind, error)
     if kind == "PNG" and image.rfind(_PNG_END) < 0:
         return Problem("TruncatedImage", "the PNG ends before its last chunk")
