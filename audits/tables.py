@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from recapdata.records import CLAIM_TYPE
 
-FORMAT = 1
+FORMAT = 2
 FOOTER = "recapdata.audit"
 
 SCORES_TYPE = pa.struct(
@@ -26,19 +26,33 @@ SCORES_TYPE = pa.struct(
         ("clip_score_hessel", pa.float32()),
         ("clip_sentence_mean", pa.float32()),
         ("clip_sentence_min", pa.float32()),
+        ("clip_over_context", pa.bool_()),
+        ("clip_margin", pa.float32()),
+        ("clip_margin_kind", pa.string()),
+        ("clip_lie", pa.string()),
+        ("low_margin", pa.list_(pa.string())),
         ("objects_present", pa.int32()),
         ("objects_said", pa.int32()),
         ("texts_present", pa.int32()),
         ("texts_said", pa.int32()),
         ("missed", pa.list_(pa.string())),
+        ("entities_present", pa.int32()),
+        ("entities_kept", pa.int32()),
+        ("entities_lost", pa.list_(pa.string())),
+        ("copies", pa.int32()),
         ("error", pa.string()),
     ]
 )
 """Scores of one caption; null where that part of the audit was not run.
 
 `clip_score` is 100·cos (DALL·E 3), `clip_score_hessel` 2.5·max(cos, 0) with the prefix "A photo depicts" (Hessel et al. 2021),
-`clip_sentence_*` 100·cos over the caption's sentences. `objects_present` counts the distinct classes that the evidence shows,
-`objects_said` those of them the caption speaks of, `texts_*` the same for words in the picture; `missed` names the rest.
+`clip_sentence_*` 100·cos over the caption's sentences. `clip_over_context` says that the scorer reads only the caption's
+beginning. `clip_margin` is 100·(cos(image, caption) − cos(image, lie)) for the lie that scores highest, `clip_lie` that lie and
+`clip_margin_kind` the kind of claim it changes; `low_margin` the kinds whose lie scores no lower than the caption.
+`objects_present` counts the distinct classes that the evidence shows, `objects_said` those of them the caption speaks of,
+`texts_*` the same for words in the picture; `missed` names the rest.
+`entities_present` counts the proper names of the row's alt text, `entities_kept` those that the caption has too,
+`entities_lost` names the rest. `copies` counts the rows of the set with this very caption.
 `error` says what could not be done: an image that cannot be read has no CLIP score, an endless caption is read in part.
 """
 
