@@ -16,6 +16,8 @@ from recapdata.records import CLAIM_TYPE
 
 FORMAT = 2
 FOOTER = "recapdata.audit"
+EXTENTS = ("small", "medium", "large")
+"""How much of the image an object covers, in COCO's three classes (see `audits.grounding`)."""
 
 SCORES_TYPE = pa.struct(
     [
@@ -33,6 +35,11 @@ SCORES_TYPE = pa.struct(
         ("low_margin", pa.list_(pa.string())),
         ("objects_present", pa.int32()),
         ("objects_said", pa.int32()),
+        *((f"objects_{what}_{size}", pa.int32()) for size in EXTENTS for what in ("present", "said")),
+        ("counts_present", pa.int32()),
+        ("counts_said", pa.int32()),
+        ("colors_present", pa.int32()),
+        ("colors_said", pa.int32()),
         ("texts_present", pa.int32()),
         ("texts_said", pa.int32()),
         ("missed", pa.list_(pa.string())),
@@ -49,12 +56,26 @@ SCORES_TYPE = pa.struct(
 `clip_sentence_*` 100·cos over the caption's sentences. `clip_over_context` says that the scorer reads only the caption's
 beginning. `clip_margin` is 100·(cos(image, caption) − cos(image, lie)) for the lie that scores highest, `clip_lie` that lie and
 `clip_margin_kind` the kind of claim it changes; `low_margin` the kinds whose lie scores no lower than the caption.
-`objects_present` counts the distinct classes that the evidence shows, `objects_said` those of them the caption speaks of,
-`texts_*` the same for words in the picture; `missed` names the rest.
+`objects_present` counts the distinct classes that the evidence shows, `objects_said` those of them the caption speaks of;
+`objects_*_large` are those whose largest object is large, and so on. `counts_*` are classes with more than one object, and those
+whose number the caption says; `colors_*` classes whose color is known, and those given a right one; `texts_*` words in the
+picture. `missed` names the rest.
 `entities_present` counts the proper names of the row's alt text, `entities_kept` those that the caption has too,
 `entities_lost` names the rest. `copies` counts the rows of the set with this very caption.
 `error` says what could not be done: an image that cannot be read has no CLIP score, an endless caption is read in part.
 """
+
+DETECTION_TYPE = pa.struct(
+    [
+        ("source", pa.string()),
+        ("bbox", pa.list_(pa.float64())),
+        ("category", pa.string()),
+        ("colors", pa.list_(pa.string())),
+        ("text", pa.string()),
+        ("score", pa.float32()),
+    ]
+)
+"""One thing that evidence beside the dataset's own annotations saw; bbox is [x, y, width, height] in pixels, score 0–1."""
 
 AUDIT_SCHEMA = pa.schema(
     [
@@ -62,8 +83,10 @@ AUDIT_SCHEMA = pa.schema(
         ("set", pa.string()),
         ("claims", pa.list_(CLAIM_TYPE)),
         ("scores", SCORES_TYPE),
+        ("detections", pa.list_(DETECTION_TYPE)),
     ]
 )
+"""`detections` is null where no source but the annotations was asked; the annotations themselves are in the image shards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,8 +29,8 @@ def test_rows_survive_the_schema() -> None:
     claim = Claim(kind="count", span=(0, 8), object="dog", count=2).to_struct()
     scores = {field.name: None for field in SCORES_TYPE} | {"words": 2, "flags": ["cut_off"]}
     rows = [
-        {"key": "a", "set": "alt", "claims": [claim], "scores": scores},
-        {"key": "b", "set": "alt", "claims": None, "scores": None},
+        {"key": "a", "set": "alt", "claims": [claim], "scores": scores, "detections": []},
+        {"key": "b", "set": "alt", "claims": None, "scores": None, "detections": None},
     ]
     back = pa.Table.from_pylist(rows, schema=AUDIT_SCHEMA).to_pylist()
     assert back == rows
