@@ -24,6 +24,7 @@ from recapdata.journal import forget
 from recapdata.keys import KeyIndex, removed_keys
 from recapdata.records import KEY, Counts
 from recapdata.store import (
+    CORRECTIONS,
     ROW_GROUP_ROWS,
     DatasetFolder,
     ShardWriter,
@@ -166,11 +167,23 @@ def finish_removal(folder: DatasetFolder) -> int:
                 index.forget(shard, gone)
                 rewritten += 1
             advance()
+        _forget_corrections(folder.path / CORRECTIONS, index.removed)
     extents = read_extents(folder)
     counts = folder.count(sum(extent.end - extent.start for extent in extents))
     folder.save_manifest(replace(folder.manifest, counts=counts))
     _pending(folder).unlink()
     return rewritten
+
+
+def _forget_corrections(path: Path, present: Present) -> None:
+    """Take what people said of removed records out of the corrections of the audit."""
+    if not path.is_file():
+        return
+    lines = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+    keys = [bytes.fromhex(json.loads(line)["key"]) for line in lines]
+    gone = present(set(keys))
+    if gone:
+        write_atomic(path, b"".join(line for line, key in zip(lines, keys, strict=True) if key not in gone))
 
 
 def _pending(folder: DatasetFolder) -> Path:

@@ -7,6 +7,7 @@ a source or a captioner is.
     captions/<set>/train-00000.parquet   CAPTION_SCHEMA, the rows of the same image shard in its order
     captions/<set>/.00000.journal        finished batches of a shard under way
     audits/<set>/train-00000.parquet     written by the audits
+    audits/corrections.jsonl             people's words on single verdicts
     duplicates/ failures/ removed/       train-00000.parquet each: what did not become a record of that image shard
 """
 
@@ -27,6 +28,7 @@ from recapdata.errors import CaptionSetNotFound, DatasetBusy, DatasetDamaged, No
 from recapdata.records import CAPTION_SCHEMA, RECORD_SCHEMA, Counts, Manifest
 
 MANIFEST = "recapdata.yaml"
+CORRECTIONS = "audits/corrections.jsonl"
 LEDGERS = ("duplicates", "failures", "removed")
 SHARD_BYTES = 400 * 2**20
 ROW_GROUP_BYTES = 32 * 2**20

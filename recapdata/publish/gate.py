@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from recapdata.errors import PublishRefused
 from recapdata.publish.publication import Local, Published, Remote, Request
 from recapdata.publish.published import MANAGED
+from recapdata.store import CORRECTIONS
 from recapdata.versions.changes import Changes, counted
 from recapdata.versions.figures import FigureChange, measured_alike
+
+CORRECTED = ("audits", CORRECTIONS.removeprefix("audits/"))
 
 
 def other_changes(local: Local, parent: Published, license: str) -> list[str]:
@@ -34,6 +37,9 @@ def other_changes(local: Local, parent: Published, license: str) -> list[str]:
         name = rest.split("/")[0]
         if theirs.get(path) not in mine.get(path, ()) and (top != "captions" or name in same):
             changed[top, name] = None
+    if CORRECTED in changed:
+        del changed[CORRECTED]
+        phrases.append("corrections of the audit")
     audited = [name for name in now.sets if ("audits", name) in changed]
     if any(top == "audits" for top, _ in changed):
         phrases.append(f"audit of {', '.join(audited)}" if audited else "audit summary")

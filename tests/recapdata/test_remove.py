@@ -42,6 +42,9 @@ def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             writer.write(pa.table({"key": keys, "set": ["alt"] * len(keys)}, schema=schema))
             writer.commit({"recapdata.audit": "what it was made from"})
     (tmp_path / "out/audits/summary.json").write_text("{}")
+    (tmp_path / "out/audits/corrections.jsonl").write_text(
+        "".join(f'{{"key": "{key}", "right": true}}\n' for key in KEYS[1:5])
+    )
     return tmp_path / "out"
 
 
@@ -75,6 +78,8 @@ def test_a_record_leaves_every_part(out: Path, tmp_path: Path) -> None:
     assert list(replay(DatasetFolder(out).journal("alt", 0)).captions) == KEYS[:2]
     assert {name: files(out)[name] for name in untouched} == untouched
     assert not (out / "audits/summary.json").exists()
+    corrections = (out / "audits/corrections.jsonl").read_text()
+    assert [key in corrections for key in KEYS[1:5]] == [True, False, False, True]
     footer = pq.read_metadata(out / "audits/alt/train-00000.parquet").metadata
     assert footer[b"recapdata.audit"] == b"what it was made from"
 

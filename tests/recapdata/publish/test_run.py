@@ -113,6 +113,20 @@ def test_only_what_changed_is_sent(hub, repo_id, folder):
     assert plan.changes.captions["alt"].changed == 1
 
 
+def test_corrections_travel_along(hub, repo_id, folder, tmp_path):
+    write_audit(folder, ["alt"])
+    send(folder, repo_id, "1.0.0")
+    word = '{"key": "' + image_key(png(0)) + '", "right": false}\n'
+    (folder.path / "audits" / "corrections.jsonl").write_text(word)
+    plan = plan_publication(folder.path, repo_id, version="1.0.1")
+    assert (plan.changes.level, plan.changes.phrases()) == ("patch", ["corrections of the audit"])
+    publish(plan)
+    there = open_target(f"{repo_id}@v1.0.1").file("audits/corrections.jsonl")
+    assert there is not None
+    assert there.read_text() == word
+    assert len(rows_of(repo_id, "audit", "v1.0.1", tmp_path)) == 6
+
+
 def test_the_card_validates_and_escapes(hub, repo_id, folder):
     write_audit(folder, ["alt"])
     send(folder, repo_id, "1.0.0")
