@@ -1,0 +1,240 @@
+"""Finding a model of open_clip by name, and pinning what the name meant: the commit on the Hub, or a hash of the weights.
+
+path/to/folder                  a folder in open_clip's format (open_clip_config.json, weights, tokenizer)
+hf-hub:user/name[@revision]     a repository in that format; `user/name[@revision]` means the same
+ViT-B-32:laion2b_s34b_b79k      an architecture of open_clip with the tag (or file) of its weights
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from recapdata.endpoint import endpoint, hub_api, hub_errors
+from recapdata.errors import ModelNotSupported, OptionError
+from recapdata.weights import content_revision
+
+CONFIG = "open_clip_config.json"
+HUB_PREFIX = "hf-hub:"
+WEIGHTS = "open_clip_model.safetensors"
+LEGACY_WEIGHTS = "open_clip_pytorch_model.bin"
+WANTED = ["*.json", "*.txt", "*.model", WEIGHTS]
+FORMS = "a folder, hf-hub:user/name[@revision], or ARCHITECTURE:WEIGHTS such as ViT-B-32:laion2b_s34b_b79k"
+
+_REPOSITORY = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
+_UNLOADABLE = (RuntimeError, ValueError, OSError, TypeError, KeyError, AssertionError, AttributeError)
+"""What open_clip raises on files from which it can build nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenClipSource:
+    """Where a model's files lie, once found: a folder in open_clip's format, or an architecture and a weights file.
+
+    Attributes:
+        pixels_as: of an architecture, how its weights want to be shown pictures (the fields of open_clip's `PreprocessCfg`).
+    """
+
+    name: str
+    revision: str
+    folder: Path | None = None
+    architecture: str | None = None
+    weights: str | None = None
+    pixels_as: Mapping[str, Any] = field(default_factory=dict)
+
+    def load(self) -> tuple[Any, Callable[..., Any], Callable[..., Any]]:
+        """Model, preprocessing of an image for inference, and tokenizer.
+
+        Raises:
+            ModelNotSupported: open_clip cannot build a model from these files.
+        """
+        return self.load_model(), self.preprocessing(), self.load_tokenizer()
+
+    def load_model(self) -> Any:
+        """The model on the CPU, in float32; see `load` for its errors."""
+        import open_clip
+
+        name = f"local-dir:{self.folder}" if self.folder is not None else str(self.architecture)
+        try:
+            return open_clip.create_model(name, pretrained=self.weights, require_pretrained=True)
+        except _UNLOADABLE as error:
+            raise self._unloadable(error) from error
+
+    def preprocessing(self) -> Callable[..., Any]:
+        """PIL image → tensor (3, height, width), as open_clip does it for inference; needs no weights and can be pickled."""
+        from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preprocess_dict
+
+        given = self._config().get("preprocess_cfg", {}) if self.folder is not None else self.pixels_as
+        try:
+            size = {"size": self.model_config()["vision_cfg"].get("image_size", 224)}
+            settings = merge_preprocess_dict(asdict(PreprocessCfg()), {**given, **size})
+            transform: Callable[..., Any] = image_transform_v2(PreprocessCfg(**settings), is_train=False)
+        except _UNLOADABLE as error:
+            raise self._unloadable(error) from error
+        return transform
+
+    def load_tokenizer(self) -> Callable[..., Any]:
+        """The model's tokenizer; see `load` for its errors."""
+        import open_clip
+
+        try:
+            if self.folder is None:
+                tokenizer: Callable[..., Any] = open_clip.get_tokenizer(str(self.architecture))
+            else:
+                tokenizer = _tokenizer(self.folder, self.model_config()["text_cfg"])
+        except _UNLOADABLE as error:
+            raise self._unloadable(error) from error
+        return tokenizer
+
+    def model_config(self) -> Mapping[str, Any]:
+        """open_clip's `model_cfg`: sizes by part; `multimodal_cfg` among them makes it a CoCa.
+
+        Raises:
+            ModelNotSupported: the folder has none.
+        """
+        if self.folder is None:
+            import open_clip
+
+            built_in: Mapping[str, Any] | None = open_clip.get_model_config(str(self.architecture))
+            return built_in or {}
+        config = self._config().get("model_cfg")
+        if not isinstance(config, dict):
+            raise ModelNotSupported(f"{CONFIG} of {self.name!r} has no model_cfg")
+        return config
+
+    def _config(self) -> dict[str, Any]:
+        assert self.folder is not None
+        try:
+            config = json.loads((self.folder / CONFIG).read_text(encoding="utf8"))
+        except (OSError, ValueError) as error:
+            raise self._unloadable(error) from error
+        return config if isinstance(config, dict) else {}
+
+    def _unloadable(self, error: Exception) -> ModelNotSupported:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return ModelNotSupported(f"open_clip cannot load {self.name!r}: {first}")
+
+
+def find_model(name: str, revision: str | None = None) -> OpenClipSource:
+    """Find a model by name and pin it; downloads what is not here yet.
+
+    Args:
+        revision: branch, tag or commit on the Hub, which may stand in the name as well.
+
+    Raises:
+        ModelNotSupported: the name has none of the forms, or what it names is not an open_clip model.
+        OptionError: files on this machine stand at another content hash than `revision`, or the name says another one.
+        HubError: no such repository or revision, or the Hub cannot be reached.
+    """
+    if Path(name).is_dir():
+        return in_folder(Path(name), Path(name).resolve().name, revision)
+    repository = _REPOSITORY.fullmatch(name.removeprefix(HUB_PREFIX))
+    if repository is not None:
+        if repository["revision"] and revision not in (None, repository["revision"]):
+            raise OptionError(f"--revision {revision}: {name} names another revision; give one of the two")
+        return _from_hub(repository["id"], repository["revision"] or revision)
+    architecture, colon, weights = name.partition(":")
+    if colon and weights:
+        return _built_in(name, architecture, weights, revision)
+    raise ModelNotSupported(f"no open_clip model {name!r}; a model is {FORMS}")
+
+
+def in_folder(folder: Path, name: str, revision: str | None = None) -> OpenClipSource:
+    """The model of a local folder, under a name; see `find_model` for the errors."""
+    _check(folder, str(folder))
+    content = content_revision(folder)
+    _same(revision, content, name)
+    return OpenClipSource(name=name, revision=content, folder=folder)
+
+
+def _from_hub(repo_id: str, revision: str | None) -> OpenClipSource:
+    from huggingface_hub import hf_hub_download, snapshot_download
+
+    where = f"{repo_id}@{revision}" if revision else repo_id
+    with hub_errors(where):
+        commit = hub_api().model_info(repo_id, revision=revision).sha
+        folder = Path(snapshot_download(repo_id, revision=commit, endpoint=endpoint(), allow_patterns=WANTED))
+        _check(folder, where)
+        if not (folder / WEIGHTS).exists():
+            hf_hub_download(repo_id, LEGACY_WEIGHTS, revision=commit, endpoint=endpoint())
+    return OpenClipSource(name=repo_id, revision=str(commit), folder=folder)
+
+
+def _built_in(name: str, architecture: str, weights: str, revision: str | None) -> OpenClipSource:
+    import open_clip
+    from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
+
+    if architecture not in open_clip.list_models():
+        raise ModelNotSupported(f"open_clip has no architecture {architecture!r}; a model is {FORMS}")
+    pixels_as: Mapping[str, Any] = {}
+    if Path(weights).is_file():
+        file, found = weights, _file_hash(Path(weights))
+        _same(revision, found, name)
+    else:
+        tags = list_pretrained_tags_by_model(architecture)
+        if weights not in tags:
+            raise ModelNotSupported(
+                f"{weights!r} is neither a file nor a tag of {architecture} ({', '.join(tags) or 'it has none'})"
+            )
+        pixels_as = get_pretrained_cfg(architecture, weights)
+        file, found = _tagged(name, pixels_as, revision)
+    return OpenClipSource(
+        name=name, revision=found, architecture=architecture, weights=file, pixels_as=pixels_as
+    )
+
+
+def _tagged(name: str, tag: Mapping[str, Any], revision: str | None) -> tuple[str, str]:
+    """The weights file of a tag, and the commit on the Hub or, for the few that lie elsewhere, the content hash it stands at."""
+    from open_clip.pretrained import download_pretrained, download_pretrained_from_hf
+
+    repo_id, _, filename = tag.get("hf_hub", "").rpartition("/")
+    if not repo_id:
+        with hub_errors(name):
+            file = download_pretrained(dict(tag))
+        found = _file_hash(Path(file))
+        _same(revision, found, name)
+        return file, found
+    with hub_errors(f"{name} ({repo_id}@{revision or 'main'})"):
+        commit = str(hub_api().model_info(repo_id, revision=revision).sha)
+        try:
+            return download_pretrained_from_hf(repo_id, filename or None, revision=commit), commit
+        except FileNotFoundError as error:
+            raise ModelNotSupported(f"the weights of {name!r} cannot be fetched: {error}") from error
+
+
+def _same(asked: str | None, found: str, name: str) -> None:
+    if asked not in (None, found):
+        raise OptionError(
+            f"--revision {asked}: {name} lies on this machine, where its revision is the hash of its files, {found}; "
+            "leave the option out"
+        )
+
+
+def _check(folder: Path, where: str) -> None:
+    if not (folder / CONFIG).is_file():
+        raise ModelNotSupported(f"{where} is not a model in open_clip's format (no {CONFIG})")
+
+
+def _tokenizer(folder: Path, text: Mapping[str, Any]) -> Callable[..., Any]:
+    """The tokenizer of a folder; where the folder only names one on the Hub, that one."""
+    import open_clip
+
+    named = text.get("hf_tokenizer_name")
+    if named and not (folder / "tokenizer_config.json").is_file():
+        from open_clip.tokenizer import HFTokenizer
+
+        return HFTokenizer(
+            named,
+            context_length=text.get("context_length", open_clip.tokenizer.DEFAULT_CONTEXT_LENGTH),
+            tokenizer_mode=text.get("tokenizer_mode"),
+            **text.get("tokenizer_kwargs", {}),
+        )
+    tokenizer: Callable[..., Any] = open_clip.get_tokenizer(f"local-dir:{folder}")
+    return tokenizer
+
+
+def _file_hash(path: Path) -> str:
+    with open(path, "rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
