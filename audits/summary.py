@@ -7,7 +7,7 @@ records are resampled alike, which makes their differences paired.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -80,12 +80,17 @@ class SetSummary:
         self._rows: dict[str, int] = {}
         self._lengths = np.zeros((LONGEST + 1, REPLICATES + 1))
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Add rows of `AUDIT_SCHEMA`; a row without claims is a missing caption."""
+    def add(self, batch: pa.RecordBatch, weigh: Callable[[pa.RecordBatch], np.ndarray] | None = None) -> None:
+        """Add rows of `AUDIT_SCHEMA`; a row without claims is a missing caption.
+
+        Args:
+            weigh: gives [rows, 1 + REPLICATES] how often each row counts: ones, then each repetition; drawn by the
+                summary's own generator, in row order, where None.
+        """
         for start in range(0, batch.num_rows, CHUNK):
             part = batch.slice(start, CHUNK)
             # Drawn for every row, missing or not, so that the same record weighs the same in every set.
-            weights = _weights(self._random, part.num_rows)
+            weights = _weights(self._random, part.num_rows) if weigh is None else weigh(part)
             there = pc.is_valid(part.column("claims")).to_numpy(zero_copy_only=False)
             self.captions += int(there.sum())
             self.missing += int((~there).sum())
@@ -99,14 +104,28 @@ class SetSummary:
     def figures(self) -> dict[str, Figure]:
         """The figures by name, in reading order, without those that rest on nothing."""
         found: dict[str, Figure] = {}
+        values = self.replicates()
+        for ratio in RATIOS:
+            if isinstance(ratio, str):
+                if ratio in values:
+                    found[ratio] = _figure(values[ratio], "words", None, self.captions)
+            elif ratio.name in values:
+                n = self._rows[ratio.denominator]
+                found[ratio.name] = _figure(values[ratio.name], ratio.unit, ratio.better, n)
+        return found
+
+    def replicates(self) -> dict[str, np.ndarray]:
+        """By figure [1 + REPLICATES]: its value, then its value in each repetition (nan where that one has no such row)."""
+        found: dict[str, np.ndarray] = {}
         for ratio in RATIOS:
             if isinstance(ratio, str):
                 if self.captions:
-                    found[ratio] = _figure(_medians(self._lengths), "words", None, self.captions)
+                    found[ratio] = _medians(self._lengths)
             elif self._rows.get(ratio.denominator):
                 with np.errstate(invalid="ignore", divide="ignore"):
-                    values = ratio.scale * self._sums[ratio.numerator] / self._sums[ratio.denominator]
-                found[ratio.name] = _figure(values, ratio.unit, ratio.better, self._rows[ratio.denominator])
+                    found[ratio.name] = (
+                        ratio.scale * self._sums[ratio.numerator] / self._sums[ratio.denominator]
+                    )
         return found
 
 
