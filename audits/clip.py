@@ -172,12 +172,13 @@ class Encoded:
 
 
 def encode_ahead(
-    clip: Clip, steps: Iterable[tuple[Step, list[bytes]]], *, workers: int
+    clip: Clip, steps: Iterable[tuple[Step, list[bytes | None]]], *, workers: int
 ) -> Iterator[tuple[Step, Encoded]]:
     """Encode the images of each step, decoding those of the next steps on threads meanwhile.
 
     Args:
-        steps: whatever the caller wants back beside the embeddings, with the bytes of its images.
+        steps: whatever the caller wants back beside the embeddings, with the bytes of its images, None for one that is not
+            wanted: it has neither row nor error.
     """
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
         queue: deque[tuple[Step, list[Future[Any]]]] = deque()
@@ -198,13 +199,15 @@ def _encoded(clip: Clip, futures: list[Future[Any]]) -> Encoded:
     decoded = [result for result in results if not isinstance(result, str)]
     numbers = iter(range(len(decoded)))
     rows = [None if isinstance(result, str) else next(numbers) for result in results]
-    errors = [result if isinstance(result, str) else None for result in results]
+    errors = [result or None if isinstance(result, str) else None for result in results]
     images = clip.encode_images(torch.stack(decoded)) if decoded else torch.empty(0, 1)
     return Encoded(images=images, rows=rows, errors=errors)
 
 
-def _pixels(preprocess: Callable[[Image.Image], "torch.Tensor"], image: bytes) -> "torch.Tensor | str":
-    """The pixels of one image, or the reason why there are none."""
+def _pixels(preprocess: Callable[[Image.Image], "torch.Tensor"], image: bytes | None) -> "torch.Tensor | str":
+    """The pixels of one image, or the reason why there are none, which is empty for one that is not wanted."""
+    if image is None:
+        return ""
     try:
         with Image.open(io.BytesIO(image)) as picture:
             return preprocess(picture)

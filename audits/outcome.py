@@ -16,7 +16,7 @@ class AuditSummary:
         audited: the sets this run was asked for; `sets` may hold others from earlier runs.
         computed: audit shards written by this run; `kept` were fresh already.
         unreadable: images that could not be decoded, and so have no CLIP score.
-        unfinished: sets that lack captions for some shards, and so are audited in part.
+        unfinished: sets under way (a pilot, say), of which the captions that are there were audited.
     """
 
     target: str
@@ -35,8 +35,8 @@ class AuditSummary:
 
     @property
     def complete(self) -> bool:
-        """Whether every image was read and every set has all its captions audited."""
-        return not self.unreadable and not self.unfinished
+        """Whether every image was read; a set under way is audited as far as it is, and said to be a sample."""
+        return not self.unreadable
 
     def text(self) -> str:
         """The table of figures, a column per set, and where the results lie."""
@@ -53,8 +53,9 @@ class AuditSummary:
         names = [name for name in FIGURES if name in present]
         rows = [("", list(self.sets))]
         rows.append(("captions", [f"{each['captions']:,}" for each in self.sets.values()]))
-        if any(each["missing"] for each in self.sets.values()):
-            rows.append(("missing", [f"{each['missing']:,}" for each in self.sets.values()]))
+        missing = {name: each["missing"] for name, each in self.sets.items() if name not in self.unfinished}
+        if any(missing.values()):
+            rows.append(("missing", [f"{missing[name]:,}" if name in missing else "–" for name in self.sets]))
         figures = list(read_figures({"sets": self.sets}).values())
         rows += [(name, [each[name].text() if name in each else "–" for each in figures]) for name in names]
         first = max(len(name) for name, _ in rows)
@@ -72,7 +73,8 @@ class AuditSummary:
         if self.unreadable:
             lines.append(f"{self.unreadable:,} images could not be read and have no CLIP score")
         lines += [
-            f"{name}: captions are not finished for every shard; audited what is there"
+            f"{name} is under way: a sample, {self.sets[name]['captions']:,} captions of {self.records:,} records; after the "
+            "rest has come, the same command audits that too"
             for name in self.unfinished
         ]
         return [*lines, f"→ {self.out}/summary.json", f"look at it: audits view {self.target}"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from audits.tables import Identity, read_identity
-from recapdata.store import DatasetFolder, shard_name
+from recapdata.store import shard_name
 from recapdata.targets import Target
 from recapdata.versions.digest import rows_hash
 
@@ -80,17 +80,10 @@ def plan_shard(target: Target, out: Path, set_name: str, shard: int, wanted: Wan
     )
 
 
-def finished_shards(target: Target, set_name: str) -> list[int]:
-    """Shards in which a set has captions; in a published version, all."""
-    if target.folder is None:
-        return target.shards()
-    return DatasetFolder(target.folder).finished_captions(set_name)
-
-
 def still_fresh(target: Target, out: Path, set_name: str, wanted: Wanted) -> Sequence[ShardPlan] | None:
     """The finished audit of a set that this run was not asked for; None where any of it is missing or stale."""
-    shards = target.shards()
-    if finished_shards(target, set_name) != shards or not shards:
+    shards = target.captioned_shards(set_name)
+    if not shards:
         return None
     bare = Wanted(claims=wanted.claims)
     plans = [plan_shard(target, out, set_name, shard, bare) for shard in shards]

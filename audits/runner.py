@@ -21,7 +21,7 @@ from audits.grounding import grounding_identity
 from audits.hygiene import habits
 from audits.language import identity, load_pipeline
 from audits.outcome import AuditSummary
-from audits.plan import ShardPlan, Wanted, finished_shards, plan_shard, still_fresh
+from audits.plan import ShardPlan, Wanted, plan_shard, still_fresh
 from audits.reading import Readings, reading_identity
 from audits.shard import TEXT_BATCH, Engine, audit_shard
 from audits.summary import summarize, summary_json
@@ -50,7 +50,8 @@ def run(
     """Audit caption sets of a dataset and write `<out>/<set>/train-NNNNN.parquet` and `<out>/summary.json`.
 
     Finished shards are computed again only where their captions or what they were computed with have changed, and then only
-    the parts that depend on it. The manifest is not touched.
+    the parts that depend on it. The manifest is not touched. Of a set under way (a pilot, say) the captions that are there are
+    audited; the shards that get more of them later are then computed again.
 
     Args:
         captions: the caption sets; all of them where empty.
@@ -66,7 +67,7 @@ def run(
         OptionError: no place for the results of a published version.
     """
     began = time.monotonic()
-    target = target if isinstance(target, Target) else open_target(target)
+    target = (target if isinstance(target, Target) else open_target(target)).so_far()
     destination = _destination(target, out)
     sets = _sets(target, captions)
     nlp = load_pipeline(pipeline)
@@ -105,7 +106,9 @@ def run(
         computed=sum(map(len, stale)),
         kept=len(done) - sum(map(len, stale)),
         unreadable=unreadable,
-        unfinished=[name for name in sets if finished_shards(target, name) != target.shards()],
+        unfinished=[
+            name for name in sets if not all(target.finished(name, shard) for shard in target.shards())
+        ],
         seconds=round(time.monotonic() - began, 1),
     )
 
@@ -156,9 +159,9 @@ def _wanted(
 
 def _plan(target: Target, out: Path, sets: Sequence[str], wanted: Wanted) -> list[list[ShardPlan]]:
     """Per shard the plans of the sets that have captions there."""
-    finished = {name: set(finished_shards(target, name)) for name in sets}
+    captioned = {name: set(target.captioned_shards(name)) for name in sets}
     return [
-        [plan_shard(target, out, name, shard, wanted) for name in sets if shard in finished[name]]
+        [plan_shard(target, out, name, shard, wanted) for name in sets if shard in captioned[name]]
         for shard in target.shards()
     ]
 

@@ -90,11 +90,19 @@ def _steps(
     if engine.clip is None or not _any(plans, "clip"):
         yield from ((step, None) for step in steps)
         return
+    scored = [plan.set_name for plan in plans if "clip" in plan.stale]
     yield from encode_ahead(
         engine.clip,
-        ((step, [image["bytes"] for image in step.main.column("image").to_pylist()]) for step in steps),
+        ((step, _pictures(step.main, scored)) for step in steps),
         workers=engine.decoders,
     )
+
+
+def _pictures(batch: pa.RecordBatch, sets: Sequence[str]) -> list[bytes | None]:
+    """Image bytes per row; None where no set has a caption, as in most rows of a pilot."""
+    captions = zip(*(batch.column(name).is_valid().to_pylist() for name in sets), strict=True)
+    images = batch.column("image").field("bytes")
+    return [images[row].as_py() if any(there) else None for row, there in enumerate(captions)]
 
 
 def _aligned_steps(target: Target, plans: Sequence[ShardPlan], engine: Engine) -> Iterator[_Step]:

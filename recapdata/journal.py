@@ -15,7 +15,7 @@ from typing import Any
 
 from recapdata.errors import DatasetDamaged
 from recapdata.records import Caption
-from recapdata.store import write_atomic
+from recapdata.store import DatasetFolder, write_atomic
 
 _FIELDS = tuple(f.name for f in fields(Caption))
 
@@ -46,6 +46,25 @@ def replay(path: Path) -> Replay:
                 captions[key] = Caption(**values)
             wanted.difference_update(entry["keys"])
     return Replay(captions, wanted)
+
+
+def captions_so_far(folder: DatasetFolder, set_name: str, shard: int) -> dict[str, Caption]:
+    """The captions that a shard has at this moment, by key: those of its file, if there is one, overlaid with its journal."""
+    return overlay(stored_captions(folder, set_name, shard), replay(folder.journal(set_name, shard)))
+
+
+def stored_captions(folder: DatasetFolder, set_name: str, shard: int) -> dict[str, Caption]:
+    """Caption rows of a finished shard by key; empty where it is not finished."""
+    if not folder.caption_shard(set_name, shard).is_file():
+        return {}
+    rows = folder.read_captions(set_name, shard).drop_columns(["set"]).to_pylist()
+    return {row.pop("key"): Caption(**row) for row in rows}
+
+
+def overlay(stored: dict[str, Caption], journal: Replay) -> dict[str, Caption]:
+    """The captions a shard has: what its file says, without what a retry wants again, and what its journal says."""
+    kept = {key: caption for key, caption in stored.items() if key not in journal.wanted}
+    return {**kept, **journal.captions}
 
 
 class Journal:

@@ -26,6 +26,7 @@ from recapdata.errors import (
     NotADataset,
     SourceNotFound,
 )
+from recapdata.journal import captions_so_far
 from recapdata.records import RECORD_SCHEMA, Manifest
 from recapdata.store import MANIFEST, DatasetFolder, shard_name
 
@@ -47,6 +48,7 @@ class Target:
         revision: tag, branch or commit as typed; None for a folder, `main` where none was typed.
         commit: the commit that the revision resolved to; None for a folder.
         manifest: the manifest as it was at opening.
+        under_way: whether caption sets that are not finished are read as far as they are (see `so_far`).
     """
 
     name: str
@@ -55,6 +57,7 @@ class Target:
     repo_id: str | None = None
     revision: str | None = None
     commit: str | None = None
+    under_way: bool = False
     _numbers: tuple[int, ...] = ()
 
     @property
@@ -69,6 +72,25 @@ class Target:
     def set_names(self) -> list[str]:
         """Names of the caption sets, in the order in which they were made."""
         return list(self.manifest.sets)
+
+    def so_far(self) -> "Target":
+        """The same target, of which caption sets under way can be read too: what has no caption yet is null, as failures are."""
+        return replace(self, under_way=True)
+
+    def finished(self, set_name: str, shard: int) -> bool:
+        """Whether a set has a caption or an error for every record of a shard; always so in a published version."""
+        return self.folder is None or DatasetFolder(self.folder).caption_shard(set_name, shard).is_file()
+
+    def captioned_shards(self, set_name: str) -> list[int]:
+        """The shards of which a set has captions, be it some: those that are finished or have a journal."""
+        if self.folder is None:
+            return self.shards()
+        folder = DatasetFolder(self.folder)
+        return [
+            shard
+            for shard in self._numbers
+            if self.finished(set_name, shard) or folder.journal(set_name, shard).is_file()
+        ]
 
     def columns(self) -> list[str]:
         """Every name that `read` takes: the fixed columns, those that came along, and the caption sets."""
@@ -90,7 +112,7 @@ class Target:
 
         Raises:
             ColumnNotFound: no such column or caption set.
-            CaptionSetNotFound: a caption set is not finished for this shard (local folders).
+            CaptionSetNotFound: a caption set is not finished for this shard (local folders; not after `so_far`).
             DatasetDamaged: captions and images are not of the same rows.
         """
         for name in columns:
@@ -195,6 +217,9 @@ class Target:
         else:
             folder = DatasetFolder(self.folder)
             path = folder.caption_shard(set_name, shard)
+            if self.under_way and (not path.is_file() or folder.journal(set_name, shard).is_file()):
+                yield from _captions_so_far(folder, set_name, shard, batch_rows)
+                return
             if not path.is_file():
                 folder.read_captions(set_name, shard)  # raises with the words for an unfinished set
         with pq.ParquetFile(path) as file:
@@ -252,6 +277,16 @@ def aligned(streams: Sequence[Iterator[pa.RecordBatch]], *, where: str) -> Itera
             )
         yield step
         heads = [head.slice(rows) for head in present]
+
+
+def _captions_so_far(
+    folder: DatasetFolder, set_name: str, shard: int, batch_rows: int
+) -> Iterator[pa.RecordBatch]:
+    captions, keys = captions_so_far(folder, set_name, shard), folder.read_keys(shard)
+    for start in range(0, len(keys), batch_rows):
+        part = keys[start : start + batch_rows]
+        texts = [captions[key].caption if key in captions else None for key in part]
+        yield pa.record_batch([pa.array(part), pa.array(texts, pa.string())], names=["key", set_name])
 
 
 @lru_cache(maxsize=4)

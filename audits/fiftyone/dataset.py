@@ -84,7 +84,7 @@ def build(
         DatasetExists: a FiftyOne dataset of that name shows something else.
     """
     fo = require()
-    target = target if isinstance(target, Target) else open_target(target)
+    target = (target if isinstance(target, Target) else open_target(target)).so_far()
     fields = field_names(target.set_names())
     shelf = Media(media or media_folder())
     dataset = _open(fo, target, name or dataset_name(target))

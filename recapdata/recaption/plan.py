@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 
 from recapdata.batches import Batch, Rows, cut, pilot_keys, pilot_quotas
 from recapdata.errors import InputError, OptionError
-from recapdata.journal import replay
+from recapdata.journal import overlay, replay, stored_captions
 from recapdata.keys import KeyIndex
-from recapdata.recaption.recorder import ShardStart, failed_keys, overlay, stored_captions
+from recapdata.recaption.recorder import ShardStart, failed_keys
 from recapdata.recaption.state import ShardState
 from recapdata.records import Provenance
 from recapdata.remove import read_keys_file

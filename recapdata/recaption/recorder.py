@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 
 from recapdata.engines import Finished
 from recapdata.errors import DiskFull
-from recapdata.journal import Journal, Replay, replay
-from recapdata.records import CAPTION_SCHEMA, Caption
+from recapdata.journal import Journal, captions_so_far, overlay, replay, stored_captions
+from recapdata.records import CAPTION_SCHEMA
 from recapdata.store import ROW_GROUP_ROWS, DatasetFolder, ShardWriter, fsync_directory
 
 QUEUED = 8
@@ -40,24 +40,10 @@ class ShardStart:
     retry: Sequence[str] = ()
 
 
-def stored_captions(folder: DatasetFolder, set_name: str, shard: int) -> dict[str, Caption]:
-    """Caption rows of a finished shard by key; empty where it is not finished."""
-    if not folder.caption_shard(set_name, shard).is_file():
-        return {}
-    rows = folder.read_captions(set_name, shard).drop_columns(["set"]).to_pylist()
-    return {row.pop("key"): Caption(**row) for row in rows}
-
-
-def overlay(stored: dict[str, Caption], journal: Replay) -> dict[str, Caption]:
-    """The captions a shard has: what its file says, without what a retry wants again, and what its journal says."""
-    kept = {key: caption for key, caption in stored.items() if key not in journal.wanted}
-    return {**kept, **journal.captions}
-
-
 def write_shard(folder: DatasetFolder, set_name: str, shard: int) -> bool:
     """Write a caption shard from its state and drop the journal; False where records still lack a caption row."""
     path = folder.journal(set_name, shard)
-    captions = overlay(stored_captions(folder, set_name, shard), replay(path))
+    captions = captions_so_far(folder, set_name, shard)
     keys = folder.read_keys(shard)
     if any(key not in captions for key in keys):
         return False

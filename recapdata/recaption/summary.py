@@ -1,5 +1,6 @@
 """What a recaption run did, as numbers and as the text a person reads at its end."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from textwrap import shorten
@@ -103,12 +104,15 @@ class RecaptionSummary:
                 f"  the other {images(self.lacking)} would take about {duration(self.lacking / rate)} "
                 f"and {size(disk)} of disk at this speed"
             )
+        audit = shlex.join(["audits", "run", self.directory, "--captions", self.set_name])
+        if self.lacking and self.captions:
+            lines.append(f"  {audit}   # audits what is there, as a sample")
         if self.lacking:
             lines.append(f"  {self.command}   # captions the rest and keeps these")
         if self.failures:
             lines.append(f"  {self.command} --retry-failed   # does only what failed again")
         if not self.lacking:
-            lines.append(f"  audits run {self.directory} --captions {self.set_name}")
+            lines.append(f"  {audit}")
         return lines
 
 

@@ -14,7 +14,8 @@ from recapdata.errors import (
     NotADataset,
     SourceNotFound,
 )
-from recapdata.records import image_key
+from recapdata.journal import Journal
+from recapdata.records import Caption, image_key
 from recapdata.targets import aligned, open_target
 from tests.builders import build_dataset, png, write_captions
 
@@ -59,6 +60,30 @@ def test_unfinished_set_is_said(folder):
     folder.caption_shard("alt", 1).unlink()
     with pytest.raises(CaptionSetNotFound, match="finish it"):
         list(open_target(folder.path).read(1, ["key", "alt"]))
+
+
+def test_a_set_under_way_is_read_as_far_as_it_is(folder):
+    keys = folder.read_keys(1)
+    folder.caption_shard("alt", 1).unlink()
+    target = open_target(folder.path).so_far()
+    assert (target.finished("alt", 0), target.finished("alt", 1)) == (True, False)
+    assert target.captioned_shards("alt") == [0]
+    with Journal(folder.journal("alt", 1)) as journal:
+        journal.batch(keys[1:], [Caption(caption="F")])
+    assert target.captioned_shards("alt") == [0, 1]
+    batches = list(target.read(1, ["key", "alt", "tags"], batch_rows=1))
+    assert [batch.to_pylist()[0]["alt"] for batch in batches] == [None, "F"]
+    assert [batch.to_pylist()[0]["key"] for batch in batches] == keys
+    with pytest.raises(CaptionSetNotFound, match="finish it"):
+        list(open_target(folder.path).read(1, ["key", "alt"]))
+
+
+def test_a_retry_under_way_counts_as_it_stands(folder):
+    with Journal(folder.journal("alt", 0)) as journal:
+        journal.retry(folder.read_keys(0)[2:3])
+        journal.batch(folder.read_keys(0)[2:3], [Caption(caption="C")])
+    texts = [batch.column("alt").to_pylist() for batch in open_target(folder.path).so_far().read(0, ["alt"])]
+    assert texts == [["a", "b", "C", "d"]]
 
 
 def test_captions_of_other_rows_are_refused(folder):

@@ -45,6 +45,7 @@ def test_a_pilot_says_what_the_rest_would_take():
     )
     # 900 images at 20 a second; 100 bytes a caption.
     assert "the other 900 images would take about 45 s and 90.0 kB of disk" in pilot.text()
+    assert "audits run birds --captions recap   # audits what is there, as a sample" in pilot.text()
     assert pilot.complete
 
 
@@ -58,7 +59,7 @@ def test_failures_are_named_and_make_it_incomplete():
 def test_records_are_captions_failures_and_what_is_to_do():
     lacking = replace(DONE, captions=990, lacking=10)
     assert not lacking.complete
-    assert "audits run" not in lacking.text()
+    assert f"{DONE.command}   # captions the rest and keeps these" in lacking.text()
 
 
 @pytest.mark.parametrize(
