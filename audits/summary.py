@@ -174,10 +174,16 @@ def _rounded(figure: dict[str, Any]) -> dict[str, Any]:
     return {key: float(f"{each:.6g}") if isinstance(each, float) else each for key, each in figure.items()}
 
 
+def bootstrap_weights(numbers: np.ndarray) -> np.ndarray:
+    """Random numbers of 16 bits [rows, REPLICATES] → [rows, 1 + REPLICATES]: ones, then Poisson(1) counts."""
+    return np.concatenate(
+        [np.ones((len(numbers), 1), np.float32), _POISSON[numbers]], axis=1, dtype=np.float32
+    )
+
+
 def _weights(random: np.random.Generator, rows: int) -> np.ndarray:
     """[rows, 1 + REPLICATES]: ones for the data itself, then how often each row counts in each repetition."""
-    drawn = _POISSON[random.integers(0, 2**16, (rows, REPLICATES), dtype=np.uint16)]
-    return np.concatenate([np.ones((rows, 1), np.float32), drawn.astype(np.float32)], axis=1)
+    return bootstrap_weights(random.integers(0, 2**16, (rows, REPLICATES), dtype=np.uint16))
 
 
 def _columns(rows: pa.RecordBatch) -> dict[str, np.ndarray]:

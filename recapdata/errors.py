@@ -73,6 +73,10 @@ class PipelineNotFound(RecapdataError):
     """No spaCy pipeline of that name is installed."""
 
 
+class AuditNotFound(RecapdataError):
+    """No audit of that caption set, or one that no longer fits its captions."""
+
+
 class MissingExtra(RecapdataError):
     """The command needs an optional part of the installation."""
 
