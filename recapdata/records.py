@@ -176,7 +176,8 @@ class Caption:
 
     Attributes:
         seed: the seed its sampling noise was drawn from; None where nothing was sampled.
-        finish_reason: `stop` (the model ended it), `length` (cut at the token limit), `import`, or None on failure.
+        finish_reason: `stop` (the model ended it), `length` (cut at the token limit), `import`, `edit` (a person changed
+            it), or None on failure.
         tokens: generated tokens in the captioner's own tokenizer.
         error: `Type: message` when there is no caption.
     """
@@ -204,6 +205,8 @@ class Provenance:
         prompt: the exact text the model was given; `prompt_hash` its SHA-256.
         sampling: parameters of the decoding (max_new_tokens, temperature, top_p, …).
         libraries: versions of what decides the words (torch, transformers, …).
+        base: the set whose captions stand where a person edited none; None but for the set of edits (`edited`).
+        edits: how many captions of it a person changed.
         date: when the run began, ISO 8601 in UTC; the only field that two equal runs differ in.
     """
 
@@ -220,6 +223,8 @@ class Provenance:
     batch_size: int | None = None
     dtype: str | None = None
     libraries: Mapping[str, str] = field(default_factory=dict)
+    base: str | None = None
+    edits: int | None = None
     date: str | None = None
 
     def to_dict(self) -> dict[str, Any]:

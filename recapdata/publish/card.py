@@ -14,6 +14,7 @@ from recapdata.errors import PublishRefused
 from recapdata.publish.licenses import LICENSES
 from recapdata.records import Manifest, Provenance
 from recapdata.templates import render
+from recapdata.versions.changes import counted
 from recapdata.versions.contents import Contents
 from recapdata.versions.figures import FigureChange, read_figures
 
@@ -184,6 +185,8 @@ def who(provenance: Provenance) -> str:
     if provenance.model:
         revision = f" @ {provenance.revision.removeprefix('sha256:')[:12]}" if provenance.revision else ""
         return f"{provenance.model}{revision}"
+    if provenance.base:
+        return f"{provenance.base}, {counted(provenance.edits or 0, 'caption')} of it edited by people"
     column = f", column {provenance.column}" if provenance.column else ""
     return f"{WRITERS[provenance.writer]}{column}"
 

@@ -203,6 +203,8 @@ def test_who_wrote_it():
         == "embedded @ 0123456789ab"
     )
     assert who(Provenance(writer="human")) == "people"
+    edits = Provenance(writer="human", base="recap-short", edits=3)
+    assert who(edits) == "recap-short, 3 captions of it edited by people"
 
 
 @pytest.mark.parametrize(
