@@ -20,7 +20,7 @@ _STEP = re.compile(r"step-(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """Where a run keeps what it needs to go on: `settings.json`, `log.jsonl` and `step-N/`, the state after N steps."""
+    """Where a run keeps what it needs to go on: `settings.json`, logs (`log.jsonl`, …) and `step-N/`, the state after N steps."""
 
     path: Path
 
@@ -77,15 +77,17 @@ class RunFolder:
         steps = self.steps()
         if not steps:
             return 0
-        accelerator.load_state(str(self.path / f"step-{steps[-1]}"))
+        accelerator.load_state(
+            str(self.path / f"step-{steps[-1]}"), strict=False
+        )  # frozen weights are not in it
         return steps[-1]
 
-    # -- the log --------------------------------------------------------------------------------------------------------
+    # -- the logs -------------------------------------------------------------------------------------------------------
 
-    def log(self, row: Mapping[str, Any]) -> None:
-        """Append a row to the log."""
-        with open(self.path / "log.jsonl", "a", encoding="utf8") as file:
-            file.write(json.dumps(row) + "\n")
+    def log(self, row: Mapping[str, Any], name: str = "log") -> None:
+        """Append a row, which has a `step`, to a log."""
+        with open(self.path / f"{name}.jsonl", "a", encoding="utf8") as file:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
     def losses(self) -> list[float]:
         """The logged losses, in order of steps.
@@ -93,15 +95,22 @@ class RunFolder:
         Raises:
             DatasetDamaged: the log is not what `log` writes.
         """
-        return [float(row["loss"]) for row in self._rows()]
+        return [float(row["loss"]) for row in self.rows()]
 
     def rewind_log(self, step: int) -> None:
-        """Forget what was logged after `step`: those steps are made again."""
-        kept = [json.dumps(row) + "\n" for row in self._rows() if row["step"] <= step]
-        write_atomic(self.path / "log.jsonl", "".join(kept).encode())
+        """Forget what was logged after `step`, in every log: those steps are made again."""
+        for path in {self.path / "log.jsonl", *self.path.glob("*.jsonl")}:
+            kept = [row for row in self.rows(path.stem) if row["step"] <= step]
+            lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in kept]
+            write_atomic(path, "".join(lines).encode())
 
-    def _rows(self) -> list[dict[str, Any]]:
-        path = self.path / "log.jsonl"
+    def rows(self, name: str = "log") -> list[dict[str, Any]]:
+        """The rows of a log.
+
+        Raises:
+            DatasetDamaged: it is not what `log` writes.
+        """
+        path = self.path / f"{name}.jsonl"
         if not path.is_file():
             return []
         lines = path.read_text(encoding="utf8").splitlines(keepends=True)
@@ -113,3 +122,15 @@ class RunFolder:
             raise DatasetDamaged(
                 f"{path} is damaged ({error}); start the run again in another folder"
             ) from error
+
+
+def leave_out_frozen(accelerator: "Accelerator") -> None:
+    """Keep weights that are not trained out of checkpoints: the base has them, and they may be gigabytes."""
+
+    def drop(models: list[Any], weights: list[dict[str, Any]], folder: str) -> None:
+        for model, state in zip(models, weights, strict=True):
+            for name, parameter in model.named_parameters(remove_duplicate=False):
+                if not parameter.requires_grad:
+                    state.pop(name, None)
+
+    accelerator.register_save_state_pre_hook(drop)

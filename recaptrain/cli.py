@@ -109,11 +109,11 @@ def diffusion(
             learning_rate=lr,
             course=lr_course,  # type: ignore[arg-type]
             warmup=warmup,
-            snr_gamma=snr_gamma or None,
             ema_decay=ema_decay or None,
             seed=seed,
             checkpoint_every=checkpoint_every,
         ),
+        snr_gamma=snr_gamma or None,
         resolution=resolution,
         fit=fit,  # type: ignore[arg-type]
         mixed_precision=mixed_precision,  # type: ignore[arg-type]

@@ -18,13 +18,19 @@ from recapdata.versions.digest import ArrowDigest
 from recaptrain.base import Base, load_base
 from recaptrain.checkpoint import RunFolder
 from recaptrain.data import Examples, open_dataset, read_examples
+from recaptrain.diffusion_loss import Denoising, place
 from recaptrain.latents import FITS, Encoder, Fit, Latents, encode_dataset
-from recaptrain.loop import MixedPrecision, Optimization, own_precision, prepare, train
+from recaptrain.loop import (
+    MixedPrecision,
+    Optimization,
+    check_optimization,
+    own_precision,
+    prepare,
+    train,
+)
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-
-    from recaptrain.loop import Training
 
 CAPTION_DROPOUT = 0.1
 """Share of empty captions where the mixture does not say: what Stable Diffusion itself was trained with."""
@@ -41,6 +47,7 @@ class DiffusionSettings:
         dataset: a folder, or `user/name` on the Hub; `revision` a tag, branch or commit of the latter.
         base: `embedded`, a folder, or `user/name` of a Stable Diffusion pipeline; `base_revision` as above.
         parts: which of `unet` and `text_encoder` are trained.
+        snr_gamma: γ of Min-SNR-γ weighting; None weighs all noise levels alike.
         resolution: side of the pictures in pixels; the base model's own where None.
         latent_cache: where encoded pictures are kept; in OUT where None.
     """
@@ -52,6 +59,7 @@ class DiffusionSettings:
     base_revision: str | None = None
     parts: tuple[str, ...] = ("unet",)
     optimization: Optimization
+    snr_gamma: float | None = 5.0
     resolution: int | None = None
     fit: Fit = "crop"
     mixed_precision: MixedPrecision = "auto"
@@ -156,11 +164,19 @@ def train_diffusion(
     if settings.gradient_checkpointing:
         base.pipeline.unet.enable_gradient_checkpointing()
         base.pipeline.text_encoder.gradient_checkpointing_enable()
-    training = prepare(accelerator, base.pipeline, names, examples, latents, settings.optimization)
-    train(training, run)
+    modules = place(base.pipeline, names, accelerator.device)
+    training = prepare(accelerator, modules, settings.optimization)
+    task = Denoising(
+        training=training,
+        pipeline=base.pipeline,
+        examples=examples,
+        latents=latents,
+        snr_gamma=settings.snr_gamma,
+    )
+    train(training, task, run)
     summary = _summary(settings, target, base, examples, len(unreadable), run.losses(), out)
     summary = replace(summary, seconds=round(time.monotonic() - began, 1))
-    return _finish(training, settings, target, base, summary, out, push, public)
+    return _finish(task, settings, target, base, summary, out, push, public)
 
 
 def _summary(
@@ -193,17 +209,7 @@ def _summary(
 
 def _check(settings: DiffusionSettings) -> None:
     """Refuse numbers that make no run."""
-    optimization = settings.optimization
-    for option, value in (
-        ("--steps", optimization.steps),
-        ("--batch-size", optimization.batch_size),
-        ("--accumulate", optimization.accumulate),
-        ("--checkpoint-every", optimization.checkpoint_every),
-    ):
-        if value < 1:
-            raise OptionError(f"{option} {value}: it must be at least 1")
-    if not optimization.learning_rate > 0:
-        raise OptionError(f"--lr {optimization.learning_rate}: it must be above 0")
+    check_optimization(settings.optimization)
     if settings.fit not in FITS:
         raise OptionError(f"--fit {settings.fit}: it must be one of {', '.join(FITS)}")
 
@@ -248,6 +254,7 @@ def _identity(
         "base": base.source.revision,
         "train": sorted(settings.parts),
         **optimization,
+        "snr_gamma": settings.snr_gamma,
         "resolution": _side(settings, base),
         "fit": settings.fit,
         "precision": accelerator.mixed_precision,
@@ -281,7 +288,7 @@ def _latents(
 
 
 def _finish(
-    training: "Training",
+    task: Denoising,
     settings: DiffusionSettings,
     target: Target,
     base: Base,
@@ -294,15 +301,15 @@ def _finish(
     from recaptrain.model_card import write_card
     from recaptrain.saving import push_model, save_pipeline
 
-    accelerator = training.accelerator
+    accelerator = task.training.accelerator
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        save_pipeline(training, out)
+        save_pipeline(task.training, base.pipeline, out)
         facts: Mapping[str, Any] = {
             "settings": settings,
             "target": target,
             "base": base,
-            "examples": training.examples,
+            "examples": task.examples,
             "precision": accelerator.mixed_precision,
             "processes": accelerator.num_processes,
             "device": str(accelerator.device),

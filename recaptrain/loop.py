@@ -1,27 +1,24 @@
-"""The training loop of a diffusion model, on one process or several, that ends the same however often it was interrupted.
+"""The training loop of every model, on one process or several, that ends the same however often it was interrupted.
 
-Everything random is a function of (seed, step, micro-batch, process): the rows, their captions, the noise, the noise
-levels, and what dropout layers draw. So a checkpoint holds weights, optimizer and average alone.
+What is learned is a `Task`. Everything random is a function of (seed, step, micro-batch, process): the rows, their captions, noise,
+and what dropout layers draw. So a checkpoint holds weights, optimizer and average alone.
 """
 
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from recapdata.errors import OptionError
-from recaptrain.checkpoint import RunFolder
-from recaptrain.data import Examples
-from recaptrain.denoising import denoising_loss, min_snr_weights, signal_to_noise, target
-from recaptrain.latents import Latents
+from recaptrain.checkpoint import RunFolder, leave_out_frozen
 
 if TYPE_CHECKING:
     import torch
     from accelerate import Accelerator
-    from diffusers.pipelines.stable_diffusion import StableDiffusionPipeline
     from diffusers.training_utils import EMAModel
 
 RateCourse = Literal["constant", "cosine"]
@@ -34,7 +31,6 @@ class Optimization:
 
     Attributes:
         batch_size: examples of one forward pass on one process; a step uses batch_size × accumulate × processes.
-        snr_gamma: γ of Min-SNR-γ weighting; None weighs all noise levels alike.
         ema_decay: of the average of weights that is saved; None saves the weights themselves.
     """
 
@@ -46,8 +42,7 @@ class Optimization:
     warmup: int = 0
     weight_decay: float = 1e-2
     max_norm: float = 1.0
-    snr_gamma: float | None = 5.0
-    ema_decay: float | None = 0.9999
+    ema_decay: float | None = None
     seed: int = 0
     checkpoint_every: int = 500
 
@@ -72,65 +67,104 @@ def own_precision() -> str:
     return "bf16" if torch.cpu._is_avx512_bf16_supported() else "no"
 
 
+def check_optimization(optimization: Optimization) -> None:
+    """Refuse numbers that make no run.
+
+    Raises:
+        OptionError: one of them is too small.
+    """
+    for option, value in (
+        ("--steps", optimization.steps),
+        ("--batch-size", optimization.batch_size),
+        ("--accumulate", optimization.accumulate),
+        ("--checkpoint-every", optimization.checkpoint_every),
+    ):
+        if value < 1:
+            raise OptionError(f"{option} {value}: it must be at least 1")
+    if not optimization.learning_rate > 0:
+        raise OptionError(f"--lr {optimization.learning_rate}: it must be above 0")
+
+
+class Task(Protocol):
+    """What is learned: the inputs of a step, and the loss on them."""
+
+    def inputs(self, step: int) -> list[Any]:
+        """What each of a step's `accumulate` micro-batches of this process takes: a function of the step alone.
+
+        It is called one step ahead on another thread, so it may read, decode and tokenize, but not touch the model; and only
+        it may tokenize, since a tokenizer serves one thread.
+        """
+
+    def loss(self, inputs: Any, draw: int) -> "torch.Tensor":
+        """The loss of one micro-batch, a mean that weighs like the other processes' and micro-batches'.
+
+        Args:
+            draw: seed of whatever is random in it.
+        """
+
+
+class Watch(Protocol):
+    """Looks at a model while it learns."""
+
+    def begin(self, step: int) -> bool:
+        """Called before the step after `step`, 0 or where a checkpoint was; True where there is nothing left to learn."""
+
+    def look(self, step: int) -> bool:
+        """Called after each step; True ends the run."""
+
+    def kept(self) -> None:
+        """Called when a checkpoint is whole: what belongs to earlier ones may go."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Training:
-    """A run under way: what is trained, on what, and the state that its steps move."""
+    """A run under way: what is trained, and the state that its steps move."""
 
     accelerator: "Accelerator"
-    pipeline: "StableDiffusionPipeline"
     trained: "dict[str, torch.nn.Module]"
     optimizer: Any
     average: "EMAModel | None"
-    examples: Examples
-    latents: Latents
     optimization: Optimization
 
     @property
     def parameters(self) -> "list[torch.nn.Parameter]":
         """The trained parameters, in a fixed order."""
-        return [each for module in self.trained.values() for each in module.parameters()]
+        return _trained(self.trained.values())
 
 
 def prepare(
-    accelerator: "Accelerator",
-    pipeline: "StableDiffusionPipeline",
-    names: list[str],
-    examples: Examples,
-    latents: Latents,
-    optimization: Optimization,
+    accelerator: "Accelerator", modules: "dict[str, torch.nn.Module]", optimization: Optimization
 ) -> Training:
-    """Move the parts to their device, freeze what is not trained, and register what a checkpoint must hold."""
+    """Hand modules on their device to Accelerate, and register what a checkpoint must hold; frozen weights need not be in it."""
     import torch
-    from diffusers.training_utils import EMAModel
 
-    pipeline.vae.requires_grad_(False)
-    for name in ("unet", "text_encoder"):
-        module = getattr(pipeline, name)
-        module.requires_grad_(name in names).train(name in names).to(accelerator.device)
-    modules = [getattr(pipeline, name) for name in names]
-    parameters = [each for module in modules for each in module.parameters()]
+    parameters = _trained(modules.values())
     optimizer = torch.optim.AdamW(
         parameters, lr=optimization.learning_rate, weight_decay=optimization.weight_decay
     )
     average = None
     if optimization.ema_decay is not None:
+        from diffusers.training_utils import EMAModel
+
         average = EMAModel(parameters, decay=optimization.ema_decay, foreach=True)
         average.to(accelerator.device)
         accelerator.register_for_checkpointing(average)
-    *modules, optimizer = accelerator.prepare(*modules, optimizer)
+    leave_out_frozen(accelerator)
+    *prepared, optimizer = accelerator.prepare(*modules.values(), optimizer)
     return Training(
         accelerator=accelerator,
-        pipeline=pipeline,
-        trained=dict(zip(names, modules, strict=True)),
+        trained=dict(zip(modules, prepared, strict=True)),
         optimizer=optimizer,
         average=average,
-        examples=examples,
-        latents=latents,
         optimization=optimization,
     )
 
 
-def train(training: Training, folder: RunFolder) -> None:
+def _trained(modules: "Iterable[torch.nn.Module]") -> "list[torch.nn.Parameter]":
+    return [each for module in modules for each in module.parameters() if each.requires_grad]
+
+
+def train(training: Training, task: Task, folder: RunFolder, watch: Watch | None = None) -> None:
     """Make the steps that are still to make, logging each, with a checkpoint now and then and at the end.
 
     Raises:
@@ -140,10 +174,16 @@ def train(training: Training, folder: RunFolder) -> None:
     first = folder.load(accelerator)
     if accelerator.is_main_process:
         folder.rewind_log(first)
-    with _bar(first, settings.steps, shown=accelerator.is_main_process) as advance:
+    accelerator.wait_for_everyone()
+    if watch is not None and watch.begin(first):
+        return
+    with (
+        _bar(first, settings.steps, shown=accelerator.is_main_process) as advance,
+        _ahead(task, first, settings.steps) as inputs_of,
+    ):
         for step in range(first, settings.steps):
             began = time.monotonic()
-            loss = _step(training, step)
+            loss = _step(training, task, inputs_of(step), step)
             if not math.isfinite(loss):
                 raise OptionError(
                     f"the loss of step {step + 1} is {loss}; lower --lr (it is {settings.learning_rate:g}), then go on "
@@ -153,26 +193,44 @@ def train(training: Training, folder: RunFolder) -> None:
                 seconds = round(time.monotonic() - began, 4)
                 folder.log({"step": step + 1, "loss": loss, "lr": settings.rate_at(step), "seconds": seconds})
             advance(loss)
-            if (step + 1) % settings.checkpoint_every == 0 or step + 1 == settings.steps:
+            over = watch is not None and watch.look(step + 1)
+            if over or (step + 1) % settings.checkpoint_every == 0 or step + 1 == settings.steps:
                 folder.save(accelerator, step + 1)
+                if watch is not None:
+                    watch.kept()
+            if over:
+                return
 
 
-def _step(training: Training, step: int) -> float:
-    """One optimizer step over `accumulate` micro-batches; the mean loss over all of them and all processes."""
+@contextmanager
+def _ahead(task: Task, first: int, steps: int) -> Iterator[Callable[[int], list[Any]]]:
+    """Gives the inputs of the steps in order, those of the next step being made while the model works on this one's."""
+    with ThreadPoolExecutor(1) as thread:
+        coming: list[Future[list[Any]]] = [thread.submit(task.inputs, first)] if first < steps else []
+
+        def inputs_of(step: int) -> list[Any]:
+            now = coming.pop().result()
+            if step + 1 < steps:
+                coming.append(thread.submit(task.inputs, step + 1))
+            return now
+
+        yield inputs_of
+
+
+def _step(training: Training, task: Task, inputs: list[Any], step: int) -> float:
+    """One optimizer step over its micro-batches; the mean loss over all of them and all processes."""
     import torch
 
     settings, accelerator = training.optimization, training.accelerator
     for group in training.optimizer.param_groups:
         group["lr"] = settings.rate_at(step)
     share = settings.batch_size * accelerator.num_processes
-    epoch, rows = training.examples.batch(settings.seed, step, share * settings.accumulate)
     total = torch.zeros((), device=accelerator.device)
-    for micro in range(settings.accumulate):
+    for micro, each in enumerate(inputs):
         start = micro * share + accelerator.process_index * settings.batch_size
-        own = rows[start : start + settings.batch_size]
         draw = ((settings.seed * 1_000_003 + step) * 10_007 + start) % 2**63
         with accelerator.accumulate(*training.trained.values()):
-            loss = _loss(training, own, epoch, draw)
+            loss = task.loss(each, draw)
             accelerator.backward(loss)
             if accelerator.sync_gradients:
                 accelerator.clip_grad_norm_(training.parameters, settings.max_norm)
@@ -182,41 +240,6 @@ def _step(training: Training, step: int) -> float:
     if training.average is not None:
         training.average.step(training.parameters)
     return float(accelerator.reduce(total, reduction="mean"))
-
-
-def _loss(training: Training, rows: Any, epoch: int, draw: int) -> "torch.Tensor":
-    """The loss of one micro-batch; noise is drawn on the CPU, so that every device sees the same."""
-    import torch
-
-    settings, pipeline, device = training.optimization, training.pipeline, training.accelerator.device
-    torch.manual_seed(draw)  # for dropout layers, where a model has any
-    generator = torch.Generator().manual_seed(draw)
-    shape = (len(rows), *training.latents.shards[0].shape[2:])
-    clean = training.latents.sample(rows, torch.randn(shape, generator=generator)).to(device)
-    noise = torch.randn(shape, generator=generator).to(device)
-    levels = pipeline.scheduler.config.num_train_timesteps
-    times = torch.randint(0, levels, (len(rows),), generator=generator).to(device)
-    captions = [
-        drawn.caption or "" for drawn in training.examples.captions(rows, seed=settings.seed, epoch=epoch)
-    ]
-    unet = training.trained.get("unet", pipeline.unet)
-    with training.accelerator.autocast():
-        text = _encode(training, captions)
-        answer = unet(pipeline.scheduler.add_noise(clean, noise, times), times, text).sample
-    kind = str(pipeline.scheduler.config.get("prediction_type", "epsilon"))
-    weights = min_snr_weights(signal_to_noise(pipeline.scheduler, times), kind, settings.snr_gamma)
-    return denoising_loss(answer, target(pipeline.scheduler, clean, noise, times), weights)
-
-
-def _encode(training: Training, captions: list[str]) -> "torch.Tensor":
-    """Captions as the UNet reads them: the text encoder's last hidden states, exactly as the pipeline itself makes them."""
-    encoder = training.trained.get("text_encoder", training.pipeline.text_encoder)
-    tokens = training.pipeline.tokenizer(
-        captions, padding="max_length", truncation=True, return_tensors="pt"
-    ).to(training.accelerator.device)
-    config = training.pipeline.text_encoder.config
-    mask = tokens.attention_mask if getattr(config, "use_attention_mask", False) else None
-    return encoder(tokens.input_ids, attention_mask=mask)[0]
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def command(settings: "DiffusionSettings", target: "Target", base: "Base") -> st
     words += ["--train", ",".join(settings.parts), "--steps", str(optimization.steps)]
     words += ["--batch-size", str(optimization.batch_size), "--accumulate", str(optimization.accumulate)]
     words += ["--lr", f"{optimization.learning_rate:g}", "--lr-course", optimization.course]
-    words += ["--warmup", str(optimization.warmup), "--snr-gamma", f"{optimization.snr_gamma or 0:g}"]
+    words += ["--warmup", str(optimization.warmup), "--snr-gamma", f"{settings.snr_gamma or 0:g}"]
     words += ["--ema-decay", f"{optimization.ema_decay or 0:g}", "--seed", str(optimization.seed)]
     words += ["--resolution", str(settings.resolution)] if settings.resolution else []
     words += ["--fit", settings.fit, "OUT"]

@@ -1,8 +1,10 @@
-"""The end of a training run: the weights as a pipeline that diffusers loads, and its way to a Hub."""
+"""The end of a training run: the weights as a model that stock libraries load, and its way to a Hub."""
 
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,21 +12,33 @@ from recapdata.endpoint import endpoint, hub_api, hub_errors
 from recapdata.errors import HubError
 
 if TYPE_CHECKING:
+    from diffusers.pipelines.stable_diffusion import StableDiffusionPipeline
+
     from recaptrain.loop import Training
 
 
-def save_pipeline(training: "Training", out: Path) -> None:
-    """Write the whole pipeline to `out`, the trained parts with their averaged weights; each part is swapped in whole."""
+def save_pipeline(training: "Training", pipeline: "StableDiffusionPipeline", out: Path) -> None:
+    """Write the whole pipeline to `out`, the trained parts with their averaged weights."""
     if training.average is not None:
         training.average.copy_to(training.parameters)
-    pipeline = training.pipeline
     for name, module in training.trained.items():
         plain = training.accelerator.unwrap_model(module, keep_fp32_wrapper=False)
         setattr(pipeline, name, plain.eval())
     pipeline.to("cpu")
-    partial = out / ".pipeline.partial"
+    with swapped_in(out) as partial:
+        pipeline.save_pretrained(partial)
+
+
+@contextmanager
+def swapped_in(out: Path) -> Iterator[Path]:
+    """A folder to save a model into, whose files and folders then take the places of those of `out`, each whole.
+
+    Where the model was loaded from is taken out of its files: it would carry paths of this machine to a Hub, and the card names the base.
+    """
+    partial = out / ".model.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    pipeline.save_pretrained(partial)
+    partial.mkdir(parents=True)
+    yield partial
     _forget_paths(partial)
     for part in sorted(partial.iterdir()):
         place = out / part.name
@@ -35,7 +49,6 @@ def save_pipeline(training: "Training", out: Path) -> None:
 
 
 def _forget_paths(folder: Path) -> None:
-    """Take out where each part was loaded from, which would carry paths of this machine to a Hub; the card names the base."""
     for path in folder.rglob("*.json"):
         values = json.loads(path.read_text(encoding="utf8"))
         if isinstance(values, dict) and values.pop("_name_or_path", None) is not None:

@@ -1,0 +1,89 @@
+"""What a diffusion model learns from: latents and captions of a step, and how far off its answer is, weighted by Min-SNR-γ."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recaptrain.data import Examples
+from recaptrain.denoising import denoising_loss, min_snr_weights, signal_to_noise, target
+from recaptrain.latents import Latents
+from recaptrain.loop import Training
+
+if TYPE_CHECKING:
+    import torch
+    from diffusers.pipelines.stable_diffusion import StableDiffusionPipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """The rows of one micro-batch, and their captions as the text encoder's tokens."""
+
+    rows: NDArray[np.int64]
+    tokens: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denoising:
+    """A `Task`: predict the noise in noised latents under their captions.
+
+    Attributes:
+        snr_gamma: γ of Min-SNR-γ weighting; None weighs all noise levels alike.
+    """
+
+    training: Training
+    pipeline: "StableDiffusionPipeline"
+    examples: Examples
+    latents: Latents
+    snr_gamma: float | None
+
+    def inputs(self, step: int) -> list[Drawing]:
+        """The step's rows, cut into the micro-batches of this process."""
+        settings, accelerator = self.training.optimization, self.training.accelerator
+        share = settings.batch_size * accelerator.num_processes
+        epoch, rows = self.examples.batch(settings.seed, step, share * settings.accumulate)
+        own = accelerator.process_index * settings.batch_size
+        parts = [rows[start + own :][: settings.batch_size] for start in range(0, len(rows), share)]
+        return [Drawing(part, self._tokens(part, settings.seed, epoch)) for part in parts]
+
+    def _tokens(self, rows: NDArray[np.int64], seed: int, epoch: int) -> Any:
+        drawn = self.examples.captions(rows, seed=seed, epoch=epoch)
+        captions = [each.caption or "" for each in drawn]
+        return self.pipeline.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
+
+    def loss(self, inputs: Drawing, draw: int) -> "torch.Tensor":
+        """The loss of one micro-batch; noise is drawn on the CPU, so that every device sees the same."""
+        import torch
+
+        pipeline, device, count = self.pipeline, self.training.accelerator.device, len(inputs.rows)
+        torch.manual_seed(draw)  # for dropout layers, where a model has any
+        generator = torch.Generator().manual_seed(draw)
+        shape = (count, *self.latents.shards[0].shape[2:])
+        clean = self.latents.sample(inputs.rows, torch.randn(shape, generator=generator)).to(device)
+        noise = torch.randn(shape, generator=generator).to(device)
+        levels = pipeline.scheduler.config.num_train_timesteps
+        times = torch.randint(0, levels, (count,), generator=generator).to(device)
+        unet: Any = self.training.trained.get("unet", pipeline.unet)
+        with self.training.accelerator.autocast():
+            text = self._encode(inputs.tokens)
+            answer = unet(pipeline.scheduler.add_noise(clean, noise, times), times, text).sample
+        kind = str(pipeline.scheduler.config.get("prediction_type", "epsilon"))
+        weights = min_snr_weights(signal_to_noise(pipeline.scheduler, times), kind, self.snr_gamma)
+        return denoising_loss(answer, target(pipeline.scheduler, clean, noise, times), weights)
+
+    def _encode(self, tokens: Any) -> "torch.Tensor":
+        """Captions as the UNet reads them: the text encoder's last hidden states, exactly as the pipeline itself makes them."""
+        encoder: Any = self.training.trained.get("text_encoder", self.pipeline.text_encoder)
+        tokens = tokens.to(self.training.accelerator.device)
+        config = self.pipeline.text_encoder.config
+        mask = tokens.attention_mask if getattr(config, "use_attention_mask", False) else None
+        return encoder(tokens.input_ids, attention_mask=mask)[0]
+
+
+def place(pipeline: "StableDiffusionPipeline", names: list[str], device: "torch.device") -> "dict[str, Any]":
+    """Move the parts to their device and freeze what is not trained; the modules to train by name."""
+    pipeline.vae.requires_grad_(False)
+    for name in ("unet", "text_encoder"):
+        getattr(pipeline, name).requires_grad_(name in names).train(name in names).to(device)
+    return {name: getattr(pipeline, name) for name in names}
