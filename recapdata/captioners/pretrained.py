@@ -95,6 +95,20 @@ def _leave_a_core() -> None:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
 
 
+def end_tokens(model: Any) -> frozenset[int]:
+    """Tokens that end a caption, as the model's own `generate` knows them."""
+    text = model.config.get_text_config()
+    found: set[int] = set()
+    for owner, name in (
+        (model.generation_config, "eos_token_id"),
+        (text, "eos_token_id"),
+        (text, "sep_token_id" if model.config.model_type == "blip" else "eos_token_id"),
+    ):
+        value = getattr(owner, name, None)
+        found |= set(value if isinstance(value, list) else [] if value is None else [value])
+    return frozenset(found)
+
+
 def device_and_dtype() -> tuple[str, str]:
     """Device and dtype that suit this machine."""
     import torch

@@ -16,7 +16,14 @@ from PIL.Image import Image
 
 from recapdata.captioners import STYLES, CaptionerOptions, CaptioningFailed, OutOfMemory
 from recapdata.captioners.choice import CHOICE, most_agreed
-from recapdata.captioners.pretrained import device_and_dtype, load_weights, one_line, open_pretrained, quiet
+from recapdata.captioners.pretrained import (
+    device_and_dtype,
+    end_tokens,
+    load_weights,
+    one_line,
+    open_pretrained,
+    quiet,
+)
 from recapdata.captioners.prompts import Family, max_tokens, prompt_text
 from recapdata.captioners.sampling import KeyedDraw, Start, caption_seed
 from recapdata.errors import OptionError
@@ -109,7 +116,7 @@ class Vlm:
     def load(self) -> None:
         """Load the weights; see `load_weights` for its errors."""
         self._model = load_weights(self._source, self._dtype, self.device)
-        self._ends = _end_tokens(self._model)
+        self._ends = end_tokens(self._model)
 
     def caption(self, prepared: Mapping[str, np.ndarray], keys: Sequence[str]) -> list[Caption]:
         """One caption per key; see `Captioner.caption`."""
@@ -231,17 +238,3 @@ def _is_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return "alloc" in str(error) and "memory" in str(error)  # how the CPU allocator says it
-
-
-def _end_tokens(model: Any) -> frozenset[int]:
-    """Tokens that end a caption, as the model's own `generate` knows them."""
-    text = model.config.get_text_config()
-    found: set[int] = set()
-    for owner, name in (
-        (model.generation_config, "eos_token_id"),
-        (text, "eos_token_id"),
-        (text, "sep_token_id" if model.config.model_type == "blip" else "eos_token_id"),
-    ):
-        value = getattr(owner, name, None)
-        found |= set(value if isinstance(value, list) else [] if value is None else [value])
-    return frozenset(found)
