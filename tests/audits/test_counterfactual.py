@@ -1,0 +1,118 @@
+"""Lies of captions: one thing changed, the grammar kept, the same lie every time."""
+
+import pytest
+
+from audits.claims import claims
+from audits.counterfactual import KINDS, Lie, lies, plural
+from audits.lexicon import load_lexicon
+from recapdata.records import Claim
+
+
+def told(caption: str, kind: str, key: str = "k") -> str | None:
+    """The caption with its lie of one kind, read by the project's own pipeline."""
+    (found,) = claims([caption])
+    return next((lie.told(caption) for lie in lies(key, caption, found) if lie.kind == kind), None)
+
+
+def test_a_lie_of_each_kind_changes_one_thing() -> None:
+    caption = "Two red circles left of a blue star."
+    (found,) = claims([caption])
+    texts = {lie.kind: lie.told(caption) for lie in lies("k", caption, found)}
+    assert set(texts) == set(KINDS)
+    assert texts["position"] == "Two red circles right of a blue star."
+    assert texts["count"] in [f"{number} red circles left of a blue star." for number in ("Three", "Four")]
+    words = caption.split()
+    changed = [
+        [old for old, new in zip(words, text.split(), strict=True) if old != new] for text in texts.values()
+    ]
+    assert all(len(each) == 1 for each in changed)
+
+
+@pytest.mark.parametrize(
+    ("caption", "kind", "expected"),
+    [
+        # Only one thing can take the place of a man or a girl, and only one word the place of "above".
+        ("A man on a beach", "object", "A woman on a beach"),
+        ("GIRLS PLAYING", "object", "BOYS PLAYING"),
+        ("Men at work. The men dig.", "object", "Women at work. The women dig."),
+        ("A lamp above a desk", "position", "A lamp below a desk"),
+        ("A cat on top of a car", "position", "A cat under a car"),
+        ("A tree in the foreground", "position", "A tree in the background"),
+        ("A bird in the top left corner", "position", "A bird in the top right corner"),
+        ("a man with blue eyes and a green hat", "color", "a man with brown eyes and a green hat"),
+    ],
+)
+def test_lies_that_have_no_choice(caption: str, kind: str, expected: str) -> None:
+    assert expected in {told(caption, kind, key) for key in "abcdef"}
+
+
+def test_articles_agree_with_what_follows() -> None:
+    seen = {told("An orange car and a bicycle", "color", str(number)) for number in range(20)}
+    assert {"A blue car and a bicycle", "A purple car and a bicycle"} <= seen
+    assert not any(text and text.startswith("An ") for text in seen)
+    seen = {told("a blue wall", "color", str(number)) for number in range(30)}
+    assert "an orange wall" in seen
+
+
+def test_a_color_is_exchanged_for_one_that_is_plainly_another() -> None:
+    near_red = {"red", "orange", "pink", "brown", "purple"}
+    words = {str(told("a crimson wall", "color", str(number))).split()[1] for number in range(40)}
+    assert words
+    assert not words & near_red
+    # What the caption says of something else is no lie's color, and dogs are not green.
+    words = {str(told("a black dog by a white dog", "color", str(number))) for number in range(40)}
+    assert not any("green" in text or "white dog by a white" in text for text in words)
+
+
+def test_numbers_keep_their_form_and_stay_plural() -> None:
+    assert {told("2 dogs", "count", str(number)) for number in range(20)} == {"3 dogs", "4 dogs"}
+    assert {told("Three dogs", "count", str(number)) for number in range(20)} == {
+        "Two dogs",
+        "Four dogs",
+        "Five dogs",
+    }
+    assert told("a pair of dogs", "count") in ("three dogs", "four dogs")
+    assert told("one dog", "count") is None
+
+
+def test_the_same_key_tells_the_same_lie_and_others_tell_others() -> None:
+    caption = "a red car, a blue bus, a green truck and a yellow van"
+    assert len({told(caption, "color", "k") for _ in range(3)}) == 1
+    assert len({told(caption, "color", str(number)) for number in range(20)}) > 4
+
+
+def test_nothing_to_exchange_is_no_lie() -> None:
+    (found,) = claims(["a thingamajig of sorts"])
+    assert lies("k", "a thingamajig of sorts", found) == []
+    assert lies("k", "", []) == []
+    # A claim whose words are not where it says is left alone.
+    assert lies("k", "a dog", [Claim(kind="object", span=(0, 1), object="dog")]) == []
+
+
+def test_a_part_of_the_caption_is_told_alone() -> None:
+    lie = Lie("object", (6, 9), ((6, 9, "cat"), (17, 20, "cat")))
+    assert lie.told("See a dog. Good, dog!") == "See a cat. Good, cat!"
+    assert lie.told("See a dog. Good, dog!", 0, 10) == "See a cat."
+
+
+@pytest.mark.parametrize(
+    ("noun", "expected"),
+    [
+        ("box", "boxes"),
+        ("berry", "berries"),
+        ("woman", "women"),
+        ("stop sign", "stop signs"),
+        ("toy", "toys"),
+    ],
+)
+def test_plural(noun: str, expected: str) -> None:
+    assert plural(noun) == expected
+
+
+def test_the_table_speaks_of_known_colors() -> None:
+    from audits.counterfactual import _table
+
+    table = _table()
+    basic = set(load_lexicon().color("red") | set(table.colors))
+    assert basic == set(table.near) == set(table.colors)
+    assert {color for colors in table.natural.values() for color in colors} <= basic
