@@ -94,7 +94,7 @@ def train_clip(recipe: ClipRecipe, captioner: Path, work: Path, out: Path) -> No
     torch.manual_seed(recipe.seed)
     settings = {name: value for name, value in config.items() if name != "custom_text"}
     model = CustomTextCLIP(**settings).to(recipe.device)
-    _plant_tower(model.visual, captioner)
+    plant_tower(model.visual, captioner)
     seed = recipe.seed * 1000 + 4
 
     def loss_of(step: int) -> tuple["Tensor", dict[str, float]]:
@@ -161,7 +161,7 @@ def _matching_loss(model: Any, pixels: "Tensor", tokens: "Tensor") -> tuple["Ten
     }
 
 
-def _plant_tower(visual: "nn.Module", captioner: Path) -> None:
+def plant_tower(visual: "nn.Module", captioner: Path) -> None:
     """Copy the weights of the captioner's SigLIP tower into open_clip's ViT, whose blocks are the same.
 
     The ViT has no bias on its patches (the position embeddings take it up) and one more token, the class token, which nothing reads.

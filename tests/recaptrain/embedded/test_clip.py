@@ -11,7 +11,7 @@ from recapdata.weights import embedded_path
 from recaptrain.embedded import tokens
 from recaptrain.embedded.captioner import CaptionerRecipe, Language, build_model
 from recaptrain.embedded.captioner import save as save_captioner
-from recaptrain.embedded.clip import ClipRecipe, _plant_tower, evaluate_clip, train_clip
+from recaptrain.embedded.clip import ClipRecipe, plant_tower, evaluate_clip, train_clip
 from recaptrain.embedded.training import Stage
 from recaptrain.embedded.vision import Tower, pixel_values
 
@@ -59,7 +59,7 @@ def test_a_planted_tower_sees_what_the_captioners_sees(made):
     start = "vision_tower."
     tower.load_state_dict({key.split(start)[1]: value for key, value in weights.items() if start in key})
     (visual := open_clip.create_model(f"local-dir:{made / 'out'}").visual).eval()
-    _plant_tower(visual, made / "captioner")
+    plant_tower(visual, made / "captioner")
     pixels = pixel_values(render(draw_scene(0, 2))[None])
     with torch.inference_mode():
         features = visual.conv1(pixels).flatten(2).transpose(1, 2) + visual.positional_embedding[1:]
