@@ -178,6 +178,13 @@ def recaption(
     keys: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Only the keys in this file, one a line.")
     ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EXPR",
+            help="Only what an audit says this of, such as 'alt: contradicted > 0 and clip_score < 20'.",
+        ),
+    ] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Only what failed, once more.")
     ] = False,
@@ -197,6 +204,10 @@ def recaption(
     code is then 1.
 
     Example: recapdata recaption my-dataset recap-long --captioner google/paligemma2-3b-pt-448 --style long
+
+    --where takes and, or, not, in, comparisons, + - * / over the figures of `audits run`: words, clip_score, claims, flags and
+    missed (their number), supported, contradicted, unknown, contradicted_color and so on, and the caption itself. "SET:" before it
+    says whose audit. Example: --where 'alt: "refusal" in flags or words < 3 or "watermark" in caption'
     """
     from recapdata.captioners import CaptionerOptions
     from recapdata.recaption import RunOptions
@@ -219,6 +230,7 @@ def recaption(
             batch_size=batch_size,
             limit=limit,
             keys_file=keys,
+            where=where,
             retry_failed=retry_failed,
             overwrite=overwrite,
             engine=engine,

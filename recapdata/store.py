@@ -282,7 +282,7 @@ class DatasetFolder:
             known = ", ".join(self.manifest.sets) or "none"
             raise CaptionSetNotFound(
                 f"caption set {set_name!r} of {self.path} has no finished captions for shard {shard} (sets: {known}); "
-                "finish it by running its command again"
+                "finish it by running its command again, without --limit, --keys or --where"
             )
         return pq.read_table(path, columns=columns, schema=None if columns else CAPTION_SCHEMA)
 

@@ -51,7 +51,8 @@ def look_at_folder(folder: DatasetFolder) -> Local:
     for name in manifest.sets:
         if journals := sorted((folder.path / "captions" / name).glob(".*.journal")):
             raise PublishRefused(
-                f"caption set {name!r} is under way ({journals[0].name}); finish it by running its command again"
+                f"caption set {name!r} is under way ({journals[0].name}); finish it by running its command again, "
+                "without --limit, --keys or --where"
             )
     contents = read_contents(target)
     if not contents.rows:

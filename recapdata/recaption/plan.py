@@ -12,13 +12,27 @@ from recapdata.journal import overlay, replay, stored_captions
 from recapdata.keys import KeyIndex
 from recapdata.recaption.recorder import ShardStart, failed_keys
 from recapdata.recaption.state import ShardState
+from recapdata.recaption.where import open_where
 from recapdata.records import Provenance
 from recapdata.remove import read_keys_file
 from recapdata.store import DatasetFolder
 
-Selection = Callable[[int, list[str]], Collection[str] | None]
-"""Shard number and its keys → the keys that are asked for; None for all."""
 Plan = tuple[ShardStart, list[Batch]]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is asked for.
+
+    Attributes:
+        of: shard number and its keys → the keys that are asked for; None for all.
+        images: how many there are at most, captioned already or not.
+        among: how many there would be without --limit.
+    """
+
+    of: Callable[[int, list[str]], Collection[str] | None]
+    images: int
+    among: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +43,7 @@ class RunOptions:
         batch_size: images at once; what suits captioner and machine where None.
         limit: a pilot of so many images, a sample over all shards.
         keys_file: caption only the keys in this text file, one a line.
+        where: caption only what this expression over an audit chooses (see `where`).
         retry_failed: caption again what failed, and nothing else.
         overwrite: replace the set where it was made with other settings.
         workers: preparing processes; by itself where None.
@@ -37,6 +52,7 @@ class RunOptions:
     batch_size: int | None = None
     limit: int | None = None
     keys_file: Path | None = None
+    where: str | None = None
     retry_failed: bool = False
     overwrite: bool = False
     engine: str = "local"
@@ -47,10 +63,10 @@ class RunOptions:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise OptionError(f"--{name.replace('_', '-')} must be at least {least}, not {value}")
-        asked = [name for name in ("limit", "keys_file", "retry_failed") if getattr(self, name)]
-        if len(asked) > 1:
-            names = " and ".join("--" + name.removesuffix("_file").replace("_", "-") for name in asked)
-            raise OptionError(f"{names} each choose what is captioned; give one of them")
+        asked = [name for name in ("limit", "keys_file", "where") if getattr(self, name)]
+        if self.retry_failed and asked:
+            other = "--" + asked[0].removesuffix("_file")
+            raise OptionError(f"{other} and --retry-failed each choose what is captioned; give one of them")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +80,58 @@ class Task:
 
     @property
     def kind(self) -> str:
-        """`all`, `pilot`, `keys` or `retry`."""
+        """`all`, `pilot`, `keys`, `where` or `retry`."""
         if self.run.limit is not None:
             return "pilot"
         if self.run.keys_file is not None:
             return "keys"
+        if self.run.where is not None:
+            return "where"
         return "retry" if self.run.retry_failed else "all"
 
 
 def selection_of(task: Task, states: list[ShardState]) -> Selection:
-    """Which keys of a shard are asked for."""
-    if task.run.limit is not None:
-        quotas = pilot_quotas([state.rows for state in states], task.run.limit)
-        return lambda shard, keys: pilot_keys(keys, quotas[shard])
-    if task.run.keys_file is not None:
-        wanted = _read_keys(task.folder, task.run.keys_file)
-        return lambda shard, keys: wanted.intersection(keys)
+    """Which keys of a shard are asked for: those of --keys that --where chooses, and a sample of them by --limit."""
     if task.run.retry_failed:
-        return lambda shard, keys: failed_keys(task.folder, task.set_name, shard)
-    return lambda shard, keys: None
+        failed = sum(state.failures + (state.lacking if state.finished else 0) for state in states)
+        return Selection(lambda shard, keys: failed_keys(task.folder, task.set_name, shard), failed, failed)
+    chosen = _chosen(task, states)
+    if (limit := task.run.limit) is None:
+        return chosen
+    quotas = pilot_quotas(_sizes(task, states, chosen), limit)
+
+    def sample(shard: int, keys: list[str]) -> set[str]:
+        among = chosen.of(shard, keys)
+        return pilot_keys([key for key in keys if among is None or key in among], quotas[shard])
+
+    return Selection(sample, sum(quotas), chosen.among)
+
+
+def _chosen(task: Task, states: list[ShardState]) -> Selection:
+    """What --keys and --where choose together."""
+    wanted = _read_keys(task.folder, task.run.keys_file) if task.run.keys_file is not None else None
+    where = open_where(task.folder, task.run.where) if task.run.where is not None else None
+    rows = sum(state.rows for state in states)
+    if where is None and wanted is None:
+        return Selection(lambda shard, keys: None, rows, rows)
+
+    def of(shard: int, keys: list[str]) -> set[str]:
+        chosen = set(keys) if where is None else where.keys(shard)
+        return chosen.intersection(keys) if wanted is None else chosen & wanted
+
+    most = min(len(wanted) if wanted is not None else rows, where.images if where is not None else rows)
+    return Selection(of, most, most)
+
+
+def _sizes(task: Task, states: list[ShardState], chosen: Selection) -> list[int]:
+    """How many keys of each shard are asked for."""
+    if task.run.keys_file is None and task.run.where is None:
+        return [state.rows for state in states]
+    sizes = []
+    for state in states:
+        of = chosen.of(state.shard, task.folder.read_keys(state.shard))
+        sizes.append(state.rows if of is None else len(of))
+    return sizes
 
 
 def _read_keys(folder: DatasetFolder, path: Path) -> set[str]:
@@ -106,7 +155,7 @@ def plan_shard(task: Task, state: ShardState, selection: Selection) -> Plan | No
     keys = table["key"].to_pylist()
     journal = replay(task.folder.journal(task.set_name, state.shard))
     has = overlay(stored_captions(task.folder, task.set_name, state.shard), journal).keys()
-    selected = selection(state.shard, keys)
+    selected = selection.of(state.shard, keys)
     retry = sorted(set(selected or ()) - journal.wanted) if task.run.retry_failed else []
     missing = {key for key in keys if key not in has} | set(retry)
     areas = [w * h for w, h in zip(table["width"].to_pylist(), table["height"].to_pylist(), strict=True)]
@@ -124,9 +173,8 @@ def _row_groups(path: Path) -> list[int]:
     return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
 
 
-def total_of(task: Task, states: list[ShardState]) -> int:
+def total_of(task: Task, selection: Selection, states: list[ShardState]) -> int:
     """How many images the run will caption at most, as far as that is known without reading all keys."""
-    lacking = sum(state.lacking for state in states)
-    if task.kind == "retry":
-        return sum(state.failures + (state.lacking if state.finished else 0) for state in states)
-    return min(lacking, task.run.limit or lacking)
+    if task.run.retry_failed:
+        return selection.images
+    return min(sum(state.lacking for state in states), selection.images)

@@ -70,6 +70,8 @@ def recaption(
             if new:
                 _withdraw(folder, set_name)
             raise
+        if new and run.where is not None:
+            _withdraw(folder, set_name)  # where it chose nothing
         after = survey(folder, set_name)
         kinds = failures_by_type(folder, set_name, after)
         written_bytes = sum(_size(folder, set_name, state.shard) for state in after)
@@ -87,6 +89,8 @@ def recaption(
         done_failures=done.failures,
         examples=done.examples,
         asked=task.kind,
+        where=run.where,
+        among=done.among,
         seconds=round(time.monotonic() - began, 2),
         caption_seconds=round(done.seconds, 4),
         caption_bytes=written_bytes,
@@ -121,6 +125,7 @@ class _Done:
 
     images: int = 0
     failures: int = 0
+    among: int = 0
     examples: tuple[str, ...] = ()
     seconds: float = 0.0
     largest_batch: int | None = None
@@ -179,11 +184,13 @@ def _withdraw(folder: DatasetFolder, set_name: str) -> None:
 def _execute(task: Task, captioner: Captioner, states: list[ShardState]) -> _Done:
     """Do what is to be done."""
     selection = selection_of(task, states)
+    nothing = _Done(among=selection.among)
     plans = (plan for state in states if (plan := plan_shard(task, state, selection)) is not None)
     first = next(plans, None)
     if first is None:
-        return _Done()
-    say(_opening(task, captioner, states))
+        return nothing
+    total = total_of(task, selection, states)
+    say(_opening(task, captioner, total))
     with (
         open_engine(task.run.engine, task.folder, captioner, task.run.workers) as engine,
         Recorder(task.folder, task.set_name) as recorder,
@@ -197,8 +204,8 @@ def _execute(task: Task, captioner: Captioner, states: list[ShardState]) -> _Don
                 plan = next(plans, None)
 
         began = time.monotonic()
-        done = _Done()
-        with progress(task.set_name, total_of(task, states)) as advance:
+        done = nothing
+        with progress(task.set_name, total) as advance:
             for finished in _hopeful(engine.run(batches()), captioner):
                 recorder.record(finished)
                 done = done.with_batch(finished)
@@ -227,10 +234,10 @@ def _hopeful(results: Iterator[Finished], captioner: Captioner) -> Iterator[Fini
     yield from held
 
 
-def _opening(task: Task, captioner: Captioner, states: list[ShardState]) -> str:
+def _opening(task: Task, captioner: Captioner, total: int) -> str:
     provenance = task.provenance
     return (
-        f"{task.set_name}: {images(total_of(task, states))} with {provenance.model}"
+        f"{task.set_name}: {images(total)} with {provenance.model}"
         f"{' at ' + provenance.revision[:19] if provenance.revision else ''}, prompt {shorten(repr(provenance.prompt), 60, placeholder='…')}, batches of {provenance.batch_size}, "
         f"{provenance.dtype} on {captioner.device}"
     )

@@ -13,7 +13,9 @@ class RecaptionSummary:
     """The outcome of a recaption run.
 
     Attributes:
-        asked: `all`, `pilot`, `keys` or `retry`: what the run was to caption.
+        asked: `all`, `pilot`, `keys`, `where` or `retry`: what the run was to caption.
+        where: the expression that chose among the records; None where all were meant.
+        among: how many records that is, of which a pilot takes a sample.
         records: of the dataset; captions + failures + lacking of the set make the same sum.
         lacking: records that the set has neither caption nor error for (after a pilot, say).
         done: images this run itself captioned, `done_failures` of them without success.
@@ -34,6 +36,8 @@ class RecaptionSummary:
     failures_by_type: Mapping[str, int]
     lacking: int
     asked: str
+    where: str | None
+    among: int
     done: int
     done_failures: int
     examples: tuple[str, ...]
@@ -46,7 +50,7 @@ class RecaptionSummary:
     @property
     def complete(self) -> bool:
         """Whether all that was asked for is there: no failures, and after a full run nothing lacking."""
-        return not self.failures and (self.asked in ("pilot", "keys") or not self.lacking)
+        return not self.failures and (self.asked in ("pilot", "keys", "where") or not self.lacking)
 
     @property
     def images_per_second(self) -> float:
@@ -61,7 +65,10 @@ class RecaptionSummary:
         lines.append(f"  {'failures':<10}{self.failures:>12,}" + (f"   {reasons}" if reasons else ""))
         if self.lacking:
             lines.append(f"  {'to do':<10}{self.lacking:>12,}")
-        lines += [f"  {'records':<10}{self.records:>12,}", "", *self._how(), ""]
+        lines.append(f"  {'records':<10}{self.records:>12,}")
+        if self.where is not None:
+            lines.append(f"  {'chosen':<10}{self.among:>12,}   --where {self.where}")
+        lines += ["", *self._how(), ""]
         if self.examples:
             lines += [
                 "For example",
@@ -97,23 +104,35 @@ class RecaptionSummary:
 
     def _next(self) -> list[str]:
         lines = []
-        if self.asked == "pilot" and self.lacking and self.done:
+        audit = shlex.join(["audits", "run", self.directory, "--captions", self.set_name])
+        if self.asked == "pilot" and self.left and self.done:
             rate, share = self.images_per_second, self.captions + self.failures
-            disk = self.caption_bytes / max(share, 1) * self.lacking
+            disk = self.caption_bytes / max(share, 1) * self.left
             lines.append(
-                f"  the other {images(self.lacking)} would take about {duration(self.lacking / rate)} "
+                f"  the other {images(self.left)} would take about {duration(self.left / rate)} "
                 f"and {size(disk)} of disk at this speed"
             )
-        audit = shlex.join(["audits", "run", self.directory, "--captions", self.set_name])
         if self.lacking and self.captions:
             lines.append(f"  {audit}   # audits what is there, as a sample")
+        if self.asked == "pilot" and self.left and self.where is not None:
+            lines.append(
+                f"  {self.command} --where {shlex.quote(self.where)}   # captions the rest of those chosen"
+            )
         if self.lacking:
-            lines.append(f"  {self.command}   # captions the rest and keeps these")
+            whole = "captions the rest and keeps these" + (
+                "; publishing needs the set whole" if self.where else ""
+            )
+            lines.append(f"  {self.command}   # {whole}")
         if self.failures:
             lines.append(f"  {self.command} --retry-failed   # does only what failed again")
         if not self.lacking:
             lines.append(f"  {audit}")
         return lines
+
+    @property
+    def left(self) -> int:
+        """Images that a pilot left out of those it was drawn from."""
+        return min(self.lacking, max(0, self.among - self.done)) if self.where is not None else self.lacking
 
 
 def images(count: int) -> str:

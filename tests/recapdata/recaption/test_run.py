@@ -430,7 +430,7 @@ def test_keys_that_cannot_be_used_are_named(folder, tmp_path):
         ({"batch_size": 0}, "--batch-size"),
         ({"workers": -1}, "--workers"),
         ({"limit": 3, "retry_failed": True}, "--limit and --retry-failed"),
-        ({"limit": 3, "keys_file": Path("x")}, "--limit and --keys"),
+        ({"keys_file": Path("x"), "retry_failed": True}, "--keys and --retry-failed"),
     ],
 )
 def test_options_that_mean_nothing_are_refused(run, named):

@@ -1,0 +1,187 @@
+"""The language of `--where`: yes or no for each row, over named columns, in Python's notation and with SQL's treatment of nothing.
+
+    contradicted > 0 and clip_score < 20
+    not (supported >= 3) or "refusal" in flags
+    words in (0, 1) or "watermark" in caption
+
+Comparisons, `and`, `or`, `not`, `+ - * /`, `in`, numbers, texts and lists of them. A comparison with a value that is missing is
+neither true nor false, and a row is chosen only by what is true. Everything else that Python could say is refused before
+anything is read: an expression is looked at, never run.
+"""
+
+import ast
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as kinds
+
+from recapdata.errors import OptionError
+
+_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Eq: pc.equal,
+    ast.NotEq: pc.not_equal,
+    ast.Lt: pc.less,
+    ast.LtE: pc.less_equal,
+    ast.Gt: pc.greater,
+    ast.GtE: pc.greater_equal,
+}
+_ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: pc.add,
+    ast.Sub: pc.subtract,
+    ast.Mult: pc.multiply,
+    ast.Div: lambda one, other: pc.divide(pc.cast(one, pa.float64()), other),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A parsed expression and the columns that it names."""
+
+    text: str
+    tree: ast.expr
+    names: frozenset[str]
+
+    def choose(self, columns: Mapping[str, pa.Array]) -> pa.BooleanArray:
+        """Whether each row is chosen; the columns named must be there, all of one length.
+
+        Raises:
+            OptionError: it is no question of yes or no, or compares what cannot be compared.
+        """
+        try:
+            answer = self._truth(self.tree, columns)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, OverflowError) as error:
+            raise OptionError(
+                f"--where {self.text}: {str(error).splitlines()[0]}; is a text compared with a number?"
+            ) from error
+        return answer.fill_null(False)
+
+    # -- what each part of the tree means ---------------------------------------------------------------------------------
+
+    def _value(self, tree: ast.expr, columns: Mapping[str, pa.Array]) -> Any:
+        match tree:
+            case ast.Name(id=name):
+                return columns[name]
+            case ast.Constant(value=value):
+                return pa.scalar(value)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return pc.negate(_number(self._value(operand, columns)))
+            case ast.BinOp(left=left, op=operator, right=right):
+                one, other = (_number(self._value(side, columns)) for side in (left, right))
+                return _ARITHMETIC[type(operator)](one, other)
+            case _:
+                return self._truth(tree, columns)
+
+    def _truth(self, tree: ast.expr, columns: Mapping[str, pa.Array]) -> Any:
+        match tree:
+            case ast.BoolOp(op=operator, values=parts):
+                join = pc.and_kleene if isinstance(operator, ast.And) else pc.or_kleene
+                return reduce(join, (self._truth(part, columns) for part in parts))
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                return pc.invert(self._truth(operand, columns))
+            case ast.Compare():
+                return reduce(pc.and_kleene, self._comparisons(tree, columns))
+        found = self._value(tree, columns)
+        if not kinds.is_boolean(found.type):
+            raise OptionError(
+                f"--where {self.text}: {ast.unparse(tree)} is not yes or no; compare it with something, for example "
+                f"{ast.unparse(tree)} > 0"
+            )
+        return found
+
+    def _comparisons(self, tree: ast.Compare, columns: Mapping[str, pa.Array]) -> Iterator[Any]:
+        sides = [tree.left, *tree.comparators]
+        for left, operator, right in zip(sides, tree.ops, sides[1:], strict=False):
+            if isinstance(operator, ast.In | ast.NotIn):
+                inside = self._inside(left, right, columns)
+                yield inside if isinstance(operator, ast.In) else pc.invert(inside)
+            else:
+                one, other = (_number(self._value(side, columns)) for side in (left, right))
+                yield _COMPARISONS[type(operator)](one, other)
+
+    def _inside(self, left: ast.expr, right: ast.expr, columns: Mapping[str, pa.Array]) -> Any:
+        """A value in a list that was typed, a text in a column of texts, or a name in a column of names."""
+        if isinstance(right, ast.Tuple | ast.List):
+            options = pa.array([ast.literal_eval(each) for each in right.elts])
+            value = _number(self._value(left, columns))
+            found = pc.is_in(value, options.cast(value.type))
+            return pc.if_else(pc.is_valid(value), found, pa.scalar(None, pa.bool_()))
+        held = self._value(right, columns)
+        if not isinstance(left, ast.Constant) or not isinstance(left.value, str):
+            raise OptionError(
+                f"--where {self.text}: what stands before `in` must be a text here, such as 'dog'"
+            )
+        if kinds.is_list(held.type):
+            named = [None if names is None else left.value in names for names in held.to_pylist()]
+            return pa.array(named, pa.bool_())
+        return pc.match_substring(held, left.value, ignore_case=True)
+
+
+def parse(text: str) -> Expression:
+    """Read an expression.
+
+    Raises:
+        OptionError: it is not one, or says more than the language has.
+    """
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+        names = frozenset(_names(tree, text))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise OptionError(
+            f"--where {text}: cannot be read as an expression ({error}); for example: contradicted > 0 and clip_score < 20"
+        ) from error
+    if not names:
+        raise OptionError(f"--where {text}: names no column; for example: contradicted > 0")
+    return Expression(text, tree, names)
+
+
+def _names(tree: ast.expr, text: str) -> Iterator[str]:
+    """The columns that an expression names, on the way through all of it, where nothing foreign may stand."""
+    match tree:
+        case ast.Name(id=name):
+            yield name
+        case ast.Constant(value=str() | int() | float()):
+            return
+        case ast.BoolOp(values=parts):
+            for part in parts:
+                yield from _names(part, text)
+        case ast.UnaryOp(op=ast.Not() | ast.USub(), operand=operand):
+            yield from _names(operand, text)
+        case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _ARITHMETIC:
+            yield from _names(left, text)
+            yield from _names(right, text)
+        case ast.Compare(left=left, ops=operators, comparators=others) if all(
+            type(each) in _COMPARISONS or isinstance(each, ast.In | ast.NotIn) for each in operators
+        ):
+            _check_lists(operators, others, text)
+            for part in (left, *others):
+                if not isinstance(part, ast.Tuple | ast.List) or part is left:
+                    yield from _names(part, text)
+        case _:
+            raise OptionError(
+                f"--where {text}: {ast.unparse(tree)!r} cannot stand in an expression; there are comparisons, and, or, not, "
+                "in, + - * /, numbers, texts and columns (for `and` and `or` write the words)"
+            )
+
+
+def _check_lists(operators: list[ast.cmpop], others: list[ast.expr], text: str) -> None:
+    """Lists stand after `in` and nowhere else, and hold plain values."""
+    for operator, other in zip(operators, others, strict=True):
+        if not isinstance(other, ast.Tuple | ast.List):
+            continue
+        plain = all(
+            isinstance(each, ast.Constant) and isinstance(each.value, str | int | float)
+            for each in other.elts
+        )
+        if not (plain and other.elts and isinstance(operator, ast.In | ast.NotIn)):
+            raise OptionError(
+                f"--where {text}: {ast.unparse(other)} must be a list of plain values after `in`, for example words in (1, 2)"
+            )
+
+
+def _number(value: Any) -> Any:
+    """A column of names counts as how many there are."""
+    return pc.list_value_length(value) if kinds.is_list(value.type) else value

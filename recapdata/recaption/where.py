@@ -1,0 +1,211 @@
+"""`--where`: the records that an audit singles out, by an expression over what it found of each caption.
+
+The audit is read by the columns of its shards and trusted only while it is of the captions that are there now.
+
+    contradicted > 0 and clip_score < 20                 of the only set that was audited
+    alt: "refusal" in flags or words < 3                 of the audit of the set alt
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from recapdata.errors import AuditNotFound, CaptionSetNotFound, ColumnNotFound
+from recapdata.recaption.expression import Expression, parse
+from recapdata.records import CLAIM_KINDS, VERDICTS
+from recapdata.store import DatasetFolder, shard_name
+from recapdata.targets import Target, aligned, open_target
+from recapdata.versions.digest import rows_hash
+
+FOOTER = b"recapdata.audit"
+CAPTION = "caption"
+CLAIMS = "claims"
+BATCH = 8192
+
+_ADDRESSED = re.compile(r"\s*([a-z0-9][a-z0-9_-]*)\s*:\s*(.+)", re.S)
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """An expression over the audit of one caption set of a folder; make one with `open_where`.
+
+    Attributes:
+        counts: how many records of each shard it chooses.
+    """
+
+    target: Target
+    set_name: str
+    expression: Expression
+    counts: dict[int, int]
+
+    @property
+    def images(self) -> int:
+        """How many records it chooses in all."""
+        return sum(self.counts.values())
+
+    def keys(self, shard: int) -> set[str]:
+        """The keys of a shard that it chooses."""
+        chosen: set[str] = set()
+        for keys, columns in self.batches(shard):
+            chosen.update(keys.filter(self.expression.choose(columns)).to_pylist())
+        return chosen
+
+    def batches(self, shard: int) -> Iterator[tuple[pa.Array, dict[str, pa.Array]]]:
+        """Keys and the columns named, batch by batch; rows without a caption are left out."""
+        path = self.target.file(f"audits/{self.set_name}/{shard_name(shard)}")
+        if path is None:  # nothing of the set is there either, which `open_where` made sure of
+            return
+        names = self.expression.names
+        with pq.ParquetFile(path) as file:
+            scores = {field.name for field in file.schema_arrow.field("scores").type} & names
+            wanted = ["key", CLAIMS, *(f"scores.{name}" for name in scores)]
+            streams = [file.iter_batches(BATCH, columns=wanted, use_threads=False)]
+            if CAPTION in names:
+                streams.append(self.target.read(shard, ["key", self.set_name], batch_rows=BATCH))
+            for audit, *captions in aligned(streams, where=f"audit of {self.set_name}"):
+                columns = _columns(audit, names - {CAPTION})
+                if captions:
+                    columns[CAPTION] = captions[0].column(self.set_name)
+                there = pc.is_valid(audit.column(CLAIMS))
+                yield (
+                    audit.column("key").filter(there),
+                    {name: column.filter(there) for name, column in columns.items()},
+                )
+
+
+def open_where(folder: DatasetFolder, text: str) -> Where:
+    """What `--where TEXT` chooses in a folder, its audit looked through once.
+
+    Raises:
+        OptionError: the expression cannot be read, or gives no yes or no.
+        CaptionSetNotFound: no such set, or it is not said which.
+        ColumnNotFound: the expression names what no audit has.
+        AuditNotFound: there is no audit, it is of other captions, or has not taken what is asked for.
+    """
+    target = open_target(folder.path).so_far()
+    addressed = _ADDRESSED.fullmatch(text)
+    expression = parse(addressed[2] if addressed else text)
+    set_name = addressed[1] if addressed else _only_audited(target, text)
+    if set_name not in target.set_names():
+        raise CaptionSetNotFound(
+            f"--where {text}: {folder.path} has no caption set {set_name!r}; it has {', '.join(target.set_names()) or 'none'}"
+        )
+    command = f"audits run {folder.path} --captions {set_name}"
+    shards = target.captioned_shards(set_name)
+    if not shards:
+        raise AuditNotFound(f"--where {text}: {set_name} has no captions yet, so there is nothing to audit")
+    taken: set[str] = set()
+    for shard in shards:
+        taken |= _taken(target, set_name, shard, expression, command)
+    where = Where(target, set_name, expression, {})
+    for shard in shards:
+        where.counts[shard] = 0
+        for _, columns in where.batches(shard):
+            where.counts[shard] += expression.choose(columns).true_count
+            seen = {name for name, column in columns.items() if column.null_count < len(column)}
+            taken |= seen.difference(
+                _verdicts()
+            )  # a caption without claims has none of any verdict, judged or not
+    if lacking := sorted(expression.names - taken):
+        remedy = (
+            "--clip embedded" if lacking[0].startswith(("clip", "low_margin")) else "--evidence annotations"
+        )
+        raise AuditNotFound(
+            f"--where {text}: the audit of {set_name} has no values of {lacking[0]}; {lacking[0]} is taken by a run with other "
+            f"options, for example: {command} {remedy}"
+        )
+    return where
+
+
+def _only_audited(target: Target, text: str) -> str:
+    audited = [
+        name
+        for name in target.set_names()
+        if any(target.file(f"audits/{name}/{shard_name(shard)}") for shard in target.shards())
+    ]
+    if len(audited) == 1:
+        return audited[0]
+    if not audited:
+        raise AuditNotFound(
+            f"--where {text}: nothing of {target.name} is audited; run: audits run {target.name}"
+        )
+    raise CaptionSetNotFound(
+        f"--where {text}: {', '.join(audited)} are audited; say which is meant, for example --where '{audited[0]}: {text}'"
+    )
+
+
+def _taken(target: Target, set_name: str, shard: int, expression: Expression, command: str) -> set[str]:
+    """The columns named that need no look into the rows to be known as taken; all the others an audit may lack.
+
+    Raises:
+        AuditNotFound: the shard is not audited, or was when its captions were others.
+        ColumnNotFound: no audit has such a column.
+    """
+    path = target.file(f"audits/{set_name}/{shard_name(shard)}")
+    if path is None:
+        raise AuditNotFound(
+            f"{set_name} is not audited in {shard_name(shard)} of {target.name}; run: {command}"
+        )
+    known = column_names(pq.read_schema(path))
+    if missing := sorted(expression.names - set(known)):
+        raise ColumnNotFound(
+            f"--where {expression.text}: an audit has no {missing[0]!r}; it has {', '.join(known)}"
+        )
+    footer = (pq.read_metadata(path).metadata or {}).get(FOOTER)
+    noted = json.loads(footer) if footer else {}
+    captions = rows_hash(target.read(shard, ["key", set_name], batch_rows=BATCH))
+    if noted.get("captions") != captions:
+        raise AuditNotFound(
+            f"the audit of {set_name} is of captions that have changed since ({shard_name(shard)} of {target.name}); "
+            f"run: {command}"
+        )
+    free = {CAPTION, CLAIMS, "error", *(_verdicts() if noted.get("evidence") else ())}
+    return free & expression.names
+
+
+def column_names(schema: pa.Schema) -> list[str]:
+    """What an expression may name, of the schema of an audit shard."""
+    return [CAPTION, *(each.name for each in schema.field("scores").type), CLAIMS, *_verdicts()]
+
+
+def _verdicts() -> list[str]:
+    kinds = ("", *(f"_{kind}" for kind in CLAIM_KINDS))
+    return [f"{verdict}{kind}" for verdict in VERDICTS for kind in kinds]
+
+
+def _columns(batch: pa.RecordBatch, names: frozenset[str]) -> dict[str, pa.Array]:
+    """The columns named, of a batch of audit rows."""
+    claims, columns = batch.column(CLAIMS), {}
+    scores = (
+        {field.name: place for place, field in enumerate(batch.schema.field("scores").type)}
+        if "scores" in batch.schema.names
+        else {}
+    )
+    for name in names:
+        if name in scores:
+            columns[name] = pc.struct_field(batch.column("scores"), [scores[name]])
+        elif name == CLAIMS:
+            columns[name] = pc.list_value_length(claims)
+        else:
+            verdict, _, kind = name.partition("_")
+            columns[name] = _judged(claims, verdict, kind)
+    return columns
+
+
+def _judged(claims: pa.Array, verdict: str, kind: str) -> pa.Array:
+    """How many claims of each row have a verdict, of one kind or of all; null where there are claims and none was judged."""
+    flat, parents = pc.list_flatten(claims), pc.list_parent_indices(claims).to_numpy()
+    verdicts = pc.struct_field(flat, "verdict")
+    wanted = pc.equal(verdicts, verdict).fill_null(False)
+    if kind:
+        wanted = pc.and_(wanted, pc.equal(pc.struct_field(flat, "kind"), kind))
+    count = np.bincount(parents[wanted.to_numpy(zero_copy_only=False)], minlength=len(claims))
+    judged = np.bincount(parents[verdicts.is_valid().to_numpy(zero_copy_only=False)], minlength=len(claims))
+    stated = np.bincount(parents, minlength=len(claims))
+    return pa.array(count, mask=(judged == 0) & (stated > 0))
