@@ -8,17 +8,24 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from audits.clip import Clip, ClipScores, Encoded, encode_ahead
-from audits.evidence import Evidence, EvidenceSource
+from audits.clip import Clip, Encoded, encode_ahead
+from audits.counterfactual import lies
+from audits.evidence import EvidenceSource
+from audits.evidence.collect import Collected, collect, detections
 from audits.grounding import Grounding, ground
-from audits.plan import ShardPlan
+from audits.plan import Part, ShardPlan
 from audits.reading import Readings
+from audits.scoring import Cosines, Margin, margins, score
 from audits.tables import AUDIT_SCHEMA
 from recapdata.records import Claim
 from recapdata.store import ROW_GROUP_ROWS, ShardWriter
 from recapdata.targets import Target, aligned
 
 TEXT_BATCH = 1024
+KEPT = ["key", "claims", "scores", "detections"]
+SCORED: frozenset[Part] = frozenset({"clip", "margin"})
+"""The parts for which images are encoded."""
+NO_MARGIN = asdict(Margin())
 IMAGE_BATCH = 128
 """Rows read at once where their images are wanted: a few batches of large photographs fit into memory."""
 
@@ -29,7 +36,7 @@ class Engine:
 
     Attributes:
         readings: the captions whose claims are stale, in the order of the shards.
-        clip: None where no score is stale, so that no model is loaded for nothing.
+        clip: None where no score and no margin is stale, so that no model is loaded for nothing.
     """
 
     readings: Readings
@@ -55,10 +62,13 @@ def audit_shard(
         writers = [stack.enter_context(ShardWriter(plan.path, AUDIT_SCHEMA)) for plan in plans]
         buffers: list[list[pa.Table]] = [[] for _ in plans]
         for step, images in _steps(target, plans, engine):
-            evidence = _collect(engine, step.main) if _any(plans, "evidence") else None
+            texts = [_text_part(plan, step) for plan in plans]
+            evidence = _collect(engine, plans, step, texts)
             unreadable += sum(error is not None for error in images.errors) if images is not None else 0
-            for plan, writer, buffer in zip(plans, writers, buffers, strict=True):
-                rows = _audit_rows(plan, step, images, evidence, engine.clip)
+            # One for all sets, which have captions in common.
+            cosines = Cosines(engine.clip, images.images) if engine.clip and images else None
+            for plan, text, writer, buffer in zip(plans, texts, writers, buffers, strict=True):
+                rows = _audit_rows(plan, step, text, images, cosines, evidence)
                 buffer.append(pa.Table.from_pylist(rows, schema=AUDIT_SCHEMA))
                 if sum(part.num_rows for part in buffer) >= ROW_GROUP_ROWS:
                     writer.write(pa.concat_tables(buffer))
@@ -82,15 +92,24 @@ class _Step:
     old: dict[str, pa.RecordBatch]
 
 
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """Per row of one set in a step: claims and scores as far as text alone goes, both None where there is no caption."""
+
+    claims: list[Any]
+    scores: list[Any]
+    detections: list[Any]
+
+
 def _steps(
     target: Target, plans: Sequence[ShardPlan], engine: Engine
 ) -> Iterator[tuple[_Step, Encoded | None]]:
     """The shard step by step; with the image embeddings of each where scores are stale."""
     steps = _aligned_steps(target, plans, engine)
-    if engine.clip is None or not _any(plans, "clip"):
+    scored = [plan.set_name for plan in plans if plan.stale & SCORED]
+    if engine.clip is None or not scored:
         yield from ((step, None) for step in steps)
         return
-    scored = [plan.set_name for plan in plans if "clip" in plan.stale]
     yield from encode_ahead(
         engine.clip,
         ((step, _pictures(step.main, scored)) for step in steps),
@@ -107,12 +126,13 @@ def _pictures(batch: pa.RecordBatch, sets: Sequence[str]) -> list[bytes | None]:
 
 def _aligned_steps(target: Target, plans: Sequence[ShardPlan], engine: Engine) -> Iterator[_Step]:
     shard = plans[0].shard
-    images = _any(plans, "clip")
-    rows = IMAGE_BATCH if images else TEXT_BATCH
-    columns = ["key", *(["image"] if images else [])]
-    columns += [plan.set_name for plan in plans if "clip" in plan.stale]
+    scored = [plan.set_name for plan in plans if plan.stale & SCORED]
+    looks = any("image" in source.columns for source in engine.evidence) and _any(plans, "evidence")
+    rows = IMAGE_BATCH if scored or looks else TEXT_BATCH
+    columns = ["key", *(["image"] if scored else []), *scored]
     if _any(plans, "evidence"):
-        columns += [name for source in engine.evidence for name in source.columns if name not in columns]
+        asked = dict.fromkeys(name for source in engine.evidence for name in source.columns)
+        columns += [name for name in asked if name not in columns]
     streams = [target.read(shard, columns, batch_rows=rows)]
     fresh = _any(plans, "claims")
     if fresh:
@@ -127,23 +147,34 @@ def _aligned_steps(target: Target, plans: Sequence[ShardPlan], engine: Engine) -
 
 def _stream(plan: ShardPlan) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(plan.path) as file:
-        yield from file.iter_batches(TEXT_BATCH, columns=["key", "claims", "scores"], use_threads=False)
+        yield from file.iter_batches(TEXT_BATCH, columns=KEPT, use_threads=False)
 
 
 def _any(plans: Sequence[ShardPlan], part: str) -> bool:
     return any(part in plan.stale for plan in plans)
 
 
-def _collect(engine: Engine, batch: pa.RecordBatch) -> list[list[Evidence]]:
-    """Per row what the sources know, in the order in which they were named."""
-    found: list[list[Evidence]] = [[] for _ in range(batch.num_rows)]
-    for source in engine.evidence:
-        for row, evidence in zip(
-            found, source.collect(batch.select(list(source.columns)).to_pylist()), strict=True
-        ):
-            if evidence is not None:
-                row.append(evidence)
-    return found
+def _collect(
+    engine: Engine, plans: Sequence[ShardPlan], step: _Step, texts: Sequence[_Text]
+) -> list[Collected] | None:
+    """Per row what the sources know, of those that have a caption to judge; None where no verdict is stale."""
+    judged = [text.claims for plan, text in zip(plans, texts, strict=True) if "evidence" in plan.stale]
+    if not judged:
+        return None
+    asked = list(dict.fromkeys(name for source in engine.evidence for name in source.columns))
+    return collect(
+        engine.evidence,
+        step.main.select(asked),
+        [_nouns([claims for claims in row if claims is not None]) for row in zip(*judged, strict=True)],
+        decoders=engine.decoders,
+    )
+
+
+def _nouns(claims: Sequence[Sequence[dict[str, Any]]]) -> frozenset[str] | None:
+    """What the captions of one row speak of; None where it has none."""
+    if not claims:
+        return None
+    return frozenset(each["object"] for one in claims for each in one if each["kind"] == "object")
 
 
 # --- the rows ------------------------------------------------------------------------------------------------------------
@@ -152,51 +183,85 @@ def _collect(engine: Engine, batch: pa.RecordBatch) -> list[list[Evidence]]:
 def _audit_rows(
     plan: ShardPlan,
     step: _Step,
+    text: _Text,
     images: Encoded | None,
-    evidence: list[list[Evidence]] | None,
-    clip: Clip | None,
+    cosines: Cosines | None,
+    evidence: list[Collected] | None,
 ) -> list[dict[str, Any]]:
     """The rows of one set in one step: kept parts from the old audit, stale ones computed."""
     keys = step.main.column("key").to_pylist()
-    claims, scores = _text_part(plan, step)
-    scored: list[ClipScores] | None = None
-    if "clip" in plan.stale and clip is not None and images is not None:
-        scored = clip.score(images.images, step.main.column(plan.set_name).to_pylist(), images.rows)
+    claims, scores = text.claims, text.scores
+    scored = (
+        _scored(plan, step, claims, images, cosines) if images and cosines and plan.stale & SCORED else None
+    )
     rows = []
     for place, key in enumerate(keys):
         row = {"key": key, "set": plan.set_name, "claims": claims[place], "scores": scores[place]}
+        row["detections"] = text.detections[place]
         rows.append(row)
         if claims[place] is None:
             continue
         if scored is not None and images is not None:
-            row["scores"] |= asdict(scored[place])
+            row["scores"] |= scored[place]
             row["scores"]["error"] = images.errors[place] or row["scores"]["error"]
-        if "evidence" in plan.stale and evidence is not None and evidence[place]:
-            found = ground([Claim.from_struct(each) for each in claims[place]], evidence[place])
-            row["claims"] = [claim.to_struct() for claim in found.claims]
-            row["scores"] |= found.scores()
+        if "evidence" in plan.stale and evidence is not None:
+            row |= _grounded(row, evidence[place])
     return rows
 
 
-def _text_part(plan: ShardPlan, step: _Step) -> tuple[list[Any], list[Any]]:
-    """Claims and scores of each row as far as they go without image and evidence; both None where there is no caption."""
+def _scored(
+    plan: ShardPlan, step: _Step, claims: Sequence[Any], images: Encoded, cosines: Cosines
+) -> list[dict[str, Any]]:
+    """Per row of one set the scores that the image's embedding decides."""
+    captions = step.main.column(plan.set_name).to_pylist()
+    found: list[dict[str, Any]] = [{} for _ in captions]
+    if "clip" in plan.stale:
+        for row, plain in zip(found, score(cosines, captions, images.rows), strict=True):
+            row |= asdict(plain)
+    if "margin" in plan.stale:
+        told = [
+            lies(key, caption, [Claim.from_struct(each) for each in said]) if said else []
+            for key, caption, said in zip(step.main.column("key").to_pylist(), captions, claims, strict=True)
+        ]
+        for row, margin in zip(found, margins(cosines, captions, images.rows, told), strict=True):
+            row |= asdict(margin)
+    return found
+
+
+def _grounded(row: dict[str, Any], known: Collected) -> dict[str, Any]:
+    """The parts of an audit row that the evidence decides."""
+    scores = row["scores"] | {"error": row["scores"]["error"] or known.error}
+    if not known.evidence:
+        return {"scores": scores}
+    found = ground([Claim.from_struct(each) for each in row["claims"]], known.evidence)
+    return {
+        "claims": [claim.to_struct() for claim in found.claims],
+        "scores": scores | found.scores(),
+        "detections": detections(known.evidence),
+    }
+
+
+def _text_part(plan: ShardPlan, step: _Step) -> _Text:
+    """The rows as far as they go without image and evidence."""
     old = step.old.get(plan.set_name)
+    blank = [None] * step.main.num_rows
+    kept = old.column("detections").to_pylist() if old is not None and "evidence" not in plan.stale else blank
     if "claims" not in plan.stale:
         assert old is not None
         claims, scores = old.column("claims").to_pylist(), old.column("scores").to_pylist()
         if "evidence" in plan.stale:
             claims = [None if each is None else [_unjudged(claim) for claim in each] for each in claims]
             scores = [None if each is None else each | Grounding.EMPTY for each in scores]
-        return claims, scores
+        return _Text(claims, scores, kept)
     assert step.readings is not None
     readings = step.readings.column(plan.set_name).to_pylist()
-    before = old.column("scores").to_pylist() if old is not None else [None] * len(readings)
+    before = old.column("scores").to_pylist() if old is not None else blank
     claims = [None if reading is None else reading.pop("claims") for reading in readings]
     scores = [
-        None if reading is None else (kept or {}) | Grounding.EMPTY | reading
-        for reading, kept in zip(readings, before, strict=True)
+        None if reading is None else (each or {}) | Grounding.EMPTY | NO_MARGIN | reading
+        for reading, each in zip(readings, before, strict=True)
     ]
-    return claims, scores
+    return _Text(claims, scores, blank)
 
 
 def _unjudged(claim: dict[str, Any]) -> dict[str, Any]:

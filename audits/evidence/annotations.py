@@ -12,13 +12,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from audits.evidence import Evidence, Scope
+from audits.evidence import Case, Evidence, Scope, Seen
 from audits.lexicon import load_lexicon
 from recapdata.console import say
-from recapdata.records import Object
+from recapdata.errors import OptionError
 from recapdata.targets import Target
 
-USED = ("bbox", "category", "color", "size", "text")
+USED = ("bbox", "category", "color", "size", "text", "mask")
 ATTRIBUTES = ("color", "size", "text")
 CROWDS = "crowds"
 
@@ -37,23 +37,32 @@ class Annotations:
         scope = json.dumps([sorted(self.scope.classes), sorted(self.scope.attributes)])
         return f"annotations:{hashlib.sha256((scope + self.hashes[shard]).encode()).hexdigest()[:16]}"
 
-    def collect(self, rows: Sequence[Mapping[str, Any]]) -> list[Evidence | None]:
-        """The annotated objects of each row; None where a row was not annotated (an empty list was)."""
+    def collect(self, cases: Sequence[Case]) -> list[Evidence | None]:
+        """The annotated objects of each record; None where it was not annotated (an empty list was)."""
+        rows = [case.values for case in cases]
         return [None if row["objects"] is None else self._evidence(row) for row in rows]
 
     def _evidence(self, row: Mapping[str, Any]) -> Evidence:
         return Evidence(
             source=self.name,
             scope=self.scope,
-            objects=tuple(_object(each) for each in row["objects"]),
+            objects=tuple(annotated(each) for each in row["objects"]),
             width=row["width"],
             height=row["height"],
             uncounted=frozenset(each.lower() for each in row.get(CROWDS) or ()),
         )
 
 
-def open_annotations(target: Target) -> Annotations:
-    """Read the `objects` column once, and learn what its annotators looked for."""
+def open_annotations(target: Target, argument: str | None = None) -> Annotations:
+    """Read the `objects` column once, and learn what its annotators looked for.
+
+    Raises:
+        OptionError: an argument, of which it takes none.
+    """
+    if argument is not None:
+        raise OptionError(
+            f"annotations:{argument}: annotations are the dataset's own; leave out what follows"
+        )
     classes: set[str] = set()
     attributes: set[str] = set()
     hashes: dict[int, str] = {}
@@ -89,12 +98,22 @@ def _crowds(target: Target) -> list[str]:
     return [CROWDS] if fits else []
 
 
-def _object(values: Mapping[str, Any]) -> Object:
-    bbox = values["bbox"]
-    return Object(
+def annotated(values: Mapping[str, Any]) -> Seen:
+    """One value of `OBJECT_TYPE` as it is judged by."""
+    bbox, mask = values["bbox"], values["mask"]
+    return Seen(
         bbox=None if bbox is None else (bbox[0], bbox[1], bbox[2], bbox[3]),
         category=None if values["category"] is None else values["category"].lower(),
-        color=values["color"],
+        colors=() if values["color"] is None else (values["color"],),
         size=values["size"],
         text=values["text"],
+        mask=mask,
+        area=_covered(mask) if mask is not None else None if bbox is None else bbox[2] * bbox[3],
     )
+
+
+def _covered(run_lengths: Mapping[str, Any]) -> float:
+    """Pixels under a mask."""
+    from pycocotools import mask
+
+    return float(mask.area({"size": list(run_lengths["size"]), "counts": run_lengths["counts"].encode()}))

@@ -3,13 +3,16 @@
 import random
 import re
 from collections import Counter
+from typing import Any
 
 import pytest
 
 from audits.claims import claims as extract
-from audits.evidence import Evidence, Scope
-from audits.grounding import ground
-from recapdata.records import Claim, Object
+from audits.evidence import Evidence, Scope, Seen
+from audits.evidence.annotations import annotated
+from audits.grounding import Grounding, ground
+from audits.tables import EXTENTS
+from recapdata.records import Claim
 from recapdata.scenes import COLORS, SHAPES, SIDE, draw_scene, human_long, human_short, scene_objects
 from recapdata.scenes.captions import NUMBERS, PLURALS
 
@@ -17,11 +20,11 @@ DRAWN = Scope(classes=frozenset({*SHAPES, "word"}), attributes=frozenset({"color
 BARE = Scope(classes=frozenset({"person", "dog", "cat", "car"}), attributes=frozenset())
 
 
-def box(category: str, x: float, y: float, side: float = 10, **known: str) -> Object:
-    return Object(bbox=(x, y, side, side), category=category, **known)
+def box(category: str, x: float, y: float, side: float = 10, color: str | None = None, **known: Any) -> Seen:
+    return Seen(bbox=(x, y, side, side), category=category, colors=(color,) if color else (), **known)
 
 
-def evidence(*objects: Object, scope: Scope = DRAWN, uncounted: frozenset[str] = frozenset()) -> Evidence:
+def evidence(*objects: Seen, scope: Scope = DRAWN, uncounted: frozenset[str] = frozenset()) -> Evidence:
     return Evidence(source="truth", scope=scope, objects=objects, width=100, height=100, uncounted=uncounted)
 
 
@@ -154,7 +157,10 @@ def test_sizes() -> None:
         ("right of", "contradicted"),
         ("above", "contradicted"),
         ("behind", "unknown"),
-        ("near", "unknown"),
+        (
+            "near",
+            "unknown",
+        ),  # 40 of 100 apart, more than 150/512: too far to say so, but large things can still touch
     ],
 )
 def test_relations(relation: str, expected: str) -> None:
@@ -172,6 +178,19 @@ def test_a_relation_within_the_margin_is_not_contradicted() -> None:
         verdict(position("circle", "left of", "star"), evidence(box("circle", 0, 0), box("star", 0, 0)))
         == "unknown"
     )
+
+
+def test_near_is_150_of_512_pixels_between_the_centers() -> None:
+    near = position("circle", "next to", "star")
+    assert verdict(near, evidence(box("circle", 0, 0), box("star", 29, 0))) == "supported"
+    assert verdict(near, evidence(box("circle", 0, 0), box("star", 30, 0))) == "unknown"
+
+
+def test_boxes_that_overlap_are_not_called_wrongly_placed() -> None:
+    # 40×40 each, 20 apart: 20·40 of 2·1600 − 800 is an IoU of 1/3, above T2I-CompBench's 0.1.
+    seen = evidence(box("circle", 0, 0, 40), box("star", 20, 0, 40))
+    assert verdict(position("circle", "left of", "star"), seen) == "supported"
+    assert verdict(position("circle", "right of", "star"), seen) == "unknown"
 
 
 def test_any_pair_will_do_unless_the_mention_says_which() -> None:
@@ -227,14 +246,103 @@ def test_what_is_there_and_was_not_said() -> None:
         box("circle", 0, 0), box("circle", 20, 0), box("star", 40, 0), box("word", 0, 50, text="STOP")
     )
     found = ground([object_("circle")], [seen])
-    assert (found.objects_present, found.objects_said, found.texts_present, found.texts_said) == (2, 1, 1, 0)
-    assert found.missed == ("star", 'the word "STOP"')
+    assert shares(found) == {
+        "objects_present": 2, "objects_said": 1,
+        # 10×10 of 100×100 is 1 %: more than 32² of 640×480 (0.3 %), less than 96² (3 %).
+        "objects_present_small": 0, "objects_said_small": 0,
+        "objects_present_medium": 2, "objects_said_medium": 1,
+        "objects_present_large": 0, "objects_said_large": 0,
+        "counts_present": 1, "counts_said": 0, "colors_present": 0, "colors_said": 0,
+        "texts_present": 1, "texts_said": 0,
+    }  # fmt: skip
+    assert found.recall.missed == ("star", "circle: 2", 'the word "STOP"')
+
+
+def shares(found: Grounding) -> dict[str, int | None]:
+    return {name: value for name, value in found.scores().items() if name != "missed"}
 
 
 def test_what_nobody_looked_for_is_not_counted() -> None:
-    found = ground([object_("dog")], [evidence(box("dog", 0, 0), scope=BARE)])
-    assert (found.objects_present, found.texts_present, found.texts_said) == (1, None, None)
-    assert ground([], [evidence(scope=Scope())]).objects_present is None
+    found = shares(ground([object_("dog")], [evidence(box("dog", 0, 0), scope=BARE)]))
+    assert (found["objects_present"], found["texts_present"], found["texts_said"]) == (1, None, None)
+    assert set(shares(ground([], [evidence(scope=Scope())])).values()) == {None}
+
+
+def test_a_class_is_as_large_as_its_largest_object() -> None:
+    # Of 100×100: 40×40 is 16 % (large), 10×10 1 % (medium), 4×4 0.16 % (small); a mask says how much of a box is covered.
+    seen = evidence(
+        box("dog", 0, 0, 4),
+        box("dog", 50, 50, 40),
+        box("cat", 0, 50, 40, area=100.0),
+        box("car", 90, 0, 4),
+        scope=BARE,
+    )
+    found = shares(ground([object_("dog"), object_("car")], [seen]))
+    assert [(found[f"objects_present_{size}"], found[f"objects_said_{size}"]) for size in EXTENTS] == [
+        (1, 1),
+        (1, 0),
+        (1, 1),
+    ]
+
+
+def test_numbers_and_colors_that_were_said() -> None:
+    seen = evidence(
+        box("circle", 0, 0, color="red"), box("circle", 20, 0, color="red"), box("star", 40, 0, color="blue")
+    )
+    true = ground([object_("circle"), count("circle", 2), color("circle", "red")], [seen])
+    found = shares(true)
+    assert (found["counts_present"], found["counts_said"]) == (1, 1)
+    assert (found["colors_present"], found["colors_said"]) == (2, 1)
+    assert true.recall.missed == ("star",)  # of what is not mentioned at all, the color is not missed on top
+    false = ground([object_("circle"), count("circle", 3), color("circle", "green")], [seen])
+    assert false.recall.missed == ("star", "circle: 2", "circle: red")
+
+
+def test_classes_that_only_a_caption_asked_for_are_not_missed() -> None:
+    scope = Scope(classes=frozenset({"dog", "tree"}), asked=frozenset({"tree"}))
+    seen = evidence(box("dog", 0, 0), box("tree", 50, 0), scope=scope)
+    found = ground([object_("tree"), object_("dog")], [seen])
+    assert [claim.verdict for claim in found.claims] == ["supported", "supported"]
+    assert (shares(found)["objects_present"], ground([], [seen]).recall.missed) == (1, ("dog",))
+
+
+# --- unsure evidence -----------------------------------------------------------------------------------------------------
+
+
+def test_only_sure_objects_are_counted() -> None:
+    # Two dogs at 0.95, one at 0.4: two are sure, three are possible, one or four are wrong.
+    seen = Evidence(
+        source="detector",
+        scope=BARE,
+        objects=tuple(box("dog", x, 0, score=score) for x, score in ((0, 0.95), (20, 0.95), (40, 0.4))),
+        width=100,
+        height=100,
+        counting=0.9,
+    )
+    assert [verdict(count("dog", number), seen) for number in (1, 2, 3, 4)] == [
+        "contradicted",
+        "supported",
+        "unknown",
+        "contradicted",
+    ]
+    assert ground([object_("dog")], [seen]).recall.missed == ("dog: 2",)
+
+
+def test_a_color_that_a_thing_could_be_called_is_not_wrong() -> None:
+    seen = evidence(box("circle", 0, 0, color="orange", near_colors=frozenset({"red"})))
+    assert [verdict(color("circle", each), seen) for each in ("orange", "red", "blue")] == [
+        "supported",
+        "unknown",
+        "contradicted",
+    ]
+
+
+def test_a_source_judges_its_kinds_only() -> None:
+    scope = Scope(classes=BARE.classes, attributes=frozenset({"color"}), kinds=frozenset({"color"}))
+    seen = evidence(box("dog", 0, 0, color="brown"), scope=scope)
+    found = ground([object_("cat"), count("dog", 2), color("dog", "brown")], [seen])
+    assert [claim.verdict for claim in found.claims] == ["unknown", "unknown", "supported"]
+    assert (shares(found)["objects_present"], shares(found)["colors_said"]) == (None, 1)
 
 
 # --- drawn scenes --------------------------------------------------------------------------------------------------------
@@ -243,12 +351,7 @@ SCENES = [draw_scene(11, index) for index in range(120)]
 
 
 def truth(scene) -> Evidence:
-    objects = tuple(
-        Object(
-            bbox=tuple(each["bbox"]), **{name: each[name] for name in ("category", "color", "size", "text")}
-        )
-        for each in scene_objects(scene)
-    )
+    objects = tuple(annotated(each | {"mask": None}) for each in scene_objects(scene))
     return Evidence(source="truth", scope=DRAWN, objects=objects, width=SIDE, height=SIDE)
 
 

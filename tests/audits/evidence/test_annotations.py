@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pytest
 
-from audits.evidence import open_evidence
-from audits.evidence.annotations import open_annotations
+from audits.evidence import Case, Seen, open_evidence
+from audits.evidence.annotations import annotated, open_annotations
 from audits.lexicon import load_lexicon
+from recapdata.errors import OptionError
 from recapdata.records import Object
 from recapdata.targets import open_target
 from tests.builders import build_dataset
@@ -46,13 +49,34 @@ def test_collect(tmp_path: Path) -> None:
     rows = [
         row for batch in open_target(tmp_path / "ds").read(0, source.columns) for row in batch.to_pylist()
     ]
-    first, second = source.collect(rows)
+    first, second = source.collect([Case(values=row) for row in rows])
     assert first is not None
-    assert first.objects == (Object(bbox=(1, 2, 3, 4), category="dog", color="red"),)
+    assert first.objects == (Seen(bbox=(1, 2, 3, 4), category="dog", colors=("red",), area=12.0),)
     assert (first.width, first.height, first.uncounted) == (8, 8, {"dog"})
     assert second is not None
     assert (second.objects, second.uncounted) == ((), frozenset())
-    assert source.collect([{**rows[0], "objects": None}]) == [None]
+    assert source.collect([Case(values={**rows[0], "objects": None})]) == [None]
+
+
+def test_a_mask_says_how_much_of_its_box_a_thing_covers() -> None:
+    from pycocotools import mask as coco
+
+    pixels = np.zeros((8, 8), np.uint8, order="F")
+    pixels[1:3, 1:4] = 1  # 2×3 of a box of 4×4
+    encoded = coco.encode(pixels)
+    run_lengths = {"size": [8, 8], "counts": encoded["counts"].decode()}
+    bare = {"category": "Dog", "color": None, "size": None, "text": None}
+    assert annotated({**bare, "bbox": [1, 1, 4, 4], "mask": run_lengths}).area == 6
+    assert annotated({**bare, "bbox": [1, 1, 4, 4], "mask": None}).area == 16
+    assert annotated({**bare, "bbox": None, "mask": None}).area is None
+
+
+def test_what_follows_the_name_is_of_no_use_to_it(tmp_path: Path) -> None:
+    build_dataset(tmp_path / "ds", rows=1)
+    with pytest.raises(OptionError, match="annotations:more"):
+        open_evidence("annotations:more", open_target(tmp_path / "ds"))
+    with pytest.raises(OptionError, match="no evidence source 'nothing'; there are: annotations"):
+        open_evidence("nothing", open_target(tmp_path / "ds"))
 
 
 def test_identity_follows_what_was_seen(tmp_path: Path) -> None:

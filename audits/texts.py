@@ -1,0 +1,117 @@
+"""Whether a text that a caption quotes is among the words that were read in the picture.
+
+Case, blanks, punctuation and accents never matter. Words that annotators wrote down are taken by the letter: a text that is not
+one of them, or some of them in their order, is not there. Words that a reader (OCR) made out are taken with the mistakes that
+readers make:
+
+- letters that look alike are one letter: 0 and O; 1, I, L, | and !; 5 and S; 8 and B; 2 and Z; 6 and G; RN and M; VV and W;
+- a word is read if one reading differs from it in at most one of every `PER_ERROR` letters;
+- a text is read if its letters stand in the readings in their order, or each of its words is read, in whatever order: a reader
+  does not know which line comes first;
+- a text is *not* there only if some words were read for certain, nothing was left unread, and no word of it (short ones apart)
+  resembles any reading. What was not read at all stays unknown, since readers overlook.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+from audits.evidence import Evidence, Seen
+
+READ = 0.5
+"""Readings below this confidence are not believed, and say that something there could not be read."""
+PER_ERROR = 5
+RESEMBLES = 0.5
+"""Two words resemble each other if at least this share of the longer one's letters need no change."""
+SHORT = 2
+
+_LOOKALIKES = str.maketrans(
+    {"0": "o", "1": "l", "i": "l", "|": "l", "!": "l", "5": "s", "8": "b", "2": "z", "6": "g"}
+)
+
+
+def there(text: str, evidence: Evidence) -> bool | None:
+    """Whether a text can be read in the picture; None where that cannot be said."""
+    readings = [seen for seen in evidence.objects if seen.text]
+    if evidence.scope.complete:
+        return letters(text) in set(_runs([letters(seen.text or "") for seen in readings], len(text)))
+    believed = [folded(seen.text or "") for seen in readings if _score(seen) >= READ]
+    words = [folded(word) for word in text.split()]
+    if _read([word for word in words if word], believed):
+        return True
+    sure = [
+        seen
+        for seen in readings
+        if _score(seen) >= evidence.counting and len(folded(seen.text or "")) > SHORT
+    ]
+    unread = any(_score(seen) < READ for seen in readings)
+    long = [word for word in words if len(word) > SHORT]
+    if not sure or unread or not long or any(_resembles(word, each) for word in long for each in believed):
+        return None
+    return False
+
+
+def quoted(reading: str, texts: Sequence[str], *, exact: bool) -> bool:
+    """Whether some word read in the picture is among the texts that a caption quotes."""
+    if exact:
+        return letters(reading) in {letters(text) for text in texts}
+    words = [folded(word) for text in texts for word in (text, *text.split())]
+    return any(_near(folded(reading), word) for word in words if word)
+
+
+def letters(text: str) -> str:
+    """Letters and digits alone, without case or accents."""
+    plain = "".join(each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each))
+    return re.sub(r"[^\w]|_", "", plain).casefold()
+
+
+def folded(text: str) -> str:
+    """Letters as `letters`, those that a reader confuses made one."""
+    alike = letters(re.sub(r"[|!](?=\w)", "l", text)).translate(_LOOKALIKES)
+    return alike.replace("rn", "m").replace("vv", "w")
+
+
+def _read(words: Sequence[str], readings: Sequence[str]) -> bool:
+    """Whether the words stand in the readings, in their order or each for itself."""
+    if not words:
+        return False
+    whole = "".join(words)
+    if any(_near(run, whole) for run in _runs(readings, 2 * len(whole))):
+        return True
+    return all(any(_near(reading, word) for reading in readings) for word in words)
+
+
+def _runs(words: Sequence[str], longest: int) -> Iterator[str]:
+    """Neighboring words written as one, up to a length."""
+    for start in range(len(words)):
+        run = ""
+        for word in words[start:]:
+            run += word
+            yield run
+            if len(run) > longest:
+                break
+
+
+def _near(one: str, other: str) -> bool:
+    allowed = min(len(one), len(other)) // PER_ERROR
+    return abs(len(one) - len(other)) <= allowed and _distance(one, other) <= allowed
+
+
+def _resembles(one: str, other: str) -> bool:
+    longer = max(len(one), len(other))
+    return one in other or other in one or _distance(one, other) <= (1 - RESEMBLES) * longer
+
+
+def _distance(one: str, other: str) -> int:
+    """How many letters must be put in, taken out or changed to make one word the other (Levenshtein 1966)."""
+    row = list(range(len(other) + 1))
+    for place, letter in enumerate(one, 1):
+        corner, row[0] = row[0], place
+        for column, against in enumerate(other, 1):
+            change = corner + (letter != against)
+            corner, row[column] = row[column], min(row[column] + 1, row[column - 1] + 1, change)
+    return row[-1]
+
+
+def _score(seen: Seen) -> float:
+    return 1.0 if seen.score is None else seen.score
