@@ -15,6 +15,8 @@ from recapdata.errors import ModelNotSupported
 from recapdata.models import ModelSource
 
 OWN_STYLES = "recapdata.json"
+REFUSALS = (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError, ArithmeticError)
+"""What processors and models raise on an input they cannot take; one image must not end a night's run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def open_pretrained(source: ModelSource) -> Pretrained:
             f"{source.name} ({kind}) brings no chat template, so it cannot be told what to do; give an "
             "instruction-tuned version of it"
         )
-    return Pretrained(source, kind, processor, family, _own_styles(source))
+    return Pretrained(source, kind, processor, family, _styles_of(source))
 
 
 def load_weights(source: ModelSource, dtype: str, device: str) -> Any:
@@ -80,11 +82,11 @@ def load_weights(source: ModelSource, dtype: str, device: str) -> Any:
             trust_remote_code=False,
         )
     if device == "cpu":
-        _leave_a_core()
+        leave_a_core()
     return model.to(device).eval()
 
 
-def _leave_a_core() -> None:
+def leave_a_core() -> None:
     """Keep the model off one core, which decodes: threads that wait for each other there cost many times what they bring.
 
     The number depends on the machine alone, since sums in another order could end in other words.
@@ -118,6 +120,15 @@ def device_and_dtype() -> tuple[str, str]:
     if torch.backends.mps.is_available():
         return "mps", "float16"
     return "cpu", "float32"
+
+
+def is_memory(error: BaseException) -> bool:
+    """Whether memory did not suffice, on whatever device."""
+    import torch
+
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return "alloc" in str(error) and "memory" in str(error)  # how the CPU allocator says it
 
 
 def one_line(error: BaseException) -> str:
@@ -156,28 +167,32 @@ def loading(source: ModelSource) -> Iterator[None]:
             library.enable_progress_bar()
 
 
-def _own_styles(source: ModelSource) -> Mapping[str, str]:
-    """What the model's folder calls its styles; nothing where it does not say.
+def own_styles(path: Path, model: str) -> Mapping[str, str]:
+    """What a model calls its styles in the `recapdata.json` at `path`; nothing where there is none.
 
     Raises:
         ModelNotSupported: it says so in a form that cannot be read.
     """
-    if source.commit is None:
-        path: Path | None = Path(source.location) / OWN_STYLES
-    else:
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import EntryNotFoundError
-
-        try:
-            path = Path(hf_hub_download(source.location, OWN_STYLES, revision=source.commit))
-        except EntryNotFoundError:
-            path = None
-    if path is None or not path.is_file():
+    if not path.is_file():
         return {}
     try:
         styles = json.loads(path.read_text(encoding="utf8"))["styles"]
         return {str(style): str(prompt) for style, prompt in styles.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelNotSupported(
-            f'{OWN_STYLES} of {source.name} should read {{"styles": {{"short": "…", "long": "…"}}}}: {error!r}'
+            f'{OWN_STYLES} of {model} should read {{"styles": {{"short": "…", "long": "…"}}}}: {error!r}'
         ) from error
+
+
+def _styles_of(source: ModelSource) -> Mapping[str, str]:
+    """The model's own styles, from its folder or from the Hub."""
+    if source.commit is None:
+        return own_styles(Path(source.location) / OWN_STYLES, source.name)
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        path = hf_hub_download(source.location, OWN_STYLES, revision=source.commit)
+    except EntryNotFoundError:
+        return {}
+    return own_styles(Path(path), source.name)

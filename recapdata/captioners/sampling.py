@@ -7,7 +7,10 @@ seed and the step.
 
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from recapdata.captioners import CaptionerOptions
+from recapdata.captioners.choice import CHOICE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,6 +24,22 @@ def caption_seed(seed: int, key: str, candidate: int = 0) -> int:
 def uniform(seed: int, step: int) -> float:
     """A number in [0, 1), the same for the same seed and step on every machine."""
     return (int.from_bytes(hashlib.sha256(f"{seed}/{step}".encode()).digest()[:8]) >> 11) / 2**53
+
+
+def sampling_settings(options: CaptionerOptions, most_tokens: int) -> dict[str, Any]:
+    """How captions are decoded, as their provenance says it."""
+    tokens = {"max_new_tokens": most_tokens}
+    if not options.temperature:
+        return {"do_sample": False, **tokens}
+    sampling: dict[str, Any] = {
+        "do_sample": True,
+        "temperature": options.temperature,
+        "top_p": options.top_p,
+        **tokens,
+    }
+    if options.candidates > 1:
+        sampling |= {"candidates": options.candidates, "choice": CHOICE}
+    return sampling
 
 
 class Start:

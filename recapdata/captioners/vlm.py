@@ -15,17 +15,19 @@ import numpy as np
 from PIL.Image import Image
 
 from recapdata.captioners import STYLES, CaptionerOptions, CaptioningFailed, OutOfMemory
-from recapdata.captioners.choice import CHOICE, most_agreed
+from recapdata.captioners.choice import most_agreed
 from recapdata.captioners.pretrained import (
+    REFUSALS,
     device_and_dtype,
     end_tokens,
+    is_memory,
     load_weights,
     one_line,
     open_pretrained,
     quiet,
 )
 from recapdata.captioners.prompts import Family, max_tokens, prompt_text
-from recapdata.captioners.sampling import KeyedDraw, Start, caption_seed
+from recapdata.captioners.sampling import KeyedDraw, Start, caption_seed, sampling_settings
 from recapdata.errors import OptionError
 from recapdata.models import EMBEDDED, ModelSource, resolve_model
 from recapdata.records import Caption, Provenance
@@ -34,9 +36,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "pillow")
-
-_REFUSALS = (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError, ArithmeticError)
-"""What processors and models raise on an input they cannot take; one image must not end a night's run."""
 
 
 def open_vlm(options: CaptionerOptions) -> "Vlm":
@@ -67,7 +66,7 @@ class VlmPreparer:
     def __call__(self, images: Sequence[Image]) -> dict[str, np.ndarray]:
         try:
             inputs = self._process(list(images))
-        except _REFUSALS as error:
+        except REFUSALS as error:
             raise CaptioningFailed(one_line(error)) from error
         return {name: np.asarray(value) for name, value in inputs.items() if name != "labels"}
 
@@ -138,8 +137,8 @@ class Vlm:
         try:
             with torch.inference_mode(), quiet():
                 start, sequences = self._generate(prepared, seeds)
-        except (torch.OutOfMemoryError, MemoryError, *_REFUSALS) as error:
-            if not _is_memory(error):
+        except (torch.OutOfMemoryError, MemoryError, *REFUSALS) as error:
+            if not is_memory(error):
                 raise CaptioningFailed(one_line(error)) from error
             self._short_of_memory = True
             raise OutOfMemory(one_line(error)) from error
@@ -208,33 +207,10 @@ def _open(source: ModelSource, name: str, options: CaptionerOptions) -> Vlm:
         style=options.style if options.style in STYLES else "free",
         prompt=prompt,
         prompt_hash=hashlib.sha256(prompt.encode()).hexdigest(),
-        sampling=_sampling(options),
+        sampling=sampling_settings(options, options.max_tokens or max_tokens(options.style)),
         seed=options.seed if options.temperature else None,
         dtype=device_and_dtype()[1],
         libraries={library: version(library) for library in LIBRARIES},
     )
     preparer = VlmPreparer(pretrained.processor, pretrained.family, pretrained.model_type, prompt)
     return Vlm(source, preparer, provenance, options)
-
-
-def _sampling(options: CaptionerOptions) -> dict[str, Any]:
-    tokens = {"max_new_tokens": options.max_tokens or max_tokens(options.style)}
-    if not options.temperature:
-        return {"do_sample": False, **tokens}
-    sampling: dict[str, Any] = {
-        "do_sample": True,
-        "temperature": options.temperature,
-        "top_p": options.top_p,
-        **tokens,
-    }
-    if options.candidates > 1:
-        sampling |= {"candidates": options.candidates, "choice": CHOICE}
-    return sampling
-
-
-def _is_memory(error: BaseException) -> bool:
-    import torch
-
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return "alloc" in str(error) and "memory" in str(error)  # how the CPU allocator says it
