@@ -147,7 +147,8 @@ def recaption(
         str,
         typer.Option(
             metavar="NAME_OR_MODEL",
-            help="embedded; the id or folder of any image-text-to-text model of transformers; or the address of an "
+            help="embedded; the id or folder of any image-text-to-text model of transformers; coca:MODEL, a CoCa of open_clip "
+            "(coca_ViT-L-14:mscoco_finetuned_laion2b_s13b_b90k, hf-hub:user/name, or a folder); or the address of an "
             "OpenAI-compatible server, http://HOST/v1#MODEL.",
         ),
     ],
@@ -191,9 +192,25 @@ def recaption(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the set where it was made with other settings.")
     ] = False,
-    engine: Annotated[str, typer.Option(help="Where it runs: local.")] = "local",
+    engine: Annotated[
+        str,
+        typer.Option(
+            metavar="local|ray",
+            help="Where it runs: on this machine, or on the Ray cluster that this machine belongs to.",
+        ),
+    ] = "local",
     workers: Annotated[
         int | None, typer.Option(help="Processes that read and decode; the captions do not depend on it.")
+    ] = None,
+    actors: Annotated[
+        int | None,
+        typer.Option(help="On Ray: copies of the model; by itself as many as the GPUs hold, or one a node."),
+    ] = None,
+    gpus_per_actor: Annotated[
+        float | None,
+        typer.Option(
+            help="On Ray: what a copy takes of a GPU, such as 0.5; by itself 1 where there are GPUs."
+        ),
     ] = None,
     json: Json = False,
     debug: Debug = False,
@@ -235,6 +252,8 @@ def recaption(
             overwrite=overwrite,
             engine=engine,
             workers=workers,
+            actors=actors,
+            gpus_per_actor=gpus_per_actor,
         ),
     )
     finish(summary, summary.text(), as_json=json, complete=summary.complete)

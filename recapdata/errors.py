@@ -89,5 +89,9 @@ class InputError(RecapdataError):
     """An input file cannot be read as what the command expects."""
 
 
+class ClusterError(RecapdataError):
+    """There is no cluster to run on, or its nodes cannot do the work."""
+
+
 class DiskFull(RecapdataError):
     """There is no room left to write to; what is finished is safe, and the same command goes on."""

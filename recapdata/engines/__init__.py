@@ -8,10 +8,10 @@ import importlib
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from recapdata.batches import Batch
-from recapdata.captioners import Captioner
+from recapdata.captioners import Captioner, CaptionerOptions
 from recapdata.errors import OptionError
 from recapdata.records import Caption
 from recapdata.store import DatasetFolder
@@ -19,7 +19,32 @@ from recapdata.store import DatasetFolder
 ENGINES = {
     "local": "recapdata.engines.local:LocalEngine",
 }
-"""Name → engine, called with folder, captioner and number of preparing processes (None: by itself)."""
+"""Name → engine, called with folder, captioner and `EngineOptions`; its `open_captioner` opens the captioner for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """How much of a machine or cluster an engine takes; by itself where None.
+
+    Attributes:
+        workers: processes, or on a cluster tasks, that read and decode.
+        actors: copies of the model on a cluster.
+        gpus_per_actor: what one copy takes of a GPU, 0.5 say; whole numbers above 1.
+    """
+
+    workers: int | None = None
+    actors: int | None = None
+    gpus_per_actor: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("workers", 0), ("actors", 1), ("gpus_per_actor", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise OptionError(f"--{name.replace('_', '-')} must be at least {least}, not {value}")
+        if (self.gpus_per_actor or 0) > 1 and self.gpus_per_actor != int(self.gpus_per_actor or 0):
+            raise OptionError(
+                f"--gpus-per-actor {self.gpus_per_actor}: a part of one GPU, or a whole number of them"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +71,39 @@ class Engine(AbstractContextManager["Engine"], Protocol):
     batch_size: int | None
     load_seconds: float
 
+    @staticmethod
+    def open_captioner(name: str, options: CaptionerOptions, how: EngineOptions) -> Captioner:
+        """The captioner as it will be where this engine runs it; see `captioners.open_captioner`."""
+        ...
+
     def run(self, batches: Iterable[Batch]) -> Iterator[Finished]:
         """Caption every batch; what it holds at a time is bounded."""
 
 
-def open_engine(name: str, folder: DatasetFolder, captioner: Captioner, workers: int | None) -> Engine:
-    """The engine of a name in `ENGINES`.
+def open_engine(name: str, folder: DatasetFolder, captioner: Captioner, how: EngineOptions) -> Engine:
+    """The engine of a name in `ENGINES`, for a captioner that `open_captioner_for` opened.
 
     Raises:
         OptionError: no such engine.
     """
+    engine: Engine = _engine(name)(folder, captioner, how)
+    return engine
+
+
+def open_captioner_for(engine: str, name: str, options: CaptionerOptions, how: EngineOptions) -> Captioner:
+    """The captioner of a name as it will be where the engine runs it: its dtype is that of the cluster's machines, say.
+
+    Raises:
+        OptionError: no such engine, or an option that is not for it.
+        ClusterError: there is no cluster.
+        CaptionerNotFound, ModelNotSupported, HubError: see `captioners.open_captioner`.
+    """
+    captioner: Captioner = _engine(engine).open_captioner(name, options, how)
+    return captioner
+
+
+def _engine(name: str) -> Any:
     if name not in ENGINES:
         raise OptionError(f"--engine {name}: there are {', '.join(ENGINES)}")
     module, _, attribute = ENGINES[name].partition(":")
-    engine: Engine = getattr(importlib.import_module(module), attribute)(folder, captioner, workers)
-    return engine
+    return getattr(importlib.import_module(module), attribute)

@@ -14,10 +14,11 @@ from pathlib import Path
 from types import TracebackType
 
 from recapdata.batches import Batch
-from recapdata.captioners import Captioner, Preparer
-from recapdata.engines import Finished
+from recapdata.captioners import Captioner, CaptionerOptions, Preparer, open_captioner
+from recapdata.engines import EngineOptions, Finished
 from recapdata.engines.captioning import BatchCaptioner
-from recapdata.engines.preparing import ImageReader, Part, Prepared, prepare_images
+from recapdata.engines.preparing import ImageReader, Part, Prepared, prepare_batch
+from recapdata.errors import OptionError
 from recapdata.records import Caption
 from recapdata.store import DatasetFolder
 
@@ -29,14 +30,25 @@ WATCH_SECONDS = 0.2
 class LocalEngine:
     """An `Engine` on this machine. With no workers everything happens in this process."""
 
-    def __init__(self, folder: DatasetFolder, captioner: Captioner, workers: int | None = None) -> None:
+    def __init__(self, folder: DatasetFolder, captioner: Captioner, how: EngineOptions | None = None) -> None:
         self._folder = folder
         self._captioner = captioner
+        workers = how.workers if how is not None else None
         self._workers = default_workers(captioner.device) if workers is None else workers
         self._model = BatchCaptioner(captioner)
         self._reader = ImageReader(folder)
         self._pool: ProcessPoolExecutor | None = None
         self.load_seconds = 0.0
+
+    @staticmethod
+    def open_captioner(name: str, options: CaptionerOptions, how: EngineOptions) -> Captioner:
+        """The captioner in this process."""
+        for option in ("actors", "gpus_per_actor"):
+            if getattr(how, option) is not None:
+                raise OptionError(
+                    f"--{option.replace('_', '-')} is for a cluster; add --engine ray or leave it out"
+                )
+        return open_captioner(name, options)
 
     @property
     def batch_size(self) -> int | None:
@@ -94,15 +106,12 @@ class LocalEngine:
 
     def _caption(self, batch: Batch, prepared: Prepared) -> list[Caption]:
         def again(places: Sequence[int], size: int) -> Prepared:
-            return prepare_images(self._captioner.prepare, self._reader.read(batch, places), size)
+            return prepare_batch(self._reader, self._captioner.prepare, batch, size, places)
 
         return self._model(prepared, batch.keys, again)
 
     def _inline(self, batch: Batch) -> Prepared:
-        return prepare_images(self._captioner.prepare, self._reader.read(batch), self._part_size(batch))
-
-    def _part_size(self, batch: Batch) -> int:
-        return min(len(batch.keys), self._model.fits or len(batch.keys))
+        return prepare_batch(self._reader, self._captioner.prepare, batch, self._model.fits)
 
     # -- the processes ------------------------------------------------------------------------------------------------
 
@@ -121,10 +130,10 @@ class LocalEngine:
         if self._pool is None:
             return None
         try:
-            return self._pool.submit(_prepare, batch, self._part_size(batch))
+            return self._pool.submit(_prepare, batch, self._model.fits)
         except BrokenProcessPool:
             self._pool = self._start()
-            return self._pool.submit(_prepare, batch, self._part_size(batch))
+            return self._pool.submit(_prepare, batch, self._model.fits)
 
     def _one_by_one(self, batch: Batch) -> Prepared:
         """Prepare a batch after a process died, each picture by itself, so that the one at fault is found and named."""
@@ -184,5 +193,5 @@ def _ready() -> None:
     """A task of no content, which makes the pool start its processes now."""
 
 
-def _prepare(batch: Batch, part_size: int) -> Prepared:
-    return prepare_images(_preparer, _reader.read(batch), part_size)
+def _prepare(batch: Batch, part_size: int | None) -> Prepared:
+    return prepare_batch(_reader, _preparer, batch, part_size)

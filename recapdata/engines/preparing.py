@@ -76,6 +76,18 @@ class ImageReader:
         self._ends = list(accumulate(meta.row_group(group).num_rows for group in range(meta.num_row_groups)))
 
 
+def prepare_batch(
+    reader: ImageReader,
+    prepare: Preparer,
+    batch: Batch,
+    part_size: int | None = None,
+    places: Sequence[int] | None = None,
+) -> Prepared:
+    """Read, decode and prepare a batch, or some places in it, in parts of at most `part_size` (None: all at once)."""
+    images = reader.read(batch, places)
+    return prepare_images(prepare, images, min(len(images), part_size or len(images)) or 1)
+
+
 def prepare_images(prepare: Preparer, images: Sequence[bytes | None], part_size: int) -> Prepared:
     """Decode and prepare pictures in parts of at most `part_size`."""
     decoded: list[tuple[int, Image]] = []

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from recapdata.batches import Batch, Rows, cut, pilot_keys, pilot_quotas
+from recapdata.engines import EngineOptions
 from recapdata.errors import InputError, OptionError
 from recapdata.journal import overlay, replay, stored_captions
 from recapdata.keys import KeyIndex
@@ -46,7 +47,7 @@ class RunOptions:
         where: caption only what this expression over an audit chooses (see `where`).
         retry_failed: caption again what failed, and nothing else.
         overwrite: replace the set where it was made with other settings.
-        workers: preparing processes; by itself where None.
+        workers, actors, gpus_per_actor: see `EngineOptions`.
     """
 
     batch_size: int | None = None
@@ -57,9 +58,12 @@ class RunOptions:
     overwrite: bool = False
     engine: str = "local"
     workers: int | None = None
+    actors: int | None = None
+    gpus_per_actor: float | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("batch_size", 1), ("limit", 1), ("workers", 0)):
+        _ = self.engine_options  # which checks them
+        for name, least in (("batch_size", 1), ("limit", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise OptionError(f"--{name.replace('_', '-')} must be at least {least}, not {value}")
@@ -67,6 +71,11 @@ class RunOptions:
         if self.retry_failed and asked:
             other = "--" + asked[0].removesuffix("_file")
             raise OptionError(f"{other} and --retry-failed each choose what is captioned; give one of them")
+
+    @property
+    def engine_options(self) -> EngineOptions:
+        """Those of them that are the engine's."""
+        return EngineOptions(workers=self.workers, actors=self.actors, gpus_per_actor=self.gpus_per_actor)
 
 
 @dataclass(frozen=True, slots=True)

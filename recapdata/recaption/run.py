@@ -15,9 +15,9 @@ from textwrap import shorten
 
 from recapdata.agreement import check_set_name, discard, going_on, settle
 from recapdata.batches import Batch
-from recapdata.captioners import Captioner, CaptionerOptions, open_captioner, parse_captioner
+from recapdata.captioners import Captioner, CaptionerOptions, parse_captioner
 from recapdata.console import progress, say
-from recapdata.engines import Finished, open_engine
+from recapdata.engines import Finished, open_captioner_for, open_engine
 from recapdata.errors import CaptionSetNotFound, ModelNotSupported
 from recapdata.recaption.plan import Plan, RunOptions, Task, plan_shard, selection_of, total_of
 from recapdata.recaption.recorder import Recorder
@@ -56,9 +56,8 @@ def recaption(
     check_set_name(folder, set_name)
     name, model = parse_captioner(captioner)
     asked = replace(options or CaptionerOptions(), model=model)
-    opened = open_captioner(
-        name, going_on(folder.manifest.sets.get(set_name), asked, overwrite=run.overwrite)
-    )
+    agreed = going_on(folder.manifest.sets.get(set_name), asked, overwrite=run.overwrite)
+    opened = open_captioner_for(run.engine, name, agreed, run.engine_options)
     with folder.writing():
         finish_removal(folder)
         new = set_name not in folder.manifest.sets
@@ -192,7 +191,7 @@ def _execute(task: Task, captioner: Captioner, states: list[ShardState]) -> _Don
     total = total_of(task, selection, states)
     say(_opening(task, captioner, total))
     with (
-        open_engine(task.run.engine, task.folder, captioner, task.run.workers) as engine,
+        open_engine(task.run.engine, task.folder, captioner, task.run.engine_options) as engine,
         Recorder(task.folder, task.set_name) as recorder,
     ):
 

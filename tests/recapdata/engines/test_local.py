@@ -4,7 +4,7 @@ import pytest
 
 from recapdata.batches import Batch
 from recapdata.captioners import CaptionerOptions
-from recapdata.engines import ENGINES, open_engine
+from recapdata.engines import EngineOptions, open_captioner_for, open_engine
 from recapdata.engines.local import LocalEngine
 from recapdata.engines.preparing import ImageReader, prepare_images
 from recapdata.errors import OptionError
@@ -26,7 +26,7 @@ def batch(*rows: int, shard: int = 0) -> Batch:
 
 
 def run(folder, captioner, batches, workers=0):
-    with LocalEngine(folder, captioner, workers) as engine:
+    with LocalEngine(folder, captioner, EngineOptions(workers=workers)) as engine:
         results = list(engine.run(batches))
     return [[caption.caption or caption.error for caption in each.captions] for each in results], engine
 
@@ -35,10 +35,29 @@ def said(row: int) -> str:
     return f"s {REDS[row]} 0 {row}"
 
 
-def test_only_the_local_engine_is_there(folder):
-    assert set(ENGINES) == {"local"}
+def test_an_unknown_engine_names_the_known(folder):
     with pytest.raises(OptionError, match="there are local"):
-        open_engine("cloud", folder, Scripted(CaptionerOptions(style="s")), None)
+        open_engine("cloud", folder, Scripted(CaptionerOptions(style="s")), EngineOptions())
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"workers": -1}, "--workers"),
+        ({"actors": 0}, "--actors"),
+        ({"gpus_per_actor": -0.5}, "--gpus-per-actor"),
+        ({"gpus_per_actor": 1.5}, "whole"),
+    ],
+)
+def test_engine_options_are_checked(options, says):
+    with pytest.raises(OptionError, match=says):
+        EngineOptions(**options)
+
+
+@pytest.mark.parametrize("options", [{"actors": 2}, {"gpus_per_actor": 1}])
+def test_options_of_a_cluster_are_refused_here(options):
+    with pytest.raises(OptionError, match="--engine ray"):
+        open_captioner_for("local", "embedded", CaptionerOptions(), EngineOptions(**options))
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
