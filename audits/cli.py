@@ -98,6 +98,51 @@ def run(
 
 
 @app.command()
+def compare(
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TARGET SET_A SET_B | A B",
+            help="Two caption sets of a dataset, or two versions or folders.",
+        ),
+    ],
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="SET",
+            help="Of two versions compare only this caption set; may be given again. All that both have if not given.",
+        ),
+    ] = None,
+    audit: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where `audits run --out` put the audit; given twice, that of A and of B. The target's own if not given.",
+        ),
+    ] = None,
+    rows: Annotated[
+        int,
+        typer.Option(min=0, help="Rows that changed most: so many for the worse, so many for the better."),
+    ] = 20,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Compare two audited caption sets, or two versions, record by record.
+
+    Gives every figure of the audit with its paired difference and a 95 % interval, and the rows that changed most.
+
+    Example: audits compare my-dataset recap-short recap-long
+
+    Example: audits compare me/my-dataset@v1.0.0 me/my-dataset@v1.1.0 --set recap-short
+    """
+    from audits.comparison.command import compare_arguments
+
+    comparison = compare_arguments(what, sets=only or (), audits=audit or (), rows=rows)
+    finish(comparison.to_dict(), comparison.text(), as_json=json)
+
+
+@app.command()
 def view(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="A dataset folder, or user/name@revision.")],
     no_app: Annotated[

@@ -136,6 +136,23 @@ class Target:
             arrays = {name: batch.column(name) for batch in batches for name in batch.schema.names}
             yield pa.RecordBatch.from_arrays([arrays[name] for name in columns], names=list(columns))
 
+    def take(self, shard: int, places: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
+        """Single records of a shard by their place in it, in that order, with the named columns that came with the images.
+
+        Only the row groups that hold them are read; of a published version by range requests, not the whole shard.
+
+        Raises:
+            HubError: the Hub cannot be reached.
+        """
+        if self.folder is not None:
+            with pq.ParquetFile(DatasetFolder(self.folder).image_shard(shard)) as file:
+                return take_rows(file, places, columns)
+        with (
+            hub_errors(f"{self.name}: {shard_name(shard)}"),
+            self._open_data(shard, whole=False) as file,
+        ):
+            return take_rows(file, places, columns)
+
     def read_captions(self, set_name: str, shard: int, columns: list[str] | None = None) -> pa.Table:
         """The whole caption rows (`CAPTION_SCHEMA`: seed, finish reason, error, …) of one set for one shard.
 
@@ -249,6 +266,25 @@ class Target:
         with hub_errors(what), self._open_data(shard, whole="image" in columns) as file:
             for batch in file.iter_batches(batch_rows, columns=list(columns), use_threads=False):
                 yield batch.select(list(columns)).replace_schema_metadata(None)
+
+
+def take_rows(file: pq.ParquetFile, places: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows of a Parquet file by their place in it, in that order; row groups without any of them are not read.
+
+    A column that the file lacks is left out.
+    """
+    present = [name for name in columns if name in file.schema_arrow.names]
+    found: dict[int, dict[str, Any]] = {}
+    start = 0
+    for group in range(file.num_row_groups):
+        end = start + file.metadata.row_group(group).num_rows
+        here = sorted({place for place in places if start <= place < end})
+        if here:
+            table = file.read_row_group(group, columns=present, use_threads=False)
+            rows = table.take([place - start for place in here]).to_pylist()
+            found |= dict(zip(here, rows, strict=True))
+        start = end
+    return [found[place] for place in places]
 
 
 def aligned(streams: Sequence[Iterator[pa.RecordBatch]], *, where: str) -> Iterator[list[pa.RecordBatch]]:

@@ -1,0 +1,118 @@
+"""An audited caption set, opened to be read: its audit shards, checked to be of the captions as they are now."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from audits.tables import AUDIT_SCHEMA, Identity, read_identity
+from recapdata.errors import AuditNotFound, CaptionSetNotFound
+from recapdata.store import shard_name
+from recapdata.targets import Target, take_rows
+from recapdata.versions.digest import rows_hash
+
+BATCH = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditedSet:
+    """The audit of one caption set; made by `open_audit`.
+
+    Attributes:
+        paths: the audit shard of every shard that has captions, ascending.
+        identities: what each was computed from.
+    """
+
+    target: Target
+    set_name: str
+    paths: Mapping[int, Path]
+    identities: Mapping[int, Identity]
+
+    def batches(
+        self, columns: Sequence[str], *, shards: Sequence[int] | None = None
+    ) -> Iterator[tuple[int, int, pa.RecordBatch]]:
+        """Stream the named columns (nested ones as `scores.words`): the shard, the place of the batch in it, and the batch.
+
+        Args:
+            shards: only these; all where None.
+        """
+        for shard in shards if shards is not None else self.paths:
+            with pq.ParquetFile(self.paths[shard]) as file:
+                start = 0
+                for batch in file.iter_batches(BATCH, columns=list(columns), use_threads=False):
+                    yield shard, start, batch
+                    start += batch.num_rows
+
+    def rows(self, shard: int, places: Sequence[int]) -> list[dict[str, Any]]:
+        """The audit rows (`AUDIT_SCHEMA`) at these places of a shard, in that order; only their row groups are read."""
+        with pq.ParquetFile(self.paths[shard]) as file:
+            return take_rows(file, places, AUDIT_SCHEMA.names)
+
+    def captions(self, shard: int, places: Sequence[int]) -> list[str | None]:
+        """The captions at these places of a shard, in that order."""
+        found: dict[int, str | None] = {}
+        start, wanted = 0, sorted(set(places))
+        for batch in self.target.read(shard, ["key", self.set_name], batch_rows=BATCH):
+            here = [place for place in wanted if start <= place < start + batch.num_rows]
+            texts = batch.column(self.set_name)
+            found |= {place: texts[place - start].as_py() for place in here}
+            start += batch.num_rows
+        return [found[place] for place in places]
+
+
+def open_audit(target: Target, set_name: str, audits: Path | None = None) -> AuditedSet:
+    """The audit of a caption set.
+
+    Args:
+        audits: where `audits run --out` put it; the target's own where None.
+
+    Raises:
+        CaptionSetNotFound: no such caption set.
+        AuditNotFound: it was not audited, only in part, by an earlier version, or its captions have changed since.
+    """
+    if set_name not in target.set_names():
+        raise CaptionSetNotFound(
+            f"{target.name} has no caption set {set_name!r}; it has {', '.join(target.set_names()) or 'none'}"
+        )
+    target = target.so_far()
+    paths: dict[int, Path] = {}
+    identities: dict[int, Identity] = {}
+    again = _command(target, set_name, audits)
+    for shard in target.captioned_shards(set_name):
+        path = _path(target, set_name, audits, shard)
+        if path is None:
+            what = "in part only" if paths else "not at all"
+            raise AuditNotFound(f"{set_name} of {target.name} was audited {what}; run: {again}")
+        identity = read_identity(path)
+        if identity is None:
+            raise AuditNotFound(
+                f"the audit of {set_name} of {target.name} is of an earlier recapdata; run: {again}"
+            )
+        if identity.captions != rows_hash(target.read(shard, ["key", set_name], batch_rows=8192)):
+            raise AuditNotFound(
+                f"the captions of {set_name} of {target.name} have changed since their audit (first seen in "
+                f"{shard_name(shard)}); run: {again}"
+            )
+        paths[shard], identities[shard] = path, identity
+    if not paths:
+        raise AuditNotFound(f"{set_name} of {target.name} has no captions yet, so there is no audit of it")
+    return AuditedSet(target=target, set_name=set_name, paths=paths, identities=identities)
+
+
+def _path(target: Target, set_name: str, audits: Path | None, shard: int) -> Path | None:
+    """Where the audit of one shard lies; None where there is none."""
+    if audits is None:
+        return target.file(f"audits/{set_name}/{shard_name(shard)}")
+    path = audits / set_name / shard_name(shard)
+    return path if path.is_file() else None
+
+
+def _command(target: Target, set_name: str, audits: Path | None) -> str:
+    """What to type so that the audit is there."""
+    command = f"audits run {target.name} --captions {set_name}"
+    if audits is not None:
+        return f"{command} --out {audits}"
+    return command if target.folder is not None else f"{command} --out DIR (and name DIR with --audit)"

@@ -1,0 +1,181 @@
+"""The audit's figures of both sides on the same records, their differences with intervals, and which of them may be compared.
+
+A difference is that of the two figures over the paired records; its interval is the percentile interval of the difference over
+repetitions in which both sides are resampled alike (paired bootstrap, Efron & Tibshirani 1993).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from audits.audited import AuditedSet
+from audits.comparison.outcome import FigureDifference
+from audits.comparison.pairing import Pairing, paired_batches, weights
+from audits.summary import CONFIDENCE, FIGURES, RATIOS, Ratio, SetSummary
+from audits.tables import Identity
+from recapdata.versions.figures import Figure
+
+JUDGING = ("supported", "judge", "hallucinates", "_present", "_said", "grounded")
+"""Parts of the names of sums that rest on evidence (see `audits.summary.RATIOS`)."""
+SCORING = ("clip_score", "clip_sentence", "margin")
+"""Parts of the names of sums that rest on a CLIP model."""
+PLAIN = ("over context", "flagged", "words (median)")
+"""What rests on the captions alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effects:
+    """Per side what rows are ranked by [pairs], in the order of the pairs; None where it may not be compared.
+
+    Attributes:
+        contradicted: contradicted claims.
+        clip: CLIP scores (100·cos), nan where there is none.
+    """
+
+    words: tuple[np.ndarray, np.ndarray]
+    contradicted: tuple[np.ndarray, np.ndarray] | None
+    clip: tuple[np.ndarray, np.ndarray] | None
+
+
+def differences(
+    a: AuditedSet, b: AuditedSet, pairing: Pairing, advance: Callable[..., None]
+) -> tuple[tuple[FigureDifference, ...], Effects]:
+    """The figures that either side has, in reading order, and what single rows are ranked by."""
+    summaries, columns = zip(
+        *(_summed(side, mask, advance) for side, mask in zip((a, b), pairing.masks, strict=True)), strict=True
+    )
+    reasons = unlike(a, b)
+    figures = [summary.figures() for summary in summaries]
+    repeated = [summary.replicates() for summary in summaries]
+    found = []
+    for name in FIGURES:
+        one, other = figures[0].get(name), figures[1].get(name)
+        if one is None and other is None:
+            continue
+        reason = next((reasons[part] for part in _parts(name) if part in reasons), "")
+        if one is None or other is None:
+            found.append(FigureDifference(name=name, a=one, b=other))
+        elif reason:
+            found.append(FigureDifference(name=name, a=one, b=other, reason=reason))
+        else:
+            change = repeated[1][name] - repeated[0][name]
+            found.append(_difference(name, one, other, change))
+    return tuple(found), _effects(columns, pairing, reasons)
+
+
+def unlike(a: AuditedSet, b: AuditedSet) -> dict[str, str]:
+    """Which parts of two audits cannot be compared (`claims`, `clip`, `evidence`), and why."""
+    same_data = a.target.resolved == b.target.resolved
+    found = {}
+    for part, what, measure in _MEASURES:
+        one, other = (
+            sorted({measure(identity) for identity in side.identities.values()} - {""}) for side in (a, b)
+        )
+        if one and other and (one != other or len(one) > 1):
+            found[part] = f"{what} {' and '.join(one)} on one side, {' and '.join(other)} on the other"
+        elif part == "evidence" and same_data and one and _seen(a) != _seen(b):
+            found[part] = "the evidence has changed between the two audits"
+    return found
+
+
+def _pipeline(identity: Identity) -> str:
+    return identity.claims
+
+
+def _model(identity: Identity) -> str:
+    return (identity.clip or "").partition(" ")[0]
+
+
+def _sources(identity: Identity) -> str:
+    """Rules and names of the sources, without the hashes of what they saw: that differs between versions of a dataset."""
+    words = (identity.evidence or "").split()
+    return " ".join(word if word.startswith("grounding:") else word.partition(":")[0] for word in words)
+
+
+_MEASURES: tuple[tuple[str, str, Callable[[Identity], str]], ...] = (
+    ("claims", "claims read by", _pipeline),
+    ("clip", "scored by", _model),
+    ("evidence", "judged by", _sources),
+)
+
+
+def _seen(side: AuditedSet) -> list[str | None]:
+    return [identity.evidence for identity in side.identities.values()]
+
+
+def _parts(figure: str) -> tuple[str, ...]:
+    """The parts of the audit that a figure rests on."""
+    ratio = _BY_NAME.get(figure)
+    if ratio is None or {ratio.numerator, ratio.denominator} & set(PLAIN):
+        return ()
+    sums = f"{ratio.numerator} {ratio.denominator}"
+    if "entities" not in sums and any(part in sums for part in JUDGING):
+        return ("claims", "evidence")
+    if any(part in sums for part in SCORING):
+        return ("clip", "claims") if "margin" in sums else ("clip",)
+    return ("claims",)
+
+
+_BY_NAME: Mapping[str, Ratio] = {ratio.name: ratio for ratio in RATIOS if not isinstance(ratio, str)}
+
+
+def _difference(name: str, a: Figure, b: Figure, change: np.ndarray) -> FigureDifference:
+    """The difference of a figure; `change` [1 + repetitions] is its value, then that of each repetition."""
+    repeated = change[1:][np.isfinite(change[1:])]
+    n = min(a.n or 0, b.n or 0)
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.percentile(repeated, [tail, 100 - tail]) if len(repeated) else (change[0], change[0])
+    if low == high and a.unit == "share" and n:
+        # All or none on both sides in every repetition: the rule of three says how sure that is, as in the summary.
+        low, high = max(low - 3 / n, -1.0), min(high + 3 / n, 1.0)
+    return FigureDifference(
+        name=name, a=a, b=b, difference=float(change[0]), low=float(low), high=float(high), n=n
+    )
+
+
+# --- the pass over one side ----------------------------------------------------------------------------------------------
+
+
+def _summed(
+    side: AuditedSet, mask: np.ndarray, advance: Callable[..., None]
+) -> tuple[SetSummary, dict[str, np.ndarray]]:
+    """The sums over the paired rows of a side, and per row what rows are ranked by."""
+    summary = SetSummary()
+    parts: dict[str, list[np.ndarray]] = {"words": [], "contradicted": [], "clip": []}
+    for rows, batch in paired_batches(side, mask, ["key", "claims", "scores"]):
+        summary.add(batch, weights)
+        scores = batch.column("scores")
+        words = pc.struct_field(scores, "words").to_numpy(zero_copy_only=False)
+        parts["words"].append(words.astype(np.int32))
+        parts["contradicted"].append(contradictions(batch.column("claims")))
+        clip = pc.struct_field(scores, "clip_score").to_numpy(zero_copy_only=False)
+        parts["clip"].append(clip.astype(np.float32))
+        advance(rows)
+    return summary, {name: np.concatenate(each) if each else np.empty(0) for name, each in parts.items()}
+
+
+def contradictions(claims: pa.ListArray) -> np.ndarray:
+    """[rows] how many claims of each row the evidence contradicts."""
+    wrong = pc.equal(pc.struct_field(pc.list_flatten(claims), "verdict"), "contradicted").fill_null(False)
+    parents = pc.list_parent_indices(claims).filter(wrong)
+    return np.bincount(parents.to_numpy(), minlength=len(claims)).astype(np.int16)
+
+
+def _effects(
+    columns: tuple[dict[str, np.ndarray], ...], pairing: Pairing, reasons: Mapping[str, str]
+) -> Effects:
+    """Both sides' rows in the order of the pairs."""
+    order = [np.cumsum(mask)[rows] - 1 for mask, rows in zip(pairing.masks, pairing.rows, strict=True)]
+
+    def ordered(name: str) -> tuple[np.ndarray, np.ndarray]:
+        return columns[0][name][order[0]], columns[1][name][order[1]]
+
+    scored = all(np.isfinite(side["clip"]).any() for side in columns)
+    return Effects(
+        words=ordered("words"),
+        contradicted=None if {"claims", "evidence"} & set(reasons) else ordered("contradicted"),
+        clip=ordered("clip") if scored and "clip" not in reasons else None,
+    )
