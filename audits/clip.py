@@ -1,12 +1,10 @@
-"""CLIP scores through open_clip: how near a caption lies to its image, whole and sentence by sentence.
+"""Dual encoders: images and texts to embeddings that can be held against each other, any model by name.
 
-Two conventions, both by name: 100·cos(image, caption), as DALL·E 3 reports it (Betker et al. 2023), and
-2.5·max(cos, 0) with the prefix "A photo depicts" (CLIPScore, Hessel et al. 2021). A text longer than the model's context is
-cut by its tokenizer, which is why the sentences are scored as well.
+How much of a text a model reads is its own matter: 77 tokens for most of CLIP's kind, hundreds for those made for long
+captions. The scores themselves are made in `audits.scoring`.
 """
 
 import io
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,35 +20,27 @@ if TYPE_CHECKING:
 
 Step = TypeVar("Step")
 
-HESSEL_PREFIX = "A photo depicts "
-HESSEL_WEIGHT = 2.5
-PARTS = ("caption", "hessel", "sentences")
+PLAIN_PARTS = ("caption", "hessel", "sentences")
+MARGIN = "margin"
+PARTS = (*PLAIN_PARTS, MARGIN)
+SPECIAL = 3
+"""Tokens that a tokenizer adds to a text at most."""
 AHEAD = 2
 """Batches whose images are decoded while the model works on an earlier one."""
 TEXTS = 256
 """Texts encoded at once."""
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“‘(]*[A-Z0-9])")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClipScores:
-    """CLIP scores of one caption; None where they were not asked for, or the caption or its image is missing."""
-
-    clip_score: float | None = None
-    clip_score_hessel: float | None = None
-    clip_sentence_mean: float | None = None
-    clip_sentence_min: float | None = None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """An open_clip model ready to score; make one with `load_clip`.
+    """A dual encoder ready to score; make one with `load_clip`.
 
     Attributes:
         name: the model as it was asked for; `revision` is the commit or content hash it resolved to.
         pixels: decoded image → float tensor [3, height, width], the model's own preprocessing.
         parts: those of `PARTS` that are scored.
+        context: tokens of a text that the model reads, start and end included; None where it does not say.
+        count_tokens: tokens of a text before it is cut to the context.
     """
 
     name: str
@@ -60,6 +50,8 @@ class Clip:
     tokenize: Callable[[list[str]], "torch.Tensor"]
     device: str
     parts: tuple[str, ...] = PARTS
+    context: int | None = None
+    count_tokens: Callable[[str], int] | None = None
 
     @property
     def identity(self) -> str:
@@ -86,52 +78,12 @@ class Clip:
                 ]
             )
 
-    def score(
-        self, images: "torch.Tensor", captions: Sequence[str | None], rows: Sequence[int | None]
-    ) -> list[ClipScores]:
-        """Scores of captions against the image embedding of their row; a None in either gives empty scores.
-
-        Args:
-            images: unit image embeddings [m, d].
-            rows: for every caption the row of `images` it belongs to, None where its image could not be read.
-        """
-        wanted = [
-            (place, row, caption)
-            for place, (caption, row) in enumerate(zip(captions, rows, strict=True))
-            if caption is not None and row is not None
-        ]
-        scores = [ClipScores()] * len(captions)
-        if not wanted:
-            return scores
-        texts: dict[str, int] = {}
-        asked = [self._texts(caption, texts) for _, _, caption in wanted]
-        # One encoding per distinct text: a caption of one sentence is its own sentence, and sets share captions.
-        embedded = self.encode_texts(list(texts))
-        flat = [(row, text) for (_, row, _), each in zip(wanted, asked, strict=True) for text in each]
-        cosines = (images[[row for row, _ in flat]] * embedded[[text for _, text in flat]]).sum(-1).tolist()
-        start = 0
-        for (place, _, _), each in zip(wanted, asked, strict=True):
-            scores[place] = self._scores(cosines[start : start + len(each)])
-            start += len(each)
-        return scores
-
-    def _texts(self, caption: str, texts: dict[str, int]) -> list[int]:
-        """Places in `texts` of what one caption needs encoded: itself, with the prefix, its sentences."""
-        needed = ["caption" in self.parts and caption, "hessel" in self.parts and HESSEL_PREFIX + caption]
-        needed += sentences(caption) if "sentences" in self.parts else []
-        return [texts.setdefault(text, len(texts)) for text in needed if text is not False]
-
-    def _scores(self, cosines: list[float]) -> ClipScores:
-        left = iter(cosines)
-        whole = 100 * next(left) if "caption" in self.parts else None
-        hessel = HESSEL_WEIGHT * max(next(left), 0.0) if "hessel" in self.parts else None
-        each = [100 * cosine for cosine in left]
-        return ClipScores(
-            clip_score=whole,
-            clip_score_hessel=hessel,
-            clip_sentence_mean=sum(each) / len(each) if each else None,
-            clip_sentence_min=min(each, default=None),
-        )
+    def overflows(self, text: str) -> bool | None:
+        """Whether the model reads only the beginning of a text; None where it is not known how much it reads."""
+        if self.context is None or self.count_tokens is None:
+            return None
+        # No tokenizer makes more than one token of a byte; short texts need no second look.
+        return len(text.encode()) + SPECIAL > self.context and self.count_tokens(text) > self.context
 
 
 def load_clip(name: str | ClipSource, *, parts: Sequence[str] = PARTS, device: str | None = None) -> Clip:
@@ -154,12 +106,18 @@ def load_clip(name: str | ClipSource, *, parts: Sequence[str] = PARTS, device: s
         tokenize=tokenize,
         device=device,
         parts=tuple(part for part in PARTS if part in parts),
+        context=getattr(model, "context_length", None),
+        count_tokens=_counter(tokenize),
     )
 
 
-def sentences(caption: str) -> list[str]:
-    """The caption's sentences, cut at closing punctuation before a capital or a digit."""
-    return [part for part in _SENTENCE_END.split(caption.strip()) if part] or [caption]
+def _counter(tokenize: Any) -> Callable[[str], int] | None:
+    """The number of tokens that a tokenizer of open_clip makes of a text, start and end included, before it cuts it."""
+    pretrained, clean = getattr(tokenize, "tokenizer", None), getattr(tokenize, "clean_fn", str)
+    if pretrained is not None:
+        return lambda text: len(pretrained(clean(text), verbose=False).input_ids)
+    encode = getattr(tokenize, "encode", None)
+    return (lambda text: len(encode(text)) + 2) if encode is not None else None
 
 
 @dataclass(frozen=True, slots=True)

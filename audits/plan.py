@@ -4,8 +4,8 @@ Planning reads footers and captions, never images and no model. A part that was 
 it was computed from are still the same: a run without CLIP does not throw away the scores of the run before.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,7 @@ from recapdata.store import shard_name
 from recapdata.targets import Target
 from recapdata.versions.digest import rows_hash
 
-Part = Literal["claims", "clip", "evidence"]
+Part = Literal["claims", "clip", "margin", "names", "copies", "evidence"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +22,15 @@ class Wanted:
     """What the parts of this run are computed with; None where a part is not asked for.
 
     Attributes:
+        names, copies: the identity of these by caption set and shard; sets that are not there are not asked.
         evidence: the identity of the evidence of each shard.
     """
 
     claims: str
     clip: str | None = None
+    margin: str | None = None
+    names: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    copies: Mapping[tuple[str, int], str] = field(default_factory=dict)
     evidence: dict[int, str] | None = None
 
 
@@ -56,18 +60,28 @@ def plan_shard(target: Target, out: Path, set_name: str, shard: int, wanted: Wan
     if old is not None and old.captions != captions:
         old = None
     evidence = wanted.evidence[shard] if wanted.evidence is not None else None
+    names, copies = wanted.names.get((set_name, shard)), wanted.copies.get((set_name, shard))
     stale: set[Part] = set()
     if old is None or old.claims != wanted.claims:
         stale.add("claims")
     if wanted.clip is not None and (old is None or old.clip != wanted.clip):
         stale.add("clip")
+    if wanted.margin is not None and (old is None or "claims" in stale or old.margin != wanted.margin):
+        stale.add("margin")
+    if names is not None and (old is None or old.names != names):
+        stale.add("names")
+    if copies is not None and (old is None or "claims" in stale or old.copies != copies):
+        stale.add("copies")
     if evidence is not None and (old is None or "claims" in stale or old.evidence != evidence):
         stale.add("evidence")
     identity = Identity(
         captions=captions,
         claims=wanted.claims,
         clip=wanted.clip or (old.clip if old is not None else None),
-        # New claims without evidence carry no verdicts, whatever the old ones had.
+        names=names or (old.names if old is not None else None),
+        # New claims without evidence carry no verdicts, whatever the old ones had; nor do lies of old claims count.
+        margin=wanted.margin or (old.margin if old is not None and "claims" not in stale else None),
+        copies=copies or (old.copies if old is not None and "claims" not in stale else None),
         evidence=evidence or (old.evidence if old is not None and "claims" not in stale else None),
     )
     return ShardPlan(

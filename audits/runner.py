@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from audits.clip import PARTS, Clip, load_clip
+from audits.clip import MARGIN, PARTS, PLAIN_PARTS, Clip, load_clip
 from audits.clip_models import ClipSource, resolve
+from audits.counterfactual import lies_identity
 from audits.evidence import EvidenceSource, open_evidence
 from audits.grounding import grounding_identity
 from audits.hygiene import habits
@@ -23,7 +24,7 @@ from audits.language import identity, load_pipeline
 from audits.outcome import AuditSummary
 from audits.plan import ShardPlan, Wanted, plan_shard, still_fresh
 from audits.reading import Readings, reading_identity
-from audits.shard import TEXT_BATCH, Engine, audit_shard
+from audits.shard import SCORED, TEXT_BATCH, Engine, audit_shard
 from audits.summary import summarize, summary_json
 from recapdata.console import progress, say
 from recapdata.errors import CaptionSetNotFound, OptionError
@@ -145,16 +146,18 @@ def _wanted(
     parts: Sequence[str],
     sources: Sequence[EvidenceSource],
 ) -> Wanted:
-    clip = (
-        f"{model.name}@{model.revision} {'+'.join(part for part in PARTS if part in parts)}"
-        if model
-        else None
-    )
+    clip = margin = None
+    if model is not None:
+        plain = [part for part in PLAIN_PARTS if part in parts]
+        clip = f"{model.name}@{model.revision} {'+'.join(plain)}" if plain else None
+        margin = f"{model.name}@{model.revision} {lies_identity()}" if MARGIN in parts else None
     evidence = {
         shard: " ".join([grounding_identity(), *(source.identity(shard) for source in sources)])
         for shard in target.shards()
     }
-    return Wanted(claims=reading_identity(nlp), clip=clip, evidence=evidence if sources else None)
+    return Wanted(
+        claims=reading_identity(nlp), clip=clip, margin=margin, evidence=evidence if sources else None
+    )
 
 
 def _plan(target: Target, out: Path, sets: Sequence[str], wanted: Wanted) -> list[list[ShardPlan]]:
@@ -180,7 +183,7 @@ def _load(
     model: ClipSource | None, parts: Sequence[str], stale: Sequence[Sequence[ShardPlan]]
 ) -> Clip | None:
     """The CLIP model, unless no score is stale."""
-    if model is None or not any("clip" in plan.stale for shard in stale for plan in shard):
+    if model is None or not any(plan.stale & SCORED for shard in stale for plan in shard):
         return None
     return load_clip(model, parts=parts)
 
@@ -213,7 +216,8 @@ def _summarize(
             else:
                 plans[name] = list(kept)
     identities = [plan.identity for each in plans.values() for plan in each]
-    models = list(dict.fromkeys(each.clip.split(" ")[0] for each in identities if each.clip))
+    scores = [score for each in identities for score in (each.clip, each.margin) if score]
+    models = list(dict.fromkeys(score.split(" ")[0] for score in scores))
     if len(models) > 1:
         say(f"the sets were scored by different CLIP models, which cannot be compared: {', '.join(models)}")
     sources = dict.fromkeys(

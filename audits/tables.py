@@ -61,7 +61,8 @@ beginning. `clip_margin` is 100·(cos(image, caption) − cos(image, lie)) for t
 whose number the caption says; `colors_*` classes whose color is known, and those given a right one; `texts_*` words in the
 picture. `missed` names the rest.
 `entities_present` counts the proper names of the row's alt text, `entities_kept` those that the caption has too,
-`entities_lost` names the rest. `copies` counts the rows of the set with this very caption.
+`entities_lost` names the rest. `copies` counts the rows of the set with this very caption,
+null where they are few.
 `error` says what could not be done: an image that cannot be read has no CLIP score, an endless caption is read in part.
 """
 
@@ -97,12 +98,18 @@ class Identity:
         captions: `rows_hash` of the shard's keys and captions, on which every part depends.
         claims: the spaCy pipeline with its revision, and the version of the rules that read its trees.
         clip: the CLIP model with its resolved revision, and which scores were taken; None where it was not run.
+        margin: the CLIP model and the rules that tell lies; it depends on the claims too.
+        names: how proper names were found, and a hash of the alt text they were found in.
+        copies: a hash of how often each caption of the shard occurs in its whole set.
         evidence: the sources, what they can see, and a hash of what they saw; None where nothing was grounded.
     """
 
     captions: str
     claims: str
     clip: str | None = None
+    margin: str | None = None
+    names: str | None = None
+    copies: str | None = None
     evidence: str | None = None
 
     def to_footer(self) -> dict[str, str]:

@@ -8,8 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from audits.clip import HESSEL_PREFIX, encode_ahead, load_clip, sentences
+from audits.clip import encode_ahead, load_clip
 from audits.clip_models import resolve
+from audits.scoring import HESSEL_PREFIX, Cosines, score, sentences
 from recapdata.errors import HubError, ModelNotSupported
 from tests.audits.models import KnownModel, known_clip, save_small_clip
 from tests.builders import png
@@ -33,9 +34,9 @@ def test_scores_are_the_cosines_by_both_conventions() -> None:
     images = encoded(clip, [RED, YELLOW])
     # Yellow is halfway between red and green: cos = 1/√2 with either, 1 with both named, 0 with blue.
     captions = ["a red thing", "a red thing", "red and green", "blue"]
-    scores = clip.score(images.images, captions, [0, 1, 1, 1])
-    assert [each.clip_score for each in scores] == pytest.approx([100, 100 / math.sqrt(2), 100, 0], abs=1e-4)
-    assert [each.clip_score_hessel for each in scores] == pytest.approx(
+    found = score(Cosines(clip, images.images), captions, [0, 1, 1, 1])
+    assert [each.clip_score for each in found] == pytest.approx([100, 100 / math.sqrt(2), 100, 0], abs=1e-4)
+    assert [each.clip_score_hessel for each in found] == pytest.approx(
         [2.5, 2.5 / math.sqrt(2), 2.5, 0], abs=1e-4
     )
 
@@ -43,24 +44,24 @@ def test_scores_are_the_cosines_by_both_conventions() -> None:
 def test_sentences_are_scored_one_by_one() -> None:
     clip = known_clip()
     images = encoded(clip, [RED])
-    (score,) = clip.score(images.images, ["It is red. It is blue. It is red."], [0])
-    assert score.clip_sentence_mean == pytest.approx(100 * 2 / 3, abs=1e-4)
-    assert score.clip_sentence_min == pytest.approx(0, abs=1e-4)
+    (one,) = score(Cosines(clip, images.images), ["It is red. It is blue. It is red."], [0])
+    assert one.clip_sentence_mean == pytest.approx(100 * 2 / 3, abs=1e-4)
+    assert one.clip_sentence_min == pytest.approx(0, abs=1e-4)
 
 
 def test_a_text_is_encoded_once_however_often_it_is_needed() -> None:
     clip = known_clip()
     images = encoded(clip, [RED, YELLOW])
-    clip.score(images.images, ["red", "red", "red"], [0, 1, 1])
+    score(Cosines(clip, images.images), ["red", "red", "red"], [0, 1, 1])
     # One sentence is the caption itself; what is left is the caption and the caption with the prefix.
     assert clip.model.texts == ["red", f"{HESSEL_PREFIX}red"]
 
 
 def test_only_the_parts_asked_for() -> None:
     clip = known_clip(parts=("caption",))
-    (score,) = clip.score(encoded(clip, [RED]).images, ["red"], [0])
-    assert score.clip_score == pytest.approx(100, abs=1e-4)
-    assert (score.clip_score_hessel, score.clip_sentence_mean) == (None, None)
+    (one,) = score(Cosines(clip, encoded(clip, [RED]).images), ["red"], [0])
+    assert one.clip_score == pytest.approx(100, abs=1e-4)
+    assert (one.clip_score_hessel, one.clip_sentence_mean) == (None, None)
     assert clip.model.texts == ["red"]
 
 
@@ -70,8 +71,8 @@ def test_a_missing_caption_and_an_unreadable_image_have_no_score() -> None:
     assert images.rows == [None, 0, None]
     assert images.errors[1] is None
     assert all(str(images.errors[place]).startswith("UnreadableImage") for place in (0, 2))
-    scores = clip.score(images.images, ["red", None, "red"], images.rows)
-    assert {each.clip_score for each in scores} == {None}
+    found = score(Cosines(clip, images.images), ["red", None, "red"], images.rows)
+    assert {each.clip_score for each in found} == {None}
 
 
 def test_steps_come_back_in_order() -> None:
@@ -120,8 +121,8 @@ def test_a_folder_scores_as_open_clip_does(folder: Path) -> None:
         one, other = model.eval().encode_image(image)[0], model.encode_text(tokens)[0]
         cosine = (one @ other / (one.norm() * other.norm())).item()
     images = encoded(clip, [png(5, (48, 40))])
-    (score,) = clip.score(images.images, ["a red circle"], images.rows)
-    assert score.clip_score == pytest.approx(100 * cosine, abs=1e-3)
+    (one,) = score(Cosines(clip, images.images), ["a red circle"], images.rows)
+    assert one.clip_score == pytest.approx(100 * cosine, abs=1e-3)
 
 
 def test_other_weights_are_another_revision(folder: Path, tmp_path: Path) -> None:
