@@ -53,10 +53,17 @@ RATIOS: tuple[Ratio | str, ...] = (
     MEDIAN,
     Ratio(f"over {CLIP_CONTEXT} CLIP tokens", "over context", "captions", better="lower"),
     Ratio("hygiene flags", "flagged", "captions", better="lower"),
+    Ratio("captions on many images", "on many images", "captions", better=None),
+    Ratio("named entities kept from alt text", "entities_kept", "entities_present"),
     Ratio("CLIP score", "clip_score", "has clip_score", "points"),
     Ratio("CLIP score (Hessel)", "clip_score_hessel", "has clip_score_hessel", "points"),
     Ratio("CLIP score, mean of sentences", "clip_sentence_mean", "has clip_sentence_mean", "points"),
     Ratio("CLIP score, worst sentence", "clip_sentence_min", "has clip_sentence_min", "points"),
+    Ratio(
+        "captions longer than the scorer reads", "clip_over_context", "has clip_over_context", better="lower"
+    ),
+    Ratio("CLIP margin over the nearest lie", "clip_margin", "has clip_margin", "points"),
+    Ratio("captions no better than their lie", "low margin", "has clip_margin", better="lower"),
     *(Ratio(f"{kind} precision", f"supported {kind}", f"judged {kind}") for kind in CLAIM_KINDS),
     Ratio("object recall", "objects_said", "objects_present"),
     Ratio("text recall", "texts_said", "texts_present"),
@@ -64,6 +71,15 @@ RATIOS: tuple[Ratio | str, ...] = (
     Ratio("claims judged", "judged", "claims if grounded", better=None),
 )
 """The figures in reading order. A figure whose denominator is nought (nothing grounded, no CLIP) is left out."""
+
+CLIP_SCORES = (
+    "clip_score",
+    "clip_score_hessel",
+    "clip_sentence_mean",
+    "clip_sentence_min",
+    "clip_over_context",
+    "clip_margin",
+)
 
 FIGURES = tuple(each if isinstance(each, str) else each.name for each in RATIOS)
 """Names of all figures in reading order."""
@@ -193,11 +209,22 @@ def _columns(rows: pa.RecordBatch) -> dict[str, np.ndarray]:
     columns["captions"] = np.ones(rows.num_rows)
     columns["words"] = _numbers(scores, "words")
     columns["over context"] = (_numbers(scores, "clip_tokens") > CLIP_CONTEXT).astype(float)
-    columns["flagged"] = _lengths(pc.struct_field(scores, "flags")).clip(max=1)
-    for name in ("clip_score", "clip_score_hessel", "clip_sentence_mean", "clip_sentence_min"):
+    many = _valid(pc.struct_field(scores, "copies"))
+    columns["on many images"] = many
+    # That many share a caption grows with the set, so it is a figure of its own and no worse hygiene.
+    columns["flagged"] = (_lengths(pc.struct_field(scores, "flags")) - many).clip(0, 1)
+    columns["low margin"] = _lengths(pc.struct_field(scores, "low_margin")).clip(max=1)
+    for name in CLIP_SCORES:
         columns[name] = _numbers(scores, name)
         columns[f"has {name}"] = _valid(pc.struct_field(scores, name))
-    for name in ("objects_present", "objects_said", "texts_present", "texts_said"):
+    for name in (
+        "objects_present",
+        "objects_said",
+        "texts_present",
+        "texts_said",
+        "entities_present",
+        "entities_kept",
+    ):
         columns[name] = _numbers(scores, name)
     return columns
 
@@ -227,7 +254,7 @@ def _claim_columns(claims: pa.ListArray) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _numbers(scores: pa.StructArray, name: str) -> np.ndarray:
-    return pc.fill_null(pc.struct_field(scores, name), 0).to_numpy(zero_copy_only=False).astype(float)
+    return pc.fill_null(pc.struct_field(scores, name).cast(pa.float64()), 0).to_numpy(zero_copy_only=False)
 
 
 def _valid(values: pa.Array) -> np.ndarray:

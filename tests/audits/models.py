@@ -15,20 +15,21 @@ MODEL = {
 }
 
 
-def save_small_clip(folder: Path, seed: int = 0) -> Path:
+def save_small_clip(folder: Path, seed: int = 0, context: int = 77) -> Path:
     """A random open_clip model of 0.8 M weights, saved as `local-dir:` and `hf-hub:` read it."""
     import open_clip
     from safetensors.torch import save_file
 
     torch.manual_seed(seed)
-    model = open_clip.CLIP(**MODEL)
+    config = {**MODEL, "text_cfg": {**MODEL["text_cfg"], "context_length": context}}
+    model = open_clip.CLIP(**config)
     folder.mkdir(parents=True, exist_ok=True)
     save_file(
         {name: each.contiguous() for name, each in model.state_dict().items()},
         folder / "open_clip_model.safetensors",
     )
-    config = {"model_cfg": MODEL, "preprocess_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}}
-    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    shown = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": shown}))
     return folder
 
 

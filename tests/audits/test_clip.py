@@ -2,6 +2,7 @@
 
 import io
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from PIL import Image
 
 from audits.clip import encode_ahead, load_clip
 from audits.clip_models import resolve
-from audits.scoring import HESSEL_PREFIX, Cosines, score, sentences
+from audits.counterfactual import Lie
+from audits.scoring import HESSEL_PREFIX, Cosines, Margin, margins, score, sentences
 from recapdata.errors import HubError, ModelNotSupported
 from tests.audits.models import KnownModel, known_clip, save_small_clip
 from tests.builders import png
@@ -189,3 +191,88 @@ def test_a_model_on_the_hub_is_pinned_to_its_commit(hub, repo_id: str, folder: P
 
 def test_known_model_knows_its_colors() -> None:
     assert KnownModel().tokenize(["red and blue"]).tolist() == [[1.0, 0.0, 1.0]]
+
+
+# --- lies ----------------------------------------------------------------------------------------------------------------
+
+
+def lie(caption: str, old: str, new: str, kind: str = "color") -> Lie:
+    start = caption.index(old)
+    return Lie(kind, (start, start + len(old)), ((start, start + len(old), new),))
+
+
+def test_the_margin_is_that_of_the_nearest_lie() -> None:
+    clip = known_clip()
+    images = encoded(clip, [YELLOW])
+    caption = "red and green things"
+    told = [
+        lie(caption, "green", "blue"),
+        lie(caption, "red", "blue", "object"),
+        lie(caption, "things", "green", "count"),
+    ]
+    (margin,) = margins(Cosines(clip, images.images), [caption], images.rows, [told])
+    # The picture is red and green: cos 1 with the caption, 1/2 with red and blue or blue and green, 1 with the last.
+    assert margin.clip_margin == pytest.approx(0, abs=1e-4)
+    assert (margin.clip_margin_kind, margin.clip_lie) == ("count", "red and green green")
+    assert margin.low_margin == ["count"]
+    (margin,) = margins(Cosines(clip, images.images), [caption], images.rows, [told[:2]])
+    assert margin.clip_margin == pytest.approx(50, abs=1e-4)
+    assert margin.low_margin == []
+
+
+def test_a_caption_worse_than_its_lie_is_flagged() -> None:
+    clip = known_clip()
+    (margin,) = margins(
+        Cosines(clip, encoded(clip, [RED]).images), ["a blue car"], [0], [[lie("a blue car", "blue", "red")]]
+    )
+    assert margin.clip_margin == pytest.approx(-100, abs=1e-4)
+    assert (margin.low_margin, margin.clip_lie) == (["color"], "a red car")
+
+
+def test_no_lie_no_caption_no_image_no_margin() -> None:
+    clip = known_clip()
+    captions, rows = ["red", None, "red"], [0, 0, None]
+    found = margins(
+        Cosines(clip, encoded(clip, [RED]).images), captions, rows, [[], [], [lie("red", "red", "blue")]]
+    )
+    assert found == [Margin()] * 3
+
+
+def test_lies_of_a_long_caption_are_told_of_its_sentence() -> None:
+    clip = replace(known_clip(), context=8, count_tokens=lambda text: len(text.split()) + 2)
+    caption = "A red car stands still. Beside it a blue wall is seen."
+    assert (clip.overflows(caption), clip.overflows("A red car stands still.")) == (True, False)
+    cosines = Cosines(clip, encoded(clip, [RED]).images)
+    (margin,) = margins(cosines, [caption], [0], [[lie(caption, "red", "green")]])
+    assert clip.model.texts == ["A red car stands still.", "A green car stands still."]
+    assert margin.clip_margin == pytest.approx(100, abs=1e-4)
+    assert margin.clip_lie == caption.replace("red", "green")
+    # A sentence that is itself too long is not judged.
+    (margin,) = margins(cosines, [caption], [0], [[lie(caption, "blue", "green")]])
+    assert margin == Margin()
+
+
+def test_scores_and_margins_encode_a_text_once() -> None:
+    clip = known_clip(parts=("caption", "margin"))
+    cosines = Cosines(clip, encoded(clip, [RED]).images)
+    score(cosines, ["a red car"], [0])
+    margins(cosines, ["a red car"], [0], [[lie("a red car", "red", "blue")]])
+    assert clip.model.texts == ["a red car", "a blue car"]
+
+
+# --- long captions -------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_says_how_much_it_reads(folder: Path, tmp_path: Path) -> None:
+    short, long = load_clip(str(folder)), load_clip(str(save_small_clip(tmp_path / "long", context=248)))
+    assert (short.context, long.context) == (77, 248)
+    # CLIP's tokens: start, a token a word, end.
+    fits, over = " ".join(["dog"] * 75), " ".join(["dog"] * 76)
+    assert (short.overflows(fits), short.overflows(over), long.overflows(over)) == (False, True, False)
+    images = encoded(short, [png(1)])
+    assert [
+        each.clip_over_context for each in score(Cosines(short, images.images), [fits, over], [0, 0])
+    ] == [False, True]
+    # What follows is read by the one and not by the other.
+    assert torch.equal(short.encode_texts([f"{over} cat"]), short.encode_texts([f"{over} bird"]))
+    assert not torch.equal(long.encode_texts([f"{over} cat"]), long.encode_texts([f"{over} bird"]))

@@ -153,3 +153,28 @@ def test_a_repetition_draws_as_many_rows_as_there_are() -> None:
     # Poisson(1) a row: mean 1000, deviation √1000 ≈ 32.
     assert drawn[1:].mean() == pytest.approx(1000, abs=8)
     assert drawn[1:].std() == pytest.approx(32, abs=5)
+
+
+def test_margins_lies_names_and_copies() -> None:
+    found = figures(
+        [
+            row(
+                [],
+                clip_margin=2.0,
+                low_margin=[],
+                clip_over_context=False,
+                entities_present=3,
+                entities_kept=1,
+            ),
+            row([], clip_margin=-1.0, low_margin=["color", "count"], clip_over_context=True),
+            row([], entities_present=1, entities_kept=1, copies=7, flags=["many_images"]),
+            row([], copies=7, flags=["cut_off", "many_images"]),
+        ]
+    )
+    assert found["CLIP margin over the nearest lie"].value == 0.5
+    assert found["captions no better than their lie"].value == 0.5
+    assert found["captions no better than their lie"].better == "lower"
+    assert found["captions longer than the scorer reads"].value == 0.5
+    assert found["named entities kept from alt text"].value == pytest.approx(2 / 4)
+    assert found["captions on many images"].value == 0.5
+    assert found["hygiene flags"].value == 0.25  # only the one that is cut off
