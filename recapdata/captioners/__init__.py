@@ -14,15 +14,17 @@ from typing import Any, Protocol
 from PIL.Image import Image
 
 from recapdata.errors import CaptionerNotFound, OptionError
+from recapdata.open_clip_models import CONFIG as OPEN_CLIP_CONFIG
 from recapdata.records import Caption, Provenance
 
 CAPTIONERS = {
+    "coca": "recapdata.captioners.coca:open_coca",
     "embedded": "recapdata.captioners.vlm:open_embedded",
     "server": "recapdata.captioners.server:open_server",
     "vlm": "recapdata.captioners.vlm:open_vlm",
 }
 """Name → opener. On the command line `NAME`, `NAME:MODEL`, a bare model id or folder, which means
-`vlm:MODEL`, or a bare address, which means `server:ADDRESS`."""
+`vlm:MODEL` (`coca:MODEL` for a folder in open_clip's format), or a bare address, which means `server:ADDRESS`."""
 
 STYLES = ("short", "long")
 
@@ -130,7 +132,7 @@ def parse_captioner(text: str) -> tuple[str, str | None]:
         return "server", text
     name, colon, model = text.partition(":")
     if not colon or Path(text).exists():
-        return "vlm", text
+        return ("coca" if (Path(text) / OPEN_CLIP_CONFIG).is_file() else "vlm"), text
     if name not in CAPTIONERS:
         raise CaptionerNotFound(
             f"no captioner {name!r}; there are {', '.join(CAPTIONERS)}, or give a model id or folder"
