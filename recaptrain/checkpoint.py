@@ -125,12 +125,16 @@ class RunFolder:
 
 
 def leave_out_frozen(accelerator: "Accelerator") -> None:
-    """Keep weights that are not trained out of checkpoints: the base has them, and they may be gigabytes."""
+    """Keep weights that are not trained out of checkpoints: the base has them, and they may be gigabytes.
+
+    Of weights that two parts share, one stays.
+    """
 
     def drop(models: list[Any], weights: list[dict[str, Any]], folder: str) -> None:
         for model, state in zip(models, weights, strict=True):
-            for name, parameter in model.named_parameters(remove_duplicate=False):
-                if not parameter.requires_grad:
+            kept = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+            for name, _ in model.named_parameters(remove_duplicate=False):
+                if name not in kept:
                     state.pop(name, None)
 
     accelerator.register_save_state_pre_hook(drop)

@@ -16,6 +16,148 @@ def recaptrain() -> None:
 
 
 @app.command()
+def captioner(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the tuned captioner.")],
+    dataset: Annotated[str, typer.Option(help="user/name on the Hub, or a dataset folder.")],
+    captions: Annotated[
+        str,
+        typer.Option(
+            help="Human captions to learn: short=SET,long=SET, or one of them; SET is a caption set or a text column."
+        ),
+    ],
+    base: Annotated[
+        str,
+        typer.Option(
+            help="Image-text-to-text model: user/name on the Hub, a folder, or embedded (the drawn world's, which "
+            "has seen no descriptive caption)."
+        ),
+    ],
+    revision: Annotated[
+        str | None, typer.Option(help="Tag, branch or commit of the dataset.", show_default="main")
+    ] = None,
+    base_revision: Annotated[
+        str | None, typer.Option(help="Tag, branch or commit of the base.", show_default="main")
+    ] = None,
+    apart: Annotated[
+        bool,
+        typer.Option(
+            "--apart", help="Tune each style from the base, into OUT/short and OUT/long (DALL·E 3)."
+        ),
+    ] = False,
+    prompt: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STYLE=TEXT",
+            help="Prompt of a style.",
+            show_default="what recapdata recaption --style asks such a base",
+        ),
+    ] = None,
+    examples: Annotated[
+        int | None, typer.Option(help="Only the first so many records with a caption.", show_default="all")
+    ] = None,
+    validation: Annotated[
+        float, typer.Option(help="Share of the records held out, by a hash of their keys; none below 20.")
+    ] = 0.1,
+    lora: Annotated[
+        int | None,
+        typer.Option(
+            metavar="RANK",
+            help="Tune adapters of this rank on the language model, merged at the end.",
+            show_default="all weights",
+        ),
+    ] = None,
+    freeze: Annotated[
+        str | None, typer.Option(help="What stays as it is: vision (the tower that sees).")
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Most optimizer steps.")] = 300,
+    batch_size: Annotated[int, typer.Option(help="Captions at once on one device.")] = 8,
+    accumulate: Annotated[int, typer.Option(help="Batches that make one step.")] = 1,
+    lr: Annotated[
+        float | None, typer.Option(help="Learning rate.", show_default="4e-5, with --lora 2e-4")
+    ] = None,
+    lr_course: Annotated[str, typer.Option(help="constant or cosine, after the warm-up.")] = "cosine",
+    warmup: Annotated[int, typer.Option(help="Steps over which the learning rate rises.")] = 10,
+    validate_every: Annotated[
+        int | None,
+        typer.Option(
+            help="Steps between looks at the held-out captions.",
+            show_default="a fifteenth of the steps, at least 10",
+        ),
+    ] = None,
+    patience: Annotated[
+        int, typer.Option(help="End after so many looks without a better loss; 0: never.")
+    ] = 5,
+    samples: Annotated[
+        int, typer.Option(help="Held-out pictures whose captions go into OUT/samples.jsonl at each look.")
+    ] = 3,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    mixed_precision: Annotated[
+        str, typer.Option(help="auto, no, fp16 or bf16; auto takes what this machine is good at.")
+    ] = "auto",
+    gradient_checkpointing: Annotated[
+        bool, typer.Option("--gradient-checkpointing", help="Less memory, about a quarter slower.")
+    ] = False,
+    checkpoint_every: Annotated[
+        int | None, typer.Option(help="Steps between checkpoints.", show_default="at each look")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in OUT from its last checkpoint.")
+    ] = False,
+    push: Annotated[
+        str | None,
+        typer.Option(
+            metavar="USER/MODEL", help="Upload model and card there (with --apart: …-short, …-long)."
+        ),
+    ] = None,
+    public: Annotated[bool, typer.Option("--public", help="A new repository is public.")] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Tune a captioner on the human captions of a dataset at one revision, short and long together (RECAP) or apart (DALL·E 3).
+
+    What comes out is a captioner of `recapdata recaption`. The best weights by the held-out captions are kept; the model card
+    names dataset commit, how many captions were seen, and the losses. On several GPUs: accelerate launch -m recaptrain captioner …
+    Example: recaptrain captioner --dataset me/birds --revision v1.0.0 --captions short=human_short,long=human_long
+    --base google/paligemma2-3b-pt-224 --lora 16 tuned
+    """
+    from recaptrain.captioner import captioner_settings, tune_captioners
+
+    settings = captioner_settings(
+        captions,
+        prompt or [],
+        dataset=dataset,
+        revision=revision,
+        base=base,
+        base_revision=base_revision,
+        examples=examples,
+        validation=validation,
+        lora=lora,
+        freeze=freeze,
+        validate_every=validate_every,
+        patience=patience,
+        samples=samples,
+        mixed_precision=mixed_precision,
+        gradient_checkpointing=gradient_checkpointing,
+        steps=steps,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        learning_rate=lr,
+        course=lr_course,
+        warmup=warmup,
+        seed=seed,
+        checkpoint_every=checkpoint_every,
+    )
+    try:
+        summaries = tune_captioners(settings, out, apart=apart, resume=resume, push=push, public=public)
+    except KeyboardInterrupt:
+        say("go on from the last checkpoint with: the same command and --resume")
+        raise
+    if summaries:  # of several processes, one speaks
+        text = "\n\n".join(each.text() for each in summaries.values())
+        finish(summaries if apart else next(iter(summaries.values())), text, as_json=json)
+
+
+@app.command()
 def diffusion(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the trained pipeline.")],
     dataset: Annotated[str, typer.Option(help="user/name on the Hub, or a dataset folder.")],

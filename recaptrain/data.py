@@ -66,17 +66,8 @@ class Examples:
         )
 
     def batch(self, seed: int, step: int, size: int) -> tuple[int, NDArray[np.int64]]:
-        """The epoch and rows of a step: each row once, in an order of the epoch's own, before any comes again.
-
-        A function of its arguments alone. An epoch's last rows that fill no batch are left to another epoch's order; where
-        there are fewer rows than a batch holds, rows repeat within it.
-        """
-        total = len(self.rows)
-        if total < size:
-            return step, np.random.default_rng((seed, step)).choice(self.rows, size)
-        epoch, place = divmod(step, total // size)
-        order = np.random.default_rng((seed, epoch)).permutation(total)
-        return epoch, self.rows[order[place * size : (place + 1) * size]]
+        """The epoch and rows of a step; see `shuffled`."""
+        return shuffled(self.rows, seed, step, size)
 
     def captions(self, rows: NDArray[np.int64], *, seed: int, epoch: int) -> list[Drawn]:
         """The captions of some rows, as the mixture draws them in an epoch."""
@@ -92,6 +83,20 @@ class Examples:
             )
             for row in chosen
         ]
+
+
+def shuffled(rows: NDArray[np.int64], seed: int, step: int, size: int) -> tuple[int, NDArray[np.int64]]:
+    """The epoch and rows of a step: each row once, in an order of the epoch's own, before any comes again.
+
+    A function of its arguments alone. An epoch's last rows that fill no batch are left to another epoch's order; where
+    there are fewer rows than a batch holds, rows repeat within it.
+    """
+    total = len(rows)
+    if total < size:
+        return step, np.random.default_rng((seed, step)).choice(rows, size)
+    epoch, place = divmod(step, total // size)
+    order = np.random.default_rng((seed, epoch)).permutation(total)
+    return epoch, rows[order[place * size : (place + 1) * size]]
 
 
 def open_dataset(name: str, revision: str | None) -> Target:

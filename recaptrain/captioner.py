@@ -1,0 +1,505 @@
+"""Tunes a captioner on a dataset's human captions, as RECAP did (short and long together) or DALL·E 3 (each from the base).
+
+resolve dataset and base → read captions, hold some out → train, watching the rest → save the best with its card → push.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recapdata.console import say
+from recapdata.errors import InputError, OptionError
+from recapdata.targets import Target
+from recapdata.versions.digest import ArrowDigest
+from recaptrain.base import require_libraries
+from recaptrain.checkpoint import RunFolder
+from recaptrain.data import open_dataset
+from recaptrain.loop import (
+    MixedPrecision,
+    Optimization,
+    check_optimization,
+    own_precision,
+    prepare,
+    train,
+)
+from recaptrain.tuning.answers import asking
+from recaptrain.tuning.base import (
+    CaptionerBase,
+    add_adapter,
+    check_styles,
+    find_base,
+    freeze,
+    load_model,
+    saved_dtype,
+)
+from recaptrain.tuning.captions import HumanCaptions, gather_pictures, read_captions
+from recaptrain.tuning.output import save_captioner, write_card
+from recaptrain.tuning.task import Captioning, make_lessons
+from recaptrain.tuning.watch import Validation, last_samples
+
+if TYPE_CHECKING:
+    import torch
+    from accelerate import Accelerator
+
+RUN = "training"
+"""The folder inside OUT that holds checkpoints, logs and pictures; it is never pushed."""
+
+FULL_RATE = 4e-5
+"""Learning rate where all weights are tuned: RECAP's (from memory; see --lr)."""
+
+LORA_RATE = 2e-4
+"""Learning rate of an adapter, whose weights begin at nothing."""
+
+LOOKS = 15
+"""How often a run is looked at where nothing is said; not more often than every ten steps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionerSettings:
+    """What to learn from, from which base, and how.
+
+    Attributes:
+        dataset: a folder, or `user/name` on the Hub; `revision` a tag, branch or commit of the latter.
+        captions: caption set (or text column that came along) by style, `short` or `long`.
+        base: `embedded`, a folder, or `user/name` of an image-text-to-text model; `base_revision` as above.
+        prompts: prompts by style, where others are wanted than `recapdata recaption --style` has for such a base.
+        examples: only the first so many records that have a caption.
+        validation: share of the records that is held out.
+        validate_every: steps between two looks at them.
+        patience: looks without a better loss after which the run ends; None for never.
+        samples: pictures of which captions are written at each look.
+        lora: rank of the adapters; None to tune the weights themselves.
+        freeze: parts that are left as they are: `vision`.
+    """
+
+    dataset: str
+    revision: str | None = None
+    captions: Mapping[str, str]
+    base: str
+    base_revision: str | None = None
+    prompts: Mapping[str, str]
+    examples: int | None = None
+    validation: float = 0.1
+    validate_every: int
+    patience: int | None = None
+    samples: int = 3
+    lora: int | None = None
+    freeze: tuple[str, ...] = ()
+    optimization: Optimization
+    mixed_precision: MixedPrecision = "auto"
+    gradient_checkpointing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionerSummary:
+    """What a tuning run made.
+
+    Attributes:
+        commit: of the dataset; None for a folder. `base_revision`: commit or content hash of the base.
+        captions: how many captions of each style were learned from; `held_out`: how many were not.
+        records: records with a caption; `left_out`: those without one; `unreadable`: those whose picture cannot be decoded.
+        loss_before, loss: on the held-out captions, before and with the weights kept; None where nothing was held out.
+        best_step: the step whose weights were kept, of `steps` made.
+        first_training_loss, last_training_loss: mean over the first and the last tenth of the steps.
+        pushed: URL of the pushed commit.
+    """
+
+    out: str
+    dataset: str
+    commit: str | None
+    base: str
+    base_revision: str
+    prompts: Mapping[str, str]
+    captions: Mapping[str, int]
+    held_out: Mapping[str, int]
+    records: int
+    left_out: int
+    unreadable: int
+    trained_weights: int
+    steps: int
+    best_step: int
+    stopped_early: bool
+    loss_before: float | None
+    loss: float | None
+    first_training_loss: float
+    last_training_loss: float
+    seconds: float
+    pushed: str | None = None
+
+    def text(self) -> str:
+        """The closing lines for the terminal."""
+        where = f"{self.dataset} at {self.commit[:12]}" if self.commit else self.dataset
+        seen = " and ".join(f"{count:,} {style}" for style, count in self.captions.items())
+        lines = [
+            f"tuned {self.base} on {seen} captions of {where}: {self.steps:,} steps in {self.seconds:.0f} s"
+        ]
+        if self.loss is not None and self.loss_before is not None:
+            held = " and ".join(f"{count:,} {style}" for style, count in self.held_out.items())
+            lines.append(
+                f"loss on {held} captions held out: {self.loss_before:.4f} before, {self.loss:.4f} at step {self.best_step:,}, "
+                "whose weights were kept"
+            )
+            if self.loss >= self.loss_before:
+                lines.append("it never got better than the base: lower --lr, or look at the captions")
+        lines.append(
+            f"loss learned from: {self.first_training_loss:.4f} at first, {self.last_training_loss:.4f} at last"
+        )
+        if self.left_out or self.unreadable:
+            lines.append(
+                f"{self.left_out:,} records left out for want of a caption, {self.unreadable:,} for a picture that cannot be decoded"
+            )
+        lines.append(f"model and card in {self.out}; {self.pushed or 'not pushed'}")
+        lines += [
+            f"next: recapdata recaption DIR recap-{style} --captioner {self.out} --style {style}"
+            for style in self.captions
+        ]
+        return "\n".join(lines)
+
+
+def captioner_settings(
+    captions: str,
+    prompts: Sequence[str],
+    *,
+    steps: int,
+    learning_rate: float | None,
+    validate_every: int | None,
+    checkpoint_every: int | None,
+    patience: int,
+    freeze: str | None,
+    batch_size: int,
+    accumulate: int,
+    course: str,
+    warmup: int,
+    seed: int,
+    **others: Any,
+) -> CaptionerSettings:
+    """Settings as a user types them, with defaults that depend on one another filled in.
+
+    Args:
+        captions: `short=SET,long=SET`, or one of them.
+        prompts: `STYLE=TEXT` each.
+        others: fields of `CaptionerSettings` as they are.
+
+    Raises:
+        OptionError: captions or prompts are not written so.
+    """
+    sets = dict(
+        _pair(part, "--captions", "short=human_short,long=human_long") for part in captions.split(",")
+    )
+    every = max(10, round(steps / LOOKS)) if validate_every is None else validate_every
+    rate = LORA_RATE if others.get("lora") is not None else FULL_RATE
+    return CaptionerSettings(
+        captions=sets,
+        prompts=dict(_pair(part, "--prompt", 'short="caption en"') for part in prompts),
+        validate_every=every,
+        patience=patience or None,
+        freeze=tuple(part.strip() for part in (freeze or "").split(",") if part.strip()),
+        optimization=Optimization(
+            steps=steps,
+            batch_size=batch_size,
+            accumulate=accumulate,
+            learning_rate=rate if learning_rate is None else learning_rate,
+            course=course,  # type: ignore[arg-type]
+            warmup=warmup,
+            seed=seed,
+            checkpoint_every=every if checkpoint_every is None else checkpoint_every,
+        ),
+        **others,
+    )
+
+
+def _pair(text: str, option: str, example: str) -> tuple[str, str]:
+    name, equals, value = (part.strip() for part in text.partition("="))
+    if not equals or not name or not value:
+        raise OptionError(f"{option} {text}: write STYLE=…, for example {option} {example}")
+    return name, value
+
+
+def tune_captioners(
+    settings: CaptionerSettings,
+    out: Path,
+    *,
+    apart: bool = False,
+    resume: bool = False,
+    push: str | None = None,
+    public: bool = False,
+) -> dict[str, CaptionerSummary]:
+    """One captioner for all styles, or with `apart` one for each, from the same base, into `out`/STYLE; see `tune_captioner`.
+
+    A captioner that an earlier call has finished is not made again.
+
+    Returns:
+        A summary by style, by `captioner` for one of them all; nothing on processes that are not the main one.
+    """
+    if not apart:
+        summary = tune_captioner(settings, out, resume=resume, push=push, public=public)
+        return {"captioner": summary} if summary else {}
+    summaries: dict[str, CaptionerSummary] = {}
+    for style, name in settings.captions.items():
+        prompts = {each: text for each, text in settings.prompts.items() if each == style}
+        begun = resume and (out / style / RUN).is_dir()
+        summary = tune_captioner(
+            replace(settings, captions={style: name}, prompts=prompts),
+            out / style,
+            resume=begun,
+            push=f"{push}-{style}" if push else None,
+            public=public,
+        )
+        if summary:
+            summaries[style] = summary
+    return summaries
+
+
+def tune_captioner(
+    settings: CaptionerSettings,
+    out: Path,
+    *,
+    resume: bool = False,
+    push: str | None = None,
+    public: bool = False,
+) -> CaptionerSummary | None:
+    """Tune and save a captioner to `out`; the same command with `resume` ends as if it had never been interrupted.
+
+    Under `accelerate launch` every process calls it; all but the main one get None.
+
+    Args:
+        push: `user/model` to upload the model to; a new repository is private unless `public`.
+
+    Raises:
+        OptionError: settings that cannot be used, or `out` holds a run that these settings did not begin.
+        CaptionSetNotFound, InputError: the dataset has not what is to be learned.
+        CaptionerNotFound, ModelNotSupported: there is no such base, or it is of a kind that cannot be tuned.
+        HubError: dataset, base or push target cannot be reached.
+    """
+    began = time.monotonic()
+    _check(settings)
+    target = open_dataset(settings.dataset, settings.revision)
+    captions = read_captions(
+        target, settings.captions, examples=settings.examples, validation=settings.validation
+    )
+    base = find_base(settings.base, settings.base_revision, list(settings.captions), dict(settings.prompts))
+    accelerator = _accelerator(settings)
+    model = _model(settings, base, accelerator)
+    dtype, asked = saved_dtype(model), asking(base, model)
+    model, trained_weights = _trainable(settings, model)
+    run = RunFolder(out / RUN)
+    with accelerator.main_process_first():
+        identity = _identity(settings, target, base, captions, accelerator)
+        run.begin(identity, resume=resume or not accelerator.is_main_process)
+    with accelerator.main_process_first():
+        pictures = gather_pictures(
+            target, captions, run.path / "pictures.arrow", shown=accelerator.is_main_process
+        )
+    captions = captions.without(pictures.undecodable())
+    _check_captions(captions, target, settings)
+    training = prepare(accelerator, {"captioner": model}, settings.optimization)
+    lessons = make_lessons(captions, pictures, asked)
+    pools = {style: captions.rows(style, held_out=False) for style in captions.styles}
+    task = Captioning(training=training, lessons=lessons, pools=pools)
+    watch = Validation(
+        training=training,
+        lessons=lessons,
+        held_out=_held_out(captions),
+        shown=_shown(captions, settings.samples),
+        every=settings.validate_every,
+        patience=settings.patience,
+        run=run,
+        samples=out / "samples.jsonl",
+    )
+    model.train()
+    train(training, task, run, watch)
+    watch.restore_best()
+    summary = _summary(settings, target, base, captions, watch, run, out)
+    summary = replace(summary, trained_weights=trained_weights, seconds=round(time.monotonic() - began, 1))
+    return _finish(training, settings, target, base, summary, run, out, dtype, push, public)
+
+
+def _check(settings: CaptionerSettings) -> None:
+    """Refuse numbers that make no run."""
+    require_libraries()
+    check_styles(list(settings.captions))
+    check_optimization(settings.optimization)
+    for option, value, least in (
+        ("--validate-every", settings.validate_every, 1),
+        ("--patience", settings.patience if settings.patience is not None else 1, 1),
+        ("--samples", settings.samples, 0),
+    ):
+        if value < least:
+            raise OptionError(f"{option} {value}: it must be at least {least}")
+
+
+def _accelerator(settings: CaptionerSettings) -> "Accelerator":
+    from accelerate import Accelerator, DistributedDataParallelKwargs
+
+    precision = own_precision() if settings.mixed_precision == "auto" else settings.mixed_precision
+    # Several towers have layers whose outcome nobody asks for; they get no gradient.
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+    return Accelerator(
+        mixed_precision=precision,
+        gradient_accumulation_steps=settings.optimization.accumulate,
+        kwargs_handlers=[unused],
+    )
+
+
+def _model(settings: CaptionerSettings, base: CaptionerBase, accelerator: "Accelerator") -> Any:
+    """The base's weights on the device they are trained on."""
+    halves = {"bf16": "bfloat16", "fp16": "float16"}
+    on_gpu = accelerator.device.type == "cuda"
+    half = halves.get(accelerator.mixed_precision) if settings.lora is not None and on_gpu else None
+    model = load_model(base, half=half)
+    if accelerator.device.type == "cpu" and accelerator.mixed_precision == "bf16":
+        model.set_attn_implementation(
+            "eager"
+        )  # with bf16 autocast twice as fast on a CPU as the fused attention
+    return model.to(accelerator.device)
+
+
+def _trainable(settings: CaptionerSettings, model: Any) -> tuple[Any, int]:
+    """The model with what is not trained frozen, and how many weights are trained."""
+    trained = freeze(model, settings.freeze)
+    if settings.lora is not None:
+        model = add_adapter(model, settings.lora)
+        trained = sum(each.numel() for each in model.parameters() if each.requires_grad)
+    if settings.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return model, trained
+
+
+def _identity(
+    settings: CaptionerSettings,
+    target: Target,
+    base: CaptionerBase,
+    captions: HumanCaptions,
+    accelerator: "Accelerator",
+) -> dict[str, Any]:
+    """Everything that decides the outcome: a run is gone on with only by one that would have been the same."""
+    digest = ArrowDigest()
+    for name in captions.table.column_names:
+        digest.update(name, captions.table.column(name))
+    optimization = asdict(replace(settings.optimization, checkpoint_every=1))
+    del optimization["checkpoint_every"]
+    if settings.optimization.course == "constant":
+        del optimization["steps"]  # more steps are the same run, gone on with
+    return {
+        "dataset": target.commit or "folder",
+        "captions": digest.hexdigest(),
+        "held out": len(captions.held_out),
+        "base": base.source.revision,
+        "prompts": dict(base.prompts),
+        "lora": settings.lora,
+        "freeze": sorted(settings.freeze),
+        **optimization,
+        "validate every": settings.validate_every,
+        "patience": settings.patience,
+        "samples": settings.samples,
+        "precision": accelerator.mixed_precision,
+        "processes": accelerator.num_processes,
+    }
+
+
+def _check_captions(captions: HumanCaptions, target: Target, settings: CaptionerSettings) -> None:
+    """See that every style has something to learn from, and say where nothing is held out."""
+    for style in captions.styles:
+        if not len(captions.rows(style, held_out=False)):
+            raise InputError(
+                f"{target.name}: caption set {settings.captions[style]!r} has no {style} caption to learn from "
+                "(of a record whose picture can be decoded)"
+            )
+    if settings.validation and not captions.held_out:
+        say(
+            f"{captions.table.num_rows} captioned records are too few to hold some out: all are learned from, without a "
+            "validation loss or an early stop"
+        )
+
+
+def _held_out(captions: HumanCaptions) -> dict[str, Any]:
+    rows = {style: captions.rows(style, held_out=True) for style in captions.styles}
+    return {style: each for style, each in rows.items() if len(each)}
+
+
+def _shown(captions: HumanCaptions, count: int) -> Any:
+    """The pictures whose captions are written now and then: held-out ones where there are any."""
+    import numpy as np
+
+    from_held_out = bool(_held_out(captions))
+    each = [captions.rows(style, held_out=from_held_out) for style in captions.styles]
+    return np.unique(np.concatenate(each))[:count]
+
+
+def _summary(
+    settings: CaptionerSettings,
+    target: Target,
+    base: CaptionerBase,
+    captions: HumanCaptions,
+    watch: Validation,
+    run: RunFolder,
+    out: Path,
+) -> CaptionerSummary:
+    verdict, losses = watch.verdict(), run.losses()
+    tenth = max(1, len(losses) // 10)
+    return CaptionerSummary(
+        out=str(out),
+        dataset=target.name,
+        commit=target.commit,
+        base=base.source.name,
+        base_revision=base.source.revision,
+        prompts=dict(base.prompts),
+        captions={style: len(captions.rows(style, held_out=False)) for style in captions.styles},
+        held_out={style: len(captions.rows(style, held_out=True)) for style in captions.styles},
+        records=captions.table.num_rows,
+        left_out=captions.lacking,
+        unreadable=len(captions.unusable),
+        trained_weights=0,
+        steps=verdict.steps,
+        best_step=verdict.best_step,
+        stopped_early=verdict.steps < settings.optimization.steps,
+        loss_before=verdict.before,
+        loss=verdict.best,
+        first_training_loss=sum(losses[:tenth]) / tenth,
+        last_training_loss=sum(losses[-tenth:]) / tenth,
+        seconds=0.0,
+    )
+
+
+def _finish(
+    training: Any,
+    settings: CaptionerSettings,
+    target: Target,
+    base: CaptionerBase,
+    summary: CaptionerSummary,
+    run: RunFolder,
+    out: Path,
+    dtype: "torch.dtype",
+    push: str | None,
+    public: bool,
+) -> CaptionerSummary | None:
+    """Save the best weights as a model with its card, and push it."""
+    from recaptrain.saving import push_model
+
+    accelerator = training.accelerator
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        model = accelerator.unwrap_model(training.trained["captioner"], keep_fp32_wrapper=False)
+        save_captioner(model, base, out, dtype)
+        facts = {
+            "precision": accelerator.mixed_precision,
+            "processes": accelerator.num_processes,
+            "device": str(accelerator.device),
+        }
+        write_card(
+            out,
+            summary,
+            name=push or out.resolve().name,
+            settings=settings,
+            target=target,
+            base=base,
+            samples=last_samples(run, summary.best_step),
+            facts=facts,
+        )
+        if push:
+            summary = replace(summary, pushed=push_model(out, push, public=public, ignore=RUN))
+    accelerator.wait_for_everyone()
+    accelerator.free_memory()
+    return summary if accelerator.is_main_process else None

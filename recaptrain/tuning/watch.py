@@ -1,0 +1,227 @@
+"""Watches a captioner learn: loss on held-out captions, captions of the same few pictures, the best weights so far, and when to stop.
+
+All it knows of earlier steps stands in logs that are rewound with the run, so that a run gone on with decides the same.
+"""
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recapdata.captioners.pretrained import quiet
+from recapdata.captioners.prompts import max_tokens
+from recapdata.captioners.sampling import Start
+from recapdata.console import say
+from recapdata.store import write_atomic
+from recaptrain.checkpoint import RunFolder
+from recaptrain.loop import Training
+from recaptrain.tuning.captions import Rows
+from recaptrain.tuning.task import Lessons, answer_loss, on_device
+
+if TYPE_CHECKING:
+    import torch
+
+VALIDATION = "validation"
+SAMPLES = "samples"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Losses on the held-out captions.
+
+    Attributes:
+        before, best: mean over the styles of the mean loss of a token, before tuning and where it was lowest since; None
+            where nothing was held out.
+        best_step: the step whose weights are kept; the last one where nothing was held out.
+        steps: steps made.
+    """
+
+    before: float | None
+    best: float | None
+    best_step: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """A `Watch` over held-out captions.
+
+    Attributes:
+        held_out: rows by style.
+        shown: rows of the pictures of which sample captions are written.
+        every: steps between two looks.
+        patience: looks without a better loss after which the run ends; None for never.
+        samples: where the sample captions are written for a person, all of them again each time.
+    """
+
+    training: Training
+    lessons: Lessons
+    held_out: Mapping[str, Rows]
+    shown: Rows
+    every: int
+    patience: int | None
+    run: RunFolder
+    samples: Path
+
+    # -- as a Watch ---------------------------------------------------------------------------------------------------
+
+    def begin(self, step: int) -> bool:
+        """Look at the base; or, in a run gone on with, see whether it was over."""
+        if not step:
+            self._measure(0)
+        self._publish_samples()
+        return self._exhausted()
+
+    def look(self, step: int) -> bool:
+        """Every so many steps, and at the last."""
+        if step % self.every and step != self.training.optimization.steps:
+            return False
+        self._measure(step)
+        return self._exhausted()
+
+    def kept(self) -> None:
+        """Forget weights that were the best once."""
+        if self.training.accelerator.is_main_process:
+            best = self.verdict().best_step
+            for path in self.run.path.glob("best-*.safetensors"):
+                if path != self._weights(best):
+                    path.unlink()
+
+    # -- the outcome --------------------------------------------------------------------------------------------------
+
+    def verdict(self) -> Verdict:
+        """What the looks so far say."""
+        rows = self.run.rows(VALIDATION)
+        losses = {row["step"]: row["loss"] for row in rows}
+        steps = len(self.run.rows())
+        tuned = {step: loss for step, loss in losses.items() if step}
+        best = min(tuned, key=lambda step: tuned[step], default=None)
+        return Verdict(
+            before=losses.get(0),
+            best=None if best is None else tuned[best],
+            best_step=steps if best is None else best,
+            steps=steps,
+        )
+
+    def restore_best(self) -> None:
+        """Put the best weights back; call it on every process at the end of the run."""
+        from safetensors.torch import load_file
+
+        path = self._weights(self.verdict().best_step)
+        if not path.is_file():
+            return
+        import torch
+
+        kept = load_file(path)
+        with torch.no_grad():
+            for name, parameter in self._trained():
+                parameter.copy_(kept[name])
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    def _measure(self, step: int) -> None:
+        import torch
+
+        accelerator, model = self.training.accelerator, self._plain()
+        model.eval()
+        with torch.no_grad(), accelerator.autocast():
+            losses = {style: self._loss(style, rows) for style, rows in self.held_out.items()}
+            if accelerator.is_main_process:
+                self._write_samples(step)
+        model.train()
+        if losses and accelerator.is_main_process:
+            self._note(step, losses)
+        accelerator.wait_for_everyone()
+
+    def _loss(self, style: str, rows: Rows) -> float:
+        """Mean loss of a token of the held-out captions of a style; every process takes its share of the batches."""
+        import torch
+
+        accelerator, model = self.training.accelerator, self._plain()
+        size = self.training.optimization.batch_size
+        starts = range(0, len(rows), size)[accelerator.process_index :: accelerator.num_processes]
+        total = torch.zeros((), device=accelerator.device)
+        for start in starts:
+            total += answer_loss(model, model, self.lessons.batch(style, rows[start : start + size]))
+        return float(accelerator.reduce(total, reduction="sum")) / self.lessons.tokens(style, rows)
+
+    def _note(self, step: int, losses: Mapping[str, float]) -> None:
+        loss = math.fsum(losses.values()) / len(losses)
+        before = self.verdict()
+        better = step > 0 and (before.best is None or loss < before.best)
+        if better:
+            self._keep(step)
+        self.run.log({"step": step, "loss": loss, **losses}, VALIDATION)
+        parts = ", ".join(f"{style} {value:.4f}" for style, value in losses.items())
+        remark = ", before tuning" if not step else ", the best so far" if better else ""
+        say(f"step {step:,}: validation loss {loss:.4f} ({parts}){remark}")
+
+    def _exhausted(self) -> bool:
+        rows = self.run.rows(VALIDATION)
+        if self.patience is None or not rows:
+            return False
+        since = sum(row["step"] > self.verdict().best_step for row in rows)
+        return rows[-1]["step"] > 0 and since >= self.patience
+
+    # -- weights ------------------------------------------------------------------------------------------------------
+
+    def _plain(self) -> Any:
+        return self.training.accelerator.unwrap_model(self.training.trained["captioner"])
+
+    def _trained(self) -> "list[tuple[str, torch.nn.Parameter]]":
+        return [(name, each) for name, each in self._plain().named_parameters() if each.requires_grad]
+
+    def _weights(self, step: int) -> Path:
+        return self.run.path / f"best-{step}.safetensors"
+
+    def _keep(self, step: int) -> None:
+        from safetensors.torch import save_file
+
+        partial = self.run.path / ".best.partial"
+        save_file({name: each.detach().cpu().contiguous() for name, each in self._trained()}, partial)
+        os.replace(partial, self._weights(step))
+
+    # -- samples ------------------------------------------------------------------------------------------------------
+
+    def _write_samples(self, step: int) -> None:
+        captions = self.lessons.captions
+        for style in captions.styles if len(self.shown) else ():
+            texts = self._caption(style)
+            human = captions.texts(style, self.shown)
+            for key, own, text in zip(captions.keys(self.shown), human, texts, strict=True):
+                self.run.log(
+                    {"step": step, "style": style, "key": key, "caption": text, "human": own}, SAMPLES
+                )
+        self._publish_samples()
+
+    def _publish_samples(self) -> None:
+        if self.training.accelerator.is_main_process and len(self.shown):
+            lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in self.run.rows(SAMPLES)]
+            write_atomic(self.samples, "".join(lines).encode())
+
+    def _caption(self, style: str) -> list[str]:
+        """Greedy captions of the shown pictures, as `recapdata recaption` would write them."""
+        model, start = self._plain(), Start()
+        with quiet():
+            tokens = model.generate(
+                **on_device(model, self.lessons.questions(style, self.shown)),
+                do_sample=False,
+                num_beams=1,
+                max_new_tokens=max_tokens(style),
+                logits_processor=[start],
+            )
+        first = 0 if self.lessons.asking.kind == "plain" else start.position or 0
+        texts: Sequence[str] = self.lessons.asking.processor.tokenizer.batch_decode(
+            tokens[:, first:].tolist(), skip_special_tokens=True
+        )
+        return [text.strip() for text in texts]
+
+
+def last_samples(run: RunFolder, step: int) -> list[dict[str, Any]]:
+    """The sample captions of the look at or before a step."""
+    rows = [row for row in run.rows(SAMPLES) if row["step"] <= step]
+    latest = max((row["step"] for row in rows), default=0)
+    return [row for row in rows if row["step"] == latest]
