@@ -6,8 +6,8 @@ readers make:
 
 - letters that look alike are one letter: 0 and O; 1, I, L, | and !; 5 and S; 8 and B; 2 and Z; 6 and G; RN and M; VV and W;
 - a word is read if one reading differs from it in at most one of every `PER_ERROR` letters;
-- a text is read if its letters stand in the readings in their order, or each of its words is read, in whatever order: a reader
-  does not know which line comes first;
+- a text is read if it falls into parts, of one word or more, that are all read, in whatever order: a reader does not know which
+  line comes first, and runs words together;
 - a text is *not* there only if some words were read for certain, nothing was left unread, and no word of it (short ones apart)
   resembles any reading. What was not read at all stays unknown, since readers overlook.
 """
@@ -72,13 +72,15 @@ def folded(text: str) -> str:
 
 
 def _read(words: Sequence[str], readings: Sequence[str]) -> bool:
-    """Whether the words stand in the readings, in their order or each for itself."""
-    if not words:
-        return False
-    whole = "".join(words)
-    if any(_near(run, whole) for run in _runs(readings, 2 * len(whole))):
-        return True
-    return all(any(_near(reading, word) for reading in readings) for word in words)
+    """Whether the words fall into parts that all stand in the readings."""
+    runs = set(_runs(readings, 2 * sum(map(len, words))))
+    reached = [True] + [False] * len(words)  # whether the first so many words are read
+    for stop in range(1, len(words) + 1):
+        reached[stop] = any(
+            reached[start] and any(_near(run, "".join(words[start:stop])) for run in runs)
+            for start in range(stop)
+        )
+    return bool(words) and reached[-1]
 
 
 def _runs(words: Sequence[str], longest: int) -> Iterator[str]:
