@@ -18,14 +18,16 @@ from audits.fiftyone import require
 from audits.fiftyone.fields import columns, declare, values
 from audits.fiftyone.media import Media, media_folder
 from audits.fiftyone.naming import PARTS, dataset_name, field_names, identity
+from audits.fiftyone.views import save_views
 from audits.tables import read_identity
 from recapdata.console import progress, say
-from recapdata.errors import DatasetExists
+from recapdata.edited import complete_edited
+from recapdata.errors import DatasetBusy, DatasetExists
 from recapdata.store import shard_name
 from recapdata.targets import Target, aligned, open_target
 from recapdata.versions.digest import rows_hash
 
-BUILD = 1
+BUILD = 2
 """Raised when the fields of a sample change, so that datasets of an older build are rebuilt."""
 BATCH = 256
 INFO = "recapdata"
@@ -40,6 +42,7 @@ class ViewSummary:
         samples: records in it; of these `added` and `updated` by this build.
         removed: samples whose records the target no longer has.
         fields: field by caption set.
+        views: the saved views that it has.
     """
 
     name: str
@@ -50,6 +53,7 @@ class ViewSummary:
     removed: int
     fields: Mapping[str, str]
     audited: Sequence[str]
+    views: Sequence[str]
     media: str
 
     def text(self) -> str:
@@ -60,6 +64,7 @@ class ViewSummary:
             f"FiftyOne dataset {self.name!r} of {self.target}: {self.samples:,} samples ({changed})",
             f"caption sets: {sets}",
             f"audited: {', '.join(self.audited) or 'none; run: audits run ' + self.target}",
+            f"saved views: {', '.join(self.views) or 'none without an audit'}",
             f"pictures: {self.media}",
         ]
         return "\n".join(lines)
@@ -84,7 +89,7 @@ def build(
         DatasetExists: a FiftyOne dataset of that name shows something else.
     """
     fo = require()
-    target = (target if isinstance(target, Target) else open_target(target)).so_far()
+    target = _current(target).so_far()
     fields = field_names(target.set_names())
     shelf = Media(media or media_folder())
     dataset = _open(fo, target, name or dataset_name(target))
@@ -101,7 +106,7 @@ def build(
             found = _audit_paths(target, audits, shard)
             audited |= set(found)
             state = _state(target, shard, found)
-            if before.get(str(shard)) != state:
+            if before.get(str(shard)) != state or shelf.missing(_keys(target, shard)):
                 new, changed = _build_shard(dataset, target, shard, found, fields, shelf, advance)
                 added, updated = added + new, updated + changed
             else:
@@ -109,6 +114,7 @@ def build(
             shards[str(shard)] = state
             _describe(dataset, target, fields, shards)
     removed = _remove(dataset, target, total)
+    views = save_views(dataset, {name: field for name, field in fields.items() if name in audited})
     return ViewSummary(
         name=dataset.name,
         target=target.resolved,
@@ -118,14 +124,28 @@ def build(
         removed=removed,
         fields=fields,
         audited=[each for each in fields if each in audited],
+        views=views,
         media=str(shelf.folder),
     )
+
+
+def _current(target: str | Path | Target) -> Target:
+    """The target, its set of edits brought up to date with the set that it is based on."""
+    target = target if isinstance(target, Target) else open_target(target)
+    if target.folder is None:
+        return target
+    try:
+        complete_edited(target.folder)
+    except DatasetBusy as error:
+        say(f"the set of edits is shown as it is: {error}")
+    return open_target(target.folder)
 
 
 def _open(fo: Any, target: Target, name: str) -> Any:
     """The dataset of that name, made if it is not there."""
     wanted = identity(target)
     if not fo.dataset_exists(name):
+        _notice_move(fo, target, name)
         dataset = fo.Dataset(name, persistent=True)
         dataset.info = {INFO: {**wanted, "target": target.resolved}}
         dataset.save()
@@ -138,6 +158,19 @@ def _open(fo: Any, target: Target, name: str) -> Any:
             f"the FiftyOne dataset {name!r} shows {shows}, not {target.resolved}; choose another with --name"
         )
     return dataset
+
+
+def _notice_move(fo: Any, target: Target, name: str) -> None:
+    """Say so where this revision was another commit when it was last looked at."""
+    if target.repo_id is None or target.revision == target.commit:
+        return
+    for each in fo.list_datasets(f"{target.repo_id}@{target.revision}-*"):
+        before = fo.load_dataset(each).info.get(INFO, {})
+        if before.get("revision") == target.revision and before.get("commit") != target.commit:
+            say(
+                f"{target.repo_id}@{target.revision} has moved: it was {str(before.get('commit'))[:12]} when {each!r} was "
+                f"built, and is {str(target.commit)[:12]} now; the earlier one is kept, and this one becomes {name!r}"
+            )
 
 
 def _drop(dataset: Any, before: Mapping[str, str], fields: Mapping[str, str]) -> None:
@@ -240,24 +273,29 @@ def _rows(
     target: Target, shard: int, audits: Mapping[str, Path], sets: Sequence[str], shelf: Media
 ) -> Iterator[list[Row]]:
     """Records with their audit rows, batch by batch; pictures that are not on disk yet are put there on the way."""
-    keys = [key for batch in target.read(shard, ["key"]) for key in batch.column("key").to_pylist()]
-    pictures = ["image"] if shelf.missing(keys) else []
+    pictures = ["image"] if shelf.missing(_keys(target, shard)) else []
     streams = [target.read(shard, [*columns(sets), *pictures], batch_rows=BATCH)]
     streams += [_stream(path) for path in audits.values()]
     for main, *others in aligned(streams, where=f"{target.name}, {shard_name(shard)}"):
         audit_rows = {name: batch.to_pylist() for name, batch in zip(audits, others, strict=True)}
         records = main.to_pylist()
         for record in records if pictures else ():
-            shelf.write(record["key"], record.pop("image")["bytes"])
+            shelf.write(record["key"], (record.pop("image") or {}).get("bytes"))
         yield [
             (record, {name: rows[place] for name, rows in audit_rows.items()})
             for place, record in enumerate(records)
         ]
 
 
+def _keys(target: Target, shard: int) -> list[str]:
+    return [key for batch in target.read(shard, ["key"]) for key in batch.column("key").to_pylist()]
+
+
 def _stream(path: Path) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(path) as file:
-        yield from file.iter_batches(BATCH, columns=["key", "claims", "scores"], use_threads=False)
+        yield from file.iter_batches(
+            BATCH, columns=["key", "claims", "scores", "detections"], use_threads=False
+        )
 
 
 def _remove(dataset: Any, target: Target, records: int) -> int:

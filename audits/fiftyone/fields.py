@@ -1,40 +1,64 @@
 """Records, annotations and audit rows as FiftyOne fields, and the schema that declares them.
 
-Per caption set there are three fields: the caption itself, a plain string (`recap_short`); `recap_short_audit` with lengths,
+Per caption set there are four fields: the caption itself, a plain string (`recap_short`); `recap_short_audit` with lengths,
 scores, flags, how many claims of each kind and verdict there are, what was missed, and the claims as short phrases to filter by;
-and `recap_short_claims`, the claims whole. They are declared before the first sample, so that an empty one can be filtered by too.
+`recap_short_claims`, the claims whole; and `recap_short_wrong`, the contradicted ones on the boxes that they concern. They are
+declared before the first sample, so that an empty one can be filtered by too.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
+import pyarrow as pa
+
 from audits.fiftyone import require
+from audits.fiftyone.boxes import annotation_value, detection_value, wrong_value
+from audits.fiftyone.phrases import phrase
+from audits.tables import SCORES_TYPE
+from recapdata.edited import EDITED
 from recapdata.records import CLAIM_KINDS, VERDICTS
 
 ANNOTATIONS = "annotations"
+DETECTIONS = "detections"
+DISAGREEMENT = "disagreement"
 COUNTS: Mapping[str, str] = {
-    "words": "Words of the caption",
-    "clip_tokens": "Tokens in CLIP's own tokenizer; past 77 it reads no further",
     "claims_total": "Checkable claims of the caption",
     **{f"claims_{kind}": f"Claims of kind {kind}" for kind in CLAIM_KINDS},
     **{verdict: f"Claims that are {verdict} by the evidence" for verdict in VERDICTS},
-    "objects_present": "Distinct classes that the evidence shows",
-    "objects_said": "Of these, how many the caption speaks of",
-    "texts_present": "Words written in the picture",
-    "texts_said": "Of these, how many the caption quotes",
-}
-NUMBERS = {
-    "clip_score": "100·cos of image and caption",
-    "clip_score_hessel": "CLIPScore, 2.5·max(cos, 0) with a prefix",
-    "clip_sentence_mean": "100·cos, mean over the sentences",
-    "clip_sentence_min": "100·cos of the worst sentence",
+    **{
+        f"{verdict}_{kind}": f"Claims of kind {kind} that are {verdict}"
+        for verdict in VERDICTS[:2]
+        for kind in CLAIM_KINDS
+    },
 }
 PHRASES = {
     "says": "Claims of the caption",
     "wrong": "Claims that the evidence contradicts",
-    "missed": "What the evidence shows and the caption does not say",
-    "flags": "Hygiene flags",
 }
+SCORES: Mapping[str, str] = {
+    "words": "Words of the caption",
+    "clip_tokens": "Tokens in CLIP's own tokenizer; past 77 it reads no further",
+    "flags": "Hygiene flags",
+    "clip_score": "100·cos of image and caption",
+    "clip_score_hessel": "CLIPScore, 2.5·max(cos, 0) with a prefix",
+    "clip_sentence_mean": "100·cos, mean over the sentences",
+    "clip_sentence_min": "100·cos of the worst sentence",
+    "clip_over_context": "The scorer reads only the beginning of this caption",
+    "clip_margin": "How much nearer the caption lies to its image than its nearest lie, in 100·cos",
+    "clip_margin_kind": "The kind of claim that the nearest lie changes",
+    "clip_lie": "The nearest lie: the caption with one fact exchanged",
+    "low_margin": "Kinds of claims whose lie scores no lower than the caption",
+    "objects_present": "Distinct classes that the evidence shows",
+    "objects_said": "Of these, how many the caption speaks of",
+    "texts_present": "Words written in the picture",
+    "texts_said": "Of these, how many the caption quotes",
+    "missed": "What the evidence shows and the caption does not say",
+    "entities_lost": "Proper names of the alt text that the caption lacks",
+    "copies": "Rows of the set with this very caption",
+    "error": "What could not be done",
+}
+"""What the scores mean, where the name does not say it."""
 
 
 def audit_field(field: str) -> str:
@@ -45,6 +69,11 @@ def audit_field(field: str) -> str:
 def claims_field(field: str) -> str:
     """The field of a caption set's claims; not inside the audit's, where FiftyOne's annotation schemas fail on it."""
     return f"{field}_claims"
+
+
+def wrong_field(field: str) -> str:
+    """The field of a caption set's contradicted claims on boxes."""
+    return f"{field}_wrong"
 
 
 def declare(dataset: Any, fields: Mapping[str, str]) -> None:
@@ -60,10 +89,16 @@ def declare(dataset: Any, fields: Mapping[str, str]) -> None:
     for path, description in texts.items():
         if path not in known:
             dataset.add_sample_field(path, fo.StringField, description=description)
-    if ANNOTATIONS not in known:
-        dataset.add_sample_field(ANNOTATIONS, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
-        for name in ("color", "size", "text"):
-            dataset.add_sample_field(f"{ANNOTATIONS}.detections.{name}", fo.StringField)
+    if DISAGREEMENT not in known:
+        about = "Share of the claims that not all caption sets make: 0 where all say the same, 1 where nothing is shared"
+        dataset.add_sample_field(DISAGREEMENT, fo.FloatField, description=about)
+    boxes = {ANNOTATIONS: ("color", "size", "text"), DETECTIONS: ("source", "text")}
+    boxes |= {wrong_field(field): ("kind", "evidence") for field in fields.values()}
+    for path, attributes in boxes.items():
+        if path not in known:
+            dataset.add_sample_field(path, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+            for name in attributes:
+                dataset.add_sample_field(f"{path}.detections.{name}", fo.StringField)
     for name, field in fields.items():
         if claims_field(field) not in known:
             dataset.add_sample_field(
@@ -82,6 +117,8 @@ def declare(dataset: Any, fields: Mapping[str, str]) -> None:
             )
     dataset.create_index("key", unique=True)
     dataset.app_config.sidebar_groups = _sidebar(dataset, fields)
+    if dataset.app_config.color_scheme is None:
+        dataset.app_config.color_scheme = _colors(fields)
     dataset.save()
 
 
@@ -90,12 +127,35 @@ def _audit_schema(fo: Any) -> list[Any]:
     from fiftyone.core.odm import create_field
 
     strings: dict[str, Any] = {"subfield": fo.StringField}
-    return [
+    schema = [
         *(create_field(name, fo.ListField, description=text, **strings) for name, text in PHRASES.items()),
         *(create_field(name, fo.IntField, description=text) for name, text in COUNTS.items()),
-        *(create_field(name, fo.FloatField, description=text) for name, text in NUMBERS.items()),
-        create_field("error", fo.StringField, description="Why the image could not be scored"),
     ]
+    for score in SCORES_TYPE:
+        kind, subfield = _field_type(fo, score.type)
+        schema.append(create_field(score.name, kind, description=SCORES.get(score.name), **subfield))
+    return schema
+
+
+def _field_type(fo: Any, kind: pa.DataType) -> tuple[Any, dict[str, Any]]:
+    """The FiftyOne field for a score's Arrow type."""
+    if pa.types.is_list(kind):
+        return fo.ListField, {"subfield": _field_type(fo, kind.value_type)[0]}
+    if pa.types.is_boolean(kind):
+        return fo.BooleanField, {}
+    if pa.types.is_integer(kind):
+        return fo.IntField, {}
+    return (fo.FloatField if pa.types.is_floating(kind) else fo.StringField), {}
+
+
+def _colors(fields: Mapping[str, str]) -> Any:
+    """What is wrong in red, what people annotated in green, what a detector saw in blue."""
+    boxes = {ANNOTATIONS: "#3ea85f", DETECTIONS: "#4d8fd6"} | {
+        wrong_field(field): "#e5484d" for field in fields.values()
+    }
+    return require().ColorScheme(
+        color_by="field", fields=[{"path": path, "fieldColor": color} for path, color in boxes.items()]
+    )
 
 
 def _sidebar(dataset: Any, fields: Mapping[str, str]) -> list[Any]:
@@ -105,7 +165,9 @@ def _sidebar(dataset: Any, fields: Mapping[str, str]) -> list[Any]:
     groups = [
         fo.SidebarGroupDocument(name="tags"),
         fo.SidebarGroupDocument(name="captions", paths=list(fields.values())),
-        fo.SidebarGroupDocument(name="labels", paths=[ANNOTATIONS]),
+        fo.SidebarGroupDocument(
+            name="labels", paths=[ANNOTATIONS, DETECTIONS, *(wrong_field(field) for field in fields.values())]
+        ),
     ]
     for field in fields.values():
         # The App makes a group of every embedded field that has none of its name.
@@ -118,28 +180,6 @@ def _sidebar(dataset: Any, fields: Mapping[str, str]) -> list[Any]:
     return groups
 
 
-def annotation_value(objects: Sequence[Mapping[str, Any]] | None, width: int, height: int) -> Any:
-    """Annotated objects as `Detections`, boxes as shares of the image's sides; None where the record has none.
-
-    An object without a box (a category of the whole image) has no place in the picture and is left out.
-    """
-    fo = require()
-    if objects is None:
-        return None
-    boxed = [each for each in objects if each["bbox"] is not None]
-    return fo.Detections(detections=[_detection(fo, each, width, height) for each in boxed])
-
-
-def _detection(fo: Any, each: Mapping[str, Any], width: int, height: int) -> Any:
-    x, y, w, h = each["bbox"]
-    attributes = {name: each[name] for name in ("color", "size", "text") if each[name] is not None}
-    return fo.Detection(
-        label=each["category"] or "object",
-        bounding_box=[x / width, y / height, w / width, h / height],
-        **attributes,
-    )
-
-
 def audit_value(row: Mapping[str, Any] | None) -> Any:
     """Scores and counts of an audit row as one embedded document; None where the caption is missing or was not audited."""
     if row is None or row["claims"] is None:
@@ -147,12 +187,18 @@ def audit_value(row: Mapping[str, Any] | None) -> Any:
     claims = row["claims"]
     kinds = [claim["kind"] for claim in claims]
     verdicts = [claim["verdict"] for claim in claims]
+    pairs = list(zip(verdicts, kinds, strict=True))
     judged = any(verdict is not None for verdict in verdicts)
     return require().DynamicEmbeddedDocument(
         **row["scores"],
         claims_total=len(kinds),
         **{f"claims_{kind}": kinds.count(kind) for kind in CLAIM_KINDS},
         **{verdict: verdicts.count(verdict) if judged else None for verdict in VERDICTS},
+        **{
+            f"{verdict}_{kind}": pairs.count((verdict, kind)) if judged else None
+            for verdict in VERDICTS[:2]
+            for kind in CLAIM_KINDS
+        },
         says=[phrase(claim) for claim in claims],
         wrong=[
             f"{phrase(claim)} ({claim['evidence']})" for claim in claims if claim["verdict"] == "contradicted"
@@ -173,15 +219,17 @@ def _claim(claim: Mapping[str, Any], caption: str) -> dict[str, Any]:
     return {**stated, "words": caption[slice(*claim["span"])]}
 
 
-def phrase(claim: Mapping[str, Any]) -> str:
-    """A claim in a few words: `3 circle`, `red circle`, `circle left of star`, `"STOP"`."""
-    kind = claim["kind"]
-    if kind == "position":
-        where = claim["region"] if claim["object"] is None else f"{claim['relation']} {claim['object']}"
-        return f"{claim['subject']} {where}"
-    if kind == "text":
-        return f'"{claim["text"]}"'
-    return claim["object"] if kind == "object" else f"{claim[kind]} {claim['object']}"
+def disagreement(said: Sequence[Iterable[str]]) -> float | None:
+    """How far captions of one picture differ in what they claim; None with fewer than two of them.
+
+    The mean over all pairs of 1 − |shared| / |either|, over distinct claims; two captions that claim nothing agree.
+    """
+    pairs = list(combinations([frozenset(each) for each in said], 2))
+    if not pairs:
+        return None
+    return sum(1 - len(one & other) / len(one | other) if one | other else 0.0 for one, other in pairs) / len(
+        pairs
+    )
 
 
 def values(
@@ -193,17 +241,33 @@ def values(
         record: a row of the target with the `columns` of its sets.
         audits: the audit row of each set, None where there is none.
     """
+    size = record["width"], record["height"]
+    rows = {name: audits.get(name) if record[name] is not None else None for name in fields}
+    seen = _seen(rows.values())
+    things = [*(record["objects"] or ()), *(seen or ())]
     found: dict[str, Any] = {
         "key": record["key"],
         "source": record["source"],
         "license": record["license"],
-        ANNOTATIONS: annotation_value(record["objects"], record["width"], record["height"]),
+        ANNOTATIONS: annotation_value(record["objects"], *size),
+        DETECTIONS: detection_value(seen, *size),
     }
     for set_name, field in fields.items():
+        row = rows[set_name]
         found[field] = record[set_name]
-        found[audit_field(field)] = audit_value(audits.get(set_name))
-        found[claims_field(field)] = claims_value(audits.get(set_name), record[set_name])
+        found[audit_field(field)] = audit_value(row)
+        found[claims_field(field)] = claims_value(row, record[set_name])
+        found[wrong_field(field)] = wrong_value(row and row["claims"], things, *size)
+    # A set of edits is one of the others but for a few rows, and would only water the difference down.
+    said = [found[audit_field(fields[name])] for name in fields if name != EDITED]
+    found[DISAGREEMENT] = disagreement([each["says"] for each in said if each is not None])
     return found
+
+
+def _seen(rows: Iterable[Mapping[str, Any] | None]) -> list[dict[str, Any]] | None:
+    """What evidence beside the annotations saw, by the audits of all sets; None where none was asked."""
+    lists = [row["detections"] for row in rows if row is not None and row["detections"] is not None]
+    return [each for seen in lists for each in seen] if lists else None
 
 
 def columns(sets: Iterable[str]) -> list[str]:

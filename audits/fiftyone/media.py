@@ -38,11 +38,12 @@ class Media:
         """Whether any picture is not there yet."""
         return any(self.path(key) is None for key in keys)
 
-    def write(self, key: str, image: bytes) -> Path:
-        """Put a picture there, unless it is; a reader never sees a part of it."""
+    def write(self, key: str, image: bytes | None) -> Path:
+        """Put a picture there, unless it is; a reader never sees a part of it. None, a record without one, is an empty file."""
         found = self.path(key)
         if found is not None:
             return found
+        image = image or b""
         path = self.folder / key[:2] / f"{key}{_extension(image)}"
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}.tmp")

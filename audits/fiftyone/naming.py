@@ -17,13 +17,15 @@ RESERVED = frozenset(
         "source",
         "license",
         "annotations",
+        "detections",
+        "disagreement",
         "support",
         "frames",
     ]
 )
 
 
-PARTS = ("", "_audit", "_claims")
+PARTS = ("", "_audit", "_claims", "_wrong")
 """A caption set's fields are its own name with each of these behind it."""
 
 
