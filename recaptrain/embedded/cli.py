@@ -7,6 +7,7 @@ import typer
 
 import recapdata
 from recapdata.console import Json, application, finish, run, say
+from recapdata.errors import OptionError
 from recaptrain.embedded.recipe import RECIPES, read_recipe
 
 WEIGHTS = Path(recapdata.__file__).parent / "weights"
@@ -63,15 +64,36 @@ def clip(
 
 
 @app.command()
+def coca(
+    out: Out,
+    captioner: Annotated[Path, typer.Option(help="The captioner whose vision tower it starts from.")] = (
+        WEIGHTS / "captioner"
+    ),
+    recipe: Annotated[Path, typer.Option(help="The settings.")] = RECIPES / "embedded-coca.yaml",
+    work: Work = None,
+    seed: Seed = None,
+    device: Device = None,
+) -> None:
+    """Train a CoCa, DALL·E 3's kind of captioner: which text belongs to which picture, and what to write of one."""
+    from recaptrain.embedded.coca import CocaRecipe, train_coca
+
+    settings = read_recipe(recipe, CocaRecipe, seed=seed, device=device)
+    train_coca(settings, captioner, work or out.with_name(f"{out.name}.work"), out)
+    say(f"CoCa written to {out}; caption with it by --captioner coca:{out}")
+
+
+@app.command()
 def evaluate(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a captioner or of a CLIP model.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="Folder of a captioner, a CoCa, or a CLIP model.")
+    ],
     count: Annotated[int | None, typer.Option(help="New scenes. [default: 2000, for CLIP 500]")] = None,
     seed: Annotated[int, typer.Option(help="Their world.")] = 777,
     style: Annotated[str, typer.Option(help="Of the captions: short or long.")] = "long",
     json: Json = False,
 ) -> None:
     """Compare a model's captions of new scenes, or a CLIP model's choice of captions, with the truth."""
-    if (model / "open_clip_config.json").exists():
+    if _is_clip(model):
         from recaptrain.embedded.clip import evaluate_clip
 
         retrieval = evaluate_clip(model, count=count or 500, seed=seed)
@@ -83,6 +105,39 @@ def evaluate(
     for caption in captions[:5]:
         say(caption)
     finish(accuracy, accuracy.table(), as_json=json)
+
+
+@app.command()
+def curve(
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="OUT.json", help="Takes the figures; the same command goes on from there."),
+    ],
+    captions: Annotated[str, typer.Option(help="How many captioned scenes to tune on, a run each.")] = (
+        "30,100,300,1000,3000"
+    ),
+    base: Annotated[str, typer.Option(help="What is tuned: embedded, or a captioner's folder.")] = "embedded",
+    test: Annotated[int, typer.Option(help="New scenes to measure on.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Their world.")] = 777,
+    work: Work = None,
+    json: Json = False,
+) -> None:
+    """Measure how right a captioner becomes by how many human captions: tune on each number, compare with the truth."""
+    from recaptrain.embedded.curve import CurveSettings, learning_curve, table
+
+    if not all(part.strip().isdecimal() for part in captions.split(",")):
+        raise OptionError(f"--captions {captions}: numbers separated by commas, such as 30,100,300")
+    numbers = tuple(int(part) for part in captions.split(","))
+    settings = CurveSettings(base=base, captions=numbers, test=test, seed=seed)
+    measured = learning_curve(settings, out, work or out.with_name(f"{out.name}.work"))
+    finish(measured, table(measured), as_json=json)
+
+
+def _is_clip(model: Path) -> bool:
+    """Whether a folder holds a model of open_clip that writes nothing; a CoCa does."""
+    from recapdata.open_clip_models import CONFIG, in_folder
+
+    return (model / CONFIG).exists() and "multimodal_cfg" not in in_folder(model, model.name).model_config()
 
 
 def main() -> None:

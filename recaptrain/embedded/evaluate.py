@@ -9,14 +9,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from recapdata.captioners import CaptionerOptions, open_captioner, parse_captioner
 from recapdata.scenes import COLORS, SHAPES, SIZES, Drawn, Scene, draw_scene, render
 from recapdata.scenes.captions import NUMBERS, PLURALS
-from recaptrain.embedded.tasks import STYLES
-
-if TYPE_CHECKING:
-    from transformers import PaliGemmaProcessor
 
 Look = tuple[str, str]
 """Color and shape."""
@@ -202,40 +198,23 @@ def _placed(scene: Scene, look: Look, region: str) -> bool:
     return len(found) == 1 and found[0].cell == (column, row)
 
 
-def caption_scenes(
-    model: Any,
-    processor: "PaliGemmaProcessor",
-    scenes: Sequence[Scene],
-    style: str,
-    *,
-    batch: int = 64,
-) -> list[str]:
-    """Greedy captions, made the way any user of the model would: pictures and prompt through its processor."""
-    import torch
+def evaluate_captioner(
+    folder: Path, *, count: int, seed: int, style: str = "long", batch: int = 64
+) -> tuple[Accuracy, list[str]]:
+    """Accuracy of a captioner's folder on `count` scenes of the world `seed`, and the captions themselves.
+
+    It is opened as `recapdata recaption` opens a folder (a CoCa or a model of transformers) and writes greedily.
+    """
     from PIL import Image
 
-    captions: list[str] = []
-    for first in range(0, len(scenes), batch):
-        images = [Image.fromarray(render(scene)) for scene in scenes[first : first + batch]]
-        inputs = processor(
-            images=images, text=[f"<image>{STYLES[style]}"] * len(images), return_tensors="pt", padding=True
-        ).to(model.device)
-        inputs.pop("labels", None)
-        with torch.inference_mode():
-            tokens = model.generate(**inputs, do_sample=False)
-        answers = tokens[:, inputs["input_ids"].shape[1] :]
-        captions.extend(processor.batch_decode(answers, skip_special_tokens=True))
-    return captions
-
-
-def evaluate_captioner(
-    folder: Path, *, count: int, seed: int, style: str = "long"
-) -> tuple[Accuracy, list[str]]:
-    """Accuracy of a captioner's folder on `count` scenes of the world `seed`, and the captions themselves."""
-    from transformers import AutoModelForImageTextToText, AutoProcessor
-
-    model = AutoModelForImageTextToText.from_pretrained(folder).eval()
-    processor = AutoProcessor.from_pretrained(folder)
+    name, model = parse_captioner(str(folder))
+    captioner = open_captioner(name, CaptionerOptions(model=model, style=style))
+    captioner.load()
     scenes = [draw_scene(seed, index) for index in range(count)]
-    captions = caption_scenes(model, processor, scenes, style)
+    captions: list[str] = []
+    for first in range(0, count, batch):
+        part = scenes[first : first + batch]
+        prepared = captioner.prepare([Image.fromarray(render(scene)) for scene in part])
+        written = captioner.caption(prepared, [f"{scene.seed}/{scene.index}" for scene in part])
+        captions.extend(caption.caption or "" for caption in written)
     return measure(scenes, captions), captions
