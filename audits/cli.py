@@ -48,16 +48,17 @@ def run(
         typer.Option(
             metavar="MODEL",
             help="Score with this CLIP model: embedded, a folder, hf-hub:user/name@revision, or "
-            "ARCHITECTURE:WEIGHTS such as ViT-B-32:laion2b_s34b_b79k.",
+            "ARCHITECTURE:WEIGHTS such as ViT-B-32:laion2b_s34b_b79k; one that reads long texts judges long captions whole.",
         ),
     ] = None,
     clip_scores: Annotated[
         str,
         typer.Option(
             metavar="LIST",
-            help="Which CLIP scores: the whole caption, CLIPScore as Hessel et al., per sentence.",
+            help="Which CLIP scores: the whole caption, CLIPScore as Hessel et al., per sentence, and the margin over "
+            "lies (the caption with one color, count, position or object exchanged: up to four more texts each).",
         ),
-    ] = "caption,hessel,sentences",
+    ] = "caption,hessel,sentences,margin",
     evidence: Annotated[
         str | None,
         typer.Option(
@@ -140,6 +141,34 @@ def compare(
 
     comparison = compare_arguments(what, sets=only or (), audits=audit or (), rows=rows)
     finish(comparison.to_dict(), comparison.text(), as_json=json)
+
+
+@app.command()
+def report(
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="A dataset folder, or user/name@revision.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT.html", help="The page to write.")],
+    audit: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where `audits run --out` put the audit; TARGET's own if not given."
+        ),
+    ] = None,
+    worst: Annotated[int, typer.Option(min=0, help="Rows shown of each set that have most wrong.")] = 6,
+    random: Annotated[int, typer.Option(min=0, help="Rows shown that are drawn by chance.")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="Draws other rows by chance.")] = 0,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write an audit as one HTML page: figures, plots, and pictures with their captions marked by verdict.
+
+    The page is one file of at most about 15 MB that needs nothing beside it: to open, mail or print.
+
+    Example: audits report my-dataset report.html
+    """
+    from audits.report import write_report
+
+    summary = write_report(target, out, audits=audit, worst=worst, random=random, seed=seed)
+    finish(summary, summary.text(), as_json=json)
 
 
 @app.command()

@@ -146,6 +146,9 @@ def _wanted(
     parts: Sequence[str],
     sources: Sequence[EvidenceSource],
 ) -> Wanted:
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown or not parts:
+        raise OptionError(f"no CLIP scores {', '.join(unknown) or 'at all'}; there are {', '.join(PARTS)}")
     clip = margin = None
     if model is not None:
         plain = [part for part in PLAIN_PARTS if part in parts]

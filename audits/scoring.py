@@ -40,12 +40,14 @@ class Margin:
     Attributes:
         clip_margin: 100·(cos(image, caption) − cos(image, lie)) for the lie that comes nearest.
         clip_margin_kind, clip_lie: the kind of claim that lie changes, and the lie itself.
-        low_margin: the kinds whose lie scores no lower than the caption; None where `clip_margin` is.
+        lied_about: the kinds of which a lie was scored, `low_margin` those whose lie scores no lower than the caption; None
+            where `clip_margin` is.
     """
 
     clip_margin: float | None = None
     clip_margin_kind: str | None = None
     clip_lie: str | None = None
+    lied_about: list[str] | None = None
     low_margin: list[str] | None = None
 
 
@@ -117,7 +119,11 @@ def margins(
             kind, (margin, lie) = min(each.items(), key=lambda item: item[1][0])
             low: list[str] = [name for name, (points, _) in each.items() if points <= 0]
             margins[place] = Margin(
-                clip_margin=margin, clip_margin_kind=kind, clip_lie=lie.told(caption), low_margin=low
+                clip_margin=margin,
+                clip_margin_kind=kind,
+                clip_lie=lie.told(caption),
+                lied_about=list(each),
+                low_margin=low,
             )
     return margins
 

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from audits.counterfactual import KINDS as LIES
 from audits.hygiene import Habits
 from recapdata.records import CLAIM_KINDS, VERDICTS
 from recapdata.versions.figures import Better, Figure
@@ -64,6 +65,7 @@ RATIOS: tuple[Ratio | str, ...] = (
     ),
     Ratio("CLIP margin over the nearest lie", "clip_margin", "has clip_margin", "points"),
     Ratio("captions no better than their lie", "low margin", "has clip_margin", better="lower"),
+    *(Ratio(f"no better than a lie: {kind}", f"low {kind}", f"lied {kind}", better="lower") for kind in LIES),
     *(Ratio(f"{kind} precision", f"supported {kind}", f"judged {kind}") for kind in CLAIM_KINDS),
     Ratio("object recall", "objects_said", "objects_present"),
     Ratio("text recall", "texts_said", "texts_present"),
@@ -214,6 +216,9 @@ def _columns(rows: pa.RecordBatch) -> dict[str, np.ndarray]:
     # That many share a caption grows with the set, so it is a figure of its own and no worse hygiene.
     columns["flagged"] = (_lengths(pc.struct_field(scores, "flags")) - many).clip(0, 1)
     columns["low margin"] = _lengths(pc.struct_field(scores, "low_margin")).clip(max=1)
+    for kind in LIES:
+        columns[f"lied {kind}"] = _names(scores, "lied_about", kind)
+        columns[f"low {kind}"] = _names(scores, "low_margin", kind)
     for name in CLIP_SCORES:
         columns[name] = _numbers(scores, name)
         columns[f"has {name}"] = _valid(pc.struct_field(scores, name))
@@ -255,6 +260,13 @@ def _claim_columns(claims: pa.ListArray) -> Iterator[tuple[str, np.ndarray]]:
 
 def _numbers(scores: pa.StructArray, name: str) -> np.ndarray:
     return pc.fill_null(pc.struct_field(scores, name).cast(pa.float64()), 0).to_numpy(zero_copy_only=False)
+
+
+def _names(scores: pa.StructArray, name: str, wanted: str) -> np.ndarray:
+    """1 for each row whose list of distinct strings has the wanted one."""
+    lists = pc.struct_field(scores, name)
+    there = pc.list_parent_indices(lists).filter(pc.equal(pc.list_flatten(lists), wanted))
+    return np.bincount(there.to_numpy(), minlength=len(scores)).astype(float)
 
 
 def _valid(values: pa.Array) -> np.ndarray:

@@ -32,6 +32,7 @@ SCORES_TYPE = pa.struct(
         ("clip_margin", pa.float32()),
         ("clip_margin_kind", pa.string()),
         ("clip_lie", pa.string()),
+        ("lied_about", pa.list_(pa.string())),
         ("low_margin", pa.list_(pa.string())),
         ("objects_present", pa.int32()),
         ("objects_said", pa.int32()),
@@ -55,7 +56,8 @@ SCORES_TYPE = pa.struct(
 `clip_score` is 100·cos (DALL·E 3), `clip_score_hessel` 2.5·max(cos, 0) with the prefix "A photo depicts" (Hessel et al. 2021),
 `clip_sentence_*` 100·cos over the caption's sentences. `clip_over_context` says that the scorer reads only the caption's
 beginning. `clip_margin` is 100·(cos(image, caption) − cos(image, lie)) for the lie that scores highest, `clip_lie` that lie and
-`clip_margin_kind` the kind of claim it changes; `low_margin` the kinds whose lie scores no lower than the caption.
+`clip_margin_kind` the kind of claim it changes; `lied_about` has the kinds that a lie was told of, `low_margin` those of them
+whose lie scores no lower than the caption.
 `objects_present` counts the distinct classes that the evidence shows, `objects_said` those of them the caption speaks of;
 `objects_*_large` are those whose largest object is large, and so on. `counts_*` are classes with more than one object, and those
 whose number the caption says; `colors_*` classes whose color is known, and those given a right one; `texts_*` words in the

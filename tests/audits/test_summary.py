@@ -161,12 +161,19 @@ def test_margins_lies_names_and_copies() -> None:
             row(
                 [],
                 clip_margin=2.0,
+                lied_about=["color"],
                 low_margin=[],
                 clip_over_context=False,
                 entities_present=3,
                 entities_kept=1,
             ),
-            row([], clip_margin=-1.0, low_margin=["color", "count"], clip_over_context=True),
+            row(
+                [],
+                clip_margin=-1.0,
+                lied_about=["color", "count"],
+                low_margin=["color", "count"],
+                clip_over_context=True,
+            ),
             row([], entities_present=1, entities_kept=1, copies=7, flags=["many_images"]),
             row([], copies=7, flags=["cut_off", "many_images"]),
         ]
@@ -174,6 +181,9 @@ def test_margins_lies_names_and_copies() -> None:
     assert found["CLIP margin over the nearest lie"].value == 0.5
     assert found["captions no better than their lie"].value == 0.5
     assert found["captions no better than their lie"].better == "lower"
+    assert found["no better than a lie: color"].value == 0.5
+    assert found["no better than a lie: count"].value == 1.0
+    assert "no better than a lie: object" not in found
     assert found["captions longer than the scorer reads"].value == 0.5
     assert found["named entities kept from alt text"].value == pytest.approx(2 / 4)
     assert found["captions on many images"].value == 0.5
