@@ -168,14 +168,18 @@ def add_adapter(model: Any, rank: int) -> Any:
 
     if rank < 1:
         raise OptionError(f"--lora {rank}: the rank must be at least 1")
-    decoder = model.get_decoder()
-    inside = next(name for name, part in model.named_modules() if part is decoder)
+    outside = [rf"(?!{re.escape(name)}\.)" for name in (_name_of(model, model.get_decoder()),) if name]
+    seeing = rf"{re.escape(_name_of(model, vision_tower(model)))}\."
     adapter = LoraConfig(
         r=rank,
         lora_alpha=2 * rank,
         lora_dropout=0.0,
         bias="none",
         target_modules="all-linear",
-        exclude_modules=None if not inside else rf"(?!{re.escape(inside)}\.).*",
+        exclude_modules=rf"({'|'.join([*outside, seeing])}).*",
     )
     return get_peft_model(model, adapter)
+
+
+def _name_of(model: Any, part: Any) -> str:
+    return next(name for name, each in model.named_modules() if each is part)

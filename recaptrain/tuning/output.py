@@ -32,6 +32,9 @@ def save_captioner(model: Any, base: CaptionerBase, out: Path, dtype: "torch.dty
         model: without the wrappers of Accelerate.
         dtype: of the weights written.
     """
+    from transformers.utils import logging as library
+
+    library.disable_progress_bar()
     with swapped_in(out) as partial:
         if hasattr(model, "merge_and_unload"):
             _save_adapter(model, base, partial / ADAPTER)
