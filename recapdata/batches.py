@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from typing import Any
 
 PILOT_SHARDS = 32
 PILOT_ROWS = 8
@@ -15,31 +16,38 @@ PILOT_ROWS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """What planning needs to know of an image shard: per row its key and area in pixels, and rows per row group."""
+    """What planning needs to know of an image shard: per row its key and area in pixels, and rows per row group.
+
+    Attributes:
+        values: per row what its prompt needs of other columns; nothing where the prompt has no places for them.
+    """
 
     shard: int
     keys: Sequence[str]
     areas: Sequence[int]
     groups: Sequence[int]
+    values: Sequence[tuple[Any, ...]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Images to be captioned at once: rows of one image shard, with their keys."""
+    """Images to be captioned at once: rows of one image shard, with their keys, and what their prompts need, if anything."""
 
     shard: int
     number: int
     rows: tuple[int, ...]
     keys: tuple[str, ...]
+    values: tuple[tuple[Any, ...], ...] = ()
 
     def only(self, missing: Collection[str]) -> "Batch":
         """The part of the batch whose keys are missing; it keeps its number."""
-        pairs = [pair for pair in zip(self.rows, self.keys, strict=True) if pair[1] in missing]
+        places = [place for place, key in enumerate(self.keys) if key in missing]
         return Batch(
             shard=self.shard,
             number=self.number,
-            rows=tuple(row for row, _ in pairs),
-            keys=tuple(key for _, key in pairs),
+            rows=tuple(self.rows[place] for place in places),
+            keys=tuple(self.keys[place] for place in places),
+            values=tuple(self.values[place] for place in places) if self.values else (),
         )
 
 
@@ -64,6 +72,9 @@ def cut(rows: Rows, batch_size: int, selected: Collection[str] | None = None) ->
             number=start // batch_size,
             rows=tuple(order[start : start + batch_size]),
             keys=tuple(rows.keys[row] for row in order[start : start + batch_size]),
+            values=tuple(rows.values[row] for row in order[start : start + batch_size])
+            if rows.values
+            else (),
         )
         for start in range(0, len(order), batch_size)
     ]

@@ -156,7 +156,11 @@ def recaption(
         str | None, typer.Option(help="Branch, tag or commit of the model; it is pinned to the commit.")
     ] = None,
     style: Annotated[
-        str, typer.Option(metavar="short|long|TEXT", help="Kind of caption, or the text of a prompt.")
+        str,
+        typer.Option(
+            metavar="short|long|TEXT",
+            help="Kind of caption, or the text of a prompt, in which {alt_text} stands for a column or caption set.",
+        ),
     ] = "short",
     batch_size: Annotated[
         int | None, typer.Option(help="Images at once; by itself 32, of a large model on a CPU 16.")
@@ -221,6 +225,9 @@ def recaption(
     code is then 1.
 
     Example: recapdata recaption my-dataset recap-long --captioner google/paligemma2-3b-pt-448 --style long
+
+    A prompt may name columns and caption sets in braces; of each picture they are put in as quoted data, with a word to the model
+    that they are no instruction. Example: --style 'Describe the picture. Its alt text, which may be wrong: {alt_text}'
 
     --where takes and, or, not, in, comparisons, + - * / over the figures of `audits run`: words, clip_score, claims, flags and
     missed (their number), supported, contradicted, unknown, contradicted_color and so on, and the caption itself. "SET:" before it

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL.Image import Image
 
 from recapdata.captioners import CaptionerOptions, CaptioningFailed, OutOfMemory
+from recapdata.captioners.template import Template, parse_template
 from recapdata.records import Caption, Provenance
 
 OUT_OF_MEMORY_ABOVE = "SCRIPTED_FITS"
@@ -80,3 +81,37 @@ opened: list[Scripted] = []
 def open_scripted(options: CaptionerOptions) -> Scripted:
     """The opener, as the table of captioners names it."""
     return Scripted(options)
+
+
+@dataclass(frozen=True)
+class PromptedScript(ScriptedPreparer):
+    """Pictures → their prompts before the red, green and blue."""
+
+    template: Template
+
+    def prompted(self, images: Sequence[Image], values: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        return [
+            (*pixel, self.template.render(each)) for pixel, each in zip(self(images), values, strict=True)
+        ]
+
+
+class Prompted(Scripted):
+    """Says `<its prompt> <red> <green> <blue>`."""
+
+    def __init__(self, options: CaptionerOptions) -> None:
+        super().__init__(options)
+        template = parse_template(options.style)
+        assert template is not None
+        self.prepare = PromptedScript(template)
+
+    def caption(self, prepared: Any, keys: Sequence[str]) -> list[Caption]:
+        captions = super().caption([pixel[:3] for pixel in prepared], keys)
+        return [
+            replace(caption, caption=f"{prompt} {red} {green} {blue}")
+            for caption, (red, green, blue, prompt) in zip(captions, prepared, strict=True)
+        ]
+
+
+def open_prompted(options: CaptionerOptions) -> Prompted:
+    """The opener of `Prompted`."""
+    return Prompted(options)

@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from PIL.Image import Image
 
@@ -44,7 +44,7 @@ class CaptionerOptions:
     Attributes:
         model: model id or folder; None for a captioner that brings its own.
         revision: branch, tag or commit; the default branch where None.
-        style: `short`, `long`, or the text of a prompt.
+        style: `short`, `long`, or the text of a prompt, which may name columns in braces (see `template`).
         seed: of the sampling noise; without sampling it is not used.
         temperature: 0 takes the most probable token each time.
         top_p: sample only from the smallest set of tokens that holds this much probability.
@@ -89,6 +89,14 @@ class Preparer(Protocol):
         Raises:
             CaptioningFailed: they cannot be prepared; alone, an image that raises this fails for good.
         """
+
+
+@runtime_checkable
+class PromptedPreparer(Preparer, Protocol):
+    """A preparer that can also put what is known of each image into its prompt (see `template`)."""
+
+    def prompted(self, images: Sequence[Image], values: Sequence[Sequence[Any]]) -> Any:
+        """As `__call__`, with what the template's columns hold for each image, in the template's order."""
 
 
 class Captioner(Protocol):
@@ -152,4 +160,20 @@ def open_captioner(name: str, options: CaptionerOptions) -> Captioner:
         raise CaptionerNotFound(f"no captioner {name!r}; there are {', '.join(CAPTIONERS)}")
     module, _, attribute = CAPTIONERS[name].partition(":")
     captioner: Captioner = getattr(importlib.import_module(module), attribute)(options)
+    if template_columns(options.style) and not isinstance(captioner.prepare, PromptedPreparer):
+        raise OptionError(
+            f"--style {options.style}: the captioner {name} is not told anything of single pictures; leave out what stands in braces"
+        )
     return captioner
+
+
+def template_columns(style: str) -> tuple[str, ...]:
+    """The columns and caption sets that a free prompt names in braces, each once.
+
+    Raises:
+        OptionError: braces that name nothing.
+    """
+    from recapdata.captioners.template import parse_template
+
+    template = parse_template(style)
+    return template.columns if template is not None else ()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from recapdata.captioners import STYLES
+from recapdata.captioners.template import parse_template, without_places
 from recapdata.errors import OptionError
 
 Kind = Literal["prefix", "chat", "plain"]
@@ -60,7 +61,7 @@ def prompt_text(style: str, family: Family, own: Mapping[str, str], model: str) 
         OptionError: the model has no such style.
     """
     if style not in STYLES:
-        return style
+        return style if parse_template(style) else without_places(style)
     prompts = {**family.prompts, **own}
     if style not in prompts:
         raise OptionError(

@@ -23,6 +23,7 @@ from recapdata.captioners.chat_api import ChatApi, Patience
 from recapdata.captioners.choice import CHOICE, most_agreed
 from recapdata.captioners.prompts import CHAT, max_tokens, prompt_text
 from recapdata.captioners.sampling import caption_seed
+from recapdata.captioners.template import Template, parse_template
 from recapdata.errors import CaptionerNotFound, OptionError
 from recapdata.records import Caption, Provenance
 
@@ -43,12 +44,26 @@ def open_server(options: CaptionerOptions) -> "Server":
     return Server(address, model or None, options, Patience())
 
 
-@dataclass(frozen=True, slots=True)
-class DataUrls:
-    """Pictures → data URLs: PNG for small ones, JPEG at high quality for others."""
+Message = list[dict[str, Any]]
+"""The content of a user's message in the form of the API."""
 
-    def __call__(self, images: Sequence[Image]) -> list[str]:
-        return [_data_url(image) for image in images]
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """Pictures → what the user says to the server: the picture as a data URL, and the prompt, one for all or one by template."""
+
+    prompt: str
+    template: Template | None = None
+
+    def __call__(self, images: Sequence[Image]) -> list[Message]:
+        return [_message(image, self.prompt) for image in images]
+
+    def prompted(self, images: Sequence[Image], values: Sequence[Sequence[Any]]) -> list[Message]:
+        """See `PromptedPreparer`."""
+        assert self.template is not None
+        return [
+            _message(image, self.template.render(each)) for image, each in zip(images, values, strict=True)
+        ]
 
 
 class Server:
@@ -62,18 +77,20 @@ class Server:
         self._api = ChatApi(address, os.environ.get("OPENAI_API_KEY"), IN_FLIGHT * self.at_once, patience)
         self._options = options
         self._model, software = self._choose(model)
-        self.prepare = DataUrls()
         self.batch_size = IN_FLIGHT
         self.device = address
         prompt = prompt_text(options.style, CHAT, {}, self._model)
+        template = parse_template(options.style, guard=True)
+        self.prepare = Messages(prompt, template)
+        said = template.text if template else prompt
         self.provenance = Provenance(
             writer="model",
             captioner="server",
             model=self._model,
             revision=options.revision,
-            style=options.style if options.style in STYLES else "free",
-            prompt=prompt,
-            prompt_hash=hashlib.sha256(prompt.encode()).hexdigest(),
+            style="template" if template else options.style if options.style in STYLES else "free",
+            prompt=said,
+            prompt_hash=hashlib.sha256(said.encode()).hexdigest(),
             sampling=self._sampling(),
             seed=options.seed if options.temperature else None,
             dtype="as served",
@@ -83,7 +100,7 @@ class Server:
     def load(self) -> None:
         """Nothing to load; the server did that."""
 
-    def caption(self, prepared: Sequence[str], keys: Sequence[str]) -> list[Caption]:
+    def caption(self, prepared: Sequence[Message], keys: Sequence[str]) -> list[Caption]:
         """One caption per key; requests that fail for good become captions with an error.
 
         Raises:
@@ -97,28 +114,20 @@ class Server:
                 self._api.stop()  # else the other requests would be waited for, pauses and all
                 raise
 
-    def _one(self, picture: str, key: str) -> Caption:
+    def _one(self, message: Message, key: str) -> Caption:
         if not self._options.temperature:
-            return self._ask(picture, None)
+            return self._ask(message, None)
         return most_agreed(
             [
-                self._ask(picture, caption_seed(self._options.seed, key, number))
+                self._ask(message, caption_seed(self._options.seed, key, number))
                 for number in range(self._options.candidates)
             ]
         )
 
-    def _ask(self, picture: str, seed: int | None) -> Caption:
+    def _ask(self, message: Message, seed: int | None) -> Caption:
         request: dict[str, Any] = {
             "model": self._model,
-            "messages": [
-                {
-                    "role": "user",
-                    "content": [
-                        {"type": "image_url", "image_url": {"url": picture}},
-                        {"type": "text", "text": self.provenance.prompt},
-                    ],
-                }
-            ],
+            "messages": [{"role": "user", "content": message}],
             "max_tokens": self.provenance.sampling["max_new_tokens"],
             "temperature": self._options.temperature,
         }
@@ -160,7 +169,15 @@ class Server:
         return sampling
 
 
-def _data_url(image: Image) -> str:
+def _message(image: Image, prompt: str) -> Message:
+    return [
+        {"type": "image_url", "image_url": {"url": data_url(image)}},
+        {"type": "text", "text": prompt},
+    ]
+
+
+def data_url(image: Image) -> str:
+    """A picture as it travels: PNG for a small one, JPEG at high quality for others."""
     if max(image.size) > LONGEST_SIDE:
         image = image.copy()
         image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))

@@ -28,6 +28,7 @@ from recapdata.captioners.pretrained import (
 )
 from recapdata.captioners.prompts import Family, max_tokens, prompt_text
 from recapdata.captioners.sampling import KeyedDraw, Start, caption_seed, sampling_settings
+from recapdata.captioners.template import Template, parse_template, special_tokens
 from recapdata.errors import OptionError
 from recapdata.models import EMBEDDED, ModelSource, resolve_model
 from recapdata.records import Caption, Provenance
@@ -56,34 +57,43 @@ def open_embedded(options: CaptionerOptions) -> "Vlm":
 
 @dataclass(frozen=True, slots=True)
 class VlmPreparer:
-    """Pictures → the processor's arrays by name, each picture under the same prompt."""
+    """Pictures → the processor's arrays by name, each picture under the same prompt, or under one of its own by a template."""
 
     processor: Any
     family: Family
     model_type: str
     prompt: str
+    template: Template | None = None
 
     def __call__(self, images: Sequence[Image]) -> dict[str, np.ndarray]:
+        return self._prepared(images, [self.prompt] * len(images))
+
+    def prompted(self, images: Sequence[Image], values: Sequence[Sequence[Any]]) -> dict[str, np.ndarray]:
+        """See `PromptedPreparer`."""
+        assert self.template is not None
+        return self._prepared(images, [self.template.render(each) for each in values])
+
+    def _prepared(self, images: Sequence[Image], prompts: Sequence[str]) -> dict[str, np.ndarray]:
         try:
-            inputs = self._process(list(images))
+            inputs = self._process(list(images), prompts)
         except REFUSALS as error:
             raise CaptioningFailed(one_line(error)) from error
         return {name: np.asarray(value) for name, value in inputs.items() if name != "labels"}
 
-    def _process(self, images: list[Image]) -> Mapping[str, Any]:
+    def _process(self, images: list[Image], prompts: Sequence[str]) -> Mapping[str, Any]:
         options: dict[str, Any] = {"return_tensors": "pt", "padding": True}
         if self.family.kind == "chat":
-            content = [{"type": "text", "text": self.prompt}]
-            chats = [
-                [{"role": "user", "content": [{"type": "image", "image": image}, *content]}]
-                for image in images
+            contents = [
+                [{"type": "image", "image": image}, {"type": "text", "text": prompt}]
+                for image, prompt in zip(images, prompts, strict=True)
             ]
+            chats = [[{"role": "user", "content": content}] for content in contents]
             return self.processor.apply_chat_template(
                 chats, add_generation_prompt=True, tokenize=True, return_dict=True, processor_kwargs=options
             )
         if self.family.kind == "prefix":
-            text = f"{self.processor.image_token}{self.prompt}"
-            return self.processor(images=images, text=[text] * len(images), **options)
+            texts = [f"{self.processor.image_token}{prompt}" for prompt in prompts]
+            return self.processor(images=images, text=texts, **options)
         if not self.prompt:
             return self.processor(images=images, return_tensors="pt")
         text, options["return_token_type_ids"] = self.prompt, False
@@ -199,18 +209,28 @@ class Vlm:
 def _open(source: ModelSource, name: str, options: CaptionerOptions) -> Vlm:
     pretrained = open_pretrained(source)
     prompt = prompt_text(options.style, pretrained.family, pretrained.own_styles, source.name)
+    template = parse_template(
+        options.style,
+        guard=pretrained.family.kind == "chat",
+        tokens=special_tokens(pretrained.processor.tokenizer),
+    )
+    if template is not None and pretrained.family.kind == "plain":
+        raise OptionError(
+            f"--style {options.style}: {source.name} takes no instruction, and what stands in braces would become its caption; "
+            "give only the first words of the caption, or another model"
+        )
     provenance = Provenance(
         writer="model",
         captioner=name,
         model=source.name,
         revision=source.revision,
-        style=options.style if options.style in STYLES else "free",
-        prompt=prompt,
-        prompt_hash=hashlib.sha256(prompt.encode()).hexdigest(),
+        style="template" if template else options.style if options.style in STYLES else "free",
+        prompt=template.text if template else prompt,
+        prompt_hash=hashlib.sha256((template.text if template else prompt).encode()).hexdigest(),
         sampling=sampling_settings(options, options.max_tokens or max_tokens(options.style)),
         seed=options.seed if options.temperature else None,
         dtype=device_and_dtype()[1],
         libraries={library: version(library) for library in LIBRARIES},
     )
-    preparer = VlmPreparer(pretrained.processor, pretrained.family, pretrained.model_type, prompt)
+    preparer = VlmPreparer(pretrained.processor, pretrained.family, pretrained.model_type, prompt, template)
     return Vlm(source, preparer, provenance, options)

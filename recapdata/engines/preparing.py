@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 from PIL.Image import Image
 
 from recapdata.batches import Batch
-from recapdata.captioners import CaptioningFailed, Preparer
+from recapdata.captioners import CaptioningFailed, Preparer, PromptedPreparer
 from recapdata.decoding import ImageUnreadable, decode_image
 from recapdata.store import DatasetFolder
 
+DECODER_CRASHED = "DecoderCrashed: the process that decoded this image died (or was killed) twice"
 KEPT_GROUPS = 2
 """A batch lies in two neighboring row groups at most (see `batches.cut`), 32 MB each."""
 
@@ -85,16 +86,22 @@ def prepare_batch(
 ) -> Prepared:
     """Read, decode and prepare a batch, or some places in it, in parts of at most `part_size` (None: all at once)."""
     images = reader.read(batch, places)
-    return prepare_images(prepare, images, min(len(images), part_size or len(images)) or 1)
+    values = [batch.values[place] for place in places or range(len(images))] if batch.values else None
+    return prepare_images(prepare, images, min(len(images), part_size or len(images)) or 1, values)
 
 
-def prepare_images(prepare: Preparer, images: Sequence[bytes | None], part_size: int) -> Prepared:
-    """Decode and prepare pictures in parts of at most `part_size`."""
-    decoded: list[tuple[int, Image]] = []
+def prepare_images(
+    prepare: Preparer,
+    images: Sequence[bytes | None],
+    part_size: int,
+    values: Sequence[tuple[Any, ...]] | None = None,
+) -> Prepared:
+    """Decode and prepare pictures in parts of at most `part_size`, each with what its prompt needs, if anything."""
+    decoded: list[_Picture] = []
     errors: dict[int, str] = {}
     for place, image in enumerate(images):
         try:
-            decoded.append((place, decode_image(image)))
+            decoded.append((place, decode_image(image), values[place] if values is not None else None))
         except ImageUnreadable as error:
             errors[place] = str(error)
     parts: list[Part] = []
@@ -103,12 +110,16 @@ def prepare_images(prepare: Preparer, images: Sequence[bytes | None], part_size:
     return Prepared(tuple(parts), errors)
 
 
+_Picture = tuple[int, Image, tuple[Any, ...] | None]
+
+
 def _prepare_part(
-    prepare: Preparer, pictures: list[tuple[int, Image]], parts: list[Part], errors: dict[int, str]
+    prepare: Preparer, pictures: list[_Picture], parts: list[Part], errors: dict[int, str]
 ) -> None:
     """Prepare pictures together; where that fails in halves, until the pictures at fault stand alone."""
+    images, values = [image for _, image, _ in pictures], [each for _, _, each in pictures]
     try:
-        prepared = prepare([image for _, image in pictures])
+        prepared = _prepare_together(prepare, images, [each for each in values if each is not None])
     except CaptioningFailed as error:
         if len(pictures) == 1:
             errors[pictures[0][0]] = str(error)
@@ -117,4 +128,11 @@ def _prepare_part(
         _prepare_part(prepare, pictures[:middle], parts, errors)
         _prepare_part(prepare, pictures[middle:], parts, errors)
         return
-    parts.append(Part(tuple(place for place, _ in pictures), prepared))
+    parts.append(Part(tuple(place for place, _, _ in pictures), prepared))
+
+
+def _prepare_together(prepare: Preparer, images: list[Image], values: list[tuple[Any, ...]]) -> Any:
+    if not values:
+        return prepare(images)
+    assert isinstance(prepare, PromptedPreparer)  # `open_captioner` saw to it
+    return prepare.prompted(images, values)

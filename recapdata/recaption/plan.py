@@ -1,14 +1,15 @@
 """What a recaption run is to do: which records of which shards, cut into batches; nothing is changed here."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
 from recapdata.batches import Batch, Rows, cut, pilot_keys, pilot_quotas
 from recapdata.engines import EngineOptions
-from recapdata.errors import InputError, OptionError
+from recapdata.errors import ColumnNotFound, InputError, OptionError
 from recapdata.journal import overlay, replay, stored_captions
 from recapdata.keys import KeyIndex
 from recapdata.recaption.recorder import ShardStart, failed_keys
@@ -17,7 +18,10 @@ from recapdata.recaption.where import open_where
 from recapdata.records import Provenance
 from recapdata.remove import read_keys_file
 from recapdata.store import DatasetFolder
+from recapdata.targets import open_target
 
+TOLD = ("source", "license", "width", "height")
+"""Fixed columns that a prompt may name, besides those that came along and caption sets."""
 Plan = tuple[ShardStart, list[Batch]]
 
 
@@ -80,12 +84,17 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One run: where, which set, under which settings, and what of it."""
+    """One run: where, which set, under which settings, and what of it.
+
+    Attributes:
+        columns: what the prompt needs to know of each record, in its order.
+    """
 
     folder: DatasetFolder
     set_name: str
     provenance: Provenance
     run: RunOptions
+    columns: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -168,13 +177,39 @@ def plan_shard(task: Task, state: ShardState, selection: Selection) -> Plan | No
     retry = sorted(set(selected or ()) - journal.wanted) if task.run.retry_failed else []
     missing = {key for key in keys if key not in has} | set(retry)
     areas = [w * h for w, h in zip(table["width"].to_pylist(), table["height"].to_pylist(), strict=True)]
-    rows = Rows(shard=state.shard, keys=keys, areas=areas, groups=_row_groups(path))
+    values = _values(task, state.shard) if task.columns and missing else []
+    rows = Rows(shard=state.shard, keys=keys, areas=areas, groups=_row_groups(path), values=values)
     assert task.provenance.batch_size is not None
     planned = (batch.only(missing) for batch in cut(rows, task.provenance.batch_size, selected))
     batches = [batch for batch in planned if batch.keys]
     if missing and not batches:
         return None
     return ShardStart(shard=state.shard, lacking=len(missing), retry=retry), batches
+
+
+def check_columns(folder: DatasetFolder, columns: Sequence[str], style: str) -> None:
+    """Refuse a prompt that asks for what is no column of texts or numbers, or no caption set.
+
+    Raises:
+        ColumnNotFound: it names something else.
+    """
+    manifest = folder.manifest
+    known = [*TOLD, *manifest.columns, *manifest.sets]
+    if unknown := [name for name in columns if name not in known]:
+        raise ColumnNotFound(
+            f"--style {style}: {folder.path} has no column or caption set {unknown[0]!r} that a prompt could hold; it has "
+            f"{', '.join(known)}"
+        )
+
+
+def _values(task: Task, shard: int) -> list[tuple[Any, ...]]:
+    """What the prompt needs to know of each record of a shard; no other columns are read."""
+    target = open_target(task.folder.path)
+    return [
+        tuple(row[name] for name in task.columns)
+        for batch in target.read(shard, ["key", *task.columns], batch_rows=8192)
+        for row in batch.to_pylist()
+    ]
 
 
 def _row_groups(path: Path) -> list[int]:

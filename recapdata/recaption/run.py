@@ -15,11 +15,11 @@ from textwrap import shorten
 
 from recapdata.agreement import check_set_name, discard, going_on, settle
 from recapdata.batches import Batch
-from recapdata.captioners import Captioner, CaptionerOptions, parse_captioner
+from recapdata.captioners import Captioner, CaptionerOptions, parse_captioner, template_columns
 from recapdata.console import progress, say
 from recapdata.engines import Finished, open_captioner_for, open_engine
 from recapdata.errors import CaptionSetNotFound, ModelNotSupported
-from recapdata.recaption.plan import Plan, RunOptions, Task, plan_shard, selection_of, total_of
+from recapdata.recaption.plan import Plan, RunOptions, Task, check_columns, plan_shard, selection_of, total_of
 from recapdata.recaption.recorder import Recorder
 from recapdata.recaption.state import ShardState, failures_by_type, survey
 from recapdata.recaption.summary import RecaptionSummary, images
@@ -56,13 +56,15 @@ def recaption(
     check_set_name(folder, set_name)
     name, model = parse_captioner(captioner)
     asked = replace(options or CaptionerOptions(), model=model)
+    columns = template_columns(asked.style)
+    check_columns(folder, columns, asked.style)
     agreed = going_on(folder.manifest.sets.get(set_name), asked, overwrite=run.overwrite)
     opened = open_captioner_for(run.engine, name, agreed, run.engine_options)
     with folder.writing():
         finish_removal(folder)
         new = set_name not in folder.manifest.sets
         provenance = _settle(folder, set_name, opened, run)
-        task = Task(folder, set_name, provenance, run)
+        task = Task(folder, set_name, provenance, run, columns)
         try:
             done = _execute(task, opened, survey(folder, set_name))
         except BaseException:

@@ -64,7 +64,7 @@ def test_failures_give_exit_code_one_and_the_command_to_retry(type_in, folder, m
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--captioner", "nobody:x"), "error: no captioner 'nobody'; there are embedded"),
+        (("--captioner", "nobody:x"), "error: no captioner 'nobody'; there are coca, embedded"),
         (("--captioner", "scripted", "--engine", "cloud"), "error: --engine cloud: there are local"),
         (("--captioner", "scripted", "--limit", "0"), "error: --limit must be at least 1"),
     ],

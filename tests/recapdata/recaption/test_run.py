@@ -16,6 +16,7 @@ from recapdata.captioners import CaptionerOptions
 from recapdata.errors import (
     CaptionSetExists,
     CaptionSetNotFound,
+    ColumnNotFound,
     DatasetBusy,
     DatasetDamaged,
     InputError,
@@ -449,3 +450,39 @@ def test_a_caption_shard_of_other_rows_is_named(folder):
         writer.write(folder.read_captions("recap", 1).slice(0, 3))
     with pytest.raises(DatasetDamaged, match="has 3 rows, its image shard 10"):
         caption(folder)
+
+
+# -- prompts of their own -----------------------------------------------------------------------------------------------
+
+
+def test_a_prompt_that_names_no_column_is_told_which_there_are(folder):
+    with pytest.raises(
+        ColumnNotFound, match=r"no column or caption set 'title'.*it has source, license, width, height, alt"
+    ):
+        caption(folder, style="Call it {title}.")
+    for name in ("image", "key", "objects"):
+        with pytest.raises(ColumnNotFound, match="that a prompt could hold"):
+            caption(folder, style=f"{{{name}}}")
+    assert list(folder.manifest.sets) == ["alt"]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_each_picture_is_prompted_with_its_own_row(tmp_path, monkeypatch, workers):
+    """Whatever batches, retries and halved batches do to the order."""
+    monkeypatch.setitem(captioners.CAPTIONERS, "scripted", "tests.scripted:open_prompted")
+    monkeypatch.setenv("SCRIPTED_FITS", "3")
+    monkeypatch.setenv("SCRIPTED_REFUSES", str(red(5)))
+    folder = build_dataset(
+        tmp_path / "set",
+        rows=ROWS,
+        shard_rows=10,
+        row_group_rows=4,
+        columns={"alt_text": pa.array([f"alt {row}" for row in range(ROWS)])},
+    )
+    summary = caption(folder, style="{alt_text} {width}", batch_size=7, workers=workers)
+    assert summary.failures == 1
+    monkeypatch.delenv("SCRIPTED_REFUSES")
+    caption(folder, style="{alt_text} {width}", batch_size=7, workers=workers, retry_failed=True)
+    assert [row["caption"] for row in rows(folder)] == [
+        f'"alt {row}" 8 {red(row)} 0 {row}' for row in range(ROWS)
+    ]

@@ -1,0 +1,68 @@
+"""A pilot as a person does it, at the console: caption a sample, audit it, then the rest, and again what the audit found wrong."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from recapdata.store import DatasetFolder
+
+BIN = Path(sys.executable).parent
+
+
+def type_in(line: str) -> str:
+    words = shlex.split(line)
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run([BIN / words[0], *words[1:]], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def line_of(text: str, opening: str) -> str:
+    (line,) = [line.strip() for line in text.splitlines() if line.strip().startswith(opening)]
+    return line.partition("   # ")[0]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> DatasetFolder:
+    path = tmp_path_factory.mktemp("pilot") / "birds"
+    type_in(f"recapdata ingest scenes:24,seed=5 {path} --shard-rows 10")
+    return DatasetFolder(path)
+
+
+def test_the_sample_is_audited_and_kept(folder):
+    said = type_in(f"recapdata recaption {folder.path} recap --captioner embedded --limit 6 --batch-size 4")
+    assert "Captioned a pilot of 6 images" in said
+    assert "images/s over" in said
+    assert "the other 18 images would take about" in said
+    assert folder.finished_captions("recap") == []
+
+    audited = type_in(line_of(said, "audits run"))
+    assert "recap is under way: a sample, 6 captions of 24 records" in audited
+    assert line_of(audited, "captions  ").split() == ["captions", "6"]
+    assert float(line_of(audited, "words (median)").split()[2]) > 2
+
+    full = type_in(line_of(said, "recapdata recaption") + " --json")
+    assert (json.loads(full)["done"], json.loads(full)["captions"]) == (18, 24)
+    again = type_in(f"audits run {folder.path} --captions recap --evidence annotations --json")
+    assert json.loads(again)["sets"]["recap"]["captions"] == 24
+    assert json.loads(again)["unfinished"] == []
+
+
+def test_what_the_audit_says_chooses_what_is_captioned_again(folder):
+    """Goes on with the set and its audit of the test before."""
+    tables = [pq.read_table(folder.audit_shard("recap", shard)) for shard in folder.shards()]
+    words = [row["scores"]["words"] for table in tables for row in table.to_pylist()]
+    middle = sorted(words)[12]
+    wordy = sum(each >= middle for each in words)
+    assert 0 < wordy < 24
+    command = (
+        f"recapdata recaption {folder.path} again --captioner embedded --style long --max-tokens 8 --where"
+    )
+    done = json.loads(type_in(f"{command} 'recap: words >= {middle} and contradicted >= 0' --json"))
+    assert (done["done"], done["among"], done["lacking"]) == (wordy, wordy, 24 - wordy)
