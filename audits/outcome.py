@@ -44,7 +44,7 @@ class AuditSummary:
 
     def _head(self) -> list[str]:
         used = [f"pipeline {self.pipeline}"]
-        used += [f"CLIP {_short(self.clip)}"] if self.clip else []
+        used += [f"CLIP {short_model(self.clip)}"] if self.clip else []
         used += [f"evidence {', '.join(self.evidence)}"] if self.evidence else []
         return [f"Audit of {self.target}: {self.records:,} records", "; ".join(used)]
 
@@ -80,7 +80,7 @@ class AuditSummary:
         return [*lines, f"→ {self.out}/summary.json", f"look at it: audits view {self.target}"]
 
 
-def _short(model: str) -> str:
+def short_model(model: str) -> str:
     """A model's name with its hash or commit cut to what tells versions apart."""
     name, _, revision = model.rpartition("@")
     return f"{name}@{revision.removeprefix('sha256:')[:12]}"
