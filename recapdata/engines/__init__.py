@@ -18,6 +18,7 @@ from recapdata.store import DatasetFolder
 
 ENGINES = {
     "local": "recapdata.engines.local:LocalEngine",
+    "ray": "recapdata.engines.ray:RayEngine",
 }
 """Name → engine, called with folder, captioner and `EngineOptions`; its `open_captioner` opens the captioner for it."""
 

@@ -17,7 +17,7 @@ from recapdata.batches import Batch
 from recapdata.captioners import Captioner, CaptionerOptions, Preparer, open_captioner
 from recapdata.engines import EngineOptions, Finished
 from recapdata.engines.captioning import BatchCaptioner
-from recapdata.engines.preparing import ImageReader, Part, Prepared, prepare_batch
+from recapdata.engines.preparing import DECODER_CRASHED, ImageReader, Part, Prepared, prepare_batch
 from recapdata.errors import OptionError
 from recapdata.records import Caption
 from recapdata.store import DatasetFolder
@@ -145,9 +145,7 @@ class LocalEngine:
             try:
                 prepared = future.result()
             except BrokenProcessPool:
-                errors[place] = (
-                    "DecoderCrashed: the process that decoded this image died (or was killed) twice"
-                )
+                errors[place] = DECODER_CRASHED
                 continue
             parts += [Part((place,), part.prepared) for part in prepared.parts]
             errors.update((place, text) for text in prepared.errors.values())

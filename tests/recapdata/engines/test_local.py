@@ -36,7 +36,7 @@ def said(row: int) -> str:
 
 
 def test_an_unknown_engine_names_the_known(folder):
-    with pytest.raises(OptionError, match="there are local"):
+    with pytest.raises(OptionError, match="there are local, ray"):
         open_engine("cloud", folder, Scripted(CaptionerOptions(style="s")), EngineOptions())
 
 

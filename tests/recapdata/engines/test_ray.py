@@ -1,0 +1,229 @@
+"""Two Ray nodes on this machine: the local engine's captions, whatever fails, and also when a node is killed midway."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from recapdata.captioners import CaptionerOptions
+from recapdata.engines import EngineOptions
+from recapdata.engines.cluster import Resources, connect
+from recapdata.errors import ClusterError
+from recapdata.recaption import RunOptions, recaption
+from recapdata.store import DatasetFolder
+from tests.builders import build_dataset, png
+
+REPOSITORY = Path(__file__).parents[3]
+CONSOLE = Path(sys.executable).with_name("recapdata")
+SCRIPTED = """
+import sys
+from recapdata import captioners
+captioners.CAPTIONERS["scripted"] = "tests.scripted:open_scripted"
+from recapdata.cli import main
+main()
+"""
+
+pytest.importorskip("ray")
+
+
+class Cluster:
+    """A running `tests.cluster`."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        assert process.stdout is not None
+        self.address = process.stdout.readline().strip()
+
+    def kill_a_node(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write("kill\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline() == "killed\n"
+
+    def start(self, *words: object, code: str | None = None, **environment: str) -> subprocess.Popen[str]:
+        """A `recapdata` command that finds this cluster."""
+        command = [CONSOLE] if code is None else [sys.executable, "-c", code]
+        return subprocess.Popen(
+            [str(word) for word in (*command, *words)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=REPOSITORY,
+            env={**os.environ, "RAY_ADDRESS": self.address, **environment},
+        )
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    # What the scripted captioner does is said to the nodes when they start.
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(REPOSITORY),
+        "SCRIPTED_FITS": "3",
+        "SCRIPTED_REFUSES": str(red(5)),
+        "SCRIPTED_CANNOT_PREPARE": str(red(9)),
+        "SCRIPTED_KILLS_DECODER": str(red(13)),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.cluster"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=REPOSITORY,
+        env=environment,
+    )
+    yield Cluster(process)
+    assert process.stdin is not None
+    process.stdin.close()
+    process.wait(60)
+
+
+def red(row: int) -> int:
+    return row * 37 % 256
+
+
+def rows(folder: DatasetFolder) -> list[dict]:
+    return [row for shard in folder.shards() for row in folder.read_captions("recap", shard).to_pylist()]
+
+
+def test_failures_are_the_local_engine_s(cluster: Cluster, tmp_path: Path) -> None:
+    folder = build_dataset(tmp_path / "set", rows=22, shard_rows=10, row_group_rows=4)
+    run = cluster.start(
+        "recaption",
+        folder.path,
+        "recap",
+        "--captioner",
+        "scripted",
+        "--engine",
+        "ray",
+        "--json",
+        code=SCRIPTED,
+    )
+    out, err = run.communicate(timeout=200)
+    assert run.returncode == 1, err
+    summary = json.loads(out)
+    assert (summary["captions"], summary["failures"]) == (19, 3)
+    assert summary["largest_batch"] == 2  # 4 did not fit, half of them did
+    found = rows(folder)
+    for row, each in enumerate(found):
+        error = {5: "ValueError: the model refuses", 9: "ValueError: not a shape", 13: "DecoderCrashed"}.get(
+            row
+        )
+        if error is None:
+            assert each["caption"] == f"short {red(row)} 0 {row}"
+        else:
+            assert (each["caption"], each["error"][: len(error)]) == (None, error)
+    assert "Traceback" not in err
+
+
+def test_a_node_is_killed_midway(cluster: Cluster, tmp_path: Path) -> None:
+    from recapdata.ingest import ingest
+
+    ingest("scenes:96,seed=3", tmp_path / "there")
+    shutil.copytree(tmp_path / "there", tmp_path / "here")
+    there, here = DatasetFolder(tmp_path / "there"), DatasetFolder(tmp_path / "here")
+    run = cluster.start(
+        "recaption",
+        there.path,
+        "recap",
+        "--captioner",
+        "embedded",
+        "--batch-size",
+        "4",
+        "--engine",
+        "ray",
+        "--json",
+    )
+    journal = there.journal("recap", 0)
+    while not (journal.is_file() and journal.stat().st_size) and run.poll() is None:
+        time.sleep(0.05)
+    cluster.kill_a_node()
+    assert run.poll() is None, "the run ended before the node was killed"
+    out, err = run.communicate(timeout=200)
+    assert run.returncode == 0, err
+    summary = json.loads(out)
+    assert (summary["done"], summary["captions"], summary["failures"]) == (96, 96, 0)
+    recaption(
+        here.path,
+        "recap",
+        captioner="embedded",
+        options=CaptionerOptions(),
+        run=RunOptions(batch_size=4, workers=0),
+    )
+    assert there.caption_shard("recap", 0).read_bytes() == here.caption_shard("recap", 0).read_bytes()
+
+
+def test_without_a_cluster_the_error_says_how_to_start_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray._private import services
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(services, "find_gcs_addresses", cache(set))  # one may well run on this machine
+    monkeypatch.setattr(services, "find_bootstrap_address", lambda folder: None)
+    with pytest.raises(ClusterError, match="ray start --head"):
+        connect()
+
+
+GPUS = Resources(cpus=(16, 16), gpus=(4, 2))
+CPUS = Resources(cpus=(8, 8), gpus=())
+
+
+@pytest.mark.parametrize(
+    ("at_once", "has", "how", "expected"),
+    [
+        (1, GPUS, {}, (6, 1, 0)),
+        (1, GPUS, {"gpus_per_actor": 0.5}, (12, 0.5, 0)),
+        (1, GPUS, {"gpus_per_actor": 4}, (1, 4, 0)),
+        (1, GPUS, {"actors": 3}, (3, 1, 0)),
+        (1, GPUS, {"gpus_per_actor": 0}, (2, 0, 14)),
+        (1, CPUS, {}, (2, 0, 7)),
+        (1, CPUS, {"actors": 4}, (4, 0, 3)),
+        (1, Resources(cpus=(1, 1), gpus=()), {}, (2, 0, 0)),
+        (2, GPUS, {}, (2, 0, 0)),  # its model is behind a server
+    ],
+)
+def test_actors_fill_the_cluster_and_leave_cores_to_decoding(at_once, has, how, expected) -> None:
+    from recapdata.engines.ray import choose_actors
+
+    actors = choose_actors(at_once, has, EngineOptions(**how))
+    assert (actors.count, actors.gpus, actors.cpus) == expected
+
+
+@pytest.mark.parametrize(
+    ("has", "how", "says"),
+    [(GPUS, {"gpus_per_actor": 8}, "8 GPUs"), (Resources(cpus=(), gpus=(1,)), {}, "no node with a CPU")],
+)
+def test_a_cluster_that_cannot_hold_the_model_is_said(has, how, says) -> None:
+    from recapdata.engines.ray import choose_actors
+
+    with pytest.raises(ClusterError, match=says):
+        choose_actors(1, has, EngineOptions(**how))
+
+
+def test_batches_travel_whole() -> None:
+    from recapdata.batches import Batch
+    from recapdata.engines.nodes import batch_of, plan_rows
+    from recapdata.records import image_key
+
+    keys = tuple(image_key(png(row)) for row in range(3))
+    batches = [
+        Batch(shard=1, number=4, rows=(2, 0, 1), keys=keys),
+        Batch(shard=2, number=0, rows=(5, 6, 7), keys=keys, values=(("a",), (None,), (3,))),
+    ]
+    table = plan_rows(batches)
+    assert [batch_of(table.slice(place, 1)) for place in range(2)] == batches
+
+
+def test_a_node_that_does_not_see_the_folder_says_so(tmp_path: Path) -> None:
+    from recapdata.engines.nodes import check_folder
+
+    with pytest.raises(ClusterError, match="all nodes share"):
+        check_folder(tmp_path)
