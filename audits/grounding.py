@@ -117,14 +117,15 @@ def _judge_attribute(claim: Claim, claims: Sequence[Claim], evidence: Evidence) 
     """Colors and sizes, where the evidence knows them of the objects that the noun may mean."""
     kind = claim.kind
     stated = _values(claim)
-    known = [seen for seen in _matching(_meaning(claim.object, evidence), evidence) if _known(seen, kind)]
+    meaning = _meaning(claim.object, evidence)
+    known = [seen for seen in _matching(meaning, evidence) if _known(seen, kind)]
     if not known or not stated:
         return "unknown", f"knows no {kind} of {claim.object}"
     here = frozenset().union(*(_known(seen, kind) for seen in known))
     if stated & here:
         return "supported", f"{claim.object} is {', '.join(sorted(stated & here))}"
     found = f"{claim.object} is {', '.join(sorted(here))}"
-    if kind == "color" and any(stated & seen.near_colors for seen in known):
+    if meaning.maybe or (kind == "color" and any(stated & seen.near_colors for seen in known)):
         return "unknown", found
     # "a black and white dog" makes two claims of one thing: one that fits is enough for neither to be wrong.
     siblings = [other for other in claims if other.kind == kind and _same_mention(other, claim)]

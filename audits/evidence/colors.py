@@ -1,0 +1,206 @@
+"""What color an object is, as evidence: from its pixels inside its mask or box, with the background left out.
+
+`colors` looks at the objects that the sources named before it saw, and alone at the annotated ones. By a mask the object's pixels are
+known. In a box, a pixel is background where it looks like what surrounds the box (a ring around it). The pixels get the eleven
+basic color names (`color_names`), and the object those that cover a good part of it; one that covers a little, or that many
+pixels could be called, is never held against a caption. `colors:MODEL` asks a CLIP model about the crop instead, as GenEval
+does (Ghosh et al. 2023): its prompts, its gray around the mask; with gray as an eleventh color.
+
+People and traffic lights are left out: "a white man" is no statement on pixels, and a green light is a lamp in a black box.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from audits.evidence import Case, Evidence, Scope, Seen, color_names
+from audits.evidence.annotations import annotated
+from audits.evidence.color_names import NAMES, names_of, neutral_light, relit, to_lab
+from recapdata.targets import Target
+from recapdata.versions.digest import rows_hash
+
+UNTOLD = frozenset({"person", "traffic light"})
+LEADING = 0.25
+"""Share of an object's pixels from which on a color is one of its colors."""
+TRACE = 0.06
+HUE_TRACE = 0.02
+"""Share from which on no claim of a color is wrong; less of a hue is enough, since people name the yellow of a gray train."""
+SHADES = {"gray": {"white", "black"}, "white": {"gray"}, "black": {"gray"}}
+"""Colors that only the light on a thing tells apart: a white wall in the shade is gray."""
+POSSIBLE = 0.3
+"""Share of pixels that could be called a color, from which on no claim of it is wrong."""
+UNCLEAR = 0.3
+"""Where the first color has less than this share, nothing is said."""
+FEWEST = 25
+"""Pixels of an object that are enough to tell."""
+MOST = 2000
+"""Pixels looked at, evenly spread."""
+RING = 0.12
+"""Width of the ring around a box, as a share of its shorter side; at least two pixels."""
+ALIKE = 10.0
+"""Distance in CIELAB within which two pixels look alike …"""
+COMMON = 0.05
+"""… and share of the ring that a pixel has to look like to be background."""
+BARE = 0.1
+"""Where less than this share of a box differs from its surroundings, the object cannot be told from them."""
+
+
+class Namer(Protocol):
+    """Something that says what colors an object has."""
+
+    def identity(self) -> str:
+        """What its answers depend on, without blanks."""
+        ...
+
+    def name(self, picture: Image.Image, objects: Sequence[Seen]) -> list[Seen]:
+        """The objects, with their colors where they are clear."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """Names colors by the pixels alone."""
+
+    def identity(self) -> str:
+        """A hash of the rules."""
+        rules = Path(__file__).read_bytes() + Path(color_names.__file__).read_bytes()
+        return hashlib.sha256(rules).hexdigest()[:12]
+
+    def name(self, picture: Image.Image, objects: Sequence[Seen]) -> list[Seen]:
+        """The objects, with their colors where they are clear."""
+        pixels = np.asarray(picture)
+        gains = neutral_light(_spread(pixels.reshape(-1, 3)))
+        return [_named(seen, relit(own(pixels, seen), gains)) for seen in objects]
+
+
+@dataclass(frozen=True, slots=True)
+class Colors:
+    """Colors as an evidence source; made by `open_colors`."""
+
+    namer: Namer
+    hashes: Mapping[int, str]
+    name: str = "colors"
+    columns: tuple[str, ...] = ("image", "objects", "width", "height")
+
+    def identity(self, shard: int) -> str:
+        """The rules or the model, and a hash of the shard's annotations."""
+        return f"colors:{self.namer.identity()}+{self.hashes[shard][:16]}"
+
+    def collect(self, cases: Sequence[Case]) -> list[Evidence | None]:
+        """The objects of each picture with their colors; None where it has none, or cannot be decoded."""
+        return [None if case.picture is None else self._evidence(case, case.picture) for case in cases]
+
+    def _evidence(self, case: Case, picture: Image.Image) -> Evidence | None:
+        seen = [one for each in case.seen if "object" in each.scope.kinds for one in each.objects]
+        if not case.seen:
+            seen = [annotated(each) for each in case.values["objects"] or ()]
+        things = [one for one in seen if one.bbox and one.category and one.text is None]
+        told = [one for one in things if one.category not in UNTOLD and not one.colors]
+        if not told:
+            return None
+        classes = frozenset(str(one.category) for one in told)
+        return Evidence(
+            source=self.name,
+            scope=Scope(classes=classes, attributes=frozenset({"color"}), kinds=frozenset({"color"})),
+            objects=tuple(self.namer.name(picture, told)),
+            width=picture.width,
+            height=picture.height,
+        )
+
+
+def open_colors(target: Target, argument: str | None = None) -> Colors:
+    """Colors by the pixels, or by the CLIP model that is named.
+
+    Raises:
+        ModelNotSupported: no such CLIP model.
+        HubError: the Hub cannot be reached.
+    """
+    namer: Namer = Pixels()
+    if argument is not None:
+        from audits.evidence.color_clip import open_namer
+
+        namer = open_namer(argument)
+    hashes = {shard: rows_hash(target.read(shard, ["key", "objects"])) for shard in target.shards()}
+    return Colors(namer, hashes)
+
+
+# --- an object's own pixels ----------------------------------------------------------------------------------------------
+
+
+def own(pixels: NDArray[np.uint8], seen: Seen) -> NDArray[np.uint8]:
+    """Pixels [n, 3] of an object, at most `MOST` and evenly spread; none where it cannot be told from its background.
+
+    Args:
+        pixels: the picture [height, width, 3].
+        seen: an object with a box.
+    """
+    covered = mask_of(seen, pixels.shape[0], pixels.shape[1])
+    if covered is not None:
+        return _spread(pixels[covered])
+    assert seen.bbox is not None
+    x, y, width, height = seen.bbox
+    inside = _cut(pixels, x, y, width, height)
+    margin = max(2.0, RING * min(width, height))
+    around = np.ones(pixels.shape[:2], bool)
+    around[_slices(pixels, x, y, width, height)] = False
+    outer = _slices(pixels, x - margin, y - margin, width + 2 * margin, height + 2 * margin)
+    ring = _spread(pixels[outer][around[outer]], MOST // 4)
+    flat = _spread(inside.reshape(-1, 3))
+    if not len(ring) or not len(flat):
+        return flat
+    apart = np.linalg.norm(to_lab(flat)[:, None] - to_lab(ring)[None], axis=-1)
+    foreground = flat[(apart < ALIKE).mean(1) < COMMON]
+    return foreground if len(foreground) >= BARE * len(flat) else flat[:0]
+
+
+def mask_of(seen: Seen, height: int, width: int) -> NDArray[np.bool_] | None:
+    """An object's mask [height, width]; None where it has none, or one of another picture's size."""
+    if seen.mask is None or list(seen.mask["size"]) != [height, width]:
+        return None
+    from pycocotools import mask
+
+    decoded = mask.decode({"size": [height, width], "counts": seen.mask["counts"].encode()})
+    covered: NDArray[np.bool_] = np.asarray(decoded, bool)
+    return covered
+
+
+def _named(seen: Seen, pixels: NDArray[np.uint8]) -> Seen:
+    """The object with the colors that its pixels have."""
+    if len(pixels) < FEWEST:
+        return seen
+    names, possible = names_of(pixels)
+    shares = np.bincount(names, minlength=len(NAMES)) / len(names)
+    order = [int(place) for place in np.argsort(-shares, kind="stable")]
+    if shares[order[0]] < UNCLEAR:
+        return seen
+    leading = tuple(NAMES[place] for place in order if shares[place] >= LEADING)
+    traces = {NAMES[place] for place in order if shares[place] >= _trace(NAMES[place])}
+    near = {NAMES[place] for place in order if possible[:, place].mean() >= POSSIBLE}
+    shades = set().union(*(SHADES.get(name, ()) for name in leading))
+    return replace(seen, colors=leading, near_colors=frozenset(traces | near | shades) - set(leading))
+
+
+def _trace(name: str) -> float:
+    return TRACE if name in SHADES else HUE_TRACE
+
+
+def _spread(pixels: NDArray[np.uint8], most: int = MOST) -> NDArray[np.uint8]:
+    """At most so many of the pixels [n, 3], evenly spread."""
+    return pixels[:: -(-len(pixels) // most)] if len(pixels) > most else pixels
+
+
+def _cut(pixels: NDArray[np.uint8], *box: float) -> NDArray[np.uint8]:
+    return pixels[_slices(pixels, *box)]
+
+
+def _slices(pixels: NDArray[Any], x: float, y: float, width: float, height: float) -> tuple[slice, slice]:
+    """The rows and columns of a box, inside the picture."""
+    rows = slice(max(round(y), 0), max(round(y + height), 0))
+    columns = slice(max(round(x), 0), max(round(x + width), 0))
+    return rows, columns
