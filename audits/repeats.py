@@ -44,6 +44,10 @@ class Repeats:
             for caption, place, there in zip(captions, places, found, strict=True)
         ]
 
+    def flagged(self, flags: Sequence[str], copies: int | None) -> list[str]:
+        """The hygiene flags of a caption, `FLAG` among them where it occurs that often."""
+        return [*(flag for flag in flags if flag != FLAG), *([FLAG] if copies is not None else [])]
+
     def identity(self, batches: Iterable[Sequence[str | None]]) -> str:
         """What the copies of some captions depend on: the same where none of them has become more or less common."""
         if not len(self.prints):

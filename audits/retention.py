@@ -20,6 +20,7 @@ import yaml
 
 from audits.language import identity
 from audits.lexicon import load_lexicon
+from recapdata.targets import Target
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -44,6 +45,7 @@ ENTITIES = frozenset(
     ]
 )
 """Labels of entities that are names: OntoNotes' without dates, numbers and amounts, and CoNLL's."""
+ALT_SET, ALT_COLUMN = "alt", "alt_text"
 PROPER = frozenset({"NNP", "NNPS"})
 LONGEST = 2000
 """Code points of an alt text that are looked at."""
@@ -77,7 +79,8 @@ class Names:
 
     def find(self, texts: Sequence[str | None]) -> list[tuple[str, ...]]:
         """The distinct names of each text, in order; of a missing text none."""
-        cleaned = [_NOT_TEXT.sub(_blank, (text or "")[:LONGEST]) for text in texts]
+        # A column of that name may hold anything.
+        cleaned = [_NOT_TEXT.sub(_blank, text[:LONGEST]) if isinstance(text, str) else "" for text in texts]
         shown = [text if self.recognizes or _is_prose(text) else text.lower() for text in cleaned]
         with self._nlp.select_pipes(disable=self._idle):
             docs = self._nlp.pipe(shown)
@@ -128,6 +131,13 @@ def load_names(pipeline: str | None, nlp: "Language") -> Names:
 
     whole = spacy.load(pipeline)
     return Names(whole if "ner" in whole.pipe_names else nlp)
+
+
+def alt_source(target: Target) -> str | None:
+    """Where a dataset has its alt text: the caption set `alt`, the column `alt_text`, or nowhere."""
+    if ALT_SET in target.set_names():
+        return ALT_SET
+    return ALT_COLUMN if ALT_COLUMN in target.columns() else None
 
 
 def names_identity(names: Names, pipeline: "Language") -> str:

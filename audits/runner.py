@@ -6,8 +6,9 @@ The sets of a shard are audited together, so that an image is decoded and encode
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +25,15 @@ from audits.language import identity, load_pipeline
 from audits.outcome import AuditSummary
 from audits.plan import ShardPlan, Wanted, plan_shard, still_fresh
 from audits.reading import Readings, reading_identity
+from audits.repeats import Repeats, find_repeats
+from audits.retention import alt_source, load_names, names_identity
 from audits.shard import SCORED, TEXT_BATCH, Engine, audit_shard
 from audits.summary import summarize, summary_json
 from recapdata.console import progress, say
 from recapdata.errors import CaptionSetNotFound, OptionError
 from recapdata.store import DatasetFolder, write_atomic
 from recapdata.targets import Target, open_target
+from recapdata.versions.digest import rows_hash
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -74,7 +78,14 @@ def run(
     nlp = load_pipeline(pipeline)
     model = resolve(clip) if clip is not None else None
     sources = tuple(open_evidence(name, target) for name in dict.fromkeys(evidence))
-    wanted = _wanted(target, nlp, model, clip_parts, sources)
+    alt = alt_source(target)
+    names = load_names(pipeline, nlp) if alt is not None and sets != [alt] else None
+    repeats = {name: find_repeats(_texts(target, name)) for name in sets}
+    wanted = replace(
+        _wanted(target, nlp, model, clip_parts, sources),
+        names=_wanted_names(target, sets, alt, names_identity(names, nlp)) if alt and names else {},
+        copies=_wanted_copies(target, repeats),
+    )
     destination.mkdir(parents=True, exist_ok=True)
     with DatasetFolder(destination).writing():
         plans = _plan(target, destination, sets, wanted)
@@ -88,7 +99,15 @@ def run(
         )
         with closing(readings):
             clip_model = _load(model, clip_parts, stale)
-            engine = Engine(readings=readings, clip=clip_model, evidence=sources, decoders=_cores())
+            engine = Engine(
+                readings=readings,
+                clip=clip_model,
+                evidence=sources,
+                decoders=_cores(),
+                names=names,
+                alt=alt,
+                repeats=repeats,
+            )
             unreadable = _execute(target, stale, engine)
         done = [plan for shard in plans for plan in shard]
         content = _summarize(target, destination, done, wanted, identity(nlp))
@@ -161,6 +180,35 @@ def _wanted(
     return Wanted(
         claims=reading_identity(nlp), clip=clip, margin=margin, evidence=evidence if sources else None
     )
+
+
+def _wanted_names(target: Target, sets: Sequence[str], alt: str, found_by: str) -> dict[tuple[str, int], str]:
+    """The identity of the names of each shard's alt text, for every set but the alt text itself."""
+    shards = target.captioned_shards(alt) if alt in target.set_names() else target.shards()
+    texts = {shard: rows_hash(target.read(shard, ["key", alt], batch_rows=8192)) for shard in shards}
+    return {
+        (name, shard): f"{found_by} alt:{text}"
+        for name in sets
+        if name != alt
+        for shard, text in texts.items()
+    }
+
+
+def _wanted_copies(target: Target, repeats: Mapping[str, Repeats]) -> dict[tuple[str, int], str]:
+    return {
+        (name, shard): found.identity(
+            batch.column(name).to_pylist() for batch in target.read(shard, ["key", name], batch_rows=8192)
+        )
+        for name, found in repeats.items()
+        for shard in target.captioned_shards(name)
+    }
+
+
+def _texts(target: Target, name: str) -> Iterator[str]:
+    """The captions of a set, in all its shards."""
+    for shard in target.captioned_shards(name):
+        for batch in target.read(shard, ["key", name], batch_rows=8192):
+            yield from batch.column(name).drop_null().to_pylist()
 
 
 def _plan(target: Target, out: Path, sets: Sequence[str], wanted: Wanted) -> list[list[ShardPlan]]:

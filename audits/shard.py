@@ -1,8 +1,8 @@
 """Auditing one shard: captions, images, evidence and the old audit as parallel streams of the same rows; audit rows out."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +15,8 @@ from audits.evidence.collect import Collected, collect, detections
 from audits.grounding import Grounding, ground
 from audits.plan import Part, ShardPlan
 from audits.reading import Readings
+from audits.repeats import Repeats
+from audits.retention import Names, retained
 from audits.scoring import Cosines, Margin, margins, score
 from audits.tables import AUDIT_SCHEMA
 from recapdata.records import Claim
@@ -25,6 +27,8 @@ TEXT_BATCH = 1024
 KEPT = ["key", "claims", "scores", "detections"]
 SCORED: frozenset[Part] = frozenset({"clip", "margin"})
 """The parts for which images are encoded."""
+COMPARED: frozenset[Part] = frozenset({"names", "copies"})
+"""The parts for which captions are held against other texts."""
 NO_MARGIN = asdict(Margin())
 IMAGE_BATCH = 128
 """Rows read at once where their images are wanted: a few batches of large photographs fit into memory."""
@@ -36,6 +40,8 @@ class Engine:
 
     Attributes:
         readings: the captions whose claims are stale, in the order of the shards.
+        names: what finds the names of the alt text, which is in the column or set `alt`.
+        repeats: of every set the captions that many images share.
         clip: None where no score and no margin is stale, so that no model is loaded for nothing.
     """
 
@@ -43,6 +49,9 @@ class Engine:
     clip: Clip | None
     evidence: tuple[EvidenceSource, ...]
     decoders: int
+    names: Names | None = None
+    alt: str | None = None
+    repeats: Mapping[str, Repeats] = field(default_factory=dict)
 
 
 def audit_shard(
@@ -67,7 +76,9 @@ def audit_shard(
             unreadable += sum(error is not None for error in images.errors) if images is not None else 0
             # One for all sets, which have captions in common.
             cosines = Cosines(engine.clip, images.images) if engine.clip and images else None
+            names = _names(engine, plans, step)
             for plan, text, writer, buffer in zip(plans, texts, writers, buffers, strict=True):
+                _compare_texts(plan, step, text, names, engine.repeats)
                 rows = _audit_rows(plan, step, text, images, cosines, evidence)
                 buffer.append(pa.Table.from_pylist(rows, schema=AUDIT_SCHEMA))
                 if sum(part.num_rows for part in buffer) >= ROW_GROUP_ROWS:
@@ -129,7 +140,10 @@ def _aligned_steps(target: Target, plans: Sequence[ShardPlan], engine: Engine) -
     scored = [plan.set_name for plan in plans if plan.stale & SCORED]
     looks = any("image" in source.columns for source in engine.evidence) and _any(plans, "evidence")
     rows = IMAGE_BATCH if scored or looks else TEXT_BATCH
-    columns = ["key", *(["image"] if scored else []), *scored]
+    columns = ["key", *(["image"] if scored else [])]
+    columns += [plan.set_name for plan in plans if plan.stale & (SCORED | COMPARED)]
+    if _any(plans, "names") and engine.alt is not None and engine.alt not in columns:
+        columns.append(engine.alt)
     if _any(plans, "evidence"):
         asked = dict.fromkeys(name for source in engine.evidence for name in source.columns)
         columns += [name for name in asked if name not in columns]
@@ -177,6 +191,13 @@ def _nouns(claims: Sequence[Sequence[dict[str, Any]]]) -> frozenset[str] | None:
     return frozenset(each["object"] for one in claims for each in one if each["kind"] == "object")
 
 
+def _names(engine: Engine, plans: Sequence[ShardPlan], step: _Step) -> list[tuple[str, ...]] | None:
+    """Per row the proper names of the alt text; None where no set is to be held against it."""
+    if engine.names is None or engine.alt is None or not _any(plans, "names"):
+        return None
+    return engine.names.find(step.main.column(engine.alt).to_pylist())
+
+
 # --- the rows ------------------------------------------------------------------------------------------------------------
 
 
@@ -207,6 +228,29 @@ def _audit_rows(
         if "evidence" in plan.stale and evidence is not None:
             row |= _grounded(row, evidence[place])
     return rows
+
+
+def _compare_texts(
+    plan: ShardPlan,
+    step: _Step,
+    text: _Text,
+    names: list[tuple[str, ...]] | None,
+    repeats: Mapping[str, Repeats],
+) -> None:
+    """Put into the scores what other texts tell of a caption: the alt text of its row, and the other captions of its set."""
+    if not plan.stale & COMPARED:
+        return
+    captions = step.main.column(plan.set_name).to_pylist()
+    mine = repeats[plan.set_name] if "copies" in plan.stale else None
+    copies = mine.copies(captions) if mine is not None else []
+    for place, (caption, scores) in enumerate(zip(captions, text.scores, strict=True)):
+        if caption is None or scores is None:
+            continue
+        if "names" in plan.stale and names is not None:
+            scores |= asdict(retained(caption, names[place]))
+        if mine is not None:
+            scores["copies"] = copies[place]
+            scores["flags"] = mine.flagged(scores["flags"], copies[place])
 
 
 def _scored(

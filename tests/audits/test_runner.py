@@ -108,12 +108,82 @@ def test_nothing_is_computed_twice(folder: DatasetFolder, clip: Path) -> None:
 
 def test_a_changed_caption_shard_alone_is_audited_again(folder: DatasetFolder) -> None:
     run(folder.path)
-    before, kept = stamps(folder), rows(folder, "alt")[:4]
+    before, kept = stamps(folder), rows(folder, "long")[:4]
+    write_captions(folder, "long", 1, folder.read_keys(1), ["a bird", "two birds"])
+    run(folder.path)
+    assert rewritten(folder, before) == {"long/1"}
+    assert rows(folder, "long")[:4] == kept
+    assert rows(folder, "long")[4]["claims"][0]["object"] == "bird"
+
+
+def test_captions_are_held_against_the_alt_text_of_their_row(folder: DatasetFolder) -> None:
+    write_captions(folder, "alt", 1, folder.read_keys(1), ["Rex and Bella play ball in Paris", "dog.jpg"])
+    summary = run(folder.path)
+    assert summary.sets["long"]["figures"]["named entities kept from alt text"]["value"] == 0
+    assert "named entities kept from alt text" not in summary.sets["alt"]["figures"]
+    write_captions(folder, "long", 1, folder.read_keys(1), ["Rex in paris.", "A cat."])
+    before = stamps(folder)
+    summary = run(folder.path)
+    scores = [row["scores"] for row in rows(folder, "long")]
+    assert (scores[4]["entities_present"], scores[4]["entities_kept"]) == (3, 2)
+    assert (scores[4]["entities_lost"], scores[0]["entities_present"]) == (["Bella"], 0)
+    assert summary.sets["long"]["figures"]["named entities kept from alt text"]["value"] == pytest.approx(
+        2 / 3
+    )
+    assert rewritten(folder, before) == {"long/1"}
+    # With other alt text other names count; the claims of the long captions stay as they are.
+    write_captions(folder, "alt", 1, folder.read_keys(1), ["a photo of Rex", "dog.jpg"])
+    run(folder.path)
+    assert rows(folder, "long")[4]["scores"]["entities_lost"] == []
+    assert rewritten(folder, before) == {"alt/1", "long/1"}
+
+
+def test_a_caption_on_many_images_is_flagged_in_every_shard(tmp_path: Path) -> None:
+    captions = ["Home page", "home  page", "a dog", "HOME PAGE", "Home page", "a cat"]
+    folder = build_dataset(tmp_path / "ds", sets={"alt": captions})
+    run(folder.path)
+    assert [row["scores"]["copies"] for row in rows(folder, "alt")] == [None] * 6  # four are not many
+    before = stamps(folder)
+    write_captions(folder, "alt", 1, folder.read_keys(1), ["Home page", "home page"])
+    summary = run(folder.path)
+    found = [row["scores"] for row in rows(folder, "alt")]
+    assert [scores["copies"] for scores in found] == [5, 5, None, 5, 5, 5]
+    assert [scores["flags"] for scores in found] == [
+        ["many_images"] if each["copies"] else [] for each in found
+    ]
+    assert rewritten(folder, before) == {"alt/0", "alt/1"}
+    assert summary.sets["alt"]["figures"]["captions on many images"]["value"] == pytest.approx(5 / 6)
+    assert summary.sets["alt"]["figures"]["hygiene flags"]["value"] == 0
+    # The first shard alone changes back; nothing of its claims was lost on the way.
     write_captions(folder, "alt", 1, folder.read_keys(1), ["a bird", "two birds"])
     run(folder.path)
-    assert rewritten(folder, before) == {"alt/1"}
-    assert rows(folder, "alt")[:4] == kept
-    assert rows(folder, "alt")[4]["claims"][0]["object"] == "bird"
+    assert [row["scores"]["flags"] for row in rows(folder, "alt")] == [[]] * 6
+    assert rows(folder, "alt")[2]["claims"][0]["object"] == "dog"
+
+
+def test_margins_depend_on_claims_and_model_and_scores_do_not(
+    folder: DatasetFolder, clip: Path, monkeypatch
+) -> None:
+    summary = run(folder.path, captions=["alt"], clip=str(clip), clip_parts=["caption"])
+    assert "CLIP margin over the nearest lie" not in summary.sets["alt"]["figures"]
+    plain = rows(folder, "alt")
+    summary = run(folder.path, captions=["alt"], clip=str(clip), clip_parts=["margin"])
+    both = rows(folder, "alt")
+    assert summary.clip is not None
+    # "two dogs": another number, another animal; the score of the run before is still there.
+    assert both[1]["scores"]["lied_about"] == ["object", "count"]
+    assert both[1]["scores"]["clip_lie"] != "two dogs"
+    assert [each["scores"] and each["scores"]["clip_score"] for each in both] == [
+        each["scores"] and each["scores"]["clip_score"] for each in plain
+    ]
+    assert both[5]["scores"]["clip_over_context"] is False
+    # Other rules for claims: the lies told of the old ones are gone until they are asked for.
+    monkeypatch.setattr("audits.runner.reading_identity", lambda nlp: "other rules")
+    run(folder.path, captions=["alt"])
+    after = rows(folder, "alt")[1]["scores"]
+    assert (after["clip_margin"], after["lied_about"]) == (None, None)
+    assert after["clip_score"] == plain[1]["scores"]["clip_score"]
+    assert read_identity(folder.audit_shard("alt", 0)).margin is None
 
 
 def test_parts_are_added_and_kept(folder: DatasetFolder, clip: Path) -> None:
