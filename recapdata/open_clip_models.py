@@ -8,9 +8,10 @@ ViT-B-32:laion2b_s34b_b79k      an architecture of open_clip with the tag (or fi
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from recapdata.endpoint import endpoint, hub_api, hub_errors
@@ -34,7 +35,7 @@ class OpenClipSource:
     """Where a model's files lie, once found: a folder in open_clip's format, or an architecture and a weights file.
 
     Attributes:
-        pixels_as: of an architecture, how its weights want to be shown pictures (the fields of open_clip's `PreprocessCfg`).
+        tag: what open_clip knows of the weights of a tag: how they want to be shown pictures, whether they take QuickGELU.
     """
 
     name: str
@@ -42,7 +43,7 @@ class OpenClipSource:
     folder: Path | None = None
     architecture: str | None = None
     weights: str | None = None
-    pixels_as: Mapping[str, Any] = field(default_factory=dict)
+    tag: Mapping[str, Any] = field(default_factory=dict)
 
     def load(self) -> tuple[Any, Callable[..., Any], Callable[..., Any]]:
         """Model, preprocessing of an image for inference, and tokenizer.
@@ -55,18 +56,24 @@ class OpenClipSource:
     def load_model(self) -> Any:
         """The model on the CPU, in float32; see `load` for its errors."""
         import open_clip
+        from safetensors import SafetensorError
 
         name = f"local-dir:{self.folder}" if self.folder is not None else str(self.architecture)
         try:
-            return open_clip.create_model(name, pretrained=self.weights, require_pretrained=True)
-        except _UNLOADABLE as error:
+            return open_clip.create_model(
+                name,
+                pretrained=self.weights,
+                force_quick_gelu=bool(self.tag.get("quick_gelu")),
+                require_pretrained=True,
+            )
+        except (*_UNLOADABLE, SafetensorError, UnpicklingError) as error:
             raise self._unloadable(error) from error
 
     def preprocessing(self) -> Callable[..., Any]:
         """PIL image → tensor (3, height, width), as open_clip does it for inference; needs no weights and can be pickled."""
         from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preprocess_dict
 
-        given = self._config().get("preprocess_cfg", {}) if self.folder is not None else self.pixels_as
+        given = self._config().get("preprocess_cfg", {}) if self.folder is not None else self.tag
         try:
             size = {"size": self.model_config()["vision_cfg"].get("image_size", 224)}
             settings = merge_preprocess_dict(asdict(PreprocessCfg()), {**given, **size})
@@ -150,7 +157,7 @@ def in_folder(folder: Path, name: str, revision: str | None = None) -> OpenClipS
 
 
 def _from_hub(repo_id: str, revision: str | None) -> OpenClipSource:
-    from huggingface_hub import hf_hub_download, snapshot_download
+    from huggingface_hub import snapshot_download
 
     where = f"{repo_id}@{revision}" if revision else repo_id
     with hub_errors(where):
@@ -158,7 +165,7 @@ def _from_hub(repo_id: str, revision: str | None) -> OpenClipSource:
         folder = Path(snapshot_download(repo_id, revision=commit, endpoint=endpoint(), allow_patterns=WANTED))
         _check(folder, where)
         if not (folder / WEIGHTS).exists():
-            hf_hub_download(repo_id, LEGACY_WEIGHTS, revision=commit, endpoint=endpoint())
+            _first_of([LEGACY_WEIGHTS], repo_id, str(commit))
     return OpenClipSource(name=repo_id, revision=str(commit), folder=folder)
 
 
@@ -168,7 +175,7 @@ def _built_in(name: str, architecture: str, weights: str, revision: str | None) 
 
     if architecture not in open_clip.list_models():
         raise ModelNotSupported(f"open_clip has no architecture {architecture!r}; a model is {FORMS}")
-    pixels_as: Mapping[str, Any] = {}
+    tag: Mapping[str, Any] = {}
     if Path(weights).is_file():
         file, found = weights, _file_hash(Path(weights))
         _same(revision, found, name)
@@ -178,30 +185,41 @@ def _built_in(name: str, architecture: str, weights: str, revision: str | None) 
             raise ModelNotSupported(
                 f"{weights!r} is neither a file nor a tag of {architecture} ({', '.join(tags) or 'it has none'})"
             )
-        pixels_as = get_pretrained_cfg(architecture, weights)
-        file, found = _tagged(name, pixels_as, revision)
-    return OpenClipSource(
-        name=name, revision=found, architecture=architecture, weights=file, pixels_as=pixels_as
-    )
+        tag = get_pretrained_cfg(architecture, weights)
+        file, found = _tagged(name, tag, revision)
+    return OpenClipSource(name=name, revision=found, architecture=architecture, weights=file, tag=tag)
 
 
 def _tagged(name: str, tag: Mapping[str, Any], revision: str | None) -> tuple[str, str]:
     """The weights file of a tag, and the commit on the Hub or, for the few that lie elsewhere, the content hash it stands at."""
-    from open_clip.pretrained import download_pretrained, download_pretrained_from_hf
+    from open_clip.pretrained import download_pretrained
 
     repo_id, _, filename = tag.get("hf_hub", "").rpartition("/")
     if not repo_id:
-        with hub_errors(name):
-            file = download_pretrained(dict(tag))
+        file = download_pretrained(dict(tag))
         found = _file_hash(Path(file))
         _same(revision, found, name)
         return file, found
     with hub_errors(f"{name} ({repo_id}@{revision or 'main'})"):
         commit = str(hub_api().model_info(repo_id, revision=revision).sha)
+        files = (
+            [str(Path(filename).with_suffix(".safetensors")), filename]
+            if filename
+            else [WEIGHTS, LEGACY_WEIGHTS]
+        )
+        return _first_of(files, repo_id, commit), commit
+
+
+def _first_of(files: Sequence[str], repo_id: str, commit: str) -> str:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    for file in files:
         try:
-            return download_pretrained_from_hf(repo_id, filename or None, revision=commit), commit
-        except FileNotFoundError as error:
-            raise ModelNotSupported(f"the weights of {name!r} cannot be fetched: {error}") from error
+            return hf_hub_download(repo_id, file, revision=commit, endpoint=endpoint())
+        except EntryNotFoundError:
+            continue
+    raise ModelNotSupported(f"{repo_id} at {commit} holds no weights ({' or '.join(files)})")
 
 
 def _same(asked: str | None, found: str, name: str) -> None:

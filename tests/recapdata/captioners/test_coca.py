@@ -18,6 +18,7 @@ from recapdata.captioners import (
     parse_captioner,
 )
 from recapdata.captioners.choice import most_agreed
+from recapdata.captioners.coca_steps import Steps
 from recapdata.captioners.coca_words import ClipWords
 from recapdata.captioners.sampling import KeyedDraw, caption_seed
 from recapdata.errors import HubError, ModelNotSupported, OptionError
@@ -255,6 +256,22 @@ def test_what_the_model_raises_is_told_apart(models, monkeypatch):
         monkeypatch.setattr(captioner._model, "_encode_image", encode)
         with pytest.raises(kind):
             captioner.caption(prepared, KEYS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_half_precision_of_an_accelerator(models, monkeypatch, kind):
+    """In bfloat16, on the CPU here: the scores of each step are the whole model's but for rounding."""
+    monkeypatch.setattr("recapdata.captioners.coca.device_and_dtype", lambda: ("cpu", "bfloat16"))
+    captioner = open_coca(models / kind, max_tokens=None)
+    assert captioner.provenance.dtype == "bfloat16"
+    pixels = torch.from_numpy(captioner.prepare(pictures())).to(torch.bfloat16)
+    rows = torch.zeros(len(pixels), captioner._model.text.context_length, dtype=torch.long)
+    rows[:, :5] = torch.tensor([captioner._words.start("a red")[0], 7, 8, 9, 10])
+    with torch.inference_mode():
+        steps = Steps(captioner._model, pixels, 5)
+        mine = torch.stack([steps.step(rows[:, place]) for place in range(5)], 1).float()
+        whole = captioner._model(pixels, rows, output_labels=False)["logits"][:, :5].float()
+    assert (mine - whole).abs().max() < 0.1 * whole.std()
 
 
 def test_an_architecture_with_a_file_of_weights(models, tmp_path):
