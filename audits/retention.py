@@ -110,8 +110,10 @@ class Names:
             yield text[run[0].start() : run[-1].end()]
 
     def _in_prose(self, word: re.Match[str], following: list[re.Match[str]], proper: set[int]) -> bool:
-        """A capital letter tells; at the start of a sentence the tagger must say so, or the next word be a name."""
+        """A capital letter tells; at the start of a sentence the tagger must say so, or the next word be a name, or the word new."""
         if not _SENTENCE_START.search(word.string[: word.start()]) or word.start() in proper:
+            return True
+        if word[0].lower().rstrip(".") not in self._known:
             return True
         return word[0].isupper() or any(
             _may_be_name(each[0]) and not word.string[word.end() : each.start()].strip() for each in following
