@@ -18,7 +18,7 @@ from PIL.Image import Image
 
 from recapdata.captioners import STYLES, CaptionerOptions, CaptioningFailed, OutOfMemory
 from recapdata.captioners.choice import most_agreed
-from recapdata.captioners.coca_steps import Steps, check_steps
+from recapdata.captioners.coca_steps import Steps, check_config, check_model
 from recapdata.captioners.coca_words import Words, open_words
 from recapdata.captioners.pretrained import (
     OWN_STYLES,
@@ -31,7 +31,7 @@ from recapdata.captioners.pretrained import (
 )
 from recapdata.captioners.prompts import Family, max_tokens, prompt_text
 from recapdata.captioners.sampling import KeyedDraw, caption_seed, sampling_settings
-from recapdata.errors import ModelNotSupported, OptionError
+from recapdata.errors import OptionError
 from recapdata.open_clip_models import FORMS, OpenClipSource, find_model
 from recapdata.records import Caption, Provenance
 
@@ -50,11 +50,7 @@ def open_coca(options: CaptionerOptions) -> "Coca":
         )
     source = find_model(options.model, options.revision)
     config = source.model_config()
-    if "multimodal_cfg" not in config:
-        raise ModelNotSupported(
-            f"{options.model} is a CLIP model, which compares texts and writes none; give a CoCa, such as "
-            "coca:coca_ViT-B-32:mscoco_finetuned_laion2b_s13b_b90k"
-        )
+    check_config(config, options.model)
     own = own_styles(source.folder / OWN_STYLES, source.name) if source.folder is not None else {}
     prompt = prompt_text(options.style, FAMILY, own, options.model)
     words = open_words(source)
@@ -124,7 +120,7 @@ class Coca:
         import torch
 
         model = self._source.load_model()
-        check_steps(model, self._source.name)
+        check_model(model, self._source.name)
         if self.device == "cpu":
             leave_a_core()
         self._model = model.to(self.device, getattr(torch, self._dtype)).eval()

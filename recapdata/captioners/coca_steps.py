@@ -4,6 +4,7 @@ open_clip's own loop runs both decoders over the whole text at every step, and l
 causal, so the keys and values of earlier tokens never change, and those of the picture are the same from the first step to the last.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from recapdata.errors import ModelNotSupported
@@ -12,22 +13,35 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def check_steps(model: Any, name: str) -> None:
-    """See that a model of open_clip can be decoded here.
+_BOTH_WAYS = "reads texts in both directions, so it cannot write; give a CoCa with open_clip's own text tower"
+
+
+def check_config(config: Mapping[str, Any], name: str) -> None:
+    """See by its configuration, before its weights are loaded, that a model writes.
 
     Raises:
-        ModelNotSupported: it is no CoCa, or a CoCa with towers that do not write from left to right.
+        ModelNotSupported: it is no CoCa, or its text tower is a BERT.
     """
-    from open_clip import CoCa
+    if "multimodal_cfg" not in config:
+        raise ModelNotSupported(
+            f"{name} is a CLIP model, which compares texts and writes none; give a CoCa, such as "
+            "coca:coca_ViT-B-32:mscoco_finetuned_laion2b_s13b_b90k"
+        )
+    if "hf_model_name" in config["text_cfg"]:
+        raise ModelNotSupported(f"{name} {_BOTH_WAYS}")
+
+
+def check_model(model: Any, name: str) -> None:
+    """See that a model can be decoded here.
+
+    Raises:
+        ModelNotSupported: it is built of parts that do not write from left to right, or are unknown.
+    """
     from open_clip.transformer import ResidualAttentionBlock, TextTransformer
 
-    if not isinstance(model, CoCa):
-        raise ModelNotSupported(f"{name} is a {type(model).__name__} of open_clip, which writes no text")
     text, decoder = model.text, model.text_decoder
     if not isinstance(text, TextTransformer) or text.attn_mask is None:
-        raise ModelNotSupported(
-            f"the text tower of {name} reads in both directions, so it cannot write; give a CoCa with open_clip's own text tower"
-        )
+        raise ModelNotSupported(f"{name} {_BOTH_WAYS}")
     blocks = [*text.transformer.resblocks, *decoder.resblocks, *decoder.cross_attn]
     odd = {type(block).__name__ for block in blocks if not isinstance(block, ResidualAttentionBlock)}
     if odd:

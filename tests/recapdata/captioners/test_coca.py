@@ -208,6 +208,9 @@ def test_models_that_write_nothing_are_refused(models, tmp_path):
         open_captioner("coca", CaptionerOptions())
     with pytest.raises(ModelNotSupported, match="is a CLIP model, which compares texts and writes none"):
         open_coca(save_small_clip(tmp_path / "clip"))
+    (tmp_path / "weights.pt").write_bytes(b"not looked at")
+    with pytest.raises(ModelNotSupported, match=r"roberta.* reads texts in both directions"):
+        open_coca(f"coca_roberta-ViT-B-32:{tmp_path / 'weights.pt'}")
     with pytest.raises(ModelNotSupported, match="no open_clip model 'nothing'"):
         open_coca("nothing")
     with pytest.raises(OptionError, match="hash of its files"):
@@ -221,7 +224,7 @@ def test_models_that_write_nothing_are_refused(models, tmp_path):
 @pytest.mark.parametrize(
     ("part", "setting", "says"),
     [
-        ("text_cfg", {"no_causal_mask": True}, "reads in both directions"),
+        ("text_cfg", {"no_causal_mask": True}, "reads texts in both directions"),
         ("text_cfg", {"qk_norm": True}, "CustomResidualAttentionBlock, which cannot be decoded"),
         ("vision_cfg", {"output_tokens": False}, "gives no tokens to its decoder"),
     ],
