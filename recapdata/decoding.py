@@ -28,10 +28,14 @@ class ImageUnreadable(Exception):
     """One picture cannot be decoded; becomes the error of its row. The text opens with the type: `Type: message`."""
 
 
-def decode_image(image: bytes | None) -> Image.Image:
+def decode_image(image: bytes | None, detail: int | None = None) -> Image.Image:
     """Decode one picture to RGB.
 
     EXIF orientation is applied, transparency is laid on white, of an animation the first frame is taken.
+
+    Args:
+        detail: pixels that each side must keep, where the picture will be made smaller anyway: a JPEG is then decoded at a
+            half, a quarter or an eighth of its size, if that suffices, which costs a fraction of the time.
 
     Raises:
         ImageUnreadable: the bytes are no picture, are damaged, or unpack to an absurd size.
@@ -42,6 +46,8 @@ def decode_image(image: bytes | None) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on odd metadata concern nobody here
             with Image.open(io.BytesIO(image)) as opened:
+                if detail is not None:
+                    opened.draft(None, (detail, detail))  # does nothing for other formats
                 opened.load()
                 return _flat(_upright(opened))
     except Image.DecompressionBombError as error:

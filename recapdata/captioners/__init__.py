@@ -81,7 +81,11 @@ class CaptionerOptions:
 
 
 class Preparer(Protocol):
-    """The half of a captioner that runs beside the model, on other cores; picklable."""
+    """The half of a captioner that runs beside the model, on other cores; picklable.
+
+    One whose pictures are made small may say in an attribute `detail: int | None` how many pixels of each side it can make use of;
+    large JPEGs are then decoded at a part of their size.
+    """
 
     def __call__(self, images: Sequence[Image]) -> Any:
         """What `Captioner.caption` takes for these RGB images; itself picklable.

@@ -15,6 +15,7 @@ from recapdata.errors import ModelNotSupported
 from recapdata.models import ModelSource
 
 OWN_STYLES = "recapdata.json"
+REDUCING_GAP = 2
 REFUSALS = (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError, ArithmeticError)
 """What processors and models raise on an input they cannot take; one image must not end a night's run."""
 
@@ -63,6 +64,22 @@ def open_pretrained(source: ModelSource) -> Pretrained:
             "instruction-tuned version of it"
         )
     return Pretrained(source, kind, processor, family, _styles_of(source))
+
+
+def detail_of(image_processor: Any) -> int | None:
+    """Pixels of each side that a processor of pictures can make use of; None where it depends on the picture.
+
+    Twice what the sides are resized to: from there on, resizing gives nearly what it gives from the whole picture, which is also
+    what Pillow's thumbnails rely on.
+    """
+    size = getattr(image_processor, "size", None) or {}
+    sides = [size[name] for name in ("height", "width", "shortest_edge") if size.get(name)]
+    fixed = getattr(image_processor, "do_resize", False) and not getattr(
+        image_processor, "do_pan_and_scan", False
+    )
+    if not fixed or not sides or size.get("longest_edge"):
+        return None
+    return REDUCING_GAP * int(max(sides))
 
 
 def load_weights(source: ModelSource, dtype: str, device: str) -> Any:

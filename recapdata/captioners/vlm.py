@@ -18,6 +18,7 @@ from recapdata.captioners import STYLES, CaptionerOptions, CaptioningFailed, Out
 from recapdata.captioners.choice import most_agreed
 from recapdata.captioners.pretrained import (
     REFUSALS,
+    detail_of,
     device_and_dtype,
     end_tokens,
     is_memory,
@@ -64,6 +65,7 @@ class VlmPreparer:
     model_type: str
     prompt: str
     template: Template | None = None
+    detail: int | None = None
 
     def __call__(self, images: Sequence[Image]) -> dict[str, np.ndarray]:
         return self._prepared(images, [self.prompt] * len(images))
@@ -232,5 +234,12 @@ def _open(source: ModelSource, name: str, options: CaptionerOptions) -> Vlm:
         dtype=device_and_dtype()[1],
         libraries={library: version(library) for library in LIBRARIES},
     )
-    preparer = VlmPreparer(pretrained.processor, pretrained.family, pretrained.model_type, prompt, template)
+    preparer = VlmPreparer(
+        pretrained.processor,
+        pretrained.family,
+        pretrained.model_type,
+        prompt,
+        template,
+        detail_of(pretrained.processor.image_processor),
+    )
     return Vlm(source, preparer, provenance, options)

@@ -99,9 +99,10 @@ def prepare_images(
     """Decode and prepare pictures in parts of at most `part_size`, each with what its prompt needs, if anything."""
     decoded: list[_Picture] = []
     errors: dict[int, str] = {}
+    detail = getattr(prepare, "detail", None)
     for place, image in enumerate(images):
         try:
-            decoded.append((place, decode_image(image), values[place] if values is not None else None))
+            decoded.append((place, decode_image(image, detail), values[place] if values is not None else None))
         except ImageUnreadable as error:
             errors[place] = str(error)
     parts: list[Part] = []

@@ -48,6 +48,31 @@ def test_picture_is_turned_upright():
     assert decode_image(encoded(Image.new("RGB", (8, 4)), "JPEG", exif=exif)).size == (4, 8)
 
 
+@pytest.mark.parametrize(
+    ("kind", "detail", "size"),
+    [
+        ("JPEG", None, (640, 480)),
+        ("JPEG", 240, (320, 240)),
+        ("JPEG", 241, (640, 480)),
+        ("JPEG", 100, (160, 120)),
+        ("JPEG", 60, (80, 60)),
+        ("JPEG", 1, (80, 60)),
+        ("PNG", 60, (640, 480)),
+    ],
+)
+def test_a_jpeg_is_decoded_no_larger_than_its_detail_needs(kind, detail, size):
+    ramp = np.tile(np.linspace(0, 255, 640, dtype=np.uint8), (480, 1))
+    picture = decode_image(encoded(Image.fromarray(ramp).convert("RGB"), kind), detail)
+    assert picture.size == size
+    assert np.abs(np.asarray(picture.resize((64, 48)))[..., 0] - np.linspace(2, 253, 64)).max() < 3
+
+
+def test_a_small_picture_is_turned_upright_too():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert decode_image(encoded(Image.new("RGB", (64, 32)), "JPEG", exif=exif), 16).size == (16, 32)
+
+
 def test_first_frame_of_an_animation():
     frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue")]
     image = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
