@@ -29,10 +29,12 @@ from recaptrain.tuning.base import (
     CaptionerBase,
     add_adapter,
     check_styles,
+    check_trained,
     find_base,
     freeze,
     load_model,
     saved_dtype,
+    trained_weights,
 )
 from recaptrain.tuning.captions import HumanCaptions, gather_pictures, read_captions
 from recaptrain.tuning.output import save_captioner, write_card
@@ -283,7 +285,8 @@ def tune_captioner(
     accelerator = _accelerator(settings)
     model = _model(settings, base, accelerator)
     dtype, asked = saved_dtype(model), asking(base, model)
-    model, trained_weights = _trainable(settings, model)
+    model = _trainable(settings, model)
+    weights = trained_weights(model)
     run = RunFolder(out / RUN)
     with accelerator.main_process_first():
         identity = _identity(settings, target, base, captions, accelerator)
@@ -312,7 +315,7 @@ def tune_captioner(
     train(training, task, run, watch)
     watch.restore_best()
     summary = _summary(settings, target, base, captions, watch, run, out)
-    summary = replace(summary, trained_weights=trained_weights, seconds=round(time.monotonic() - began, 1))
+    summary = replace(summary, trained_weights=weights, seconds=round(time.monotonic() - began, 1))
     return _finish(training, settings, target, base, summary, run, out, dtype, push, public)
 
 
@@ -320,6 +323,7 @@ def _check(settings: CaptionerSettings) -> None:
     """Refuse numbers that make no run."""
     require_libraries()
     check_styles(list(settings.captions))
+    check_trained(settings.freeze, settings.lora)
     check_optimization(settings.optimization)
     for option, value, least in (
         ("--validate-every", settings.validate_every, 1),
@@ -356,15 +360,14 @@ def _model(settings: CaptionerSettings, base: CaptionerBase, accelerator: "Accel
     return model.to(accelerator.device)
 
 
-def _trainable(settings: CaptionerSettings, model: Any) -> tuple[Any, int]:
-    """The model with what is not trained frozen, and how many weights are trained."""
-    trained = freeze(model, settings.freeze)
+def _trainable(settings: CaptionerSettings, model: Any) -> Any:
+    """The model with what is not trained frozen."""
+    freeze(model, settings.freeze)
     if settings.lora is not None:
-        model = add_adapter(model, settings.lora)
-        trained = sum(each.numel() for each in model.parameters() if each.requires_grad)
+        model = add_adapter(model, settings.lora, seed=settings.optimization.seed)
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    return model, trained
+    return model
 
 
 def _identity(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -109,12 +110,11 @@ def open_dataset(name: str, revision: str | None) -> Target:
         return open_target(name)
     if "@" in name:
         raise OptionError(f"--dataset {name} --revision {revision}: give the revision once")
-    target = open_target(f"{name}@{revision}")
-    if target.folder is not None:
+    if Path(name).is_dir():
         raise OptionError(
             f"--revision {revision}: {name} is a folder, which has no revisions; leave it out, or name a repository"
         )
-    return target
+    return open_target(f"{name}@{revision}")
 
 
 def read_examples(target: Target, mixture: Mixture, base: "Base") -> Examples:

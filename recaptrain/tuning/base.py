@@ -127,18 +127,30 @@ def saved_dtype(model: Any) -> "torch.dtype":
     return getattr(torch, saved) if isinstance(saved, str) else saved
 
 
-def freeze(model: Any, parts: tuple[str, ...]) -> int:
-    """Freeze parts of a model, by name from `FREEZABLE`; how many weights stay trainable.
+def check_trained(parts: tuple[str, ...], rank: int | None) -> None:
+    """See that what is to be frozen and adapted can be named.
 
     Raises:
-        OptionError: no such part can be frozen.
+        OptionError: no such part can be frozen, or the rank of an adapter is not above 0.
+    """
+    if [part for part in parts if part not in FREEZABLE]:
+        raise OptionError(f"--freeze {','.join(parts)}: what can be frozen is {', '.join(FREEZABLE)}")
+    if rank is not None and rank < 1:
+        raise OptionError(f"--lora {rank}: the rank must be at least 1")
+
+
+def freeze(model: Any, parts: tuple[str, ...]) -> None:
+    """Freeze parts of a model, by name from `FREEZABLE`.
+
+    Raises:
         ModelNotSupported: this model has no such part.
     """
-    unknown = [part for part in parts if part not in FREEZABLE]
-    if unknown:
-        raise OptionError(f"--freeze {','.join(parts)}: what can be frozen is {', '.join(FREEZABLE)}")
     if "vision" in parts:
         vision_tower(model).requires_grad_(False)
+
+
+def trained_weights(model: Any) -> int:
+    """How many weights are trained."""
     return sum(each.numel() for each in model.parameters() if each.requires_grad)
 
 
@@ -158,16 +170,15 @@ def vision_tower(model: Any) -> Any:
     return tower
 
 
-def add_adapter(model: Any, rank: int) -> Any:
+def add_adapter(model: Any, rank: int, *, seed: int) -> Any:
     """Put LoRA adapters of a rank beside all linear layers of the language model; everything else is frozen.
 
-    Raises:
-        OptionError: the rank is not above 0.
+    Args:
+        seed: of their first weights.
     """
+    import torch
     from peft import LoraConfig, get_peft_model
 
-    if rank < 1:
-        raise OptionError(f"--lora {rank}: the rank must be at least 1")
     outside = [rf"(?!{re.escape(name)}\.)" for name in (_name_of(model, model.get_decoder()),) if name]
     seeing = rf"{re.escape(_name_of(model, vision_tower(model)))}\."
     adapter = LoraConfig(
@@ -178,6 +189,7 @@ def add_adapter(model: Any, rank: int) -> Any:
         target_modules="all-linear",
         exclude_modules=rf"({'|'.join([*outside, seeing])}).*",
     )
+    torch.manual_seed(seed)
     return get_peft_model(model, adapter)
 
 

@@ -52,7 +52,7 @@ def _save_adapter(model: Any, base: CaptionerBase, folder: Path) -> None:
     for each in model.peft_config.values():
         each.base_model_name_or_path = base_name(base)
         each.revision = base.source.commit
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, save_embedding_layers=False)  # they are not trained
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty form; the card says it all
 
 

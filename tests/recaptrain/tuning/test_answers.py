@@ -7,7 +7,7 @@ from PIL import Image
 
 from recapdata.errors import ModelNotSupported, OptionError
 from recaptrain.tuning.answers import IGNORED, asking
-from recaptrain.tuning.base import add_adapter, find_base, freeze, load_model, vision_tower
+from recaptrain.tuning.base import add_adapter, find_base, freeze, load_model, trained_weights, vision_tower
 from recaptrain.tuning.task import answer_loss
 from tests.vlms import FAMILIES, save_vlm
 
@@ -130,9 +130,10 @@ def test_the_tower_is_frozen_and_adapters_stand_in_the_language_model_alone(fold
     model = load_model(base, half=None)
     everything = sum(each.numel() for each in model.parameters())
     tower = sum(each.numel() for each in vision_tower(model).parameters())
-    assert freeze(model, ("vision",)) == everything - tower
+    freeze(model, ("vision",))
+    assert trained_weights(model) == everything - tower
     assert 0 < tower < everything
-    adapted = add_adapter(model, 2)
+    adapted = add_adapter(model, 2, seed=0)
     names = [name for name, each in adapted.named_parameters() if each.requires_grad]
     assert names
     assert all("lora_" in name for name in names)
@@ -140,15 +141,6 @@ def test_the_tower_is_frozen_and_adapters_stand_in_the_language_model_alone(fold
     assert not [
         name for name, each in adapted.named_parameters() if each.requires_grad and id(each) in seeing
     ]
-
-
-def test_what_cannot_be_tuned_is_refused(folders):
-    base = find_base(folders("paligemma"), None, ["short"], {})
-    model = load_model(base, half=None)
-    with pytest.raises(OptionError, match="what can be frozen is vision"):
-        freeze(model, ("ears",))
-    with pytest.raises(OptionError, match="--lora 0"):
-        add_adapter(model, 0)
 
 
 def test_an_encoder_decoder_is_refused(tmp_path):
