@@ -59,6 +59,14 @@ def run(
             "lies (the caption with one color, count, position or object exchanged: up to four more texts each).",
         ),
     ] = "caption,hessel,sentences,margin",
+    prompts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|SET",
+            help="Say how far the captions are from these prompts (train–inference skew): a file, one prompt a line, or a "
+            "caption set. Needs --clip.",
+        ),
+    ] = None,
     evidence: Annotated[
         str | None,
         typer.Option(
@@ -92,6 +100,7 @@ def run(
         clip=clip,
         clip_parts=_listed(clip_scores),
         evidence=_listed(evidence),
+        prompts=prompts,
         out=out,
         processes=processes,
     )
