@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from audits.skew import Skew
 from audits.summary import FIGURES
 from recapdata.versions.figures import read_figures
 
@@ -72,6 +73,11 @@ class AuditSummary:
             lines.append(f"{self.kept:,} audit shards were fresh already, {self.computed:,} computed")
         if self.unreadable:
             lines.append(f"{self.unreadable:,} images could not be read and have no CLIP score")
+        lines += [
+            f"{name}: distance from the prompts of {each['skew']['prompts']} {Skew(**each['skew']).text()}"
+            for name, each in self.sets.items()
+            if "skew" in each
+        ]
         lines += [
             f"{name} is under way: a sample, {self.sets[name]['captions']:,} captions of {self.records:,} records; after the "
             "rest has come, the same command audits that too"

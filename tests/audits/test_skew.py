@@ -1,0 +1,104 @@
+"""Train–inference skew: the distance by hand, in pieces, of samples, and what is kept of an earlier run."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audits.clip_models import resolve
+from audits.skew import Cloud, Skew, embed, frechet, open_prompts, sampled, skews
+from recapdata.errors import InputError, OptionError
+from recapdata.targets import open_target
+from tests.audits.models import known_clip, save_small_clip
+from tests.builders import build_dataset
+
+
+def cloud(values: list[list[float]]) -> Cloud:
+    found = Cloud()
+    found.add(np.array(values))
+    return found
+
+
+def test_the_distance_in_one_dimension_by_hand() -> None:
+    # Means 0 and 3, deviations √2 and √8: 3² + (√8 − √2)² = 9 + 2.
+    one, other = cloud([[-1.0], [1.0]]), cloud([[1.0], [5.0]])
+    assert frechet(one, other) == pytest.approx(11)
+    assert frechet(one, one) == pytest.approx(0, abs=1e-9)
+
+
+def test_the_distance_of_clouds_that_lie_across_each_other() -> None:
+    # Σ₁ = diag(2, 0), Σ₂ = diag(0, 2): nothing in common, so that the traces add up.
+    one, other = cloud([[-1.0, 0.0], [1.0, 0.0]]), cloud([[0.0, -1.0], [0.0, 1.0]])
+    assert frechet(one, other) == pytest.approx(4)
+
+
+def test_pieces_make_the_same_cloud_as_the_whole() -> None:
+    values = np.random.default_rng(0).normal(size=(50, 3))
+    whole, pieces = cloud(values.tolist()), Cloud()
+    for start in range(0, 50, 7):
+        pieces.add(values[start : start + 7])
+    assert pieces.count == 50
+    assert np.allclose(pieces.covariance, np.cov(values.T))
+    assert frechet(whole, pieces) == pytest.approx(0, abs=1e-9)
+
+
+def test_texts_become_unit_embeddings() -> None:
+    found = embed(known_clip(), ["red", "a green wall"])
+    assert found.mean.tolist() == pytest.approx([0.5, 0.5, 0.0])
+    assert found.words == 4
+
+
+def test_prompts_are_a_set_or_a_file(tmp_path: Path) -> None:
+    target = open_target(build_dataset(tmp_path / "ds", sets={"alt": ["a dog", None] * 3}).path)
+    plain, rows, wrong, empty = (tmp_path / name for name in ("p.txt", "p.jsonl", "wrong.jsonl", "empty.txt"))
+    plain.write_text("a cat\n\n a bird \n")
+    rows.write_text('{"prompt": "a cat"}\n{"caption": "a bird"}\n"a cow"\n')
+    wrong.write_text('{"prompt": "a cat"}\n{"n": 1}\n')
+    empty.write_text("\n")
+    assert list(open_prompts("alt", target).texts()) == ["a dog"] * 3
+    assert list(open_prompts(str(plain), target).texts()) == ["a cat", "a bird"]
+    assert list(open_prompts(str(rows), target).texts()) == ["a cat", "a bird", "a cow"]
+    with pytest.raises(InputError, match="line 2"):
+        list(open_prompts(str(wrong), target).texts())
+    for name, says in (("nope", "neither a caption set"), (str(empty), "no prompts")):
+        with pytest.raises(OptionError, match=says):
+            open_prompts(name, target)
+
+
+def test_of_a_large_set_a_sample_is_taken_by_key(tmp_path: Path) -> None:
+    captions = [f"caption {number}" for number in range(40)]
+    target = open_target(build_dataset(tmp_path / "ds", rows=40, sets={"alt": captions}).path)
+    assert list(sampled(target, "alt")) == captions
+    few = list(sampled(target, "alt", most=10))
+    assert few == list(sampled(target, "alt", most=10))
+    assert 3 <= len(few) <= 20
+    assert set(few) < set(captions)
+
+
+def test_an_entry_is_computed_once_and_kept_while_it_holds(tmp_path: Path) -> None:
+    build_dataset(
+        tmp_path / "ds", sets={"alt": ["a dog"] * 6, "long": [f"a dog and {n} cats" for n in range(6)]}
+    )
+    target, model = open_target(tmp_path / "ds"), resolve(str(save_small_clip(tmp_path / "clip")))
+    prompts = open_prompts("long", target)
+    first = skews(target, {"alt": "one", "long": "two"}, prompts, model, {})
+    assert list(first) == ["alt"]  # prompts are no distance from themselves
+    skew = Skew(**first["alt"])
+    assert (skew.captions_used, skew.prompts_used, skew.dimensions, skew.enough) == (6, 6, 16, False)
+    assert (skew.caption_words, skew.prompt_words) == (2, 5)
+    assert "too few for 16 dimensions" in skew.text()
+    assert "too few" not in replace(skew, enough=True).text()
+    json.dumps(first)
+    marked = {"alt": {**first["alt"], "distance": -1.0}}
+    # Asked again, or not asked at all, it stays; with other captions, or other prompts, it is not what was meant.
+    assert skews(target, {"alt": "one"}, prompts, model, marked) == marked
+    assert skews(target, {"alt": "one"}, None, None, marked) == marked
+    assert skews(target, {"alt": "other"}, None, None, marked) == {}
+    assert (
+        skews(target, {"alt": "other"}, prompts, model, marked)["alt"]["distance"] == first["alt"]["distance"]
+    )
+    (tmp_path / "p.txt").write_text("a cat\n")
+    other = skews(target, {"alt": "one"}, open_prompts(str(tmp_path / "p.txt"), target), model, marked)
+    assert other["alt"]["prompts"] == "p.txt"
