@@ -89,8 +89,8 @@ def _judge_object(claim: Claim, claims: Sequence[Claim], evidence: Evidence) -> 
     seen = _matching(meaning, evidence)
     if seen:
         return "supported", _listed(seen)
-    if meaning.classes and not meaning.maybe:
-        return "contradicted", f"no {' or '.join(sorted(meaning.classes))}"
+    if not _ambiguous(meaning):
+        return "contradicted", f"no {' or '.join(sorted(meaning.classes | meaning.maybe))}"
     return "unknown", f"does not look for {claim.object}"
 
 
@@ -125,7 +125,8 @@ def _judge_attribute(claim: Claim, claims: Sequence[Claim], evidence: Evidence) 
     if stated & here:
         return "supported", f"{claim.object} is {', '.join(sorted(stated & here))}"
     found = f"{claim.object} is {', '.join(sorted(here))}"
-    if meaning.maybe or (kind == "color" and any(stated & seen.near_colors for seen in known)):
+    surely = not _ambiguous(meaning) and any(seen.category in meaning.classes for seen in known)
+    if not surely or (kind == "color" and any(stated & seen.near_colors for seen in known)):
         return "unknown", found
     # "a black and white dog" makes two claims of one thing: one that fits is enough for neither to be wrong.
     siblings = [other for other in claims if other.kind == kind and _same_mention(other, claim)]
@@ -187,6 +188,11 @@ _JUDGES = {
 
 def _meaning(noun: str | None, evidence: Evidence) -> Meaning:
     return load_lexicon().meaning(noun or "", evidence.scope.classes)
+
+
+def _ambiguous(meaning: Meaning) -> bool:
+    """Whether a noun may speak of something that the evidence does not look for: an "animal", a "mouse" that is no device."""
+    return not meaning.classes or bool(meaning.classes & meaning.maybe)
 
 
 def _matching(meaning: Meaning, evidence: Evidence) -> list[Seen]:

@@ -17,6 +17,7 @@ from recapdata.targets import Target
 
 SOURCES: Mapping[str, str] = {
     "annotations": "audits.evidence.annotations:open_annotations",
+    "detector": "audits.evidence.detector:open_detector",
     "colors": "audits.evidence.colors:open_colors",
     "ocr": "audits.evidence.ocr:open_ocr",
 }

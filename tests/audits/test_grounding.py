@@ -65,6 +65,15 @@ def test_objects(noun: str, expected: str) -> None:
     assert verdict(object_(noun), evidence(box("dog", 0, 0), scope=BARE)) == expected
 
 
+def test_a_noun_of_two_classes() -> None:
+    scope = Scope(classes=frozenset({"dog", "hot dog", "mouse"}))
+    assert verdict(object_("dog"), evidence(box("hot dog", 0, 0), scope=scope)) == "supported"
+    assert verdict(object_("dog"), evidence(scope=scope)) == "contradicted"
+    assert (
+        verdict(object_("mouse"), evidence(scope=scope)) == "unknown"
+    )  # it may be the animal, which nobody looked for
+
+
 # --- counts --------------------------------------------------------------------------------------------------------------
 
 
