@@ -57,8 +57,8 @@ class CurveSettings:
 
 
 def steps_for(captions: int) -> int:
-    """Most steps of 24 captions for so many captioned scenes: 150 for 30, and √10 times as many for ten times as many."""
-    return round(150 * (captions / 30) ** 0.5)
+    """Most steps of 24 captions for so many captioned scenes: 100 for 30, and four times as many for ten times as many."""
+    return round(100 * (captions / 30) ** 0.6)
 
 
 def learning_curve(settings: CurveSettings, out: Path, work: Path) -> dict[str, Any]:
