@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from audits.counterfactual import KINDS as LIES
 from audits.hygiene import Habits
+from audits.tables import EXTENTS, SCORES_TYPE
 from recapdata.records import CLAIM_KINDS, VERDICTS
 from recapdata.versions.figures import Better, Figure
 
@@ -68,12 +69,22 @@ RATIOS: tuple[Ratio | str, ...] = (
     *(Ratio(f"no better than a lie: {kind}", f"low {kind}", f"lied {kind}", better="lower") for kind in LIES),
     *(Ratio(f"{kind} precision", f"supported {kind}", f"judged {kind}") for kind in CLAIM_KINDS),
     Ratio("object recall", "objects_said", "objects_present"),
+    *(
+        Ratio(f"object recall ({size})", f"objects_said_{size}", f"objects_present_{size}")
+        for size in EXTENTS
+    ),
+    Ratio("count recall", "counts_said", "counts_present"),
+    Ratio("color recall", "colors_said", "colors_present"),
     Ratio("text recall", "texts_said", "texts_present"),
+    # CHAIR (Rohrbach et al. 2018) by sentence and by mention, over what the evidence can judge.
     Ratio("hallucination rate", "hallucinates", "judges objects", better="lower"),
+    Ratio("hallucinated mentions", "hallucinates mentions", "judged object", better="lower"),
     Ratio("claims judged", "judged", "claims if grounded", better=None),
 )
 """The figures in reading order. A figure whose denominator is nought (nothing grounded, no CLIP) is left out."""
 
+RECALL = tuple(name for name in SCORES_TYPE.names if name.split("_")[1:2] in (["present"], ["said"]))
+"""The scores that recall is made of."""
 CLIP_SCORES = (
     "clip_score",
     "clip_score_hessel",
@@ -222,14 +233,7 @@ def _columns(rows: pa.RecordBatch) -> dict[str, np.ndarray]:
     for name in CLIP_SCORES:
         columns[name] = _numbers(scores, name)
         columns[f"has {name}"] = _valid(pc.struct_field(scores, name))
-    for name in (
-        "objects_present",
-        "objects_said",
-        "texts_present",
-        "texts_said",
-        "entities_present",
-        "entities_kept",
-    ):
+    for name in ("entities_present", "entities_kept", *RECALL):
         columns[name] = _numbers(scores, name)
     return columns
 
@@ -255,7 +259,9 @@ def _claim_columns(claims: pa.ListArray) -> Iterator[tuple[str, np.ndarray]]:
         yield f"supported {kind}", count(of_kind & (verdicts == VERDICTS[0]))
     objects = kinds == "object"
     yield "judges objects", count(objects & judged).clip(max=1)
-    yield "hallucinates", count(objects & (verdicts == VERDICTS[1])).clip(max=1)
+    wrong = count(objects & (verdicts == VERDICTS[1]))
+    yield "hallucinates", wrong.clip(max=1)
+    yield "hallucinates mentions", wrong
 
 
 def _numbers(scores: pa.StructArray, name: str) -> np.ndarray:

@@ -81,6 +81,7 @@ def test_precision_leaves_out_what_is_unknown() -> None:
     assert found["object precision"].value == pytest.approx(2 / 3)
     assert found["color precision"].value == 1.0
     assert found["hallucination rate"].value == 0.5  # of the two captions whose objects could be judged
+    assert found["hallucinated mentions"].value == pytest.approx(1 / 3)
     assert found["claims judged"].value == pytest.approx(4 / 6)
     assert "count precision" not in found
 
@@ -94,6 +95,25 @@ def test_recall_is_over_all_that_is_there() -> None:
     )
     assert found["object recall"].value == 0.5
     assert found["text recall"].value == 0.0
+
+
+def test_recall_by_size_and_of_numbers_and_colors() -> None:
+    found = figures(
+        [
+            row(
+                [],
+                objects_present_large=2,
+                objects_said_large=2,
+                objects_present_small=3,
+                objects_said_small=0,
+            ),
+            row([], objects_present_large=2, objects_said_large=1, counts_present=2, counts_said=1),
+            row([], colors_present=4, colors_said=1),
+        ]
+    )
+    assert [found[f"object recall ({size})"].value for size in ("small", "large")] == [0.0, 0.75]
+    assert (found["count recall"].value, found["color recall"].value) == (0.5, 0.25)
+    assert "object recall (medium)" not in found
 
 
 def test_clip_scores_are_averaged_over_the_scored() -> None:
