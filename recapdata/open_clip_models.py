@@ -69,14 +69,18 @@ class OpenClipSource:
         except (*_UNLOADABLE, SafetensorError, UnpicklingError) as error:
             raise self._unloadable(error) from error
 
+    def side(self) -> int | tuple[int, int]:
+        """Pixels of the pictures that the model sees: of both sides, or height and width."""
+        side = self.model_config()["vision_cfg"].get("image_size", 224)
+        return side if isinstance(side, int) else (side[0], side[1])
+
     def preprocessing(self) -> Callable[..., Any]:
         """PIL image → tensor (3, height, width), as open_clip does it for inference; needs no weights and can be pickled."""
         from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preprocess_dict
 
         given = self._config().get("preprocess_cfg", {}) if self.folder is not None else self.tag
         try:
-            size = {"size": self.model_config()["vision_cfg"].get("image_size", 224)}
-            settings = merge_preprocess_dict(asdict(PreprocessCfg()), {**given, **size})
+            settings = merge_preprocess_dict(asdict(PreprocessCfg()), {**given, "size": self.side()})
             transform: Callable[..., Any] = image_transform_v2(PreprocessCfg(**settings), is_train=False)
         except _UNLOADABLE as error:
             raise self._unloadable(error) from error

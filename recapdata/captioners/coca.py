@@ -22,6 +22,7 @@ from recapdata.captioners.coca_steps import Steps, check_config, check_model
 from recapdata.captioners.coca_words import Words, open_words
 from recapdata.captioners.pretrained import (
     OWN_STYLES,
+    REDUCING_GAP,
     REFUSALS,
     device_and_dtype,
     is_memory,
@@ -70,14 +71,18 @@ def open_coca(options: CaptionerOptions) -> "Coca":
         libraries={library: version(library) for library in LIBRARIES},
     )
     said = start[1:] if options.style not in STYLES else []
-    return Coca(source, CocaPreparer(source.preprocessing()), words, (start, said), provenance, options)
+    detail = REDUCING_GAP * int(np.max(source.side()))
+    return Coca(
+        source, CocaPreparer(source.preprocessing(), detail), words, (start, said), provenance, options
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class CocaPreparer:
-    """Pictures → (pictures, 3, height, width) float32, by open_clip's transform for inference."""
+    """Pictures → (pictures, 3, height, width) float32, by open_clip's transform for inference; `detail` as `Preparer` says."""
 
     pixels: Any
+    detail: int
 
     def __call__(self, images: Sequence[Image]) -> np.ndarray:
         try:

@@ -191,6 +191,7 @@ def test_pictures_are_prepared_elsewhere_as_open_clip_does(models):
     _, transform = open_clip.create_model_from_pretrained(f"local-dir:{models / 'clip'}")
     expected = np.stack([transform(image).numpy() for image in pictures()])
     assert np.array_equal(prepare(pictures()), expected)
+    assert prepare.detail == 64  # twice the 32 pixels that the model sees
     with pytest.raises(CaptioningFailed, match="TypeError"):
         prepare([b"no picture"])
 
