@@ -83,7 +83,11 @@ RATIOS: tuple[Ratio | str, ...] = (
 )
 """The figures in reading order. A figure whose denominator is nought (nothing grounded, no CLIP) is left out."""
 
-RECALL = tuple(name for name in SCORES_TYPE.names if name.split("_")[1:2] in (["present"], ["said"]))
+RECALL = tuple(
+    name
+    for name in SCORES_TYPE.names
+    if name.split("_")[1:2] in (["present"], ["said"]) and name != "entities_present"
+)
 """The scores that recall is made of."""
 CLIP_SCORES = (
     "clip_score",
