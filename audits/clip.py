@@ -95,7 +95,7 @@ def load_clip(name: str | ClipSource, *, parts: Sequence[str] = PARTS, device: s
     """
     import torch
 
-    source = name if isinstance(name, ClipSource) else resolve(name)
+    source = resolve(name) if isinstance(name, str) else name
     model, pixels, tokenize = source.load()
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     return Clip(

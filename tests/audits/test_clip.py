@@ -178,12 +178,15 @@ def test_a_model_on_the_hub_is_pinned_to_its_commit(hub, repo_id: str, folder: P
     api.create_repo(repo_id)
     first = api.upload_folder(repo_id=repo_id, folder_path=folder).oid
     api.create_tag(repo_id, tag="v1")
-    second = api.upload_folder(repo_id=repo_id, folder_path=save_small_clip(tmp_path / "other", seed=1)).oid
+    second = api.upload_folder(
+        repo_id=repo_id, folder_path=save_small_clip(tmp_path / "other", context=248)
+    ).oid
     assert resolve(f"hf-hub:{repo_id}@v1").revision == first
     newest = resolve(repo_id)
     assert newest.revision == second != first
     clip = load_clip(newest)
     assert clip.identity == f"{repo_id}@{second}"
+    assert (clip.context, load_clip(f"{repo_id}@v1").context) == (248, 77)
     assert encoded(clip, [png(1)]).images.shape == (1, 16)
     with pytest.raises(HubError, match="no such"):
         resolve(f"{repo_id}@v9")

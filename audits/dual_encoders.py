@@ -1,0 +1,168 @@
+"""Dual encoders of transformers as scorers: CLIP, SigLIP, AltCLIP and their kin, among them those made for long texts.
+
+A long-text model such as Long-CLIP is a CLIP with more positions (248 for 77): its configuration says how many, and that is how much
+of a text is read. No code of a model's repository is run, and only safetensors are loaded.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recapdata.captioners.pretrained import loading
+from recapdata.errors import ModelNotSupported
+from recapdata.models import ModelSource, resolve_model
+
+if TYPE_CHECKING:
+    import torch
+
+ENCODERS = ("get_text_features", "get_image_features")
+OFFSET = {"roberta": 2, "xlm-roberta": 2, "altclip_text_model": 2, "xmod": 2}
+"""Text models whose first positions are not for tokens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DualEncoderSource:
+    """A dual encoder of transformers, found and pinned; see `audits.clip_models.ClipSource`."""
+
+    source: ModelSource
+
+    @property
+    def name(self) -> str:
+        """The folder's name, or the repository's id."""
+        return Path(self.source.name).resolve().name if self.source.commit is None else self.source.name
+
+    @property
+    def revision(self) -> str:
+        """The commit on the Hub, or a hash of the folder's content."""
+        return self.source.revision
+
+    def load(self) -> tuple["DualEncoder", Callable[..., Any], "TextInput"]:
+        """Model, preprocessing of an image, and tokenizer.
+
+        Raises:
+            ModelNotSupported: files are missing or do not fit, or the model wants its pictures in another form.
+        """
+        from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+
+        pinned: dict[str, Any] = {"revision": self.source.commit, "trust_remote_code": False}
+        with loading(self.source):
+            tokenizer = AutoTokenizer.from_pretrained(self.source.location, **pinned)
+            processor = AutoImageProcessor.from_pretrained(self.source.location, **pinned)
+            model = AutoModel.from_pretrained(self.source.location, use_safetensors=True, **pinned)
+        tokenize = TextInput(tokenizer, _context(model.config, tokenizer))
+        pixels = ImageInput(processor)
+        encoder = DualEncoder(model.eval(), tokenize.context_length)
+        _check(self.name, encoder, pixels, tokenize)
+        return encoder, pixels, tokenize
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInput:
+    """PIL image → tensor [3, height, width], by the model's own processor."""
+
+    processor: Any
+
+    def __call__(self, image: Any) -> "torch.Tensor":
+        """The pixels as the model wants them."""
+        pixels: torch.Tensor = self.processor(images=image.convert("RGB"), return_tensors="pt")[
+            "pixel_values"
+        ][0]
+        return pixels
+
+
+@dataclass(frozen=True, slots=True)
+class TextInput:
+    """Texts → the model's inputs, cut to `context_length` and padded to it, as these models were trained."""
+
+    tokenizer: Any
+    context_length: int
+
+    def __call__(self, texts: Sequence[str]) -> Any:
+        """The tokens of texts, with an attention mask where the tokenizer gives one."""
+        return self.tokenizer(
+            list(texts),
+            padding="max_length",
+            truncation=True,
+            max_length=self.context_length,
+            return_tensors="pt",
+        )
+
+
+class DualEncoder:
+    """A model of transformers behind the two methods that open_clip's models have."""
+
+    def __init__(self, model: Any, context_length: int) -> None:
+        self.context_length = context_length
+        self._model = model
+
+    def eval(self) -> "DualEncoder":
+        """The model is loaded for inference."""
+        return self
+
+    def to(self, device: str) -> "DualEncoder":
+        """Move the weights."""
+        self._model.to(device)
+        return self
+
+    def encode_image(self, pixels: "torch.Tensor", normalize: bool) -> "torch.Tensor":
+        """Embeddings [n, d] of pixels [n, 3, height, width]."""
+        return _pooled(self._model.get_image_features(pixel_values=pixels), normalize)
+
+    def encode_text(self, tokens: Any, normalize: bool) -> "torch.Tensor":
+        """Embeddings [n, d] of tokenized texts."""
+        return _pooled(self._model.get_text_features(**tokens), normalize)
+
+
+def find_dual_encoder(name: str, revision: str | None = None) -> DualEncoderSource | None:
+    """The dual encoder of a folder or repository; None where that holds none of transformers' models.
+
+    Raises:
+        ModelNotSupported: it holds one that does not encode both texts and images.
+        HubError: the Hub cannot be reached.
+    """
+    from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import MODEL_MAPPING
+
+    if Path(name).is_dir() and not (Path(name) / "config.json").is_file():
+        return None
+    source = resolve_model(name, kind="clip", revision=revision)
+    with loading(source):
+        config = AutoConfig.from_pretrained(source.location, revision=source.commit, trust_remote_code=False)
+    model = MODEL_MAPPING.get(type(config), None)
+    if model is None or not all(hasattr(model, each) for each in ENCODERS):
+        raise ModelNotSupported(
+            f"{name} is a {config.model_type} model, which does not give texts and images embeddings of one kind"
+        )
+    return DualEncoderSource(source=source)
+
+
+def _context(config: Any, tokenizer: Any) -> int:
+    """Tokens of a text that the model reads: its positions, whatever shorter length a copied tokenizer names."""
+    text = config.get_text_config()
+    positions = getattr(text, "max_position_embeddings", None)
+    if positions is None:
+        return min(int(tokenizer.model_max_length), 512)
+    return int(positions) - OFFSET.get(text.model_type, 0)
+
+
+def _pooled(found: Any, normalize: bool) -> "torch.Tensor":
+    import torch
+
+    values: torch.Tensor = found if isinstance(found, torch.Tensor) else found.pooler_output
+    return torch.nn.functional.normalize(values, dim=-1) if normalize else values
+
+
+def _check(name: str, encoder: DualEncoder, pixels: ImageInput, tokenize: TextInput) -> None:
+    """Score one blank picture, so that a model that wants other inputs says so before the run begins."""
+    import torch
+    from PIL import Image
+
+    try:
+        with torch.inference_mode():
+            image = encoder.encode_image(pixels(Image.new("RGB", (64, 64)))[None], True)
+            text = encoder.encode_text(tokenize(["a picture"]), True)
+    except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
+        raise ModelNotSupported(f"{name} takes texts or pictures in another form: {error}") from error
+    if image.shape != text.shape:
+        raise ModelNotSupported(f"{name} gives texts and pictures embeddings of different sizes")
