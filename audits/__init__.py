@@ -22,9 +22,9 @@ In Python, with pandas tables:
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from audits.frames import compare, run
+    from audits.frames import Audit, Difference, compare, run
 
-__all__ = ["compare", "run"]
+__all__ = ["Audit", "Difference", "compare", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from audits.audited import AuditedSet, open_audit
 from audits.comparison import ROWS, Comparison, compare_versions
 from audits.comparison import compare as compare_sets
+from audits.comparison.outcome import FigureDifference, RowChange
 from audits.outcome import AuditSummary
 from audits.runner import run as run_audit
 from audits.tables import SCORES_TYPE
@@ -27,7 +28,27 @@ from recapdata.versions.figures import read_figures
 if TYPE_CHECKING:
     import pandas as pd
 
-FIGURE_COLUMNS = ("set", "figure", "value", "low", "high", "unit", "better", "n")
+FIGURES = ("set", "figure", "value", "low", "high", "unit", "better", "n")
+DIFFERENCES = (
+    "set_a",
+    "set_b",
+    "figure",
+    "a",
+    "b",
+    "difference",
+    "low",
+    "high",
+    "unit",
+    "n",
+    "verdict",
+    "reason",
+)
+SIDES = ("caption", "words", "clip_score", "contradicted")
+CHANGES = (
+    *("set_a", "set_b", "key", "direction"),
+    *(f"{name}_{side}" for name in SIDES for side in "ab"),
+    *("clip_change", "now_wrong", "no_longer_wrong"),
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +77,7 @@ class Audit:
             for name, figures in read_figures({"sets": self.summary.sets}).items()
             for figure, each in figures.items()
         ]
-        return pd.DataFrame(rows, columns=list(FIGURE_COLUMNS))
+        return pd.DataFrame(rows, columns=list(FIGURES))
 
     @cached_property
     def captions(self) -> "pd.DataFrame":
@@ -108,27 +129,8 @@ class Difference:
         """
         import pandas as pd
 
-        rows = []
-        for each in self.comparison.sets:
-            for figure in each.figures:
-                known = figure.a or figure.b
-                rows.append(
-                    {
-                        "set_a": each.sets[0],
-                        "set_b": each.sets[1],
-                        "figure": figure.name,
-                        "a": figure.a.value if figure.a else None,
-                        "b": figure.b.value if figure.b else None,
-                        "difference": figure.difference,
-                        "low": figure.low,
-                        "high": figure.high,
-                        "unit": known.unit if known else None,
-                        "n": figure.n,
-                        "verdict": figure.verdict,
-                        "reason": figure.reason,
-                    }
-                )
-        return pd.DataFrame(rows)
+        rows = [(*each.sets, *_line(figure)) for each in self.comparison.sets for figure in each.figures]
+        return pd.DataFrame(rows, columns=list(DIFFERENCES))
 
     @cached_property
     def rows(self) -> "pd.DataFrame":
@@ -140,18 +142,8 @@ class Difference:
         """
         import pandas as pd
 
-        rows = []
-        for each in self.comparison.sets:
-            for row in each.rows:
-                values: dict[str, Any] = {"set_a": each.sets[0], "set_b": each.sets[1], "key": row.key}
-                values |= {"direction": row.direction, "clip_change": row.clip_change}
-                for name, side in (("a", row.a), ("b", row.b)):
-                    values |= {f"caption_{name}": side.caption, f"words_{name}": side.words}
-                    values |= {f"clip_score_{name}": side.clip_score}
-                    values |= {f"contradicted_{name}": len(side.contradicted)}
-                values |= {"now_wrong": list(row.now_wrong), "no_longer_wrong": list(row.no_longer_wrong)}
-                rows.append(values)
-        return pd.DataFrame(rows)
+        rows = [_change(each.sets, row) for each in self.comparison.sets for row in each.rows]
+        return pd.DataFrame(rows, columns=list(CHANGES))
 
 
 def run(target: str | Path | Target, *, out: str | Path | None = None, **options: Any) -> Audit:
@@ -196,6 +188,25 @@ def compare(
     if set_b is None:
         return Difference(compare_versions(target_a, set_a, sets=sets, audits=audits, rows=rows))
     return Difference(compare_sets(target_a, str(set_a), set_b=set_b, audits=audits, rows=rows))
+
+
+def _line(figure: FigureDifference) -> tuple[Any, ...]:
+    """The line of a figure by `DIFFERENCES`, without the sets."""
+    known = figure.a or figure.b
+    values = tuple(None if side is None else side.value for side in (figure.a, figure.b))
+    interval = (figure.difference, figure.low, figure.high)
+    unit = known.unit if known is not None else None
+    return (figure.name, *values, *interval, unit, figure.n, figure.verdict, figure.reason)
+
+
+def _change(sets: tuple[str, str], row: RowChange) -> dict[str, Any]:
+    """The line of a changed row by `CHANGES`."""
+    values: dict[str, Any] = {"set_a": sets[0], "set_b": sets[1], "key": row.key, "direction": row.direction}
+    for name, side in (("a", row.a), ("b", row.b)):
+        told = (side.caption, side.words, side.clip_score, len(side.contradicted))
+        values |= {f"{what}_{name}": value for what, value in zip(SIDES, told, strict=True)}
+    now, before = list(row.now_wrong), list(row.no_longer_wrong)
+    return values | {"clip_change": row.clip_change, "now_wrong": now, "no_longer_wrong": before}
 
 
 # --- Arrow tables of one set, batch by batch -----------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from audits.fiftyone.fields import phrase
 Mark = Literal["contradicted", "supported", "unknown", "claim", ""]
 ORDER: tuple[Mark, ...] = ("contradicted", "supported", "unknown", "claim", "")
 """Where claims overlap the first of these is shown: an error must not hide under what is right about it."""
+DECIDED = ("supported", "contradicted")
 FOLDED = 600
 """Code points of a caption that are shown before the rest is folded away."""
 LONGEST = 20_000
@@ -47,9 +48,12 @@ def statements(claims: Sequence[Mapping[str, Any]]) -> list[Statement]:
 def pieces(caption: str, claims: Sequence[Mapping[str, Any]]) -> list[Piece]:
     """Cut a caption at the borders of its claims; neighbors under the same mark that share a claim stay together.
 
+    A position that is not decided is not marked: its span covers all from one thing to the other, and they have marks already.
+
     Args:
         claims: `CLAIM_TYPE` values whose spans are code points of this caption.
     """
+    claims = [claim for claim in claims if claim["kind"] != "position" or claim["verdict"] in DECIDED]
     borders = sorted({0, len(caption), *(end for claim in claims for end in claim["span"])})
     found: list[tuple[str, Mark, frozenset[int]]] = []
     mark: Mark
