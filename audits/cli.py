@@ -47,8 +47,8 @@ def run(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="Score with this CLIP model: embedded, a folder, hf-hub:user/name@revision, or "
-            "ARCHITECTURE:WEIGHTS such as ViT-B-32:laion2b_s34b_b79k; one that reads long texts judges long captions whole.",
+            help="Score with this CLIP model: embedded, a folder, hf-hub:user/name@revision (of open_clip or "
+            "transformers), or ARCHITECTURE:WEIGHTS such as ViT-B-32:laion2b_s34b_b79k; one that reads long texts judges long captions whole.",
         ),
     ] = None,
     clip_scores: Annotated[
@@ -83,7 +83,19 @@ def run(
     pipeline: Annotated[
         str | None, typer.Option(help="A spaCy pipeline by name or path; the project's own if not given.")
     ] = None,
-    processes: Annotated[int, typer.Option(min=1, help="Processes that read captions.")] = 1,
+    engine: Annotated[
+        str,
+        typer.Option(
+            metavar="local|ray",
+            help="Where it runs: on this machine, or on the Ray cluster that this machine belongs to.",
+        ),
+    ] = "local",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Processes, or actors on Ray; all cores if not given. Results do not depend on it."
+        ),
+    ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -102,7 +114,8 @@ def run(
         evidence=_listed(evidence),
         prompts=prompts,
         out=out,
-        processes=processes,
+        engine=engine,
+        workers=workers,
     )
     finish(summary, summary.text(), as_json=json, complete=summary.complete)
 

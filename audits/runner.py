@@ -4,10 +4,8 @@ The sets of a shard are audited together, so that an image is decoded and encode
 """
 
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,19 +13,21 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from audits.clip import MARGIN, PARTS, PLAIN_PARTS, Clip, load_clip
+from audits.auditor import Tools, captions_of
+from audits.clip import MARGIN, PARTS, PLAIN_PARTS
 from audits.clip_models import ClipSource, resolve
 from audits.counterfactual import lies_identity
+from audits.engines import open_engine
 from audits.evidence import EvidenceSource, open_evidence
 from audits.grounding import grounding_identity
 from audits.hygiene import habits
 from audits.language import identity, load_pipeline
 from audits.outcome import AuditSummary
 from audits.plan import ShardPlan, Wanted, plan_shard, still_fresh
-from audits.reading import Readings, reading_identity
+from audits.reading import reading_identity
 from audits.repeats import Repeats, find_repeats
 from audits.retention import alt_source, load_names, names_identity
-from audits.shard import SCORED, TEXT_BATCH, Engine, audit_shard
+from audits.skew import Prompts, content_hash, open_prompts, skews
 from audits.summary import summarize, summary_json
 from recapdata.console import progress, say
 from recapdata.errors import CaptionSetNotFound, OptionError
@@ -49,8 +49,10 @@ def run(
     clip: str | None = None,
     clip_parts: Sequence[str] = PARTS,
     evidence: Sequence[str] = (),
+    prompts: str | None = None,
     out: Path | None = None,
-    processes: int = 1,
+    engine: str = "local",
+    workers: int | None = None,
 ) -> AuditSummary:
     """Audit caption sets of a dataset and write `<out>/<set>/train-NNNNN.parquet` and `<out>/summary.json`.
 
@@ -64,18 +66,25 @@ def run(
         clip: a CLIP model by name (see `clip_models`); no CLIP scores are taken where None.
         clip_parts: those of `clip.PARTS` that are wanted.
         evidence: names of evidence sources, the most trusted first.
+        prompts: a caption set or a file of prompts that the captions are compared with (see `skew`); needs `clip`.
         out: where the results go; `audits` in the dataset folder where None, required for a published version.
-        processes: processes that parse captions.
+        engine: where it is done, a name of `engines.ENGINES`; the results do not depend on it.
+        workers: processes here, actors on a cluster; as many as there are cores where None.
 
     Raises:
         CaptionSetNotFound: no such caption set, or the dataset has none.
-        OptionError: no place for the results of a published version.
+        OptionError: no place for the results of a published version, or prompts without a CLIP model.
+        ClusterError: there is no cluster, or its nodes do not see the dataset.
     """
     began = time.monotonic()
+    do_units = open_engine(engine)
     target = (target if isinstance(target, Target) else open_target(target)).so_far()
     destination = _destination(target, out)
     sets = _sets(target, captions)
     nlp = load_pipeline(pipeline)
+    if prompts is not None and clip is None:
+        raise OptionError("--prompts needs a CLIP model to compare texts with; name one with --clip")
+    asked = open_prompts(prompts, target) if prompts is not None else None
     model = resolve(clip) if clip is not None else None
     sources = tuple(open_evidence(name, target) for name in dict.fromkeys(evidence))
     alt = alt_source(target)
@@ -90,27 +99,22 @@ def run(
     with DatasetFolder(destination).writing():
         plans = _plan(target, destination, sets, wanted)
         stale = [[plan for plan in shard if plan.stale] for shard in plans]
-        readings = Readings(
-            target,
-            _unread(stale),
-            nlp if processes == 1 else pipeline,
-            processes=processes,
-            batch_rows=TEXT_BATCH,
+        units = [shard for shard in stale if shard]
+        tools = Tools(
+            target=target,
+            pipeline=pipeline,
+            clip=model,
+            clip_name=clip,
+            clip_parts=clip_parts,
+            evidence=sources,
+            alt=alt if names is not None else None,
+            repeats=repeats,
         )
-        with closing(readings):
-            clip_model = _load(model, clip_parts, stale)
-            engine = Engine(
-                readings=readings,
-                clip=clip_model,
-                evidence=sources,
-                decoders=_cores(),
-                names=names,
-                alt=alt,
-                repeats=repeats,
-            )
-            unreadable = _execute(target, stale, engine)
+        with progress("audit", sum(captions_of(unit, target) for unit in units), unit="captions") as advance:
+            unreadable = sum(do_units(units, tools, nlp=nlp, workers=workers, advance=advance))
         done = [plan for shard in plans for plan in shard]
         content = _summarize(target, destination, done, wanted, identity(nlp))
+        _add_skews(content, target, destination, sets, done, asked, model)
         text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
         write_atomic(destination / SUMMARY, text.encode())
         content = json.loads(text)
@@ -220,35 +224,6 @@ def _plan(target: Target, out: Path, sets: Sequence[str], wanted: Wanted) -> lis
     ]
 
 
-def _unread(stale: Sequence[Sequence[ShardPlan]]) -> list[tuple[int, list[str]]]:
-    """The shards and sets whose captions have to go through the pipeline."""
-    tasks = [
-        (plans[0].shard, [plan.set_name for plan in plans if "claims" in plan.stale])
-        for plans in stale
-        if plans
-    ]
-    return [(shard, sets) for shard, sets in tasks if sets]
-
-
-def _load(
-    model: ClipSource | None, parts: Sequence[str], stale: Sequence[Sequence[ShardPlan]]
-) -> Clip | None:
-    """The CLIP model, unless no score is stale."""
-    if model is None or not any(plan.stale & SCORED for shard in stale for plan in shard):
-        return None
-    return load_clip(model, parts=parts)
-
-
-def _execute(target: Target, stale: Sequence[Sequence[ShardPlan]], engine: Engine) -> int:
-    total = sum(target.rows(plan.shard) for shard in stale for plan in shard)
-    unreadable = 0
-    with progress("audit", total, unit="captions") as advance:
-        for plans in stale:
-            if plans:
-                unreadable += audit_shard(target, plans, engine, advance)
-    return unreadable
-
-
 def _summarize(
     target: Target, out: Path, done: Sequence[ShardPlan], wanted: Wanted, pipeline: str
 ) -> dict[str, Any]:
@@ -287,6 +262,28 @@ def _summarize(
     )
 
 
+def _add_skews(
+    content: dict[str, Any],
+    target: Target,
+    out: Path,
+    sets: Sequence[str],
+    done: Sequence[ShardPlan],
+    prompts: Prompts | None,
+    model: ClipSource | None,
+) -> None:
+    """Set down in a summary how far the sets are from the prompts; what an earlier one says of them stays while it holds."""
+    path = out / SUMMARY
+    earlier = json.loads(path.read_text(encoding="utf8"))["sets"] if path.is_file() else {}
+    before = {name: each["skew"] for name, each in earlier.items() if "skew" in each}
+    # A set that this run was not asked for is in the summary because its captions are the same as then.
+    kept = {name: before[name] for name in content["sets"] if name in before and name not in sets}
+    hashes = {
+        name: content_hash(plan.identity.captions for plan in done if plan.set_name == name) for name in sets
+    }
+    for name, skew in {**kept, **skews(target, hashes, prompts, model, before)}.items():
+        content["sets"][name]["skew"] = skew
+
+
 def _captions(target: Target, plans: Sequence[ShardPlan]) -> Iterator[str]:
     for plan in plans:
         for batch in target.read(plan.shard, ["key", plan.set_name], batch_rows=8192):
@@ -297,7 +294,3 @@ def _audit_batches(plans: Sequence[ShardPlan]) -> Iterator[pa.RecordBatch]:
     for plan in plans:
         with pq.ParquetFile(plan.path) as file:
             yield from file.iter_batches(8192, columns=["claims", "scores"], use_threads=False)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -3,18 +3,25 @@
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from recapdata.console import say
 from recapdata.errors import ClusterError, MissingExtra, RecapdataError
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
 
 START = (
     "start one with `ray start --head` here and `ray start --address=HEAD:6379` on every other machine, or name a running "
     "one in RAY_ADDRESS"
 )
+ATTEMPTS = 3
+"""Fruitless attempts in a row after which a cluster is given up."""
 CARRIED = ("HF_ENDPOINT", "HF_TOKEN", "HF_HUB_DISABLE_XET", "HF_HUB_OFFLINE", "OPENAI_API_KEY")
 """Environment that says which Hub and server are meant; nodes were started in another one."""
 
@@ -73,9 +80,60 @@ def resources() -> Resources:
     )
 
 
+def quiet_dataset(dataset: "Dataset") -> "Dataset":
+    """The same without bars and remarks, and with every row a block, so that it is worked on and comes back by itself."""
+    context = dataset.context
+    context.target_max_block_size = 1
+    context.enable_progress_bars = context.print_on_execution_start = False
+    return dataset
+
+
 def environment() -> dict[str, str]:
     """What the nodes take over of this process's environment."""
     return {name: os.environ[name] for name in CARRIED if name in os.environ}
+
+
+def each_once(
+    count: int, attempt: Callable[[np.ndarray, bool], Iterator[dict[str, Any]]]
+) -> Iterator[dict[str, Any]]:
+    """One result of each of `count` pieces of work, whatever the cluster loses.
+
+    What Ray does not do again by itself (a process that dies again and again, an actor that finds no node) is attempted anew.
+
+    Args:
+        attempt: given the numbers of the pieces that are left, and whether a process died over them, gives rows whose `at`
+            is such a number.
+
+    Raises:
+        ClusterError: nothing came in several attempts.
+        RecapdataError: what a node raised.
+    """
+    from ray.data.exceptions import ExecutionTimeoutError
+    from ray.exceptions import RayError, WorkerCrashedError
+
+    done, fruitless, crashed = np.zeros(count, bool), 0, False
+    while not done.all():
+        before = done.sum()
+        try:
+            with ray_errors():
+                for row in attempt(np.flatnonzero(~done), crashed):
+                    if not done[row["at"]]:
+                        done[row["at"]] = True
+                        yield row
+        except (RayError, ExecutionTimeoutError) as error:
+            crashed = crashed or any(isinstance(each, WorkerCrashedError) for each in _causes(error))
+            last: BaseException | None = error
+            say(
+                f"the cluster lost a process or a node ({_first_line(error)}); what it had not handed in is done again"
+            )
+        else:
+            last = None
+        fruitless = fruitless + 1 if done.sum() == before else 0
+        if fruitless == ATTEMPTS:
+            raise ClusterError(
+                f"the cluster gave nothing in {ATTEMPTS} attempts; see `ray status`"
+                + (f" ({_first_line(last)})" if last is not None else "")
+            ) from last
 
 
 @contextmanager
@@ -91,10 +149,10 @@ def ray_errors() -> Iterator[None]:
     try:
         yield
     except RayError as error:
-        found = next((each for each in causes(error) if isinstance(each, RecapdataError)), None)
+        found = next((each for each in _causes(error) if isinstance(each, RecapdataError)), None)
         if found is not None:
             raise found from None
-        if isinstance(error, RayTaskError) or any(isinstance(each, RayTaskError) for each in causes(error)):
+        if isinstance(error, RayTaskError) or any(isinstance(each, RayTaskError) for each in _causes(error)):
             last = [line for line in str(error).splitlines() if line.strip()][-1]
             raise ClusterError(
                 f"a node of the cluster failed: {last.strip()}; is the same recapdata installed there? "
@@ -103,7 +161,7 @@ def ray_errors() -> Iterator[None]:
         raise
 
 
-def causes(error: BaseException) -> Iterator[BaseException]:
+def _causes(error: BaseException) -> Iterator[BaseException]:
     """An error and what it was raised from, on the node as well."""
     waiting: list[Any] = [error]
     seen: set[int] = set()
@@ -113,11 +171,6 @@ def causes(error: BaseException) -> Iterator[BaseException]:
             seen.add(id(each))
             yield each
             waiting += [each.__cause__, getattr(each, "cause", None)]
-
-
-def lost(what: str, error: BaseException) -> None:
-    """Tell the person that nodes were lost and what becomes of it."""
-    say(f"the cluster lost {what} ({_first_line(error)}); what it had not handed in is done again")
 
 
 def _first_line(error: BaseException) -> str:

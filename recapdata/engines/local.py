@@ -2,9 +2,7 @@
 
 import multiprocessing
 import os
-import signal
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +15,7 @@ from recapdata.batches import Batch
 from recapdata.captioners import Captioner, CaptionerOptions, Preparer, open_captioner
 from recapdata.engines import EngineOptions, Finished
 from recapdata.engines.captioning import BatchCaptioner
+from recapdata.engines.following import available_cores, follow
 from recapdata.engines.preparing import DECODER_CRASHED, ImageReader, Part, Prepared, prepare_batch
 from recapdata.errors import OptionError
 from recapdata.records import Caption
@@ -24,7 +23,6 @@ from recapdata.store import DatasetFolder
 
 AHEAD = 2
 """Batches prepared beyond one per process, so that the model never waits and memory stays bounded."""
-WATCH_SECONDS = 0.2
 
 
 class LocalEngine:
@@ -159,7 +157,7 @@ def _answered(asked: "tuple[Batch, Future[list[Caption]]]") -> Finished:
 
 def default_workers(device: str) -> int:
     """Preparing processes that suit the machine: few beside a model on the CPU, many beside an accelerator."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores()
     if cores == 1:
         return 0
     return max(1, cores // 8) if device == "cpu" else min(8, cores - 1)
@@ -172,19 +170,10 @@ _preparer: Preparer
 
 def _begin(folder: Path, preparer: Preparer, parent: int) -> None:
     global _reader, _preparer
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its threads did not come along through the fork
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    follow(parent)
     if "torch" in sys.modules:  # only where the preparer uses it
         sys.modules["torch"].set_num_threads(1)
     _reader, _preparer = ImageReader(DatasetFolder(folder)), preparer
-
-
-def _watch(parent: int) -> None:
-    """End with the parent, however it ended: an orphan would hold the folder's lock."""
-    while os.getppid() == parent:
-        time.sleep(WATCH_SECONDS)
-    os._exit(1)
 
 
 def _ready() -> None:

@@ -102,7 +102,9 @@ def prepare_images(
     detail = getattr(prepare, "detail", None)
     for place, image in enumerate(images):
         try:
-            decoded.append((place, decode_image(image, detail), values[place] if values is not None else None))
+            decoded.append(
+                (place, decode_image(image, detail), values[place] if values is not None else None)
+            )
         except ImageUnreadable as error:
             errors[place] = str(error)
     parts: list[Part] = []

@@ -21,10 +21,10 @@ from recapdata.captioners import Captioner, CaptionerOptions, Preparer
 from recapdata.engines import EngineOptions, Finished
 from recapdata.engines.cluster import (
     Resources,
-    causes,
     connect,
+    each_once,
     environment,
-    lost,
+    quiet_dataset,
     ray_errors,
     resources,
 )
@@ -48,8 +48,6 @@ WAVE_IMAGES = 100_000
 """Images per actor planned at a time; a wave ends with the models unloaded, so it is hours long."""
 CRASHES = 3
 """Times that a task is given another process before its images are looked at one by one."""
-ATTEMPTS = 3
-"""Fruitless attempts in a row after which a cluster is given up."""
 FREE_SECONDS = 600
 
 
@@ -122,33 +120,23 @@ class RayEngine:
 
     def run(self, batches: Iterable[Batch]) -> Iterator[Finished]:
         """Caption every batch, in any order; each comes back once, whatever the cluster loses."""
-        from ray.data.exceptions import ExecutionTimeoutError
-        from ray.exceptions import RayError, WorkerCrashedError
-
-        planned = iter(batches)
-        work, fruitless, left = self._work(), 0, None
+        planned, work = iter(batches), self._work()
         while True:
-            actors = choose_actors(self._captioner.at_once, resources(), self._how)
-            wave = left if left is not None else _take(planned, actors.count * WAVE_IMAGES)
+            actors = self._actors()
+            wave = _take(planned, actors.count * WAVE_IMAGES)
             if not wave.num_rows:
                 return
-            done = np.zeros(wave.num_rows, bool)
-            try:
-                with ray_errors():
-                    for row in self._wave(wave, work, actors):
-                        if not done[row["at"]]:
-                            done[row["at"]] = True
-                            yield self._finished(wave, row)
-            except (RayError, ExecutionTimeoutError) as error:
-                fruitless = 0 if done.any() else fruitless + 1
-                if fruitless == ATTEMPTS:
-                    raise ClusterError(
-                        f"the cluster gave nothing in {ATTEMPTS} attempts, the last ended with {type(error).__name__}: {error}"
-                    ) from error
-                if any(isinstance(each, WorkerCrashedError) for each in causes(error)):
-                    work = replace(work, careful=True)
-                lost("a process or a node", error)
-            left = None if done.all() else wave.take(np.flatnonzero(~done))
+            wave = wave.append_column("at", pa.array(np.arange(wave.num_rows)))
+
+            def attempt(left: np.ndarray, crashed: bool, wave: pa.Table = wave) -> Iterator[dict[str, Any]]:
+                return self._attempt(wave.take(left), replace(work, careful=crashed), self._actors())
+
+            for row in each_once(wave.num_rows, attempt):
+                yield self._finished(wave, row)
+
+    def _actors(self) -> Actors:
+        """How the model lies on the cluster as it is now."""
+        return choose_actors(self._captioner.at_once, resources(), self._how)
 
     def _work(self) -> Work:
         import ray
@@ -163,18 +151,14 @@ class RayEngine:
             environment=tuple(environment().items()),
         )
 
-    def _wave(self, wave: pa.Table, work: Work, actors: Actors) -> Iterator[dict[str, Any]]:
+    def _attempt(self, wave: pa.Table, work: Work, actors: Actors) -> Iterator[dict[str, Any]]:
         """Rows of `DONE_SCHEMA` as they come."""
         from ray.data import ActorPoolStrategy, TaskPoolStrategy, from_arrow
 
         with warnings.catch_warnings():
             # `max_retries` has no named parameter yet, and without one a picture that kills its decoder is tried for ever.
             warnings.simplefilter("ignore")
-            dataset = from_arrow(_tasks(wave))
-            context = dataset.context
-            context.target_max_block_size = 1  # a batch travels, is captioned and comes back by itself
-            context.enable_progress_bars = context.print_on_execution_start = False
-            prepared = dataset.map_batches(
+            prepared = quiet_dataset(from_arrow(_tasks(wave))).map_batches(
                 cast(Any, prepare_batches),
                 fn_kwargs={"work": work},
                 batch_format="pyarrow",
@@ -265,11 +249,10 @@ def _tasks(wave: pa.Table) -> list[pa.Table]:
     """A wave cut into the tasks that prepare it: a few neighboring batches of one shard each."""
     shards = wave["shard"].to_numpy()
     ends = np.flatnonzero(np.diff(shards, append=-1)) + 1
-    numbered = wave.append_column("at", pa.array(np.arange(wave.num_rows)))
     tasks, first = [], 0
     for end in ends.tolist():
         tasks += [
-            numbered.slice(start, min(TASK_BATCHES, end - start)) for start in range(first, end, TASK_BATCHES)
+            wave.slice(start, min(TASK_BATCHES, end - start)) for start in range(first, end, TASK_BATCHES)
         ]
         first = end
     return tasks

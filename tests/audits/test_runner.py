@@ -283,10 +283,15 @@ def test_an_endless_caption_is_read_in_part(tmp_path: Path) -> None:
     assert row["scores"]["error"].startswith("LongCaption: 200,007")
 
 
-def test_processes_find_the_same(folder: DatasetFolder) -> None:
-    run(folder.path, captions=["alt"])
+@pytest.mark.parametrize("workers", [2, 4])
+def test_processes_find_the_same(
+    folder: DatasetFolder, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    """Two shards: with two workers a process each, with four also two that parse for each."""
+    monkeypatch.setattr("audits.engines.WORTH_A_PROCESS", 1)
+    run(folder.path, captions=["alt"], workers=1)
     alone = rows(folder, "alt")
-    run(folder.path, captions=["alt"], out=folder.path / "elsewhere", processes=2)
+    run(folder.path, captions=["alt"], out=folder.path / "elsewhere", workers=workers)
     parts = [
         pq.read_table(folder.path / "elsewhere" / "alt" / f"train-0000{shard}.parquet") for shard in (0, 1)
     ]
