@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import torch
 
 from recapdata import captioners
 from recapdata.captioners import CaptionerOptions
@@ -24,11 +25,11 @@ from recapdata.errors import (
     OptionError,
 )
 from recapdata.journal import Journal, replay
-from recapdata.recaption import RunOptions, recaption, recorder
+from recapdata.recaption import RecaptionSummary, RunOptions, recaption, recorder
 from recapdata.records import Caption, image_key
 from recapdata.store import DatasetFolder, ShardWriter
 from tests import scripted
-from tests.builders import build_dataset, png
+from tests.builders import build_dataset, noise_jpeg, png
 from tests.vlms import save_vlm
 
 ROWS = 22  # shards of 10, 10 and 2
@@ -323,6 +324,44 @@ def test_memory_that_did_not_suffice_is_reported(folder, monkeypatch):
     assert summary.largest_batch == 2
     assert "2 at a time" in summary.text()
     assert folder.manifest.sets["recap"].batch_size == 4
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_captions_are_the_same_where_memory_does_not_suffice(tmp_path, monkeypatch, workers):
+    """A real model that samples, whose accelerator holds three images at once."""
+    from transformers import GenerationMixin
+
+    model = str(save_vlm("paligemma", tmp_path / "model"))
+    images = [noise_jpeg(row, (40, 30 + row)) for row in range(14)]
+    folder = build_dataset(tmp_path / "set", images=images, shard_rows=10, sets=())
+    roomy = DatasetFolder(shutil.copytree(folder.path, tmp_path / "roomy"))
+
+    def run(where: DatasetFolder) -> RecaptionSummary:
+        return recaption(
+            where.path,
+            "recap",
+            captioner=model,
+            options=CaptionerOptions(max_tokens=8, temperature=1.0),
+            run=RunOptions(batch_size=7, workers=workers),
+        )
+
+    assert run(roomy).largest_batch is None
+    generate, sizes = GenerationMixin.generate, []
+
+    def cramped(self, *args, **kwargs):
+        sizes.append(len(kwargs["input_ids"]))
+        if sizes[-1] > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return generate(self, *args, **kwargs)
+
+    monkeypatch.setattr(GenerationMixin, "generate", cramped)
+    summary = run(folder)
+    assert contents(folder) == contents(roomy)
+    # Batches of 7, 3 and 4: only the first is tried whole, the last is cut to what is known to fit.
+    assert sizes == [7, 3, 3, 1, 3, 3, 1]
+    assert (summary.failures, summary.largest_batch) == (0, 3)
+    assert "batches of 7 did not fit and were captioned 3 at a time" in summary.text()
+    assert folder.manifest.sets["recap"].batch_size == 7
 
 
 # -- existing sets ------------------------------------------------------------------------------------------------------
