@@ -1,6 +1,7 @@
 """Opening the App on a dataset, on loopback only, until the person stops it."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -8,9 +9,11 @@ import time
 import urllib.error
 import urllib.request
 import webbrowser
+from contextlib import suppress
 from urllib.parse import quote
 
 from audits.fiftyone import require
+from audits.fiftyone.installing import install
 from audits.fiftyone.server import ADDRESS
 from recapdata.console import say
 from recapdata.errors import OptionError, RecapdataError
@@ -43,13 +46,21 @@ def check_port(port: int) -> None:
 def open_app(name: str, *, port: int = PORT) -> None:
     """Serve the App for a dataset until interrupted, and show it in a browser where there is a screen.
 
+    The plugin is there, and what it delegates is run, for as long.
+
     Raises:
         AppFailed: the server stopped, or did not answer in time.
     """
     fo = require()
     url = f"http://{ADDRESS}:{port}/datasets/{quote(fo.load_dataset(name).slug)}"
     command = [sys.executable, "-m", "audits.fiftyone.server", "--port", str(port)]
+    install()
     server = subprocess.Popen(command, stdin=subprocess.PIPE)
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "audits.fiftyone.worker", name],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
     try:
         _wait(server, port)
         say(f"the App is at {url} ; stop it with Ctrl-C")
@@ -59,8 +70,11 @@ def open_app(name: str, *, port: int = PORT) -> None:
     except KeyboardInterrupt:
         say("the App is stopped; the dataset is kept")
     finally:
+        with suppress(ProcessLookupError):
+            os.killpg(worker.pid, signal.SIGTERM)
         server.terminate()
         server.wait()
+        worker.wait()
 
 
 def _wait(server: "subprocess.Popen[bytes]", port: int) -> None:

@@ -79,6 +79,8 @@ def wrong_field(field: str) -> str:
 def declare(dataset: Any, fields: Mapping[str, str]) -> None:
     """Declare what the dataset's schema lacks of `fields` (field by caption set), and arrange the App's sidebar."""
     fo = require()
+    from fiftyone.core.odm.dataset import ActiveFields
+
     known = dataset.get_field_schema(flat=True)
     texts = {
         "key": "SHA-256 of the image's bytes: the record's key in the dataset",
@@ -119,6 +121,10 @@ def declare(dataset: Any, fields: Mapping[str, str]) -> None:
     dataset.app_config.sidebar_groups = _sidebar(dataset, fields)
     if dataset.app_config.color_scheme is None:
         dataset.app_config.color_scheme = _colors(fields)
+    if dataset.app_config.active_fields is None and fields:
+        last = list(fields.values())[-1]  # one caption a picture is what the grid has room for
+        paths = [last, ANNOTATIONS, DETECTIONS, wrong_field(last)]
+        dataset.app_config.active_fields = ActiveFields(paths=paths, exclude=False)
     dataset.save()
 
 
@@ -257,7 +263,7 @@ def values(
         found[field] = record[set_name]
         found[audit_field(field)] = audit_value(row)
         found[claims_field(field)] = claims_value(row, record[set_name])
-        found[wrong_field(field)] = wrong_value(row and row["claims"], things, *size)
+        found[wrong_field(field)] = wrong_value(row["claims"] if row is not None else None, things, *size)
     # A set of edits is one of the others but for a few rows, and would only water the difference down.
     said = [found[audit_field(fields[name])] for name in fields if name != EDITED]
     found[DISAGREEMENT] = disagreement([each["says"] for each in said if each is not None])

@@ -16,6 +16,7 @@ def fo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     home = tmp_path_factory.mktemp("fo")
     os.environ["FIFTYONE_DATABASE_DIR"] = str(home / "db")
     os.environ["FIFTYONE_DEFAULT_DATASET_DIR"] = str(home / "datasets")
+    os.environ["FIFTYONE_PLUGINS_DIR"] = str(home / "plugins")
     from audits.fiftyone import require
 
     module = require()

@@ -1,0 +1,135 @@
+"""How things look in the panels: text in the color of a verdict, tables, messages; captions are only ever text."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import fiftyone.operators.types as types
+
+from audits.fiftyone.spans import Piece
+
+COLORS = {
+    "supported": "46, 160, 91",
+    "contradicted": "229, 72, 77",
+    "unknown": "140, 140, 150",
+    "unjudged": "77, 143, 214",
+}
+"""Red, green and blue of each verdict's mark; text keeps the App's own color, so that it can be read on either theme."""
+INLINE = {"sx": {"display": "inline", "width": "auto"}}
+ICON = "fact_check"
+
+
+def column() -> Any:
+    """A panel's layout: one thing under the other, each as wide as the panel."""
+    grid = {"sx": {"gridTemplateColumns": "minmax(0, 1fr)"}}
+    return types.GridView(
+        orientation="vertical",
+        gap=1,
+        align_x="stretch",
+        componentsProps={"container": {"sx": {"p": 2, "pb": 6}}, "grid": grid},
+    )
+
+
+def text(panel: types.Object, name: str, words: str, **style: Any) -> None:
+    """A line of plain text."""
+    sx = {"whiteSpace": "pre-wrap", "overflowWrap": "anywhere", **style}
+    view = types.TextView(
+        title=words,
+        padding="0",
+        color="text.primary",
+        font_size="0.9rem",
+        componentsProps={"text": {"sx": sx}},
+    )
+    panel.view(name, view)
+
+
+def flowing(panel: types.Object, name: str, found: Sequence[Piece], *, height: str = "16rem") -> None:
+    """A caption as running text, each piece in the color of its verdict; a long one scrolls."""
+    sx = {
+        "display": "block",
+        "maxHeight": height,
+        "overflowY": "auto",
+        "unicodeBidi": "plaintext",
+        "textAlign": "start",
+        "lineHeight": 1.7,
+        "p": 1,
+        "borderRadius": "4px",
+        "backgroundColor": "var(--fo-palette-background-level1)",
+    }
+    view = types.GridView(
+        orientation="horizontal", gap=0, componentsProps={"grid": {"sx": sx, "dir": "auto"}}
+    )
+    grid = types.Object()
+    for place, piece in enumerate(found):
+        grid.view(f"p{place}", _piece(piece))
+    panel.define_property(name, grid, view=view)
+
+
+def legend(panel: types.Object, name: str) -> None:
+    """What the colors mean."""
+    words = {
+        "supported": "supported",
+        "contradicted": "contradicted",
+        "unknown": "the evidence cannot tell",
+        "unjudged": "not judged",
+    }
+    parts = [part for verdict, label in words.items() for part in (Piece(label, verdict), Piece("   "))]
+    view = types.GridView(
+        orientation="horizontal", gap=0, componentsProps={"grid": {"sx": {"display": "block"}}}
+    )
+    grid = types.Object()
+    for place, piece in enumerate(parts):
+        grid.view(f"p{place}", _piece(piece, size="0.8rem"))
+    panel.define_property(name, grid, view=view)
+
+
+def _piece(piece: Piece, *, size: str = "0.95rem") -> Any:
+    sx: dict[str, Any] = {"display": "inline", "whiteSpace": "pre-wrap", "overflowWrap": "anywhere"}
+    if piece.verdict is not None:
+        color = COLORS[piece.verdict]
+        sx |= {
+            "backgroundColor": f"rgba({color}, 0.28)",
+            "borderBottom": f"2px solid rgb({color})",
+            "borderRadius": "3px",
+            "boxDecorationBreak": "clone",
+            "WebkitBoxDecorationBreak": "clone",
+        }
+    return types.TextView(
+        title=piece.text,
+        padding="0",
+        display_mode="inline",
+        color="text.primary",
+        font_size=size,
+        line_height="inherit",
+        componentsProps={
+            "item": INLINE,
+            "container": {**INLINE, "component": "span"},
+            "text": {
+                "sx": sx,
+                "component": "span",
+                "title": piece.about,
+                "data-verdict": piece.verdict or "none",
+            },
+        },
+    )
+
+
+def table(
+    columns: Sequence[tuple[str, str]], tooltips: dict[tuple[int, int], str] | None = None, **options: Any
+) -> Any:
+    """A table that is no wider than the panel.
+
+    Args:
+        columns: key and label of each.
+        tooltips: by row and column.
+    """
+    cell: dict[str, Any] = {"fontSize": "0.85rem", "py": 0.5, "px": 1, "overflowWrap": "anywhere"}
+    if "on_click_cell" in options:
+        cell["cursor"] = "pointer"
+    # By the table, since a cell's own style marks which one was clicked.
+    styles = {"minWidth": 0, "& .MuiTableCell-root": cell, "& .MuiTableCell-head": {"fontWeight": 600}}
+    view = types.TableView(componentsProps={"table": {"sx": styles}}, **options)
+    for key, label in columns:
+        view.add_column(key, label=label)
+    for (row, column), words in (tooltips or {}).items():
+        view.add_tooltip(row, column, words)
+    return view

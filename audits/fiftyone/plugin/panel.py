@@ -1,0 +1,239 @@
+"""The panel *Caption audit* beside the grid: the figures of the caption sets in the current view, and what lies behind each.
+
+A click on a figure shows its samples in the grid; the figures stay those of the view that was looked at before, until all of it
+is shown again or another view is opened.
+"""
+
+from typing import Any
+
+import fiftyone.core.view as views
+import fiftyone.operators as operators
+import fiftyone.operators.types as types
+
+from audits.fiftyone.distributions import MEASURES, Measure, distribution, within
+from audits.fiftyone.figures import LINES, SECTIONS, figures, shown_by
+from audits.fiftyone.plugin import looks
+from audits.fiftyone.source import shown
+from recapdata.versions.changes import counted
+
+SERIES = ["#4d8fd6", "#e8a23d", "#3ea85f", "#b07ad9", "#e5484d", "#7a8794"]
+
+
+class CaptionAudit(operators.Panel):
+    """Figures of the view."""
+
+    @property
+    def config(self) -> Any:
+        """How FiftyOne lists it."""
+        return operators.PanelConfig(
+            name="caption_audit",
+            label="Caption audit",
+            icon=looks.ICON,
+            surfaces="grid",
+            help_markdown="Figures of the caption sets in the current view. Click one to see the samples behind it.",
+        )
+
+    def on_load(self, ctx: Any) -> None:
+        """Take the current view as the one to look at."""
+        self._look_at(ctx, _stages(ctx.view))
+
+    def on_change_view(self, ctx: Any) -> None:
+        """Look at another view, unless it is the one that a click on this panel opened."""
+        stages = _stages(ctx.view)
+        if stages != ctx.panel.get_state("opened"):
+            self._look_at(ctx, stages)
+
+    def on_change_dataset(self, ctx: Any) -> None:
+        """Start anew with another dataset."""
+        self._look_at(ctx, _stages(ctx.view))
+
+    def on_click_cell(self, ctx: Any) -> None:
+        """Show the samples behind a figure."""
+        row, column = ctx.params["row"], ctx.params["column"]
+        about = shown(ctx.dataset)
+        if about is None or row < 0 or column < 1:
+            return
+        section = str(ctx.params["path"]).rpartition(".")[2]
+        line = [each for each in LINES if _id(each.section) == section][row]
+        set_name, field = list(about.fields.items())[column - 1]
+        found = shown_by(self._base(ctx), line, field)
+        ctx.panel.set_state("selected", {"section": section, "row": row, "column": column})
+        self._open(ctx, found, f"{set_name}: {line.shown}")
+
+    def on_show_all(self, ctx: Any) -> None:
+        """Show all of the view that is looked at."""
+        ctx.panel.set_state({"selected": None, "shows": None, "opened": ctx.panel.get_state("base")})
+        ctx.ops.set_view(view=self._base(ctx))
+
+    def on_pick(self, ctx: Any) -> None:
+        """Show the distribution of another number."""
+        ctx.panel.set_state("measure", ctx.params.get("value"))
+        self._draw(ctx)
+
+    def on_click_bar(self, ctx: Any) -> None:
+        """Show the samples of one bar of the distribution."""
+        about, measure = shown(ctx.dataset), self._measure(ctx)
+        field = (about.fields if about is not None else {}).get(str(ctx.params.get("trace")))
+        if field is None or ctx.params.get("x") is None:
+            return
+        width = ctx.panel.get_state("bar_width")
+        low = float(ctx.params["x"]) - width / 2
+        found = within(self._base(ctx), measure, field, low, low + width)
+        ctx.panel.set_state("selected", None)
+        self._open(
+            ctx,
+            found,
+            f"{ctx.params['trace']}: {measure.label.lower()} from {low:,.4g} to {low + width:,.4g}",
+        )
+
+    # -- what is looked at ------------------------------------------------------------------------------------------------
+
+    def _look_at(self, ctx: Any, stages: list[Any]) -> None:
+        ctx.panel.set_state({"base": stages, "opened": stages, "selected": None, "shows": None})
+        about = shown(ctx.dataset)
+        if about is None:
+            ctx.panel.set_state("cells", None)
+            return
+        base = self._base(ctx)
+        cells = figures(base, list(about.fields.values()))
+        ctx.panel.set_state("cells", [[[cell.text(), cell.samples] for cell in row] for row in cells])
+        ctx.panel.set_state("samples", base.count())
+        self._draw(ctx)
+
+    def _base(self, ctx: Any) -> Any:
+        return views.DatasetView._build(ctx.dataset, ctx.panel.get_state("base") or [])
+
+    def _open(self, ctx: Any, found: Any, what: str) -> None:
+        count = found.count()
+        if not count:
+            ctx.ops.notify(f"No samples: {what}", variant="info")
+            return
+        ctx.panel.set_state({"opened": _stages(found), "shows": f"{what}: {counted(count, 'sample')}"})
+        ctx.ops.set_view(view=found)
+
+    def _measure(self, ctx: Any) -> Measure:
+        wanted = ctx.panel.get_state("measure") or MEASURES[0].name
+        return next(each for each in MEASURES if each.name == wanted)
+
+    def _draw(self, ctx: Any) -> None:
+        about = shown(ctx.dataset)
+        measure = self._measure(ctx)
+        bars = (
+            distribution(self._base(ctx), measure, list(about.fields.values())) if about is not None else None
+        )
+        ctx.panel.set_state({"drawn": bars is not None, "bar_width": bars.width if bars is not None else 1})
+        if about is None or bars is None:
+            return
+        data = [
+            {
+                "type": "bar",
+                "name": name,
+                "x": list(bars.centers),
+                "y": list(heights),
+                "width": bars.width,
+                "opacity": 0.6,
+                "marker": {"color": SERIES[place % len(SERIES)]},
+                "hovertemplate": "%{y:,} captions around %{x}<extra>" + name + "</extra>",
+            }
+            for place, (name, heights) in enumerate(zip(about.fields, bars.heights, strict=True))
+            if any(heights)
+        ]
+        ctx.panel.set_state("plot", data)
+
+    # -- how it looks -----------------------------------------------------------------------------------------------------
+
+    def render(self, ctx: Any) -> Any:
+        """The layout, from the panel's state."""
+        panel = types.Object()
+        about = shown(ctx.dataset)
+        if about is None:
+            looks.text(
+                panel,
+                "nothing",
+                "This dataset was not made by audits view. Make one with: audits view TARGET",
+            )
+            return types.Property(panel, view=looks.column())
+        cells = ctx.panel.get_state("cells") or []
+        head = f"{about.target}: {counted(ctx.panel.get_state('samples') or 0, 'sample')} in this view"
+        looks.text(panel, "head", head, fontWeight=600)
+        if about.read_only:
+            looks.text(panel, "read_only", about.read_only, opacity=0.75, fontSize="0.8rem")
+        if (shows := ctx.panel.get_state("shows")) is not None:
+            looks.text(panel, "shows", f"In the grid: {shows}", color="primary.main")
+            panel.btn(
+                "show_all", label="Show all of the view", icon="filter_alt_off", on_click=self.on_show_all
+            )
+        for section, explained in SECTIONS.items():
+            self._table(ctx, panel, section, explained, cells)
+        self._distributions(ctx, panel)
+        return types.Property(panel, view=looks.column())
+
+    def _table(self, ctx: Any, panel: Any, section: str, explained: str, cells: list[Any]) -> None:
+        about = shown(ctx.dataset)
+        sets = list(about.fields) if about is not None else []
+        chosen = [(place, line) for place, line in enumerate(LINES) if line.section == section]
+        rows, tooltips = [], {}
+        for row, (place, line) in enumerate(chosen):
+            values = cells[place] if place < len(cells) else [["–", 0]] * len(sets)
+            rows.append([line.name, *(text for text, _ in values)])
+            for column, (_, samples) in enumerate(values, 1):
+                words = f"{counted(samples, 'sample')}: {line.shown}"
+                tooltips[row, column] = words
+        selected = ctx.panel.get_state("selected") or {}
+        mine = selected.get("section") == _id(section)
+        names = [("figure", section), *((f"set{place}", name) for place, name in enumerate(sets))]
+        data = {
+            "rows": rows,
+            "columns": [key for key, _ in names],
+            "selected_cells": [[selected["row"], selected["column"]]] if mine else [],
+        }
+        view = looks.table(names, tooltips, on_click_cell=self.on_click_cell, variant="outlined")
+        looks.text(panel, f"about_{_id(section)}", f"{section}: {explained}", fontSize="0.8rem", opacity=0.75)
+        panel.define_property(_id(section), types.Object(), view=view, default=data)
+        ctx.panel.set_state(_id(section), data)
+
+    def _distributions(self, ctx: Any, panel: Any) -> None:
+        choice = types.DropdownView(componentsProps={"select": {"autoFocus": False}})
+        for measure in MEASURES:
+            choice.add_choice(measure.name, label=measure.label)
+        panel.enum(
+            "measure",
+            values=choice.values(),
+            view=choice,
+            label="Distribution",
+            default=self._measure(ctx).name,
+            on_change=self.on_pick,
+        )
+        if not ctx.panel.get_state("drawn"):
+            looks.text(
+                panel, "no_plot", f"No caption of this view has a {self._measure(ctx).label}.", opacity=0.75
+            )
+            return
+        panel.plot(
+            "plot",
+            on_click=self.on_click_bar,
+            height="260px",
+            config={"displayModeBar": False, "scrollZoom": False},
+            layout={
+                "barmode": "overlay",
+                "bargap": 0,
+                "showlegend": True,
+                "legend": {"orientation": "h", "x": 0, "y": 1.15},
+                "margin": {"t": 24, "l": 40, "r": 8, "b": 30},
+                "xaxis": {"title": {"text": self._measure(ctx).label}, "fixedrange": True},
+                "yaxis": {"title": {"text": "captions"}, "fixedrange": True},
+            },
+        )
+
+
+def _id(section: str) -> str:
+    return section.partition(" ")[0].strip(",").lower()
+
+
+def _stages(view: Any) -> list[Any]:
+    """The stages of a view without what differs between two equal ones."""
+    found = view._serialize(include_uuids=False) if isinstance(view, views.DatasetView) else []
+    return list(found)
+
+
+REGISTERED = (CaptionAudit,)

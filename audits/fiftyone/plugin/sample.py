@@ -1,0 +1,197 @@
+"""The panel *Caption audit* beside the open sample: its captions in the colors of their verdicts, and what they leave out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import fiftyone.operators as operators
+import fiftyone.operators.types as types
+
+from audits.fiftyone.changes import claims_of, decided, mark, subject, words_of_people
+from audits.fiftyone.fields import audit_field
+from audits.fiftyone.phrases import phrase
+from audits.fiftyone.plugin import PLUGIN, looks
+from audits.fiftyone.source import Shown, shown
+from audits.fiftyone.spans import pieces
+from audits.fiftyone.views import sampled
+from recapdata.errors import RecapdataError
+
+ROWS = 60
+"""Verdicts listed under a caption; more than these nobody judges one by one."""
+COLUMNS = [("claim", "Claim"), ("verdict", "Verdict"), ("evidence", "Evidence"), ("person", "You say")]
+
+
+class CaptionVerdicts(operators.Panel):
+    """The captions of the open sample."""
+
+    @property
+    def config(self) -> Any:
+        """How FiftyOne lists it."""
+        return operators.PanelConfig(
+            name="caption_verdicts",
+            label="Caption audit",
+            icon=looks.ICON,
+            surfaces="modal",
+            help_markdown="The captions of this sample, colored by what the evidence says of their claims.",
+        )
+
+    def on_load(self, ctx: Any) -> None:
+        """Nothing to prepare: everything is read from the sample."""
+
+    def on_change_current_sample(self, ctx: Any) -> None:
+        """Drawn anew for another sample."""
+
+    def on_right(self, ctx: Any) -> None:
+        """A person agrees with a verdict."""
+        self._mark(ctx, right=True)
+
+    def on_wrong(self, ctx: Any) -> None:
+        """A person disagrees with a verdict."""
+        self._mark(ctx, right=False)
+
+    def on_all_right(self, ctx: Any) -> None:
+        """A person agrees with all verdicts on a caption on which nothing was said yet."""
+        sample, set_name = ctx.dataset[ctx.current_sample], ctx.params["set"]
+        said = words_of_people(ctx.dataset, sample["key"])
+        claims = claims_of(ctx.dataset, sample, set_name)
+        places = [p for p in decided(claims) if subject(sample["key"], set_name, claims[p]) not in said]
+        self._write(ctx, sample, set_name, places, right=True)
+
+    def _mark(self, ctx: Any, *, right: bool) -> None:
+        about = shown(ctx.dataset)
+        place = int(str(ctx.params["path"]).rpartition("_")[2])
+        if about is not None:
+            sample, set_name = ctx.dataset[ctx.current_sample], list(about.fields)[place]
+            row = decided(claims_of(ctx.dataset, sample, set_name))[ctx.params["row"]]
+            self._write(ctx, sample, set_name, [row], right=right)
+
+    def _write(self, ctx: Any, sample: Any, set_name: str, places: list[int], *, right: bool) -> None:
+        try:
+            count = mark(ctx.dataset, sample, set_name, places, right=right)
+        except (RecapdataError, OSError) as error:
+            ctx.ops.notify(str(error), variant="error")
+        else:
+            word = "right" if right else "wrong"
+            ctx.ops.notify(f"{count} verdict{'s' if count != 1 else ''} marked {word}", variant="success")
+
+    # -- how it looks -----------------------------------------------------------------------------------------------------
+
+    def render(self, ctx: Any) -> Any:
+        """The captions of the sample one under the other."""
+        panel = types.Object()
+        about = shown(ctx.dataset)
+        column = looks.column()
+        if about is None or ctx.current_sample is None:
+            words = "Open a sample" if about is not None else "This dataset was not made by audits view"
+            looks.text(panel, "nothing", words)
+            return types.Property(panel, view=column)
+        sample = ctx.dataset[ctx.current_sample]
+        looks.legend(panel, "legend")
+        if sampled(ctx.dataset, sample.id):
+            text = "One of the random hundred: what you say here counts for how far the audit agrees with people."
+            looks.text(panel, "drawn", text, fontSize="0.8rem", opacity=0.75)
+        if about.read_only:
+            looks.text(panel, "read_only", about.read_only, fontSize="0.8rem", opacity=0.75)
+        said = words_of_people(ctx.dataset, sample["key"])
+        for place, set_name in enumerate(about.fields):
+            self._caption(ctx, panel, about, sample, place, set_name, said)
+        return types.Property(panel, view=column)
+
+    def _caption(
+        self,
+        ctx: Any,
+        panel: Any,
+        about: Shown,
+        sample: Any,
+        place: int,
+        set_name: str,
+        said: Mapping[Any, bool],
+    ) -> None:
+        field = about.fields[set_name]
+        caption, audit = sample[field], sample[audit_field(field)]
+        looks.text(panel, f"set_{place}", set_name, fontWeight=600, mt=1)
+        if caption is None:
+            looks.text(panel, f"none_{place}", "There is no caption.", opacity=0.75)
+            return
+        claims = claims_of(ctx.dataset, sample, set_name)
+        looks.flowing(panel, f"caption_{place}", pieces(caption, claims))
+        looks.text(panel, f"counts_{place}", _counts(caption, audit), fontSize="0.8rem", opacity=0.75)
+        if audit is not None and audit["missed"]:
+            missed = ", ".join(audit["missed"])
+            looks.text(
+                panel,
+                f"missed_{place}",
+                f"Leaves out: {missed}",
+                color=f"rgb({looks.COLORS['contradicted']})",
+            )
+        judged = decided(claims)
+        if judged:
+            self._verdicts(ctx, panel, about, sample, place, set_name, said)
+        if not about.read_only:
+            buttons = panel.btn_group(f"buttons_{place}", gap=1)
+            if judged:
+                buttons.btn(
+                    f"all_right_{place}",
+                    label="The rest is right",
+                    icon="done_all",
+                    on_click=self.on_all_right,
+                    params={"set": set_name},
+                )
+            buttons.btn(
+                f"edit_{place}",
+                label="Edit",
+                icon="edit",
+                on_click=f"{PLUGIN}/edit_caption",
+                prompt=True,
+                params={"sample": sample.id, "set": set_name},
+            )
+
+    def _verdicts(
+        self,
+        ctx: Any,
+        panel: Any,
+        about: Shown,
+        sample: Any,
+        place: int,
+        set_name: str,
+        said: Mapping[Any, bool],
+    ) -> None:
+        claims = claims_of(ctx.dataset, sample, set_name)
+        rows = []
+        for index in decided(claims)[:ROWS]:
+            claim = claims[index]
+            word = said.get(subject(sample["key"], set_name, claim))
+            person = "" if word is None else "right" if word else "wrong"
+            rows.append([phrase(claim), claim["verdict"], claim.get("evidence") or "", person])
+        view = looks.table(COLUMNS, actions_label=" ", max_inline_actions=2, variant="outlined")
+        if not about.read_only:
+            view.add_row_action("right", self.on_right, icon="thumb_up", tooltip="This verdict is right")
+            view.add_row_action("wrong", self.on_wrong, icon="thumb_down", tooltip="This verdict is wrong")
+        data = {"rows": rows, "columns": [key for key, _ in COLUMNS]}
+        panel.define_property(f"verdicts_{place}", types.Object(), view=view, default=data)
+        ctx.panel.set_state(f"verdicts_{place}", data)
+
+
+def _counts(caption: str, audit: Any) -> str:
+    """One line about a caption: its length, its claims, and what is odd about it."""
+    if audit is None:
+        return f"{len(caption):,} characters; not audited as it is now"
+    parts = [
+        f"{audit['words']:,} words",
+        f"{audit['clip_tokens']:,} CLIP tokens",
+        f"{audit['claims_total']} claims",
+    ]
+    if audit["supported"] is not None:
+        parts.append(
+            f"{audit['supported']} supported, {audit['contradicted']} contradicted, {audit['unknown']} unknown"
+        )
+    for name, label in (("clip_score", "CLIP"), ("clip_margin", "margin")):
+        if audit[name] is not None:
+            parts.append(f"{label} {audit[name]:.1f}")
+    if audit["flags"]:
+        parts.append(f"flags: {', '.join(audit['flags'])}")
+    if audit["error"]:
+        parts.append(str(audit["error"]))
+    return " · ".join(parts)
+
+
+REGISTERED = (CaptionVerdicts,)

@@ -1,0 +1,188 @@
+"""Operators that take the selection further: its keys to a file, or all of it to a captioner."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import fiftyone.operators as operators
+import fiftyone.operators.types as types
+
+from audits.fiftyone.plugin import forms
+from audits.fiftyone.source import writable
+from recapdata.agreement import check_set_name
+from recapdata.errors import RecapdataError
+from recapdata.store import DatasetFolder
+
+
+class RecaptionFailed(RecapdataError):
+    """The command that captions ended without having done all."""
+
+
+class ExportKeys(operators.Operator):
+    """Keys of samples in a file, as `recapdata` commands take them."""
+
+    @property
+    def config(self) -> Any:
+        """How FiftyOne lists it."""
+        return operators.OperatorConfig(
+            name="export_keys",
+            label="Export keys",
+            description="Write the keys of the selected samples to a file, for recapdata recaption or remove --keys",
+            icon="key",
+            view_target=False,
+        )
+
+    def resolve_input(self, ctx: Any) -> types.Property:
+        """Where to."""
+        form, prop, about = forms.start(ctx, "Export keys")
+        if about is None:
+            return prop
+        form.view("which", types.Notice(label=f"The keys of {forms.meant(ctx)[1]}, one a line"))
+        form.str("file", label="File", default=str((about.folder or Path.cwd()) / "keys.txt"), required=True)
+        return prop
+
+    def execute(self, ctx: Any) -> dict[str, Any]:
+        """Write them."""
+        path = Path(ctx.params["file"]).expanduser()
+        try:
+            keys = write_keys(path, forms.meant(ctx)[0])
+        except OSError as error:
+            ctx.ops.notify(
+                f"{path} cannot be written: {error.strerror}; choose another file", variant="error"
+            )
+            return {}
+        ctx.ops.notify(f"{keys:,} keys written to {path}", variant="success")
+        return {"keys": keys}
+
+
+class RecaptionSelection(operators.Operator):
+    """Samples to a captioner, into a caption set of their own; done in the background."""
+
+    @property
+    def config(self) -> Any:
+        """How FiftyOne lists it."""
+        return operators.OperatorConfig(
+            name="recaption_selection",
+            label="Recaption the selection",
+            description="Caption the selected samples with a model, into a caption set of their own, in the background",
+            icon="auto_fix_high",
+            allow_immediate_execution=False,
+            allow_delegated_execution=True,
+            default_choice_to_delegated=True,
+            view_target=False,
+        )
+
+    def resolve_input(self, ctx: Any) -> types.Property:
+        """Which set, captioner and style."""
+        form, prop, about = forms.start(ctx, "Recaption the selection", writes=True)
+        if about is None or about.folder is None:
+            return prop
+        form.view("which", types.Notice(label=f"Captions {forms.meant(ctx)[1]}"))
+        form.str("set", label="New caption set", default=_free_name(about.fields), required=True)
+        form.str(
+            "captioner",
+            label="Captioner",
+            description="embedded, the id or folder of a model, or the address of a server: http://HOST/v1#MODEL",
+            default=_usual_captioner(about.folder),
+            required=True,
+        )
+        form.str(
+            "style",
+            label="Style",
+            description="short, long, or the text of a prompt",
+            default="long",
+            required=True,
+        )
+        form.float("temperature", label="Temperature", description="0 does not sample", default=0.0, min=0)
+        prop.view = types.PromptView(
+            label="Recaption the selection", submit_button_label="Recaption in the background"
+        )
+        return prop
+
+    def execute(self, ctx: Any) -> dict[str, Any]:
+        """Run the command, bar by bar, and show what came of it.
+
+        Raises:
+            RecapdataError: it could not be done; FiftyOne's list of runs shows the message.
+        """
+        folder = writable(ctx.dataset)
+        set_name = ctx.params["set"].strip()
+        check_set_name(DatasetFolder(folder), set_name)
+        with tempfile.TemporaryDirectory(prefix="recaption-") as place:
+            keys_file = Path(place) / "keys.txt"
+            keys = write_keys(keys_file, forms.meant(ctx)[0])
+            ctx.set_progress(progress=0.0, label=f"captioning {keys:,} samples")
+            command = recaption_command(folder, set_name, keys_file, ctx.params)
+            for line in _run(command):
+                ctx.set_progress(progress=0.1, label=line)
+        ctx.set_progress(progress=0.9, label="bringing the view up to date")
+        from audits.fiftyone.dataset import build
+
+        build(folder, name=ctx.dataset.name)
+        ctx.set_progress(progress=1.0, label=f"{keys:,} samples captioned into {set_name}")
+        return {"set": set_name, "samples": keys}
+
+    def resolve_output(self, ctx: Any) -> types.Property:
+        """What came of it."""
+        outputs = types.Object()
+        outputs.str("set", label="Caption set")
+        outputs.int("samples", label="Samples")
+        return types.Property(
+            outputs, view=types.View(label="Recaptioned; reload the page to see the new set")
+        )
+
+
+def recaption_command(folder: Path, set_name: str, keys_file: Path, params: Any) -> list[str]:
+    """The console command that captions the keys of a file."""
+    command = [str(Path(sys.executable).with_name("recapdata")), "recaption", str(folder), set_name]
+    command += ["--captioner", params["captioner"], "--style", params["style"], "--keys", str(keys_file)]
+    return [*command, "--temperature", str(params.get("temperature") or 0.0)]
+
+
+def write_keys(path: Path, samples: Any) -> int:
+    """Write the keys of samples, one a line; how many."""
+    keys = samples.values("key")
+    path.write_text("".join(f"{key}\n" for key in keys), encoding="utf8")
+    return len(keys)
+
+
+def _run(command: list[str]) -> Iterator[str]:
+    """The lines that a command says, as it says them.
+
+    Raises:
+        RecaptionFailed: it ended with an error; the message is its last words.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FIFTYONE_")}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    )
+    assert process.stdout is not None
+    said = ["nothing was said"]
+    for line in process.stdout:
+        if line.strip():
+            said.append(line.strip())
+            yield line.strip()
+    if process.wait():
+        raise RecaptionFailed(
+            f"{' '.join(command)} ended with exit code {process.returncode}: {' '.join(said[-3:])}"
+        )
+
+
+def _free_name(sets: dict[str, str]) -> str:
+    """A name that no set has yet."""
+    base = f"recap-{datetime.now(UTC):%m%d}"
+    return next(name for name in (base, *(f"{base}-{n}" for n in range(2, 1000))) if name not in sets)
+
+
+def _usual_captioner(folder: Path) -> str:
+    """The model that wrote the latest set that a model wrote."""
+    models = [each.provenance for each in DatasetFolder(folder).manifest if each.provenance.writer == "model"]
+    return (models[-1].model or models[-1].captioner or "embedded") if models else "embedded"
+
+
+REGISTERED = (ExportKeys, RecaptionSelection)

@@ -1,0 +1,74 @@
+"""What the plugin may do with the dataset that a FiftyOne dataset shows: where it lies, its sets, and why it cannot be changed."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audits.fiftyone.dataset import INFO
+from recapdata.errors import NotADataset
+from recapdata.store import MANIFEST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What is known of where a FiftyOne dataset comes from.
+
+    Attributes:
+        target: the folder, or `user/name@commit`.
+        folder: None for a published version.
+        fields: field by caption set.
+    """
+
+    target: str
+    folder: Path | None
+    fields: dict[str, str]
+    repo_id: str | None = None
+    revision: str | None = None
+    version: str | None = None
+
+    @property
+    def read_only(self) -> str:
+        """Why captions and verdicts cannot be changed; empty where they can."""
+        if self.folder is None:
+            version = f"version {self.version} of " if self.version else ""
+            return (
+                f"This is {version}{self.repo_id}, published and the same for everybody; "
+                "open the folder that it was published from to change anything: audits view DIR"
+            )
+        if not (self.folder / MANIFEST).is_file():
+            return f"The dataset folder {self.folder} is not there any more; bring it back, or build the view of another"
+        if not os.access(self.folder, os.W_OK):
+            return f"The dataset folder {self.folder} cannot be written to by this user"
+        return ""
+
+
+def shown(dataset: Any) -> Shown | None:
+    """Where a FiftyOne dataset comes from; None where `audits view` did not make it."""
+    about = dataset.info.get(INFO) if dataset is not None else None
+    if not about or "fields" not in about:
+        return None
+    return Shown(
+        target=about["target"],
+        folder=Path(about["folder"]) if "folder" in about else None,
+        fields=dict(about["fields"]),
+        repo_id=about.get("repo_id"),
+        revision=about.get("revision"),
+        version=about.get("version"),
+    )
+
+
+def writable(dataset: Any) -> Path:
+    """The folder to write to.
+
+    Raises:
+        NotADataset: it cannot be written to; the message says why.
+    """
+    about = shown(dataset)
+    if about is None:
+        raise NotADataset(
+            "this FiftyOne dataset was not made by audits view, so there is nothing to write to"
+        )
+    if about.read_only or about.folder is None:
+        raise NotADataset(about.read_only)
+    return about.folder

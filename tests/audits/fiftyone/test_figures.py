@@ -1,0 +1,129 @@
+"""What the panel shows, without a browser: the figures of a view, what a click opens, captions cut into colored pieces."""
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from audits.fiftyone.dataset import build
+from audits.fiftyone.distributions import MEASURES, distribution, within
+from audits.fiftyone.figures import COVERAGE, LINES, PRECISION, RECALL, REST, figures, shown_by
+from audits.fiftyone.spans import Piece, pieces
+from audits.runner import run
+from recapdata.ingest import ingest
+from recapdata.targets import open_target
+
+NAMES = {
+    (COVERAGE, "{}"): "{} coverage",
+    (PRECISION, "{}"): "{} precision",
+    (RECALL, "{}s"): "{} recall",
+}
+REST_NAMES = {
+    (RECALL, "hallucinating"): "hallucination rate",
+    (REST, "over 77 tokens"): "over 77 CLIP tokens",
+    (REST, "flagged"): "hygiene flags",
+}
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from recapdata.imported import import_captions
+
+    folder = tmp_path_factory.mktemp("figures") / "scenes"
+    ingest("scenes:60,human=60", folder)
+    for name, column in (("alt", "alt_text"), ("human-short", "human_short")):
+        import_captions(folder, name, column)
+    run(folder, evidence=["annotations"])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dataset(fo: ModuleType, scenes: Path) -> Any:
+    return fo.load_dataset(build(scenes).name)
+
+
+def summary_name(section: str, name: str) -> str | None:
+    """What the audit's summary calls a line of the panel; None where it has no such figure."""
+    if (section, name) in REST_NAMES:
+        return REST_NAMES[section, name]
+    for (at, pattern), known in NAMES.items():
+        if at == section:
+            return known.format(name.removesuffix(pattern.format("")))
+    return None
+
+
+def test_the_figures_of_all_samples_are_the_summary_s(dataset: Any, scenes: Path) -> None:
+    summary = open_target(scenes).summary()
+    assert summary is not None
+    compared = 0
+    for line, cells in zip(LINES, figures(dataset, ["alt", "human_short"]), strict=True):
+        for cell, set_name in zip(cells, ("alt", "human-short"), strict=True):
+            known = summary_name(line.section, line.name)
+            figure = summary["sets"][set_name]["figures"].get(known) if known else None
+            if figure is not None:
+                assert cell.value == pytest.approx(figure["value"], rel=1e-5), (line.name, set_name)
+                compared += 1
+            elif known:
+                assert cell.value is None, (line.name, set_name)
+    assert compared > 15
+
+
+def test_they_follow_the_view(fo: ModuleType, dataset: Any) -> None:
+    some = dataset.limit(7)
+    captions = some.values("alt_audit.claims_color")
+    cell = figures(some, ["alt"])[[line.name for line in LINES].index("color")][0]
+    assert cell.value == pytest.approx(sum(count > 0 for count in captions) / 7)
+    empty = dataset.match(fo.ViewField("key") == "none")
+    assert {cell.value for (cell,) in figures(empty, ["alt"])} == {None}
+
+
+def test_a_click_shows_as_many_as_the_cell_says(dataset: Any) -> None:
+    for line, cells in zip(LINES, figures(dataset, ["alt", "human_short"]), strict=True):
+        for field, cell in zip(("alt", "human_short"), cells, strict=True):
+            view = shown_by(dataset, line, field)
+            assert view.count() == cell.samples, (line.name, field)
+            if line.lowest:
+                values = view.values(f"{field}_audit.{line.lowest}")
+                assert values == sorted(values)
+
+
+def test_bars_hold_every_caption_once(dataset: Any) -> None:
+    words = MEASURES[0]
+    bars = distribution(dataset, words, ["alt", "human_short"])
+    assert bars is not None
+    assert [sum(heights) for heights in bars.heights] == [60, 60]
+    for center, height in zip(bars.centers, bars.heights[1], strict=True):
+        half = bars.width / 2
+        assert within(dataset, words, "human_short", center - half, center + half).count() == height
+    assert distribution(dataset, MEASURES[-1], ["alt"]) is None  # nothing was scored
+
+
+def test_pieces_are_the_caption_again() -> None:
+    caption = "A red 🐶 and <b>two</b> cats"
+    claims = [
+        {
+            "kind": "color",
+            "span": [2, 7],
+            "object": "dog",
+            "color": "red",
+            "verdict": "contradicted",
+            "evidence": "x: y",
+        },
+        {"kind": "object", "span": [6, 7], "object": "dog", "verdict": "supported", "evidence": "x: z"},
+        {"kind": "count", "span": [12, 27], "object": "cat", "count": 2},
+        {"kind": "object", "span": [22, 99], "object": "cat"},
+    ]
+    found = pieces(caption, claims)
+    assert "".join(piece.text for piece in found) == caption
+    assert [(piece.text, piece.verdict) for piece in found] == [
+        ("A ", None),
+        ("red ", "contradicted"),
+        ("🐶", "contradicted"),  # the worst of what stands on it
+        (" and ", None),
+        ("<b>two</b>", "unjudged"),
+        (" cats", "unjudged"),
+    ]
+    assert found[2].about == "color: red dog, contradicted (x: y); object: dog, supported (x: z)"
+    assert pieces("plain", []) == [Piece("plain")]
+    assert pieces("", []) == []
