@@ -20,10 +20,10 @@ from recapdata.versions.figures import Figure
 
 JUDGING = ("supported", "judge", "hallucinates", "_present", "_said", "grounded")
 """Parts of the names of sums that rest on evidence (see `audits.summary.RATIOS`)."""
-SCORING = ("clip_score", "clip_sentence", "margin")
-"""Parts of the names of sums that rest on a CLIP model."""
-PLAIN = ("over context", "flagged", "words (median)")
-"""What rests on the captions alone."""
+SCORING = ("clip_", "margin", "low ", "lied ")
+"""Those that rest on a CLIP model; what it is asked to tell apart rests on claims too."""
+PLAIN = ("over context", "flagged", "on many images")
+"""Sums that rest on the captions alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,7 @@ def _parts(figure: str) -> tuple[str, ...]:
     if "entities" not in sums and any(part in sums for part in JUDGING):
         return ("claims", "evidence")
     if any(part in sums for part in SCORING):
-        return ("clip", "claims") if "margin" in sums else ("clip",)
+        return ("clip",) if "has clip_score" in sums or "has clip_sentence" in sums else ("clip", "claims")
     return ("claims",)
 
 

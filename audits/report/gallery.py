@@ -24,7 +24,7 @@ class Telling:
         subject: whether the row was chosen for this set's sake.
         head, tail: its pieces, those of a long one after its beginning folded away; `beyond` characters are left out.
         wrong: contradicted claims, `claims` all of them (the first `LISTED`), `more` how many are not listed.
-        missed: what the evidence shows and the caption does not say.
+        remarks: what it leaves out and what else is the matter with it, name and text.
         numbers: its scores, name and text.
     """
 
@@ -37,8 +37,7 @@ class Telling:
     wrong: Sequence[Statement] = ()
     claims: Sequence[Statement] = ()
     more: int = 0
-    missed: Sequence[str] = ()
-    flags: Sequence[str] = ()
+    remarks: Sequence[tuple[str, str]] = ()
     numbers: Sequence[tuple[str, str]] = ()
 
 
@@ -156,10 +155,22 @@ def _telling(
         wrong=[each for each in found if each.mark == "contradicted"][:LISTED],
         claims=found[:LISTED],
         more=max(len(found) - LISTED, 0),
-        missed=list(scores.get("missed") or ())[:LISTED],
-        flags=list(scores.get("flags") or ()),
+        remarks=_remarks(scores),
         numbers=_numbers(scores),
     )
+
+
+def _remarks(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is there and not said, and what else the audit found."""
+    found = [
+        ("not said", ", ".join((scores.get("missed") or ())[:LISTED])),
+        ("names lost from alt text", ", ".join((scores.get("entities_lost") or ())[:LISTED])),
+        ("flags", ", ".join(scores.get("flags") or ()).replace("_", " ")),
+        ("not done", scores.get("error") or ""),
+    ]
+    if scores.get("low_margin"):
+        found.append(("scores no higher than the lie", (scores.get("clip_lie") or "")[:FOLDED]))
+    return [(name, text) for name, text in found if text]
 
 
 def _numbers(scores: Mapping[str, Any]) -> list[tuple[str, str]]:

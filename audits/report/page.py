@@ -14,6 +14,7 @@ from audits.report.charts import histograms, panels
 from audits.report.gallery import Card, Gallery, fill
 from audits.report.survey import Survey, survey
 from audits.report.tables import COVERAGE, PRECISION, Group, groups, habits, heads, hygiene
+from audits.summary import FIGURES
 from recapdata.console import progress
 from recapdata.errors import AuditNotFound, InputError
 from recapdata.store import write_atomic
@@ -191,7 +192,8 @@ def _agreement(target: Target) -> str | None:
 
 def _drawings(figures: Mapping[str, Mapping[str, Figure]], surveys: Mapping[str, Survey]) -> dict[str, Any]:
     beyond = (CLIP_CONTEXT, f"{CLIP_CONTEXT}: CLIP reads no further")
-    truth = (*PRECISION, "object recall", "text recall", "hallucination rate")
+    recall = (name for name in FIGURES if "recall" in name)
+    truth = (*PRECISION, *recall, "hallucination rate")
     return {
         "coverage": panels(COVERAGE, figures),
         "truth": panels(truth, figures),

@@ -27,6 +27,9 @@ HINTS = {
     "precision": "share of judged claims that the evidence supports",
     "recall": "share of what the evidence shows that is said",
     "hallucination rate": "share of captions, of those whose objects can be judged, with an object that is not there",
+    "hallucinated mentions": "share of judged mentions of objects that are not there",
+    "nearest lie": "100·cos of the caption less that of the caption with one word made wrong",
+    "than their lie": "share of captions that score no higher than themselves with one word made wrong",
 }
 
 
@@ -68,22 +71,23 @@ def groups(figures: Mapping[str, Mapping[str, Figure]]) -> list[Group]:
     return [Group(title, rows) for title, rows in by_group.items()]
 
 
+GROUPS = (
+    ("What captions speak of", ("coverage",)),
+    ("How well they fit their image", ("CLIP score", "CLIP margin", "a lie", "their lie", "the scorer")),
+    ("Whether it is true", ("precision", "hallucinat", "judged")),
+    ("What is there and is said", ("recall", "kept from")),
+    ("How much they say", ("claims per", "words", "tokens")),
+    ("What is wrong with the texts", ("hygiene", "many images")),
+)
+"""Headings of the table of figures, and what the names of theirs hold."""
+
+
 def _group(name: str) -> str:
-    if name.endswith("coverage"):
-        return "What captions speak of"
-    if "CLIP" in name and "token" not in name:
-        return "How well they fit their image"
-    if any(word in name for word in ("precision", "hallucination", "judged")):
-        return "Whether it is true"
-    if "recall" in name:
-        return "What is there and is said"
-    if "claims per" in name or "words" in name or "token" in name:
-        return "How much they say"
-    return "What is wrong with the texts" if name == "hygiene flags" else "Other"
+    return next((title for title, parts in GROUPS if any(part in name for part in parts)), "Other")
 
 
 def _hint(name: str) -> str:
-    return next((hint for word, hint in HINTS.items() if name.endswith(word)), "")
+    return next((hint for word, hint in HINTS.items() if word in name), "")
 
 
 def heads(
@@ -171,4 +175,9 @@ def habits(summary: Mapping[str, Any], names: Sequence[str]) -> list[Row]:
         for habit in each
     ]
     rows.append(Row("commonest first words", "", opening))
+    skews = [summary["sets"][name].get("skew") for name in names]
+    if any(skews):
+        hint = "train–inference skew: 100 × the Fréchet distance of CLIP text embeddings; 0 is none"
+        told = [f"{skew['distance']:.2f} ({skew['prompts']})" if skew else "–" for skew in skews]
+        rows.append(Row("distance from the prompts", hint, told))
     return rows
