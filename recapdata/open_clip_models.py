@@ -23,7 +23,8 @@ HUB_PREFIX = "hf-hub:"
 WEIGHTS = "open_clip_model.safetensors"
 LEGACY_WEIGHTS = "open_clip_pytorch_model.bin"
 WANTED = ["*.json", "*.txt", "*.model", WEIGHTS]
-FORMS = "a folder, hf-hub:user/name[@revision], or ARCHITECTURE:WEIGHTS such as ViT-B-32:laion2b_s34b_b79k"
+FORMS = "a folder, hf-hub:user/name[@revision], or ARCHITECTURE:WEIGHTS"
+EXAMPLE = "ViT-B-32:laion2b_s34b_b79k"
 
 _REPOSITORY = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
 _UNLOADABLE = (RuntimeError, ValueError, OSError, TypeError, KeyError, AssertionError, AttributeError)
@@ -149,7 +150,7 @@ def find_model(name: str, revision: str | None = None) -> OpenClipSource:
     architecture, colon, weights = name.partition(":")
     if colon and weights:
         return _built_in(name, architecture, weights, revision)
-    raise ModelNotSupported(f"no open_clip model {name!r}; a model is {FORMS}")
+    raise ModelNotSupported(f"no open_clip model {name!r}; a model is {FORMS} such as {EXAMPLE}")
 
 
 def in_folder(folder: Path, name: str, revision: str | None = None) -> OpenClipSource:
@@ -178,7 +179,9 @@ def _built_in(name: str, architecture: str, weights: str, revision: str | None) 
     from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 
     if architecture not in open_clip.list_models():
-        raise ModelNotSupported(f"open_clip has no architecture {architecture!r}; a model is {FORMS}")
+        raise ModelNotSupported(
+            f"open_clip has no architecture {architecture!r}; a model is {FORMS} such as {EXAMPLE}"
+        )
     tag: Mapping[str, Any] = {}
     if Path(weights).is_file():
         file, found = weights, _file_hash(Path(weights))

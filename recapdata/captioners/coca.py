@@ -18,7 +18,7 @@ from PIL.Image import Image
 
 from recapdata.captioners import STYLES, CaptionerOptions, CaptioningFailed, OutOfMemory
 from recapdata.captioners.choice import most_agreed
-from recapdata.captioners.coca_steps import Steps, check_config, check_model
+from recapdata.captioners.coca_steps import EXAMPLE, Steps, check_config, check_model
 from recapdata.captioners.coca_words import Words, open_words
 from recapdata.captioners.pretrained import (
     OWN_STYLES,
@@ -45,9 +45,7 @@ def open_coca(options: CaptionerOptions) -> "Coca":
     """The captioner of `options.model`, see `recapdata.open_clip_models` for the names."""
     if not options.model:
         raise OptionError(
-            f"the captioner coca needs a model: --captioner coca:MODEL, where MODEL is {FORMS}".replace(
-                "ViT-B-32:laion2b_s34b_b79k", "coca_ViT-B-32:mscoco_finetuned_laion2b_s13b_b90k"
-            )
+            f"the captioner coca needs a model: --captioner coca:MODEL, where MODEL is {FORMS} such as {EXAMPLE}"
         )
     source = find_model(options.model, options.revision)
     config = source.model_config()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+EXAMPLE = "coca_ViT-B-32:mscoco_finetuned_laion2b_s13b_b90k"
 _BOTH_WAYS = "reads texts in both directions, so it cannot write; give a CoCa with open_clip's own text tower"
 
 
@@ -24,8 +25,7 @@ def check_config(config: Mapping[str, Any], name: str) -> None:
     """
     if "multimodal_cfg" not in config:
         raise ModelNotSupported(
-            f"{name} is a CLIP model, which compares texts and writes none; give a CoCa, such as "
-            "coca:coca_ViT-B-32:mscoco_finetuned_laion2b_s13b_b90k"
+            f"{name} is a CLIP model, which compares texts and writes none; give a CoCa such as coca:{EXAMPLE}"
         )
     if "hf_model_name" in config["text_cfg"]:
         raise ModelNotSupported(f"{name} {_BOTH_WAYS}")
