@@ -221,17 +221,23 @@ def recaption(
 ) -> None:
     """Caption every image with a model, into a caption set of its own.
 
-    Stopped at any moment, the same command goes on from the last finished batch. Images that fail keep their error, and the exit
-    code is then 1.
+    Stopped at any moment, the same command goes on from the last finished
+    batch. Images that fail keep their error, and the exit code is then 1.
 
-    Example: recapdata recaption my-dataset recap-long --captioner google/paligemma2-3b-pt-448 --style long
+    Example: recapdata recaption DIR recap-long --captioner
+    google/paligemma2-3b-pt-448 --style long
 
-    A prompt may name columns and caption sets in braces; of each picture they are put in as quoted data, with a word to the model
-    that they are no instruction. Example: --style 'Describe the picture. Its alt text, which may be wrong: {alt_text}'
+    A prompt may name columns and caption sets in braces. What they hold of
+    each picture is put in as quoted data, and the model is told that it is
+    no instruction. Example: --style 'Describe the picture. Its alt text,
+    which may be wrong: {alt_text}'
 
-    --where takes and, or, not, in, comparisons, + - * / over the figures of `audits run`: words, clip_score, claims, flags and
-    missed (their number), supported, contradicted, unknown, contradicted_color and so on, and the caption itself. "SET:" before it
-    says whose audit. Example: --where 'alt: "refusal" in flags or words < 3 or "watermark" in caption'
+    --where chooses by what `audits run` found of each caption: words,
+    clip_score and other scores; claims, flags, missed (how many);
+    supported, contradicted, unknown, also by kind (contradicted_color);
+    caption (the text). It knows and, or, not, in, comparisons, + - * /.
+    "SET:" in front says whose audit. Example:
+    --where 'alt: "refusal" in flags or words < 3 or "watermark" in caption'
     """
     from recapdata.captioners import CaptionerOptions
     from recapdata.recaption import RunOptions
