@@ -1,9 +1,7 @@
 """Two Ray nodes on this machine: the local engine's captions, whatever fails, and also when a node is killed midway."""
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -19,8 +17,8 @@ from recapdata.errors import ClusterError
 from recapdata.recaption import RunOptions, recaption
 from recapdata.store import DatasetFolder
 from tests.builders import build_dataset, png
+from tests.cluster import Cluster, running_cluster
 
-REPOSITORY = Path(__file__).parents[3]
 CONSOLE = Path(sys.executable).with_name("recapdata")
 SCRIPTED = """
 import sys
@@ -33,58 +31,16 @@ main()
 pytest.importorskip("ray")
 
 
-class Cluster:
-    """A running `tests.cluster`."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-        assert process.stdout is not None
-        self.address = process.stdout.readline().strip()
-
-    def kill_a_node(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write("kill\n")
-        self._process.stdin.flush()
-        assert self._process.stdout.readline() == "killed\n"
-
-    def start(self, *words: object, code: str | None = None, **environment: str) -> subprocess.Popen[str]:
-        """A `recapdata` command that finds this cluster."""
-        command = [CONSOLE] if code is None else [sys.executable, "-c", code]
-        return subprocess.Popen(
-            [str(word) for word in (*command, *words)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=REPOSITORY,
-            env={**os.environ, "RAY_ADDRESS": self.address, **environment},
-        )
-
-
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     # What the scripted captioner does is said to the nodes when they start.
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(REPOSITORY),
-        "SCRIPTED_FITS": "3",
-        "SCRIPTED_REFUSES": str(red(5)),
-        "SCRIPTED_CANNOT_PREPARE": str(red(9)),
-        "SCRIPTED_KILLS_DECODER": str(red(13)),
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.cluster"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        cwd=REPOSITORY,
-        env=environment,
-    )
-    yield Cluster(process)
-    assert process.stdin is not None
-    process.stdin.close()
-    process.wait(60)
+    with running_cluster(
+        SCRIPTED_FITS="3",
+        SCRIPTED_REFUSES=str(red(5)),
+        SCRIPTED_CANNOT_PREPARE=str(red(9)),
+        SCRIPTED_KILLS_DECODER=str(red(13)),
+    ) as started:
+        yield started
 
 
 def red(row: int) -> int:
@@ -95,9 +51,13 @@ def rows(folder: DatasetFolder) -> list[dict]:
     return [row for shard in folder.shards() for row in folder.read_captions("recap", shard).to_pylist()]
 
 
+@pytest.mark.timeout(600)  # half a minute on an idle core; processes start slowly on a busy one
 def test_failures_are_the_local_engine_s(cluster: Cluster, tmp_path: Path) -> None:
     folder = build_dataset(tmp_path / "set", rows=22, shard_rows=10, row_group_rows=4)
     run = cluster.start(
+        sys.executable,
+        "-c",
+        SCRIPTED,
         "recaption",
         folder.path,
         "recap",
@@ -106,9 +66,8 @@ def test_failures_are_the_local_engine_s(cluster: Cluster, tmp_path: Path) -> No
         "--engine",
         "ray",
         "--json",
-        code=SCRIPTED,
     )
-    out, err = run.communicate(timeout=200)
+    out, err = run.communicate(timeout=500)
     assert run.returncode == 1, err
     summary = json.loads(out)
     assert (summary["captions"], summary["failures"]) == (19, 3)
@@ -125,6 +84,7 @@ def test_failures_are_the_local_engine_s(cluster: Cluster, tmp_path: Path) -> No
     assert "Traceback" not in err
 
 
+@pytest.mark.timeout(600)  # half a minute on an idle core; processes start slowly on a busy one
 def test_a_node_is_killed_midway(cluster: Cluster, tmp_path: Path) -> None:
     from recapdata.ingest import ingest
 
@@ -132,6 +92,7 @@ def test_a_node_is_killed_midway(cluster: Cluster, tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "there", tmp_path / "here")
     there, here = DatasetFolder(tmp_path / "there"), DatasetFolder(tmp_path / "here")
     run = cluster.start(
+        CONSOLE,
         "recaption",
         there.path,
         "recap",
@@ -148,7 +109,7 @@ def test_a_node_is_killed_midway(cluster: Cluster, tmp_path: Path) -> None:
         time.sleep(0.05)
     cluster.kill_a_node()
     assert run.poll() is None, "the run ended before the node was killed"
-    out, err = run.communicate(timeout=200)
+    out, err = run.communicate(timeout=500)
     assert run.returncode == 0, err
     summary = json.loads(out)
     assert (summary["done"], summary["captions"], summary["failures"]) == (96, 96, 0)
