@@ -118,7 +118,10 @@ def _judge_attribute(claim: Claim, claims: Sequence[Claim], evidence: Evidence) 
     kind = claim.kind
     stated = _values(claim)
     meaning = _meaning(claim.object, evidence)
-    known = [seen for seen in _matching(meaning, evidence) if _known(seen, kind)]
+    matching = _matching(meaning, evidence)
+    # Of "a large red circle" the color is that of the large ones, and the size that of the red ones.
+    others = [other for other in claims if other.kind != kind]
+    known = [seen for seen in _described(claim, others, matching) or matching if _known(seen, kind)]
     if not known or not stated:
         return "unknown", f"knows no {kind} of {claim.object}"
     here = frozenset().union(*(_known(seen, kind) for seen in known))
