@@ -75,10 +75,13 @@ class RecaptionSummary:
                 *(f"  {shorten(text, 200, placeholder=' …')}" for text in self.examples),
                 "",
             ]
-        lines += ["Next", *self._next()]
+        if self.where is None or self.among:
+            lines += ["Next", *self._next()]
         return "\n".join(lines)
 
     def _headline(self) -> str:
+        if self.where is not None and not self.among:
+            return f"{self.set_name} of {self.directory}: nothing to do; there is no caption of which --where is true."
         if not self.done:
             return f"{self.set_name} of {self.directory}: nothing to do."
         what = {"pilot": "a pilot of ", "retry": "again "}.get(self.asked, "")

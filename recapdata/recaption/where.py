@@ -113,14 +113,19 @@ def open_where(folder: DatasetFolder, text: str) -> Where:
                 _verdicts()
             )  # a caption without claims has none of any verdict, judged or not
     if lacking := sorted(expression.names - taken):
-        remedy = (
-            "--clip embedded" if lacking[0].startswith(("clip", "low_margin")) else "--evidence annotations"
-        )
         raise AuditNotFound(
-            f"--where {text}: the audit of {set_name} has no values of {lacking[0]}; {lacking[0]} is taken by a run with other "
-            f"options, for example: {command} {remedy}"
+            f"--where {text}: the audit of {set_name} has no values of {lacking[0]}; {_remedy(lacking[0], command)}"
         )
     return where
+
+
+def _remedy(name: str, command: str) -> str:
+    """How a column that an audit lacks is taken."""
+    if name.startswith(("clip", "low_margin", "lied")):
+        return f"a CLIP model takes them: {command} --clip embedded"
+    if name.startswith("entities"):
+        return "they are taken where there is alt text, of the proper names in it"
+    return f"evidence is needed for them: {command} --evidence annotations"
 
 
 def _only_audited(target: Target, text: str) -> str:

@@ -134,6 +134,8 @@ def test_keys_and_limit_choose_among_them(folder, tmp_path):
 def test_where_nothing_is_chosen_there_is_no_set_either(folder):
     summary = caption(folder, where="words > 100")
     assert (summary.done, summary.among) == (0, 0)
+    assert "there is no caption of which --where is true" in summary.text()
+    assert "Next" not in summary.text()
     assert list(folder.manifest.sets) == ["alt"]
 
 
