@@ -1,6 +1,9 @@
 """Tuning a captioner: every family learns and captions afterwards, runs resume exactly, the card is true, mistakes are one line."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -64,7 +67,7 @@ def settings(dataset, base, captions=BOTH, prompts=(), **changes):
         "course": "cosine",
         "warmup": 0,
         "seed": 0,
-        "samples": 1,
+        "samples": 0,
         "mixed_precision": "no",
         **changes,
     }
@@ -127,7 +130,9 @@ class Killed(Exception):
 
 @pytest.mark.parametrize("lora", [None, 2])
 def test_an_interrupted_run_ends_as_the_uninterrupted_one(tmp_path, folders, scenes, monkeypatch, lora):
-    chosen = settings(scenes, folders("paligemma"), steps=5, accumulate=2, lora=lora, mixed_precision="bf16")
+    chosen = settings(
+        scenes, folders("paligemma"), steps=5, accumulate=2, lora=lora, mixed_precision="bf16", samples=1
+    )
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     summary = tune_captioner(chosen, whole)
 
@@ -196,7 +201,6 @@ def test_the_best_weights_are_kept_and_the_run_ends_when_nothing_gets_better(tmp
         folders("paligemma"),
         steps=60,
         validate_every=1,
-        samples=0,
         patience=3,
         learning_rate=0.2,
         course="constant",
@@ -260,7 +264,7 @@ def test_from_a_revision_on_a_hub_to_a_pushed_captioner(tmp_path, folders, hub, 
     api.create_repo(base_id)
     base_commit = api.upload_folder(repo_id=base_id, folder_path=folders("paligemma")).oid
     chosen = replace(settings(repo_id, base_id, captions="short=people"), revision="v1.0.0")
-    summary = tune_captioner(chosen, tmp_path / "out", push=model_id)
+    summary = tune_captioner(replace(chosen, samples=1), tmp_path / "out", push=model_id)
     assert summary.commit == commit
     assert summary.base_revision == base_commit
     assert (summary.records, summary.left_out) == (20, 5)
@@ -285,7 +289,7 @@ def test_from_a_revision_on_a_hub_to_a_pushed_captioner(tmp_path, folders, hub, 
 
 
 def test_a_folder_says_nothing_of_where_its_base_lay(tmp_path, folders, scenes):
-    tune_captioner(settings(scenes, folders("paligemma"), lora=2), tmp_path / "out")
+    tune_captioner(settings(scenes, folders("paligemma"), lora=2, samples=1), tmp_path / "out")
     texts = [
         path.read_text(encoding="utf8")
         for path in (tmp_path / "out").rglob("*")
@@ -311,7 +315,19 @@ def test_the_command_tunes_and_says_what_it_did(tmp_path, folders, scenes):
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf8")
     assert "| learning rate | 4e-05, cosine, 10 steps of warm-up |" in card
     assert "a local folder that had not been published: 16 short and 16 long captions seen" in card
-    done = invoke("captioner", *words, "--apart", "--batch-size", 2, "--lora", 1, tmp_path / "two", "--json")
+    done = invoke(
+        "captioner",
+        *words,
+        "--apart",
+        "--batch-size",
+        2,
+        "--lora",
+        1,
+        "--samples",
+        0,
+        tmp_path / "two",
+        "--json",
+    )
     assert done.exit_code == 0, done.exception
     assert list(json.loads(done.stdout)) == ["short", "long"]
     assert (tmp_path / "two" / "long" / "adapter").is_dir()
@@ -353,3 +369,32 @@ def test_mistakes_stop_before_anything_is_written(tmp_path, folders, change, err
         CliRunner().invoke(app, ["captioner", *words, str(tmp_path / "out")], catch_exceptions=False)
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_two_processes_learn_what_one_does(tmp_path, folders, scenes):
+    """Each takes half of a turn, and their losses are weighed by tokens: the same run as one process with twice the batch."""
+    chosen = settings(scenes, folders("paligemma"), steps=3, batch_size=4, samples=0)
+    tune_captioner(chosen, tmp_path / "one")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    words = [
+        "--dataset",
+        scenes,
+        "--captions",
+        BOTH,
+        "--base",
+        folders("paligemma"),
+        "--steps",
+        3,
+        "--lr",
+        1e-3,
+    ]
+    words += ["--batch-size", 2, "--warmup", 0, "--validate-every", 2, "--patience", 0, "--samples", 0]
+    command = [*launch, "-m", "recaptrain", "captioner", *words, "--mixed-precision", "no", tmp_path / "two"]
+    env = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    subprocess.run([str(word) for word in command], check=True, env=env, capture_output=True, timeout=250)
+    one, two = RunFolder(tmp_path / "one" / "training"), RunFolder(tmp_path / "two" / "training")
+    assert two.losses() == pytest.approx(one.losses(), rel=1e-4)
+    assert [row["loss"] for row in two.rows("validation")] == pytest.approx(
+        [row["loss"] for row in one.rows("validation")], rel=1e-4
+    )
+    assert "(2 × 1 accumulated × 2 processes)" in (tmp_path / "two" / "README.md").read_text(encoding="utf8")
