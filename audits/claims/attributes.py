@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from audits.claims import words as lexicon
-from audits.claims.phrases import OBJECT, REGION, Mention, Phrases, conjuncts
+from audits.claims.phrases import OBJECT, PARTITIVE, REGION, Mention, Phrases, conjuncts
 from audits.claims.reference import antecedent
 from audits.claims.tree import Tree
 from recapdata.records import Claim
@@ -136,6 +136,13 @@ def _bearers(phrases: Phrases, word: Word) -> list[Mention]:
     ahead = _noun_ahead(phrases, word)
     if ahead is not None and _is_color_noun(tree, ahead.head):  # "a brown color", "an orange color car"
         return [mention.resolved() for mention in _said_of(phrases, Word(word.name, word.first, ahead.head))]
+    if (
+        ahead is not None
+        and ahead.kind == PARTITIVE
+        and word.name in lexicon.SIZES
+        and tree.lower[ahead.head] != "pair"
+    ):
+        return []  # of "a large group of people" the group is large
     if ahead is not None:
         return [ahead.resolved()]
     return [mention.resolved() for mention in _said_of(phrases, word)]

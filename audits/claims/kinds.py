@@ -22,11 +22,18 @@ _HANGING = frozenset(
     ]
 )
 
+TOWARDS = frozenset(["at", "to", "toward", "towards", "facing", "into", "for"])
+WEARERS = frozenset(
+    ["women", "men", "ladies", "gentlemen", "girls", "boys", "kids", "children", "toddlers", "infants"]
+)
+
 
 def kind_of(tree: Tree, first: int, head: int, lemma: str) -> str:
     """The kind of the noun phrase that ends at `head`; `lemma` is its last noun's, in lower case."""
     word = tree.lower[head]
     of = head + 1 < len(tree) and tree.lower[head + 1] == "of"
+    if _looks_out(tree, first, head) or _is_for(tree, first, head):
+        return ABSTRACT
     if word == "up" or word == "ups":  # of "close-up"
         return PICTURE
     if word in lexicon.COUNTING_NOUNS and (of or first == head):
@@ -64,6 +71,24 @@ def kind_of(tree: Tree, first: int, head: int, lemma: str) -> str:
     if lemma == "line" and first > 0 and ("in" in tree.lower[max(0, first - 2) : first]):
         return ABSTRACT
     return OBJECT
+
+
+def _looks_out(tree: Tree, first: int, head: int) -> bool:
+    """ "looking at the camera": it is the one that took the picture."""
+    before = tree.lower[max(0, head - 2) : head]
+    return tree.lower[head] == "camera" and first == head and before[-1:] == ["the"] and before[0] in TOWARDS
+
+
+def _is_for(tree: Tree, first: int, head: int) -> bool:
+    """ "Women's Leather Boots": whom a thing on sale is made for."""
+    opens = first == 0 or tree.lower[first - 1] in (",", "-", "|", ":")
+    after = tree.lower[head + 1 : head + 2]
+    return (
+        opens
+        and first == head
+        and tree.lower[head] in WEARERS
+        and after[:1] in (["'s"], ["’s"], ["'"], ["’"])
+    )
 
 
 def _is_garment(tree: Tree, head: int) -> bool:

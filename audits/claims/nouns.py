@@ -13,6 +13,9 @@ MEASURING = frozenset(
     ["lane", "piece", "door", "seat", "tier", "way", "wheel", "engine", "level", "layer", "burner"]
 )
 
+#: Plurals of which small lemmatizers only take the "s" ("crosse", "mangoe"); the rule of `words.singular` knows better.
+HALFWAY = ("sses", "xes", "ches", "shes", "zzes", "oes")
+
 
 def find(tree: Tree, masked: set[int], announcing: set[int]) -> Phrases:
     """All mentions of a caption.
@@ -30,7 +33,7 @@ def find(tree: Tree, masked: set[int], announcing: set[int]) -> Phrases:
         first = index
         while _joins(tree, index, masked):
             index += 2 if tree.lower[index + 1] == "-" else 1
-        first = _widened(tree, first, index)
+        first = _widened(tree, _without_modifier(tree, first, index), index)
         mention = _mention(tree, first, index, announcing)
         phrases.mentions.append(mention)
         for token in range(first, index + 1):
@@ -49,9 +52,24 @@ def _widened(tree: Tree, first: int, head: int) -> int:
     return first - 1 if first > 0 and f"{tree.lower[first - 1]}-{noun}" in lexicon.FIXED else first
 
 
+def _without_modifier(tree: Tree, first: int, head: int) -> int:
+    """Where "bus" of "double-decker bus" starts, "mug" of "left-hand mug": what a hyphen ties to an adjective is one, too."""
+    tied = first > 1 and tree.lower[first - 1] == "-" and tree.end[first - 1] == tree.start[first]
+    adjective = (
+        tied
+        and tree.end[first - 2] == tree.start[first - 1]
+        and tree.pos[first - 2] in ("ADJ", "ADV", "VERB")
+    )
+    return first + 1 if adjective and first < head and tree.lower[first + 1] != "-" else first
+
+
 def _is_noun(tree: Tree, index: int) -> bool:
     word = tree.lower[index]
     if not word[0].isalpha() or (len(word) == 1 and word != "t"):
+        return False
+    if word in ("one", "ones"):  # stands for a noun said before
+        return False
+    if "/" in word and any(letter.isdigit() for letter in word):  # "f/1.4"
         return False
     if word in lexicon.SHADES and index + 1 < len(tree) and tree.lower[index + 1] in lexicon.COLORS:
         return False
@@ -86,6 +104,8 @@ def _acts(tree: Tree, index: int) -> bool:
     """A verb after its noun and before a place or an object, whatever its tag ("a bus sits on the ground")."""
     before = tree.pos[index - 1] if index > 0 else ""
     after = tree.pos[index + 1] if index + 1 < len(tree) else "ADP"
+    if tree.lower[index - 1] in lexicon.REGION_NOUNS and index > 0:  # "the one in the middle wears"
+        before = "NOUN"
     quotes = after == "PUNCT" and tree.lower[index + 1] in ('"', "'", "“", "‘", ":")
     return before in NOMINAL and (quotes or after in ("ADP", "DET", "ADV", "PRON", "ADJ", "NUM"))
 
@@ -155,11 +175,15 @@ def noun_lemma(tree: Tree, index: int) -> str:
     word, lemma = tree.lower[index], tree.lemmas[index].lower()
     if word in lexicon.IRREGULAR:
         return lexicon.IRREGULAR[word]
+    if word == "glasses" and tree.lower[index + 1 : index + 2] == ["of"]:
+        return "glass"
     if word in lexicon.INVARIABLE:
         return word
     if tree.pos[index] == "PROPN" and tree.tags[index] != "NNPS" and not tree.words[index].islower():
         return tree.words[index]
     if lemma == word and word.endswith("s") and tree.words[index].islower():
+        return lexicon.singular(word)
+    if lemma == word[:-1] and word.endswith(HALFWAY):
         return lexicon.singular(word)
     plausible = lemma[:2] == word[:2] and abs(len(word) - len(lemma)) <= 3
     if plausible and (lemma != word or tree.tags[index] not in ("NNS", "NNPS")):

@@ -15,6 +15,12 @@ from recapdata.records import Claim
 #: "a cake topped with berries" puts the berries on the cake.
 TURNED = {"topped with": "on top of", "surrounded by": "around", "flanked by": "next to"}
 
+TIMES = frozenset(
+    ["sunset", "sunrise", "dawn", "dusk", "night", "noon", "midnight", "midday", "twilight", "daybreak"]
+)
+#: "says OPEN in white letters" tells how it is written.
+LETTERS = frozenset(["letter", "lettering", "font", "print", "script", "writing", "capital"])
+
 
 def positions(phrases: Phrases, masked: set[int]) -> Iterator[Claim]:
     """The position claims of a caption; coordinated subjects and objects give one claim each."""
@@ -70,7 +76,7 @@ def _stranded(phrases: Phrases, phrase: Phrase) -> Iterator[Claim]:
         and tree.pos[following] == "PRON"
         and not tree.deps[following].startswith("nmod:poss")
     ):
-        subjects = located(phrases, phrase, None)
+        subjects = _had(phrases, phrase) or located(phrases, phrase, None)
         target = antecedent(phrases, following, apart=subjects[-1] if subjects else None)
     elif (
         word in RELATIVES
@@ -95,6 +101,13 @@ def _stranded(phrases: Phrases, phrase: Phrase) -> Iterator[Claim]:
             yield _claim(tree, phrase, subject, target.resolved())
 
 
+def _had(phrases: Phrases, phrase: Phrase) -> list[Mention]:
+    """ "a sign with a plate underneath it": what it has is there, not itself."""
+    before = nearest(phrases, phrase, None)
+    opening = phrases.tree.lower[max(0, before[0].first - 3) : before[0].first] if before else []
+    return before if "with" in opening else []
+
+
 def _coordinated(phrases: Phrases, mention: Mention) -> list[Mention]:
     """The mention and the conjuncts after it, each resolved to what it is of."""
     found = []
@@ -112,6 +125,9 @@ def _object(phrases: Phrases, phrase: Phrase) -> Mention | None:
         return None
     target = mention.resolved()
     if target.kind != OBJECT or not mention.real:
+        return None
+    noun = target.object.split()[-1].lower()
+    if (phrase.relation == "at" and noun in TIMES) or (phrase.relation == "in" and noun in LETTERS):
         return None
     if phrase.relation in ("in", "inside") and target.object.split()[-1].lower() in lexicon.WORN:
         return None

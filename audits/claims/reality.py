@@ -36,7 +36,9 @@ def is_real(tree: Tree, mention: Mention) -> bool:
         head = tree.heads[child]
         if head == child:
             break
-        if tree.pos[head] in ("VERB", "AUX") and _clause_is_unreal(tree, head, child):
+        if (tree.pos[head] in ("VERB", "AUX") or tree.has(head, "mark")) and _clause_is_unreal(
+            tree, head, child
+        ):
             return False
         child = head
     return not (tree.has(index, "cop") and is_negated(tree, index))
@@ -59,6 +61,8 @@ def _clause_is_unreal(tree: Tree, verb: int, child: int) -> bool:
         return False
     if is_negated(tree, verb) or _of_nobody(tree, verb):
         return dep in ("obj", "nsubj", "obl", "xcomp", "iobj")
+    if _as_if(tree, verb):
+        return True
     return any(
         (tree.lower[kid] in HYPOTHETICAL and tree.deps[kid] == "aux")
         or (
@@ -69,11 +73,19 @@ def _clause_is_unreal(tree: Tree, verb: int, child: int) -> bool:
     )
 
 
+def _as_if(tree: Tree, verb: int) -> bool:
+    """ "as if the dog is about to jump": the parts of "as if" may hang on different words."""
+    start = min([verb, *tree.kids[verb]])
+    return ["as", "if"] in (tree.lower[i : i + 2] for i in range(start, verb))
+
+
 def _of_nobody(tree: Tree, verb: int) -> bool:
     """ "Neither the man nor the woman wears a hat", "nobody holds a sign"."""
     for subject in tree.kids[verb]:
         if tree.deps[subject] in ("nsubj", "nsubj:pass"):
             words = [tree.lower[subject], *(tree.lower[kid] for kid in tree.kids[subject])]
+            opening = [i for i in range(subject) if tree.sent[i] == tree.sent[subject]][:1]
+            words += [tree.lower[i] for i in opening if tree.lower[i] == "neither"]
             return not {"neither", "nobody", "none", "no"}.isdisjoint(words)
     return False
 

@@ -76,5 +76,6 @@ def _same_kind(phrases: Phrases, index: int) -> Mention | None:
     """ "two dogs, the one on the left", "a red motorcycle beside a black one": the last noun before it."""
     earlier = [m for m in phrases.mentions if m.head < index and m.kind == OBJECT and m.real]
     plural = [m for m in earlier if m.plural]
-    candidates = plural or earlier
+    topics = [m for m in plural if _is_topic(phrases, m)]
+    candidates = topics or plural or earlier
     return candidates[-1] if candidates else None

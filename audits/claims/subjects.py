@@ -11,6 +11,29 @@ from audits.claims.spatial import Phrase
 from audits.claims.tree import Tree
 
 CLAUSAL = ("VERB", "AUX")
+#: Verbs that may stand before their subject, where a place opens the sentence.
+PRESENTING = frozenset(
+    [
+        "is",
+        "are",
+        "was",
+        "were",
+        "sits",
+        "sit",
+        "sat",
+        "stands",
+        "stand",
+        "stood",
+        "lies",
+        "lie",
+        "lay",
+        "hangs",
+        "hang",
+        "hung",
+    ]
+)
+LINKS = frozenset([";", ":", ",", "and", "while", "but"])
+OPENING = PRESENTING | {"on", "in", "at", "to", "behind", "above", "below", "under", "beside", "near"}
 SUBJECTS = ("nsubj", "nsubj:pass", "nsubj:outer")
 
 
@@ -19,6 +42,8 @@ def located(phrases: Phrases, phrase: Phrase, place: Mention | None) -> list[Men
     tree = phrases.tree
     if place is None and phrase.region is not None and (opened := _opened(phrases, phrase)) is not None:
         return [opened]
+    if inverted := _inverted(phrases, phrase, place):
+        return inverted
     inside = set(range(phrase.first, (place.head if place is not None else phrase.last) + 1))
     index = place.head if place is not None else phrase.last
     subject_of_place = [kid for kid in tree.kids[index] if tree.deps[kid] in SUBJECTS and kid not in inside]
@@ -47,10 +72,33 @@ def _opened(phrases: Phrases, phrase: Phrase) -> Mention | None:
     return mention.resolved()
 
 
+def _inverted(phrases: Phrases, phrase: Phrase, place: Mention | None) -> list[Mention]:
+    """ "Behind the bench is a tree", "To the left of the table stands a waiter": what follows the verb is at the place."""
+    tree = phrases.tree
+    index = (place.head if place is not None else phrase.last) + 1
+    before = phrase.first - 1
+    opens = before < 0 or tree.sent[before] != tree.sent[phrase.first] or tree.lower[before] in LINKS
+    while index < len(tree) and tree.lower[index] in (",", "there"):
+        index += 1
+    if not opens or index + 1 >= len(tree) or tree.lower[index] not in PRESENTING:
+        return []
+    mention = phrases.following(index + 1)
+    if mention is None:
+        return []
+    together = []
+    for other in conjuncts(phrases, mention):
+        # "On the left is a car, and on the right is a truck": another place begins another list.
+        if other.head >= mention.head and not OPENING & set(tree.lower[mention.head : other.first]):
+            together.append(other.resolved())
+    return [other for other in together if other.kind == OBJECT and other.real]
+
+
 def climb(phrases: Phrases, governor: int, child: int, phrase: Phrase) -> list[Mention]:
     """The located thing of a governor: itself if a noun, else its clause's subject or, for placing verbs, object."""
     tree = phrases.tree
     for _ in range(8):
+        if tree.lower[governor] in ("one", "ones"):  # "the one in the middle"
+            return named(phrases, governor, phrase)
         if governor in phrases.at and tree.pos[governor] not in CLAUSAL:
             mention = phrases.at[governor]
             above = tree.heads[governor]

@@ -156,7 +156,8 @@ def _carrier(phrases: Phrases, start: int, end: int) -> str | None:
     if after is not None and tree.lower[after] in ("on", "in", "across", "written", "printed", "painted"):
         step = after + (2 if tree.lower[after] in ("written", "printed", "painted") else 1)
         mention = phrases.following(step)
-        if mention is not None and mention.kind == OBJECT:
+        written = mention is not None and mention.object.split()[-1].lower() in LETTERING
+        if mention is not None and mention.kind == OBJECT and not written:
             return mention.object
     said_of = _said_of(phrases, start)
     if said_of is not None:

@@ -92,8 +92,10 @@ def singular(word: str) -> str:
         and not word.endswith(("ookies", "ovies", "erbies", "eenies", "oodies", "eanies"))
     ):
         return word[:-3] + "y"
+    if word in ("toes", "hoes", "does", "foes"):
+        return word[:-1]
     if word.endswith(("sses", "xes", "ches", "shes", "zzes", "oes")) and not word.endswith(
-        ("shoes", "toes", "canoes", "aches")
+        ("shoes", "canoes", "aches", "tiptoes", "oboes")
     ):
         return word[:-2]
     return word[:-1]
