@@ -155,12 +155,12 @@ def _telling(
         wrong=[each for each in found if each.mark == "contradicted"][:LISTED],
         claims=found[:LISTED],
         more=max(len(found) - LISTED, 0),
-        remarks=_remarks(scores),
+        remarks=_remarks(caption, scores),
         numbers=_numbers(scores),
     )
 
 
-def _remarks(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _remarks(caption: str, scores: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What is there and not said, and what else the audit found."""
     found = [
         ("not said", ", ".join((scores.get("missed") or ())[:LISTED])),
@@ -168,9 +168,22 @@ def _remarks(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("flags", ", ".join(scores.get("flags") or ()).replace("_", " ")),
         ("not done", scores.get("error") or ""),
     ]
-    if scores.get("low_margin"):
-        found.append(("scores no higher than the lie", (scores.get("clip_lie") or "")[:FOLDED]))
+    if scores.get("low_margin") and scores.get("clip_lie"):
+        found.append(("scores no higher than with", exchanged(caption, scores["clip_lie"])))
     return [(name, text) for name, text in found if text]
+
+
+def exchanged(caption: str, lie: str) -> str:
+    """What the lie says in place of what: `“below” for “above”`."""
+    said, told = caption.split(), lie.split()
+    first = next(
+        (place for place, (one, other) in enumerate(zip(said, told, strict=False)) if one != other), 0
+    )
+    last = 0
+    while last < min(len(said), len(told)) - first - 1 and said[-1 - last] == told[-1 - last]:
+        last += 1
+    parts = (" ".join(words[first : len(words) - last])[:200] for words in (told, said))
+    return " for ".join(f"“{part}”" for part in parts)
 
 
 def _numbers(scores: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from audits.fiftyone.fields import phrase
+from audits.fiftyone.phrases import phrase
 
 Mark = Literal["contradicted", "supported", "unknown", "claim", ""]
 ORDER: tuple[Mark, ...] = ("contradicted", "supported", "unknown", "claim", "")

@@ -15,7 +15,7 @@ from audits.corrections import Correction, add_correction
 from audits.report import write_report
 from audits.report.boxes import LETTERS, boxes
 from audits.report.charts import HEIGHT, NAMES, TEXTS, WIDTH, histograms, panels
-from audits.report.gallery import limit
+from audits.report.gallery import exchanged, limit
 from audits.report.pictures import thumbnail
 from audits.report.spans import LONGEST, Piece, cut, pieces
 from audits.report.survey import survey
@@ -77,6 +77,12 @@ def test_pieces_make_up_the_caption_whatever_the_spans() -> None:
         head, tail = cut(found, 11)
         assert "".join(part.text for part in head) == caption[:11]
         assert "".join(part.text for part in tail) == caption[11:]
+
+
+def test_a_lie_is_told_by_what_it_exchanges() -> None:
+    assert exchanged("A star above a heart.", "A star below a heart.") == "“below” for “above”"
+    assert exchanged("red star", "green star") == "“green” for “red”"
+    assert exchanged("a dog", "a golden cat") == "“golden cat” for “dog”"
 
 
 def test_claims_without_a_verdict_are_marked_as_claims() -> None:
