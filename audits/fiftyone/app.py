@@ -60,6 +60,7 @@ def open_app(name: str, *, port: int = PORT) -> None:
         [sys.executable, "-m", "audits.fiftyone.worker", name],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
+        start_new_session=True,  # so that all it starts can be ended with it
     )
     try:
         _wait(server, port)

@@ -21,6 +21,8 @@ PAUSE = 0.5
 
 def main() -> None:
     """Run delegated operations on a dataset until standard input ends."""
+    if os.getpgrp() != os.getpid():
+        os.setpgrp()  # ended by `_end_with_parent`, and nothing else with it
     os.environ.setdefault("FIFTYONE_LOGGING_LEVEL", "WARNING")
     require()
     from fiftyone.operators.delegated import DelegatedOperationService
