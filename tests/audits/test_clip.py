@@ -31,6 +31,12 @@ def encoded(clip, images):
     return next(encode_ahead(clip, [("step", images)], workers=2))[1]
 
 
+def test_a_picture_that_is_not_wanted_has_neither_row_nor_error() -> None:
+    images = encoded(known_clip(), [None, YELLOW, b"damaged", None, RED])
+    assert images.rows == [None, 0, None, None, 1]
+    assert [error is not None for error in images.errors] == [False, False, True, False, False]
+
+
 def test_scores_are_the_cosines_by_both_conventions() -> None:
     clip = known_clip()
     images = encoded(clip, [RED, YELLOW])
