@@ -216,6 +216,13 @@ def view(
             metavar="DIR", help="Folder for the pictures; beside FiftyOne's own datasets if not given."
         ),
     ] = None,
+    clip: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Search pictures by text with this CLIP model; the one that the audit scored with if not given.",
+        ),
+    ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -228,7 +235,7 @@ def view(
 
     if not no_app:
         check_port(port)
-    summary = build(target, name=name, audits=audit, media=media)
+    summary = build(target, name=name, audits=audit, media=media, clip=clip)
     finish(summary, summary.text(), as_json=json)
     if not no_app:
         open_app(summary.name, port=port)

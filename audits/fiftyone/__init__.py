@@ -1,10 +1,15 @@
 """Captions in FiftyOne: a persistent dataset of one target, to be looked through, filtered and compared.
 
-    naming     which FiftyOne dataset belongs to which target
-    media      the pictures on disk, once, under the hash of their bytes
-    fields     audit rows and annotations as FiftyOne fields
-    dataset    the build: new rows in, changed ones in place, removed ones out
-    app        opening the App, served by a process of its own (`server`)
+    naming         which FiftyOne dataset belongs to which target
+    media          the pictures on disk, once, under the hash of their bytes
+    fields, boxes  audit rows and annotations as FiftyOne fields
+    views          the saved views
+    similarity     pictures near a picture or a text, by CLIP
+    dataset        the build: new rows in, changed ones in place, removed ones out
+    figures, distributions, spans   what the plugin shows of a view and of a caption
+    source, changes                 what a person may change, and how it is kept
+    plugin/        panels and operators, linked to where FiftyOne looks for them by `installing`
+    app            opening the App, served by a process of its own (`server`), with what it delegates run by another (`worker`)
 
 Everything else works without FiftyOne; these modules ask for it by `require`.
 """
@@ -12,10 +17,14 @@ Everything else works without FiftyOne; these modules ask for it by `require`.
 import os
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from recapdata.errors import MissingExtra
+
+MODELS = str(Path(__file__).with_name("models.json"))
+"""The audit's CLIP model, as FiftyOne's model zoo lists it."""
 
 
 def require() -> ModuleType:
@@ -35,6 +44,8 @@ def require() -> ModuleType:
             "looking at captions needs FiftyOne, which is not installed; install it with: pip install 'recapdata[view]'"
         ) from error
     _keep_to_own_database()
+    if MODELS not in (paths := fiftyone.config.model_zoo_manifest_paths or []):
+        fiftyone.config.model_zoo_manifest_paths = [*paths, MODELS]
     return fiftyone
 
 

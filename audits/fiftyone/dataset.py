@@ -43,6 +43,7 @@ class ViewSummary:
         removed: samples whose records the target no longer has.
         fields: field by caption set.
         views: the saved views that it has.
+        searched_with: the CLIP model by which pictures are searched; None where there is no index.
     """
 
     name: str
@@ -54,6 +55,7 @@ class ViewSummary:
     fields: Mapping[str, str]
     audited: Sequence[str]
     views: Sequence[str]
+    searched_with: str | None
     media: str
 
     def text(self) -> str:
@@ -65,6 +67,7 @@ class ViewSummary:
             f"caption sets: {sets}",
             f"audited: {', '.join(self.audited) or 'none; run: audits run ' + self.target}",
             f"saved views: {', '.join(self.views) or 'none without an audit'}",
+            f"text search: {self.searched_with or 'none; name a CLIP model with --clip'}",
             f"pictures: {self.media}",
         ]
         return "\n".join(lines)
@@ -76,6 +79,7 @@ def build(
     name: str | None = None,
     audits: Path | None = None,
     media: Path | None = None,
+    clip: str | None = None,
 ) -> ViewSummary:
     """Make or bring up to date the persistent FiftyOne dataset of a target.
 
@@ -83,12 +87,15 @@ def build(
         name: the dataset's name; one that tells folder, or repository, revision and commit where None.
         audits: where the audit lies (`audits run --out`); that of the target itself where None.
         media: folder for the pictures; one beside FiftyOne's own datasets where None.
+        clip: the CLIP model to search pictures with; the one that the audit scored with where None.
 
     Raises:
         MissingExtra: FiftyOne is not installed.
         DatasetExists: a FiftyOne dataset of that name shows something else.
     """
     fo = require()
+    from audits.fiftyone.similarity import index
+
     target = _current(target).so_far()
     fields = field_names(target.set_names())
     shelf = Media(media or media_folder())
@@ -114,6 +121,7 @@ def build(
             shards[str(shard)] = state
             _describe(dataset, target, fields, shards)
     removed = _remove(dataset, target, total)
+    searched = index(dataset, target, clip)
     views = save_views(dataset, {name: field for name, field in fields.items() if name in audited})
     return ViewSummary(
         name=dataset.name,
@@ -125,6 +133,7 @@ def build(
         fields=fields,
         audited=[each for each in fields if each in audited],
         views=views,
+        searched_with=searched,
         media=str(shelf.folder),
     )
 

@@ -1,15 +1,9 @@
 """The App in a real Chromium: the pictures and captions are there, no request leaves, and it ends with its command."""
 
-import re
-import signal
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -18,12 +12,9 @@ from audits.fiftyone.server import ELSEWHERE
 from audits.runner import run
 from recapdata.errors import OptionError
 from recapdata.records import Object
+from tests.audits.fiftyone.browser import browsing, needs_browser, open_sample, served
 from tests.builders import build_dataset, noise_jpeg
 
-CHROMIUM = next(
-    (path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None
-)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 CAPTION = "A dog <img src='https://example.com/x.png'> and a cat."
 
 
@@ -38,58 +29,22 @@ def url(fo: ModuleType, tmp_path: Path) -> Iterator[str]:
         objects=[[dog]] * 6,
     )
     run(folder.path, evidence=["annotations"])
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [Path(sys.executable).with_name("audits"), "view", folder.path, "--port", str(port)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    assert process.stderr is not None
-    said = []
-    for line in process.stderr:
-        said.append(line)
-        if found := re.search(r"http://\S+", line):
-            yield found[0]
-            break
-    else:
-        pytest.fail("".join(said))
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    # The server is a process of its own and must not outlive the command, however that ends.
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return
-        time.sleep(0.2)
-    pytest.fail("the App's server goes on after its command was killed")
+    with served(folder.path) as address:
+        yield address
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium)")
+@needs_browser
 def test_pictures_and_captions_are_shown_and_nobody_else_is_asked(url: str) -> None:
-    from playwright.sync_api import sync_playwright
-
     asked: set[str | None] = set()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1400, "height": 900})
-        page.on("request", lambda request: asked.add(urlsplit(request.url).hostname))
+    with browsing(asked) as page:
         page.goto(url, wait_until="domcontentloaded")
-        pictures = page.locator("[data-cy=looker]")
-        pictures.first.wait_for(timeout=120_000)
-        page.wait_for_function("document.querySelectorAll('[data-cy=looker]').length == 6", timeout=60_000)
-        if page.get_by_text("Dismiss").count():
-            page.get_by_text("Dismiss").first.click()
-        pictures.first.click()
+        page.wait_for_function("document.querySelectorAll('[data-cy=looker]').length == 6")
+        open_sample(page)
         modal = page.locator("[data-cy=modal]")
-        modal.get_by_text(CAPTION).first.wait_for(
-            timeout=60_000
-        )  # as text: the picture it names is not fetched
+        modal.get_by_text(CAPTION).first.wait_for()  # as text: the picture it names is not fetched
         modal.locator("[data-cy=sidebar-group-ALT_AUDIT]").click()
-        modal.locator("[data-cy='sidebar-entry-alt_audit.contradicted']").get_by_text("1").wait_for(
-            timeout=30_000
-        )
-        browser.close()
+        modal.locator("[data-cy='sidebar-entry-alt_audit.contradicted']").get_by_text("1").wait_for()
     assert asked <= {"127.0.0.1", None}
 
 

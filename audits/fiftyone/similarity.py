@@ -1,0 +1,158 @@
+"""The similarity index: pictures near a picture, or near a text, by the CLIP model that the audit scored with.
+
+The index is FiftyOne's own, so that its App searches it; the model is offered to FiftyOne as one of its zoo (`models.json`), found
+on this disk by where it lay when the index was built, so that a search asks no one. Only pictures that are not in the index yet
+are embedded.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import fiftyone.brain as brain
+import fiftyone.core.models as models
+import numpy as np
+from eta.core.config import Config
+
+from audits.clip import encode_ahead, load_clip
+from audits.clip_models import ClipSource, resolve
+from audits.dual_encoders import DualEncoderSource
+from recapdata.console import progress, say
+from recapdata.errors import HubError, ModelNotSupported
+from recapdata.models import ModelSource
+from recapdata.open_clip_models import OpenClipSource
+from recapdata.targets import Target
+
+KEY = "clip"
+MODEL = "recapdata-clip"
+BATCH = 64
+
+
+class ClipModelConfig(Config):  # type: ignore[misc]
+    """Where the model lies, as `_packed` wrote it down."""
+
+    def __init__(self, d: dict[str, Any]) -> None:
+        self.source = self.parse_dict(d, "source")
+
+
+class ClipModel(models.Model, models.PromptMixin):  # type: ignore[misc]
+    """A CLIP model as FiftyOne asks it for the embedding of a text."""
+
+    def __init__(self, config: ClipModelConfig) -> None:
+        self.config = config
+        self._clip = load_clip(_unpacked(config.source))
+
+    @property
+    def media_type(self) -> str:
+        """What it looks at."""
+        return "image"
+
+    @property
+    def can_embed_prompts(self) -> bool:
+        """It can."""
+        return True
+
+    def embed_prompt(self, prompt: str) -> np.ndarray:
+        """The unit embedding [d] of a text."""
+        return self.embed_prompts([prompt])[0]
+
+    def embed_prompts(self, prompts: list[str]) -> np.ndarray:
+        """Unit embeddings [n, d] of texts."""
+        found: np.ndarray = self._clip.encode_texts(list(prompts)).cpu().numpy()
+        return found
+
+
+def index(dataset: Any, target: Target, clip: str | None) -> str | None:
+    """Bring the similarity index up to date; the model of it, or None where there is none to make it with.
+
+    Args:
+        clip: the model by name; the one that the audit scored with where None.
+
+    Raises:
+        ModelNotSupported: `clip` is no CLIP model.
+    """
+    source = _source(target, clip)
+    if source is None:
+        return None
+    found = _opened(dataset, source)
+    ids = dict(zip(*dataset.values(["key", "id"]), strict=True))
+    here = set(found.sample_ids) if found.sample_ids is not None else set()
+    gone = sorted(here - set(ids.values()))
+    if gone:
+        found.remove_from_index(sample_ids=gone, warn_missing=False)
+    missing = {key: each for key, each in ids.items() if each not in here}
+    if missing:
+        embeddings, order = _embedded(target, source, missing)
+        if order:
+            found.add_to_index(embeddings, np.array(order))
+    if missing or gone:
+        found.save()
+    return f"{source.name}@{source.revision}"
+
+
+def _source(target: Target, clip: str | None) -> ClipSource | None:
+    if clip is not None:
+        return resolve(clip)
+    named = (target.summary() or {}).get("clip")
+    if not named or "," in named:
+        return None
+    name, _, revision = named.partition("@")
+    try:
+        return resolve(name if revision.startswith("sha256:") else named)
+    except (ModelNotSupported, HubError) as error:
+        say(f"pictures cannot be searched by text: {error}; name the audit's CLIP model with --clip")
+        return None
+
+
+def _opened(dataset: Any, source: ClipSource) -> Any:
+    """The index of this model, made if there is none; one of another model goes."""
+    wanted = {"source": _packed(source)}
+    if dataset.has_brain_run(KEY):
+        if dataset.get_brain_info(KEY).config.model_kwargs == wanted:
+            return dataset.load_brain_results(KEY)
+        dataset.delete_brain_run(KEY)
+    return brain.compute_similarity(
+        dataset, model=MODEL, model_kwargs=wanted, embeddings=False, brain_key=KEY, backend="sklearn"
+    )
+
+
+def _packed(source: ClipSource) -> dict[str, Any]:
+    """A model that was found, as plain values, so that it is found again without asking a Hub."""
+    if isinstance(source, OpenClipSource):
+        return {**asdict(source), "folder": str(source.folder) if source.folder is not None else None}
+    assert isinstance(source, DualEncoderSource)
+    return {"transformers": asdict(source.source)}
+
+
+def _unpacked(values: dict[str, Any]) -> ClipSource:
+    if "transformers" in values:
+        return DualEncoderSource(source=ModelSource(**values["transformers"]))
+    return OpenClipSource(**{**values, "folder": Path(values["folder"]) if values["folder"] else None})
+
+
+def _embedded(target: Target, source: ClipSource, missing: dict[str, str]) -> tuple[np.ndarray, list[str]]:
+    """Unit image embeddings [n, d] of the records that are missing, and their samples; unreadable pictures are left out."""
+    clip = load_clip(source)
+    parts, order = [], []
+    with progress("embed", len(missing)) as advance:
+        steps = _pictures(target, missing)
+        for keys, encoded in encode_ahead(clip, steps, workers=len(os.sched_getaffinity(0))):
+            rows = [(key, row) for key, row in zip(keys, encoded.rows, strict=True) if row is not None]
+            if rows:
+                parts.append(encoded.images[[row for _, row in rows]].cpu().numpy())
+                order += [missing[key] for key, _ in rows]
+            advance(len(keys), len(keys) - len(rows))
+    return (np.concatenate(parts) if parts else np.empty((0, 0), np.float32)), order
+
+
+def _pictures(target: Target, missing: dict[str, str]) -> Iterator[tuple[list[str], list[bytes | None]]]:
+    for shard in target.shards():
+        keys = {key for batch in target.read(shard, ["key"]) for key in batch.column("key").to_pylist()}
+        if keys.isdisjoint(missing):
+            continue
+        for batch in target.read(shard, ["key", "image"], batch_rows=BATCH):
+            rows = [row for row in batch.to_pylist() if row["key"] in missing]
+            if rows:
+                yield [row["key"] for row in rows], [(row["image"] or {}).get("bytes") for row in rows]
