@@ -247,7 +247,7 @@ def _summarize(
     if len(models) > 1:
         say(f"the sets were scored by different CLIP models, which cannot be compared: {', '.join(models)}")
     sources = dict.fromkeys(
-        source.split(":")[0]
+        source.rpartition("+")[0]
         for each in identities
         if each.evidence
         for source in each.evidence.split(" ")[1:]

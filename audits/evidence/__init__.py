@@ -123,7 +123,7 @@ class EvidenceSource(Protocol):
     def identity(self, shard: int) -> str:
         """What the evidence of a shard depends on, without blanks: parameters, scope, and the content it is read from.
 
-        What stands before the first colon is the source's name.
+        What stands before the last plus names the source and its model, as the audit does; after it there is no other.
         """
         ...
 

@@ -35,7 +35,7 @@ class Annotations:
     def identity(self, shard: int) -> str:
         """A hash of the shard's objects and of the classes and attributes known in the whole dataset."""
         scope = json.dumps([sorted(self.scope.classes), sorted(self.scope.attributes)])
-        return f"annotations:{hashlib.sha256((scope + self.hashes[shard]).encode()).hexdigest()[:16]}"
+        return f"annotations+{hashlib.sha256((scope + self.hashes[shard]).encode()).hexdigest()[:16]}"
 
     def collect(self, cases: Sequence[Case]) -> list[Evidence | None]:
         """The annotated objects of each record; None where it was not annotated (an empty list was)."""

@@ -39,10 +39,14 @@ class ClipNamer:
 
     source: ClipSource
 
+    @property
+    def model(self) -> str:
+        """The model with its revision."""
+        return f"{self.source.name}@{self.source.revision}"
+
     def identity(self) -> str:
-        """The model with its revision, and a hash of these rules."""
-        rules = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
-        return f"{self.source.name}@{self.source.revision}+{rules}"
+        """A hash of these rules."""
+        return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
 
     def name(self, picture: Image.Image, objects: Sequence[Seen]) -> list[Seen]:
         """The objects with the color that is the likeliest of their crops."""

@@ -52,10 +52,17 @@ BARE = 0.1
 
 
 class Namer(Protocol):
-    """Something that says what colors an object has."""
+    """Something that says what colors an object has.
+
+    Attributes:
+        model: its model with the revision, None where it has none.
+    """
+
+    @property
+    def model(self) -> str | None: ...
 
     def identity(self) -> str:
-        """What its answers depend on, without blanks."""
+        """What its answers depend on beside the model, a hash."""
         ...
 
     def name(self, picture: Image.Image, objects: Sequence[Seen]) -> list[Seen]:
@@ -66,6 +73,8 @@ class Namer(Protocol):
 @dataclass(frozen=True, slots=True)
 class Pixels:
     """Names colors by the pixels alone."""
+
+    model: str | None = None
 
     def identity(self) -> str:
         """A hash of the rules."""
@@ -90,7 +99,9 @@ class Colors:
 
     def identity(self, shard: int) -> str:
         """The rules or the model, and a hash of the shard's annotations."""
-        return f"colors:{self.namer.identity()}+{self.hashes[shard][:16]}"
+        rules = f"{self.namer.identity()}-{self.hashes[shard][:16]}"
+        model = self.namer.model
+        return f"colors:{model.replace(' ', '_')}+{rules}" if model else f"colors+{rules}"
 
     def collect(self, cases: Sequence[Case]) -> list[Evidence | None]:
         """The objects of each picture with their colors; None where it has none, or cannot be decoded."""

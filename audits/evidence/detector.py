@@ -54,7 +54,8 @@ class Detections:
         files = (__file__, detections.__file__, detector_models.__file__)
         rules = b"".join(Path(str(each)).read_bytes() for each in files) + repr(self.classes).encode()
         digest = hashlib.sha256(rules).hexdigest()[:12]
-        return f"detector:{self.source.name}@{self.source.revision}+{self.thresholds.identity()}+{digest}"
+        model = f"{self.source.name}@{self.source.revision}".replace(" ", "_")
+        return f"detector:{model}+{self.thresholds.identity()}-{digest}"
 
     def collect(self, cases: Sequence[Case]) -> list[Evidence | None]:
         """What the model sees in each picture; None where it cannot be decoded."""

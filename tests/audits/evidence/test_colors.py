@@ -191,7 +191,11 @@ def test_identity_follows_annotations_and_model(tmp_path: Path) -> None:
         for name, folder in (("colors", "a"), ("colors", "b"), (f"colors:{model}", "a"))
     ]
     assert len(set(identities)) == 3
-    assert all(each.startswith("colors:") and " " not in each for each in identities)
+    assert [each.rpartition("+")[0].partition("@")[0] for each in identities] == [
+        "colors",
+        "colors",
+        "colors:clip",
+    ]
 
 
 # --- by CLIP -------------------------------------------------------------------------------------------------------------
