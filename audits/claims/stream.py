@@ -9,7 +9,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import get_all_start_methods, get_context
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from spacy.language import Language
 
 BATCH_SIZE = 256
+#: Words that the pipeline's vocabulary may remember, some 30 MB: the frequent ones, since they come first.
+LEARNED = 50_000
 #: Bad lines of a file that are shown one by one; the rest are counted.
 SHOWN_FAILURES = 20
 
@@ -65,8 +67,12 @@ def claims(
 def _serial(captions: Iterable[str], nlp: Language, batch_size: int) -> Iterator[list[Claim]]:
     scheme = pipeline_scheme(nlp)
     readable = ((_readable(caption), caption) for caption in _fitting(captions, nlp.max_length))
-    for doc, caption in nlp.pipe(readable, as_tuples=True, batch_size=batch_size):
-        yield extract_claims(doc, scheme, text=caption)
+    while batch := list(islice(readable, batch_size)):
+        # Later words are forgotten with their batch: a large set has no end of names and misspellings.
+        with nlp.memory_zone() if len(nlp.vocab) > LEARNED else nullcontext():
+            docs = nlp.pipe(batch, as_tuples=True, batch_size=batch_size)
+            found = [extract_claims(doc, scheme, text=caption) for doc, caption in docs]
+        yield from found
 
 
 def _readable(caption: str) -> str:

@@ -111,3 +111,15 @@ def test_captions_are_read_as_they_are_asked_for():
     for _ in range(25):
         next(stream)
     assert len(taken) < 100
+
+
+def test_the_vocabulary_does_not_grow_with_the_captions(monkeypatch):
+    nlp = load_pipeline()
+    captions = ["a zyxwqe dog", "a vutsrq dog on a ponmlk"]
+    strings = len(nlp.vocab.strings)
+    monkeypatch.setattr("audits.claims.stream.LEARNED", 0)
+    found = list(claims(captions, pipeline=nlp))
+    assert len(nlp.vocab.strings) == strings
+    monkeypatch.undo()
+    assert list(claims(captions, pipeline=nlp)) == found
+    assert "ponmlk" in nlp.vocab.strings
