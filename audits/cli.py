@@ -70,7 +70,10 @@ def run(
     evidence: Annotated[
         str | None,
         typer.Option(
-            metavar="LIST", help="Judge claims by this evidence, the most trusted first: annotations."
+            metavar="LIST",
+            help="Judge claims by this evidence, the most trusted first, commas between: annotations, detector:MODEL@REVISION "
+            "(any detection model of transformers; :threshold=0.5 and the like may follow), colors (by the pixels of what those "
+            "before it saw; colors:MODEL by a CLIP model), ocr (words in the picture).",
         ),
     ] = None,
     out: Annotated[

@@ -67,7 +67,7 @@ def differences(
 
 
 def unlike(a: AuditedSet, b: AuditedSet) -> dict[str, str]:
-    """Which parts of two audits cannot be compared (`claims`, `clip`, `evidence`), and why."""
+    """Which parts of two audits cannot be compared (`claims`, `clip`, `margin`, `evidence`), and why."""
     same_data = a.target.resolved == b.target.resolved
     found = {}
     for part, what, measure in _MEASURES:
@@ -89,15 +89,20 @@ def _model(identity: Identity) -> str:
     return (identity.clip or "").partition(" ")[0]
 
 
+def _lies(identity: Identity) -> str:
+    return identity.margin or ""
+
+
 def _sources(identity: Identity) -> str:
-    """Rules and names of the sources, without the hashes of what they saw: that differs between versions of a dataset."""
+    """Rules, and sources with their models, without the hashes of what they saw: that differs between versions of a dataset."""
     words = (identity.evidence or "").split()
-    return " ".join(word if word.startswith("grounding:") else word.partition(":")[0] for word in words)
+    return " ".join(word if word.startswith("grounding:") else word.rpartition("+")[0] for word in words)
 
 
 _MEASURES: tuple[tuple[str, str, Callable[[Identity], str]], ...] = (
     ("claims", "claims read by", _pipeline),
     ("clip", "scored by", _model),
+    ("margin", "lies told and scored by", _lies),
     ("evidence", "judged by", _sources),
 )
 
@@ -115,7 +120,7 @@ def _parts(figure: str) -> tuple[str, ...]:
     if "entities" not in sums and any(part in sums for part in JUDGING):
         return ("claims", "evidence")
     if any(part in sums for part in SCORING):
-        return ("clip",) if "has clip_score" in sums or "has clip_sentence" in sums else ("clip", "claims")
+        return ("clip",) if "has clip_score" in sums or "has clip_sentence" in sums else ("margin", "claims")
     return ("claims",)
 
 

@@ -30,9 +30,10 @@ class Thresholds:
     doubt: float = 0.1
     most: int = 16
 
-    def identity(self) -> str:
-        """The values in a few characters."""
-        return "".join(f"{each.name[0]}{getattr(self, each.name):g}" for each in fields(self))
+    def changed(self, defaults: "Thresholds") -> list[str]:
+        """What differs from the defaults, as `with_options` takes it."""
+        values = ((each.name, getattr(self, each.name)) for each in fields(self))
+        return [f"{name}={value:g}" for name, value in values if value != getattr(defaults, name)]
 
 
 def with_options(defaults: Thresholds, options: Sequence[str]) -> Thresholds:

@@ -55,7 +55,9 @@ class Detections:
         rules = b"".join(Path(str(each)).read_bytes() for each in files) + repr(self.classes).encode()
         digest = hashlib.sha256(rules).hexdigest()[:12]
         model = f"{self.source.name}@{self.source.revision}".replace(" ", "_")
-        return f"detector:{model}+{self.thresholds.identity()}-{digest}"
+        return (
+            f"{':'.join(['detector', model, *self.thresholds.changed(_defaults(self.zero_shot))])}+{digest}"
+        )
 
     def collect(self, cases: Sequence[Case]) -> list[Evidence | None]:
         """What the model sees in each picture; None where it cannot be decoded."""
@@ -118,14 +120,17 @@ def open_detector(target: Target, argument: str | None = None) -> Detections:
     source = resolve_model(bare, kind="detector", revision=revision if at else None)
     _, labels = model_kind(source)
     zero_shot = labels is None
-    defaults = Thresholds(nms=ZERO_SHOT_NMS) if zero_shot else Thresholds()
     classes = sorted(load_lexicon().vocabularies[0]) if labels is None else [each for each in labels if each]
     return Detections(
         source=source,
-        thresholds=with_options(defaults, options),
+        thresholds=with_options(_defaults(zero_shot), options),
         classes=tuple(dict.fromkeys(classes)),
         zero_shot=zero_shot,
     )
+
+
+def _defaults(zero_shot: bool) -> Thresholds:
+    return Thresholds(nms=ZERO_SHOT_NMS) if zero_shot else Thresholds()
 
 
 def _parsed(argument: str) -> tuple[str, list[str]]:

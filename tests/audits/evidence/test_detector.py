@@ -173,14 +173,14 @@ def test_a_model_of_the_hub_is_pinned_and_asked(
     api.create_tag(repo_id, tag="v1")
     name = f"detector:{repo_id}@v1:threshold=0:doubt=0"
     source = open_evidence(name, target)
-    assert source.identity(0).startswith(f"detector:{repo_id}@{commit}+t0c0.9n1d0m16-")
+    assert source.identity(0).startswith(f"detector:{repo_id}@{commit}:threshold=0:doubt=0+")
     run(target, evidence=[name], out=tmp_path / "audit")
     rows = pq.read_table(tmp_path / "audit" / "alt" / "train-00000.parquet").to_pylist()
     assert [each["detections"] is None for each in rows] == [False, True, False]
     assert {one["source"] for each in rows for one in each["detections"] or ()} <= {"detector"}
     assert all(claim["verdict"] for each in rows for claim in each["claims"] or ())
     summary = json.loads((tmp_path / "audit" / "summary.json").read_text())
-    assert summary["evidence"] == [f"detector:{repo_id}@{commit}"]
+    assert summary["evidence"] == [f"detector:{repo_id}@{commit}:threshold=0:doubt=0"]
 
 
 @pytest.mark.parametrize(
