@@ -16,7 +16,7 @@ from audits.report.survey import Survey, survey
 from audits.report.tables import COVERAGE, PRECISION, Group, groups, habits, heads, hygiene
 from audits.summary import FIGURES
 from recapdata.console import progress
-from recapdata.errors import AuditNotFound, InputError
+from recapdata.errors import AuditNotFound, InputError, OptionError
 from recapdata.store import write_atomic
 from recapdata.targets import Target, open_target
 from recapdata.templates import render
@@ -79,7 +79,10 @@ def write_report(
 
     Raises:
         AuditNotFound: no caption set has an audit that can be shown.
+        OptionError: `path` is a folder.
     """
+    if path.is_dir():
+        raise OptionError(f"{path} is a folder; name the page in it, such as {path / 'report.html'}")
     target = target if isinstance(target, Target) else open_target(target)
     summary = _summary(target, audits)
     audited, left_out = _opened(target, summary, audits)
