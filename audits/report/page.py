@@ -127,6 +127,7 @@ def _summary(target: Target, audits: Path | None) -> dict[str, Any]:
             raise InputError(f"{path} is not JSON: {error}; run the audit again") from error
     if found is None:
         place = "" if target.folder is not None else " --out DIR (and name DIR with --audit)"
+        place = f" --out {audits}" if audits is not None else place
         where = f" in {audits}" if audits is not None else ""
         raise AuditNotFound(f"{target.name} has no audit{where}; run: audits run {target.name}{place}")
     return found
