@@ -35,27 +35,34 @@ def folder(tmp_path_factory) -> DatasetFolder:
     return DatasetFolder(path)
 
 
-def test_the_sample_is_audited_and_kept(folder):
-    said = type_in(f"recapdata recaption {folder.path} recap --captioner embedded --limit 6 --batch-size 4")
-    assert "Captioned a pilot of 6 images" in said
-    assert "images/s over" in said
-    assert "the other 18 images would take about" in said
+@pytest.fixture(scope="module")
+def pilot(folder) -> str:
+    """What the pilot says at its end."""
+    return type_in(f"recapdata recaption {folder.path} recap --captioner embedded --limit 6 --batch-size 4")
+
+
+def test_the_sample_is_audited(folder, pilot):
+    assert "Captioned a pilot of 6 images" in pilot
+    assert "images/s over" in pilot
+    assert "the other 18 images would take about" in pilot
     assert folder.finished_captions("recap") == []
 
-    audited = type_in(line_of(said, "audits run"))
+    audited = type_in(line_of(pilot, "audits run"))
     assert "recap is under way: a sample, 6 captions of 24 records" in audited
     assert line_of(audited, "captions  ").split() == ["captions", "6"]
     assert float(line_of(audited, "words (median)").split()[2]) > 2
 
-    full = type_in(line_of(said, "recapdata recaption") + " --json")
-    assert (json.loads(full)["done"], json.loads(full)["captions"]) == (18, 24)
+
+def test_the_rest_keeps_the_sample_and_is_audited_too(folder, pilot):
+    full = json.loads(type_in(line_of(pilot, "recapdata recaption") + " --json"))
+    assert (full["done"], full["captions"]) == (18, 24)
     again = type_in(f"audits run {folder.path} --captions recap --evidence annotations --json")
     assert json.loads(again)["sets"]["recap"]["captions"] == 24
     assert json.loads(again)["unfinished"] == []
 
 
 def test_what_the_audit_says_chooses_what_is_captioned_again(folder):
-    """Goes on with the set and its audit of the test before."""
+    """Goes on with the set and its audit of the tests before."""
     tables = [pq.read_table(folder.audit_shard("recap", shard)) for shard in folder.shards()]
     words = [row["scores"]["words"] for table in tables for row in table.to_pylist()]
     middle = sorted(words)[12]
