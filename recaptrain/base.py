@@ -91,13 +91,15 @@ def load_base(name: str, revision: str | None = None) -> Base:
     )
 
 
-def require_libraries() -> None:
-    """See that what training and generating need is installed.
+def require_libraries(*names: str) -> None:
+    """See that what a command needs of the extra `train` is installed: diffusers and accelerate where no others are named.
 
     Raises:
         MissingExtra: it is not.
     """
-    missing = [name for name in ("diffusers", "accelerate") if importlib.util.find_spec(name) is None]
+    missing = [
+        name for name in names or ("diffusers", "accelerate") if importlib.util.find_spec(name) is None
+    ]
     if missing:
         raise MissingExtra(
             f"this command needs {' and '.join(missing)}; install with: pip install 'recapdata[train]'"

@@ -321,7 +321,7 @@ def tune_captioner(
 
 def _check(settings: CaptionerSettings) -> None:
     """Refuse numbers that make no run."""
-    require_libraries()
+    require_libraries("accelerate", *(["peft"] if settings.lora is not None else []))
     check_styles(list(settings.captions))
     check_trained(settings.freeze, settings.lora)
     check_optimization(settings.optimization)

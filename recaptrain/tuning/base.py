@@ -1,6 +1,7 @@
 """The captioner to start from: any image-text-to-text model of transformers, its prompts, and what of it is trained."""
 
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -190,7 +191,11 @@ def add_adapter(model: Any, rank: int, *, seed: int) -> Any:
         exclude_modules=rf"({'|'.join([*outside, seeing])}).*",
     )
     torch.manual_seed(seed)
-    return get_peft_model(model, adapter)
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", FutureWarning
+        )  # peft asks transformers by a name that is going out of use
+        return get_peft_model(model, adapter)
 
 
 def _name_of(model: Any, part: Any) -> str:

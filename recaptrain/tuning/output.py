@@ -1,6 +1,7 @@
 """What a run leaves behind: a model that transformers loads, its prompts for `recapdata recaption`, its adapter, its card."""
 
 import importlib.metadata
+import importlib.util
 import json
 import shlex
 from collections.abc import Mapping
@@ -64,7 +65,8 @@ def base_name(base: CaptionerBase) -> str:
 
 def libraries() -> dict[str, str]:
     """Versions of what decides the weights."""
-    return {name: importlib.metadata.version(name) for name in LIBRARIES}
+    there = [name for name in LIBRARIES if importlib.util.find_spec(name)]  # peft is only needed for --lora
+    return {name: importlib.metadata.version(name) for name in there}
 
 
 def command(settings: "CaptionerSettings", target: "Target", base: CaptionerBase) -> str:

@@ -6,6 +6,7 @@ All it knows of earlier steps stands in logs that are rewound with the run, so t
 import json
 import math
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,8 @@ class Validation:
         if not step:
             self._measure(0)
         self._publish_samples()
+        if len(self.shown) and self.training.accelerator.is_main_process:
+            say(f"captions of {len(self.shown)} pictures at each look: {self.samples}")
         return self._exhausted()
 
     def look(self, step: int) -> bool:
@@ -157,7 +160,7 @@ class Validation:
         self.run.log({"step": step, "loss": loss, **losses}, VALIDATION)
         parts = ", ".join(f"{style} {value:.4f}" for style, value in losses.items())
         remark = ", before tuning" if not step else ", the best so far" if better else ""
-        say(f"step {step:,}: validation loss {loss:.4f} ({parts}){remark}")
+        _say_beside_bar(f"step {step:,}: validation loss {loss:.4f} ({parts}){remark}")
 
     def _exhausted(self) -> bool:
         rows = self.run.rows(VALIDATION)
@@ -218,6 +221,14 @@ class Validation:
             tokens[:, first:].tolist(), skip_special_tokens=True
         )
         return [text.strip() for text in texts]
+
+
+def _say_beside_bar(line: str) -> None:
+    """A line for the person that does not break a progress bar."""
+    from tqdm import tqdm
+
+    with tqdm.external_write_mode(file=sys.stderr):
+        say(line)
 
 
 def last_samples(run: RunFolder, step: int) -> list[dict[str, Any]]:
