@@ -11,6 +11,7 @@ The stages, in the order in which a dataset passes them:
     publish    folder → commit and tag on a Hub           recapdata publish          recapdata/publish/
     diff       two versions → what changed                recapdata diff             recapdata/versions/
     load       version → images with captions             recapdata.load             recapdata/loading.py
+    tune       human captions → a captioner               recaptrain captioner       recaptrain/captioner.py
     train      version + mixture → a diffusion pipeline   recaptrain diffusion       recaptrain/diffusion.py
 
 Imports go one way: recapdata ← audits ← recaptrain.
