@@ -116,3 +116,27 @@ def test_the_table_speaks_of_known_colors() -> None:
     basic = set(load_lexicon().color("red") | set(table.colors))
     assert basic == set(table.near) == set(table.colors)
     assert {color for colors in table.natural.values() for color in colors} <= basic
+
+
+def test_the_embedded_clip_tells_true_colors_and_shapes_from_lies() -> None:
+    from audits.clip import encode_ahead, load_clip
+    from audits.scoring import Cosines, margins
+    from recapdata.scenes import draw_scene, encode_png, human_short
+
+    scenes = [draw_scene(77, index) for index in range(40)]
+    captions = [human_short(scene) for scene in scenes]
+    clip = load_clip("embedded", parts=["margin"])
+    _, images = next(encode_ahead(clip, [("step", [encode_png(scene) for scene in scenes])], workers=1))
+    mine = [
+        lies(str(place), *each) for place, each in enumerate(zip(captions, claims(captions), strict=True))
+    ]
+    for kind, most in (("color", 0.1), ("object", 0.15)):
+        told = [[lie for lie in each if lie.kind == kind] for each in mine]
+        found = [
+            each
+            for each in margins(Cosines(clip, images.images), captions, images.rows, told)
+            if each.low_margin is not None
+        ]
+        assert len(found) > 30
+        # Measured on 600 scenes: 1 % of colors, 4 % of shapes, 16 % of counts, and positions no better than by chance.
+        assert sum(bool(each.low_margin) for each in found) <= most * len(found)
