@@ -120,7 +120,8 @@ def captioner(
     Example: recaptrain captioner --dataset me/birds --revision v1.0.0 --captions short=human_short,long=human_long
     --base google/paligemma2-3b-pt-224 --lora 16 tuned
     """
-    from recaptrain.captioner import captioner_settings, tune_captioners
+    from recaptrain.captioner import tune_captioners
+    from recaptrain.tuning.settings import captioner_settings
 
     settings = captioner_settings(
         captions,

@@ -117,7 +117,8 @@ def _draw(settings: CurveSettings, work: Path) -> Path:
 
 
 def _tune(settings: CurveSettings, dataset: Path, model: Path, count: int) -> dict[str, Any]:
-    from recaptrain.captioner import RUN, captioner_settings, tune_captioner
+    from recaptrain.captioner import RUN, tune_captioner
+    from recaptrain.tuning.settings import captioner_settings
 
     run = captioner_settings(
         ",".join(f"{style}={style}" for style in STYLES),

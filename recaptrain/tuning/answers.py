@@ -27,7 +27,6 @@ class Asking:
     Attributes:
         ends: tokens on which its `generate` stops; `end` is the one that closes a caption where the template does not say.
         start: tokens that a plain model's `generate` begins with where it is given no text.
-        frame: by style, what a chat template puts before the caption, and the tokens after it up to one of `ends`.
     """
 
     processor: Any

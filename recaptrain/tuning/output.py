@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from recapdata.targets import Target
-    from recaptrain.captioner import CaptionerSettings, CaptionerSummary
+    from recaptrain.tuning.settings import CaptionerSettings, CaptionerSummary
 
 TEMPLATE = "captioner.md.j2"
 ADAPTER = "adapter"

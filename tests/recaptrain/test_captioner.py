@@ -16,9 +16,10 @@ from typer.testing import CliRunner
 from recapdata.captioners import CaptionerOptions, open_captioner
 from recapdata.errors import CaptionSetNotFound, InputError, ModelNotSupported, OptionError
 from recapdata.scenes import draw_scene, encode_png, human_short
-from recaptrain.captioner import captioner_settings, tune_captioner, tune_captioners
+from recaptrain.captioner import tune_captioner, tune_captioners
 from recaptrain.checkpoint import RunFolder
 from recaptrain.cli import app
+from recaptrain.tuning.settings import captioner_settings
 from tests.builders import build_dataset
 from tests.recaptrain.pipelines import build_scenes
 from tests.vlms import save_vlm
