@@ -135,6 +135,8 @@ def open_again(work: Work) -> Captioner:
     """
     captioner = open_captioner_here(work.opener, work.options, dict(work.environment))
     theirs, ours = work.provenance, captioner.provenance
+    if _is_folder(work.options):  # named by another path here
+        ours = replace(ours, model=theirs.model)
     if ours != theirs:
         name = next(
             field.name for field in fields(ours) if getattr(ours, field.name) != getattr(theirs, field.name)
@@ -233,5 +235,10 @@ def _alone(folder: Path, preparer: Preparer, batch: Batch) -> Prepared:
 
 
 def pinned(options: CaptionerOptions, provenance: Provenance) -> CaptionerOptions:
-    """The options that open the same captioner again, wherever."""
-    return replace(options, revision=provenance.revision)
+    """The options that open the same captioner again, wherever: its revision fixed, a folder by its full path."""
+    model = str(Path(str(options.model)).resolve()) if _is_folder(options) else options.model
+    return replace(options, model=model, revision=provenance.revision)
+
+
+def _is_folder(options: CaptionerOptions) -> bool:
+    return options.model is not None and Path(options.model).is_dir()

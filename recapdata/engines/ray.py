@@ -95,19 +95,19 @@ class RayEngine:
     def open_captioner(name: str, options: CaptionerOptions, how: EngineOptions) -> ClusterCaptioner:
         """The captioner as a node with a GPU, or where there are none any node, would have it."""
         connect()
-        opened = captioners.open_captioner(name, options)
-        opener = captioners.CAPTIONERS[name]
-        actors = choose_actors(opened.at_once, resources(), how)
-        if actors.gpus or (opened.device != "cpu" and opened.at_once == 1):
-            opened = _open_there(opener, pinned(options, opened.provenance), actors.gpus)
+        here = there = captioners.open_captioner(name, options)
+        opener, fixed = captioners.CAPTIONERS[name], pinned(options, here.provenance)
+        actors = choose_actors(here.at_once, resources(), how)
+        if actors.gpus or (here.device != "cpu" and here.at_once == 1):
+            there = _open_there(opener, fixed, actors.gpus)
         return ClusterCaptioner(
-            provenance=opened.provenance,
-            prepare=opened.prepare,
-            batch_size=opened.batch_size,
-            at_once=opened.at_once,
-            device=f"{opened.device} ({actors.count} copies on a Ray cluster)",
+            provenance=replace(there.provenance, model=here.provenance.model),
+            prepare=there.prepare,
+            batch_size=there.batch_size,
+            at_once=there.at_once,
+            device=f"{there.device} ({actors.count} copies on a Ray cluster)",
             opener=opener,
-            options=pinned(options, opened.provenance),
+            options=fixed,
         )
 
     def __enter__(self) -> "RayEngine":

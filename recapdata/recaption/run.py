@@ -96,12 +96,17 @@ def recaption(
         caption_seconds=round(done.seconds, 4),
         caption_bytes=written_bytes,
         largest_batch=done.largest_batch,
-        command=_command(directory, set_name, captioner, asked, provenance),
+        command=_command(directory, set_name, captioner, asked, provenance, run.engine),
     )
 
 
 def _command(
-    directory: str | Path, set_name: str, captioner: str, options: CaptionerOptions, provenance: Provenance
+    directory: str | Path,
+    set_name: str,
+    captioner: str,
+    options: CaptionerOptions,
+    provenance: Provenance,
+    engine: str,
 ) -> str:
     """The command that goes on with this set, every setting spelled out that is not a default."""
     words = ["recapdata", "recaption", str(directory), set_name, "--captioner", captioner]
@@ -114,6 +119,7 @@ def _command(
         ("--max-tokens", options.max_tokens, None),
         ("--candidates", options.candidates, 1),
         ("--batch-size", provenance.batch_size, None),
+        ("--engine", engine, "local"),
     ):
         if value != default:
             words += [option, str(value)]
