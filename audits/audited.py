@@ -84,8 +84,8 @@ def open_audit(target: Target, set_name: str, audits: Path | None = None) -> Aud
     for shard in target.captioned_shards(set_name):
         path = _path(target, set_name, audits, shard)
         if path is None:
-            what = "in part only" if paths else "not at all"
-            raise AuditNotFound(f"{set_name} of {target.name} was audited {what}; run: {again}")
+            what = "was audited in part only" if paths else "has not been audited"
+            raise AuditNotFound(f"{set_name} of {target.name} {what}; run: {again}")
         identity = read_identity(path)
         if identity is None:
             raise AuditNotFound(

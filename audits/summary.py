@@ -64,8 +64,9 @@ RATIOS: tuple[Ratio | str, ...] = (
     Ratio(
         "captions longer than the scorer reads", "clip_over_context", "has clip_over_context", better="lower"
     ),
-    Ratio("CLIP margin over the nearest lie", "clip_margin", "has clip_margin", "points"),
-    Ratio("captions no better than their lie", "low margin", "has clip_margin", better="lower"),
+    # A caption that says more can be lied about in more ways, so these two are no better or worse by themselves; by kind they are.
+    Ratio("CLIP margin over the nearest lie", "clip_margin", "has clip_margin", "points", None),
+    Ratio("captions no better than their lie", "low margin", "has clip_margin", better=None),
     *(Ratio(f"no better than a lie: {kind}", f"low {kind}", f"lied {kind}", better="lower") for kind in LIES),
     *(Ratio(f"{kind} precision", f"supported {kind}", f"judged {kind}") for kind in CLAIM_KINDS),
     Ratio("object recall", "objects_said", "objects_present"),

@@ -200,7 +200,8 @@ def test_margins_lies_names_and_copies() -> None:
     )
     assert found["CLIP margin over the nearest lie"].value == 0.5
     assert found["captions no better than their lie"].value == 0.5
-    assert found["captions no better than their lie"].better == "lower"
+    assert found["captions no better than their lie"].better is None
+    assert found["no better than a lie: color"].better == "lower"
     assert found["no better than a lie: color"].value == 0.5
     assert found["no better than a lie: count"].value == 1.0
     assert "no better than a lie: object" not in found
