@@ -119,8 +119,7 @@ def declare(dataset: Any, fields: Mapping[str, str]) -> None:
             )
     dataset.create_index("key", unique=True)
     dataset.app_config.sidebar_groups = _sidebar(dataset, fields)
-    if dataset.app_config.color_scheme is None:
-        dataset.app_config.color_scheme = _colors(fields)
+    _color(dataset, fields)
     if dataset.app_config.active_fields is None and fields:
         last = list(fields.values())[-1]  # one caption a picture is what the grid has room for
         paths = [last, ANNOTATIONS, DETECTIONS, wrong_field(last)]
@@ -154,14 +153,17 @@ def _field_type(fo: Any, kind: pa.DataType) -> tuple[Any, dict[str, Any]]:
     return (fo.FloatField if pa.types.is_floating(kind) else fo.StringField), {}
 
 
-def _colors(fields: Mapping[str, str]) -> Any:
-    """What is wrong in red, what people annotated in green, what a detector saw in blue."""
-    boxes = {ANNOTATIONS: "#3ea85f", DETECTIONS: "#4d8fd6"} | {
-        wrong_field(field): "#e5484d" for field in fields.values()
-    }
-    return require().ColorScheme(
-        color_by="field", fields=[{"path": path, "fieldColor": color} for path, color in boxes.items()]
-    )
+def _color(dataset: Any, fields: Mapping[str, str]) -> None:
+    """What is wrong in red, what people annotated in green, what a detector saw in blue; a person's own choice stays."""
+    scheme = dataset.app_config.color_scheme
+    if scheme is None:
+        scheme = require().ColorScheme(color_by="field", fields=[])
+    colors = {ANNOTATIONS: "#3ea85f", DETECTIONS: "#4d8fd6"}
+    colors |= {wrong_field(field): "#e5484d" for field in fields.values()}
+    known = {each["path"] for each in scheme.fields or ()}
+    more = [{"path": path, "fieldColor": color} for path, color in colors.items() if path not in known]
+    scheme.fields = [*(scheme.fields or ()), *more]
+    dataset.app_config.color_scheme = scheme
 
 
 def _sidebar(dataset: Any, fields: Mapping[str, str]) -> list[Any]:

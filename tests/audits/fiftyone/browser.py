@@ -90,10 +90,15 @@ def open_sample(page: "Page", place: int = 0) -> None:
     page.locator("[data-cy=modal]").wait_for()
 
 
-def open_panel(page: "Page", *, modal: bool) -> None:
-    """Open the panel Caption audit beside the grid, or beside the open sample."""
-    page.locator(("[data-cy=modal] " if modal else "") + "[data-cy=new-panel-btn]").first.click()
-    page.locator("[data-cy=new-panel-option]", has_text="Caption audit").last.click()
+def open_panel(page: "Page") -> None:
+    """Open the panel Caption audit beside the grid."""
+    page.locator("[data-cy=new-panel-btn]").first.click()
+    page.get_by_text("Caption audit", exact=True).first.click()
+
+
+def open_sample_panel(page: "Page") -> None:
+    """Turn to the panel Caption audit of the open sample."""
+    page.locator("[data-cy=modal]").get_by_text("Caption audit", exact=True).first.click()
 
 
 def shot(page: "Page", name: str) -> None:

@@ -1,0 +1,146 @@
+"""Building the FiftyOne dataset: seconds and memory per sample must not grow with the number of samples.
+
+    python -m tests.benchmarks.view_scale 5000 20000
+
+For each size a dataset of small pictures with two audited caption sets is made, and the view of it is built in a process of its own:
+anew, once more with nothing changed, and with the captions of one shard changed. What is printed is the time per sample, the peak
+memory of the building process, and the ratio of both to the first size; the database is another process and not in it.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from audits.tables import AUDIT_SCHEMA, Identity
+from recapdata.records import Claim, Object
+from recapdata.store import DatasetFolder, ShardWriter
+from recapdata.versions.digest import rows_hash
+from tests.builders import build_dataset, png, write_captions
+
+SHARD_ROWS = 2_000
+SETS = ("alt", "recap-short")
+CAPTION = "A red dog to the left of two black cats, under a sign that says STOP, number {}."
+DOG = Object(bbox=(1, 1, 3, 3), category="dog", color="brown")
+CAT = Object(bbox=(4, 1, 3, 3), category="cat", color="black")
+SCORES: dict[str, Any] = {
+    "words": 17,
+    "clip_tokens": 22,
+    "flags": [],
+    "objects_present": 2,
+    "objects_said": 2,
+    "texts_present": 0,
+    "texts_said": 0,
+    "missed": [],
+}
+
+
+def make(path: Path, rows: int) -> DatasetFolder:
+    """A dataset of that many pictures with the audit of both sets."""
+    captions = [CAPTION.format(row) for row in range(rows)]
+    folder = build_dataset(
+        path,
+        images=[png(row) for row in range(rows)],
+        shard_rows=SHARD_ROWS,
+        row_group_rows=SHARD_ROWS,
+        sets=dict.fromkeys(SETS, captions),
+        objects=[[DOG, CAT]] * rows,
+    )
+    for shard in folder.shards():
+        for name in SETS:
+            _audit(folder, name, shard)
+    return folder
+
+
+def _audit(folder: DatasetFolder, name: str, shard: int) -> None:
+    claims = [
+        Claim(kind="object", span=(6, 9), object="dog", verdict="supported", evidence="annotations: 1 dog"),
+        Claim(
+            kind="color",
+            span=(2, 9),
+            object="dog",
+            color="red",
+            verdict="contradicted",
+            evidence="it is brown",
+        ),
+        Claim(kind="count", span=(25, 39), object="cat", count=2, verdict="contradicted", evidence="1 cat"),
+        Claim(kind="text", span=(64, 68), text="STOP", verdict="unknown", evidence="reads no text"),
+    ]
+    structs = [claim.to_struct() for claim in claims]
+    rows = [
+        {"key": key, "set": name, "claims": structs, "scores": SCORES, "detections": None}
+        for key in folder.read_keys(shard)
+    ]
+    captions = folder.read_captions(name, shard, ["key", "caption"]).to_batches()
+    with ShardWriter(folder.audit_shard(name, shard), AUDIT_SCHEMA) as writer:
+        writer.write(pa.Table.from_pylist(rows, schema=AUDIT_SCHEMA))
+        writer.commit(Identity(captions=rows_hash(captions), claims="made").to_footer())
+
+
+def measure(path: Path) -> dict[str, Any]:
+    """Build three times, in this process; seconds of each and its peak memory."""
+    from audits.fiftyone.dataset import build
+
+    found: dict[str, Any] = {}
+    folder = DatasetFolder.open(path)
+    for step in ("anew", "unchanged", "one shard changed"):
+        if step == "one shard changed":
+            keys = folder.read_keys(0)
+            write_captions(folder, "alt", 0, keys, ["A bird."] * len(keys))
+            _audit(folder, "alt", 0)
+        began = time.monotonic()
+        summary = build(path)
+        found[step] = time.monotonic() - began
+    found["samples"] = summary.samples
+    found["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return found
+
+
+def main() -> None:
+    """Measure each size in a process of its own and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sizes", nargs="*", type=int, default=[5_000, 20_000])
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure is not None:
+        sys.stdout.write(json.dumps(measure(options.measure)) + "\n")
+        return
+    rows = [_in_process(size) for size in options.sizes]
+    first = rows[0]
+    sys.stdout.write(
+        "samples    ms/sample anew   unchanged   one shard changed (s)   memory      ms ratio   MB/1,000 more\n"
+    )
+    for row in rows:
+        each = 1000 * row["anew"] / row["samples"]
+        ratio = each / (1000 * first["anew"] / first["samples"])
+        more = row["samples"] - first["samples"]
+        growth = (row["memory"] - first["memory"]) / 2**20 / more * 1000 if more else 0.0
+        sys.stdout.write(
+            f"{row['samples']:>7,}    {each:>14.2f}   {row['unchanged']:>8.1f} s   {row['one shard changed']:>20.1f}   "
+            f"{row['memory'] / 2**20:>6.0f} MB   {ratio:>8.2f}   {growth:>13.2f}\n"
+        )
+
+
+def _in_process(size: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="view-scale-") as place:
+        make(Path(place) / "made", size)
+        environment = os.environ | {
+            "FIFTYONE_DATABASE_DIR": f"{place}/db",
+            "FIFTYONE_DEFAULT_DATASET_DIR": f"{place}/media",
+        }
+        command = [sys.executable, "-m", "tests.benchmarks.view_scale", "--measure", f"{place}/made"]
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return found
+
+
+if __name__ == "__main__":
+    main()
