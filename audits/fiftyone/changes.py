@@ -69,8 +69,9 @@ def mark(dataset: Any, sample: Any, set_name: str, places: Sequence[int], *, rig
 
 
 def decided(claims: Sequence[Mapping[str, Any]]) -> list[int]:
-    """The places of claims that a person can agree or disagree with."""
-    return [place for place, claim in enumerate(claims) if claim.get("verdict") in DECIDED]
+    """The places of claims that a person can agree or disagree with, the contradicted ones first."""
+    found = [place for place, claim in enumerate(claims) if claim.get("verdict") in DECIDED]
+    return sorted(found, key=lambda place: claims[place]["verdict"] != "contradicted")
 
 
 def claims_of(dataset: Any, sample: Any, set_name: str) -> list[Mapping[str, Any]]:

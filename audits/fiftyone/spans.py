@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
+from unicodedata import bidirectional
 
 from audits.fiftyone.phrases import phrase
 
@@ -46,6 +47,12 @@ def pieces(caption: str, claims: Sequence[Mapping[str, Any]]) -> list[Piece]:
         over = [claims[place] for place in sorted(open_claims)]
         found.append(Piece(caption[cut:following], _verdict(over), "; ".join(map(_about, over))))
     return found
+
+
+def direction(text: str) -> Literal["ltr", "rtl"]:
+    """Which way a caption runs: as its first letter does (the first strong character of Unicode's rule P2)."""
+    strong = next((found for found in map(bidirectional, text) if found in ("L", "R", "AL")), "L")
+    return "ltr" if strong == "L" else "rtl"
 
 
 def _verdict(claims: Sequence[Mapping[str, Any]]) -> str | None:

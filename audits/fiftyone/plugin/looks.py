@@ -5,7 +5,7 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from audits.fiftyone.spans import Piece
+from audits.fiftyone.spans import Piece, direction
 
 COLORS = {
     "supported": "46, 160, 91",
@@ -48,16 +48,14 @@ def flowing(panel: types.Object, name: str, found: Sequence[Piece], *, height: s
         "display": "block",
         "maxHeight": height,
         "overflowY": "auto",
-        "unicodeBidi": "plaintext",
+        "direction": direction("".join(piece.text for piece in found)),
         "textAlign": "start",
         "lineHeight": 1.7,
         "p": 1,
         "borderRadius": "4px",
         "backgroundColor": "var(--fo-palette-background-level1)",
     }
-    view = types.GridView(
-        orientation="horizontal", gap=0, componentsProps={"grid": {"sx": sx, "dir": "auto"}}
-    )
+    view = types.GridView(orientation="horizontal", gap=0, componentsProps={"grid": {"sx": sx}})
     grid = types.Object()
     for place, piece in enumerate(found):
         grid.view(f"p{place}", _piece(piece))

@@ -14,6 +14,7 @@ from audits.fiftyone.source import Shown, shown
 from audits.fiftyone.spans import pieces
 from audits.fiftyone.views import sampled
 from recapdata.errors import RecapdataError
+from recapdata.versions.changes import counted
 
 ROWS = 60
 """Verdicts listed under a caption; more than these nobody judges one by one."""
@@ -71,7 +72,7 @@ class CaptionVerdicts(operators.Panel):
             ctx.ops.notify(str(error), variant="error")
         else:
             word = "right" if right else "wrong"
-            ctx.ops.notify(f"{count} verdict{'s' if count != 1 else ''} marked {word}", variant="success")
+            ctx.ops.notify(f"{counted(count, 'verdict')} marked {word}", variant="success")
 
     # -- how it looks -----------------------------------------------------------------------------------------------------
 
@@ -169,6 +170,9 @@ class CaptionVerdicts(operators.Panel):
         data = {"rows": rows, "columns": [key for key, _ in COLUMNS]}
         panel.define_property(f"verdicts_{place}", types.Object(), view=view, default=data)
         ctx.panel.set_state(f"verdicts_{place}", data)
+        if more := len(decided(claims)) - len(rows):
+            words = f"and {counted(more, 'verdict')} more; to say something of them: Mark a verdict right or wrong"
+            looks.text(panel, f"more_{place}", words, fontSize="0.8rem", opacity=0.75)
 
 
 def _counts(caption: str, audit: Any) -> str:
@@ -176,9 +180,9 @@ def _counts(caption: str, audit: Any) -> str:
     if audit is None:
         return f"{len(caption):,} characters; not audited as it is now"
     parts = [
-        f"{audit['words']:,} words",
-        f"{audit['clip_tokens']:,} CLIP tokens",
-        f"{audit['claims_total']} claims",
+        counted(audit["words"], "word"),
+        counted(audit["clip_tokens"], "CLIP token"),
+        counted(audit["claims_total"], "claim"),
     ]
     if audit["supported"] is not None:
         parts.append(

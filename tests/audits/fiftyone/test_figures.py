@@ -9,7 +9,7 @@ import pytest
 from audits.fiftyone.dataset import build
 from audits.fiftyone.distributions import MEASURES, distribution, within
 from audits.fiftyone.figures import COVERAGE, LINES, PRECISION, RECALL, REST, figures, shown_by
-from audits.fiftyone.spans import Piece, pieces
+from audits.fiftyone.spans import Piece, direction, pieces
 from audits.runner import run
 from recapdata.ingest import ingest
 from recapdata.targets import open_target
@@ -127,3 +127,13 @@ def test_pieces_are_the_caption_again() -> None:
     assert found[2].about == "color: red dog, contradicted (x: y); object: dog, supported (x: z)"
     assert pieces("plain", []) == [Piece("plain")]
     assert pieces("", []) == []
+
+
+def test_a_caption_runs_as_its_first_letter_does() -> None:
+    assert [direction(text) for text in ("a dog", "12 כלב a", "«كلب»", "🐶 1", "")] == [
+        "ltr",
+        "rtl",
+        "rtl",
+        "ltr",
+        "ltr",
+    ]
