@@ -55,6 +55,7 @@ class ChatApi:
         self.base = base.rstrip("/")
         self._patience = patience
         self._stopped = threading.Event()
+        self._why: BaseException | None = None
         self._client = httpx.Client(
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=httpx.Timeout(patience.timeout, connect=min(30.0, patience.timeout)),
@@ -93,6 +94,14 @@ class ChatApi:
             CaptionerNotFound: the server knows no such model, or not this key.
             ServerUnreachable: it has gone.
         """
+        try:
+            return self._complete(request)
+        except (RuntimeError, CaptioningFailed):  # RuntimeError: httpx, of a client that was closed
+            if self._why is not None:
+                raise self._why from None
+            raise
+
+    def _complete(self, request: Mapping[str, Any]) -> Answer:
         import httpx
 
         failure = "NoAnswer: never asked"
@@ -116,8 +125,9 @@ class ChatApi:
             self.models()  # raises where the whole server is gone, not only this request
         raise CaptioningFailed(failure)
 
-    def stop(self) -> None:
-        """Give up what is under way, in all threads: the run has ended."""
+    def stop(self, why: BaseException) -> None:
+        """Give up what is under way, in all threads: the run has ended, and each of them says why."""
+        self._why = self._why or why
         self._stopped.set()
         self._client.close()
 

@@ -110,8 +110,8 @@ class Server:
         with ThreadPoolExecutor(len(keys)) as pool:
             try:
                 return list(pool.map(self._one, prepared, keys))
-            except BaseException:
-                self._api.stop()  # else the other requests would be waited for, pauses and all
+            except BaseException as error:
+                self._api.stop(error)  # else the other requests would be waited for, pauses and all
                 raise
 
     def _one(self, message: Message, key: str) -> Caption:

@@ -48,7 +48,7 @@ def test_embedded_models_travel_with_the_package():
     source = resolve_model("embedded", kind="captioner")
     assert source.name == "embedded"
     assert source.location == str(embedded_path("captioner"))
-    with pytest.raises(CaptionerNotFound, match="there are captioner, clip, diffusion, language"):
+    with pytest.raises(CaptionerNotFound, match="there are captioner, captioner-base, clip"):
         embedded_path("detector")
 
 
