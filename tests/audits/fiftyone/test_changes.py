@@ -1,6 +1,5 @@
 """Edits and corrections made while looking: in the folder first, in the sample too, kept, compared and published."""
 
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -176,19 +175,3 @@ def test_the_plugin_installs_itself_and_says_what_it_has(fo: ModuleType) -> None
     for each in mine.instances:
         assert each.config.icon, each.name
         assert each.config.label != each.name
-
-
-def test_the_key_file_is_one_that_recaption_takes(
-    fo: ModuleType, folder: DatasetFolder, tmp_path: Path
-) -> None:
-    from audits.fiftyone.plugin.sending import recaption_command, write_keys
-    from recapdata.remove import read_keys_file
-
-    dataset = fo.load_dataset(build(folder.path).name)
-    assert write_keys(tmp_path / "keys.txt", dataset.limit(2)) == 2
-    assert read_keys_file(tmp_path / "keys.txt") == set(KEYS[:2])
-    params = {"captioner": "embedded", "style": "short"}
-    command = recaption_command(folder.path, "recap-2", tmp_path / "keys.txt", params)
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "recap-2" in json.dumps(build(folder.path).fields)

@@ -1,0 +1,148 @@
+"""The plugin's operators as FiftyOne executes them, and the delegated one as its worker does."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from audits.fiftyone.dataset import build
+from audits.fiftyone.installing import install
+from audits.runner import run
+from recapdata.publish import plan_publication, publish
+from recapdata.records import Object, image_key
+from recapdata.remove import read_keys_file
+from recapdata.store import DatasetFolder
+from tests.builders import build_dataset, png, write_captions
+
+KEYS = [image_key(png(index)) for index in range(6)]
+DOG = Object(bbox=(2, 0, 4, 8), category="dog", color="brown")
+ALT = ["a red dog", "a cat", "a brown dog", "three dogs", "a dog", "<b>a dog</b>"]
+
+
+@pytest.fixture
+def folder(fo: ModuleType, tmp_path: Path) -> DatasetFolder:
+    install()
+    folder = build_dataset(
+        tmp_path / "pets",
+        sets={"alt": ALT, "recap-short": ["A brown dog."] * 6},
+        objects=[[DOG]] * 6,
+        license="cc0-1.0",
+    )
+    run(folder.path, evidence=["annotations"])
+    return folder
+
+
+def execute(name: str, dataset: Any, **options: Any) -> Any:
+    """The result of an operator, and what it asks the App to do."""
+    import fiftyone.operators as operators
+
+    params = options.pop("params", {})
+    found = operators.execute_operator(
+        f"@recapdata/caption-audit/{name}", {"dataset": dataset, **options}, params=params
+    )
+    asked = found.executor.to_json()["requests"] if found.executor else []
+    return found.result, {each["operator_uri"]: each["params"] for each in asked}
+
+
+def test_two_sets_are_compared(fo: ModuleType, folder: DatasetFolder) -> None:
+    dataset = fo.load_dataset(build(folder.path).name)
+    found, asked = execute("compare_caption_sets", dataset, params={"a": "alt", "b": "recap-short"})
+    rows = {row[0]: row[1:] for row in found["rows"]}
+    a, b, _ = rows["color precision"]
+    assert (a[:4], b[:5]) == ("50.0", "100.0")  # of a red dog and a brown one
+    assert found["opened"] > 0
+    assert any("set_view" in name for name in asked)
+
+
+def test_two_revisions_are_compared(fo: ModuleType, hub: Any, repo_id: str, folder: DatasetFolder) -> None:
+    publish(plan_publication(folder.path, repo_id, version="1.0.0"))
+    before = build(f"{repo_id}@v1.0.0").name
+    write_captions(folder, "alt", 0, KEYS[:4], ["a brown dog", *ALT[1:4]])
+    run(folder.path, evidence=["annotations"])
+    publish(plan_publication(folder.path, repo_id, version="1.1.0"))
+    after = fo.load_dataset(build(f"{repo_id}@v1.1.0").name)
+    found, asked = execute("compare_revisions", after, params={"other": before, "set": "alt"})
+    rows = {row[0]: row[1:] for row in found["rows"]}
+    assert [each[:5] for each in rows["color precision"][:2]] == ["50.0 ", "100.0"]
+    (view,) = [params["view"] for name, params in asked.items() if "set_view" in name]
+    assert KEYS[0] in str(view)
+
+
+def test_keys_are_exported(fo: ModuleType, folder: DatasetFolder, tmp_path: Path) -> None:
+    dataset = fo.load_dataset(build(folder.path).name)
+    chosen = dataset.limit(2).values("id")
+    found, _ = execute("export_keys", dataset, selected=chosen, params={"file": str(tmp_path / "keys.txt")})
+    assert found == {"keys": 2}
+    assert read_keys_file(tmp_path / "keys.txt") == set(KEYS[:2])
+    found, asked = execute("export_keys", dataset, params={"file": str(tmp_path / "no" / "keys.txt")})
+    assert found == {}
+    assert "choose another file" in str(asked)
+
+
+def test_a_verdict_is_marked_and_a_caption_edited(fo: ModuleType, folder: DatasetFolder) -> None:
+    dataset = fo.load_dataset(build(folder.path).name)
+    first = dataset.first().id
+    found, _ = execute(
+        "mark_verdicts", dataset, current_sample=first, params={"set": "alt", "claim": "all", "word": "right"}
+    )
+    assert found == {"marked": 2}
+    found, asked = execute(
+        "edit_caption", dataset, current_sample=first, params={"set": "alt", "caption_0": "a brown dog"}
+    )
+    assert found == {"edits": 1}
+    with folder.writing():
+        found, asked = execute(
+            "edit_caption", dataset, current_sample=first, params={"set": "alt", "caption_0": "x"}
+        )
+    assert found == {}
+    assert "another recapdata process" in str(asked)  # said, not raised
+
+
+def test_what_is_published_cannot_be_changed(
+    fo: ModuleType, hub: Any, repo_id: str, folder: DatasetFolder
+) -> None:
+    publish(plan_publication(folder.path, repo_id, version="1.0.0"))
+    dataset = fo.load_dataset(build(f"{repo_id}@v1.0.0").name)
+    with pytest.raises(Exception, match=r"(?i)validation|invalid"):
+        execute(
+            "edit_caption",
+            dataset,
+            current_sample=dataset.first().id,
+            params={"set": "alt", "caption_0": "x"},
+        )
+
+
+def test_the_selection_is_recaptioned_in_the_background(fo: ModuleType, folder: DatasetFolder) -> None:
+    from fiftyone.operators.delegated import DelegatedOperationService
+
+    dataset = fo.load_dataset(build(folder.path).name)
+    params = {"set": "recap-2", "captioner": "embedded", "style": "short"}
+    execute(
+        "recaption_selection",
+        dataset,
+        selected=dataset.limit(2).values("id"),
+        request_delegation=True,
+        params=params,
+    )
+    service = DelegatedOperationService()
+    (result,) = service.execute_queued_operations(dataset_name=dataset.name, limit=1)
+    assert result.error is None
+    dataset.reload()
+    captions = dataset.values("recap_2")
+    assert [caption is not None for caption in captions] == [True, True, False, False, False, False]
+    assert replace(folder.manifest.sets["recap-2"], date=None).captioner is not None
+
+
+def test_a_captioner_that_is_not_there_fails_with_its_own_words(
+    fo: ModuleType, folder: DatasetFolder
+) -> None:
+    from fiftyone.operators.delegated import DelegatedOperationService
+
+    dataset = fo.load_dataset(build(folder.path).name)
+    params = {"set": "recap-2", "captioner": "no-such-model", "style": "short"}
+    execute("recaption_selection", dataset, request_delegation=True, params=params)
+    (result,) = DelegatedOperationService().execute_queued_operations(dataset_name=dataset.name, limit=1)
+    assert "no-such-model" in result.error
+    assert "RecaptionFailed" in result.error
