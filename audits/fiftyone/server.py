@@ -13,10 +13,13 @@ import os
 import re
 import signal
 import threading
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 ADDRESS = "127.0.0.1"
+GRACE = 10.0
+"""Seconds that requests under way have to end."""
 POLICY = "; ".join(
     [
         "default-src 'self'",
@@ -81,10 +84,12 @@ def _is_text(message: Message) -> bool:
 
 
 def _end_with_parent() -> None:
-    """Stop this process when its standard input is closed."""
+    """Stop this process when its standard input is closed, also where a thread waits for a database that is gone."""
     while os.read(0, 1024):  # not through sys.stdin, whose lock a thread would hold at the end
         pass
     os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE)
+    os._exit(0)
 
 
 def main() -> None:
