@@ -11,7 +11,7 @@ from recapdata.weights import embedded_path
 from recaptrain.embedded import tokens
 from recaptrain.embedded.captioner import CaptionerRecipe, Language, build_model
 from recaptrain.embedded.captioner import save as save_captioner
-from recaptrain.embedded.clip import ClipRecipe, plant_tower, evaluate_clip, train_clip
+from recaptrain.embedded.clip import ClipRecipe, evaluate_clip, plant_tower, train_clip
 from recaptrain.embedded.training import Stage
 from recaptrain.embedded.vision import Tower, pixel_values
 
