@@ -146,13 +146,18 @@ def _right(kind: str, claims: Sequence[Claim]) -> bool:
 
 
 def _texts(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> tuple[Share, list[str]]:
-    """How many of the words that were surely read the caption quotes, and the others."""
+    """How many of the words that were surely read the caption quotes, and the others.
+
+    Where a source knows every word of the picture, what another one reads beside them is a misreading.
+    """
     quotes = [claim.text for claim in claims if claim.kind == "text" and claim.text]
     readers = [each for each in evidence if "text" in each.scope.attributes]
+    readers = [each for each in readers if each.scope.complete] or readers
     read: dict[str, bool] = {}
     for each in readers:
         for seen in each.objects:
-            if seen.text and (seen.score is None or seen.score >= each.counting):
+            sure = seen.score is None or seen.score >= each.counting
+            if seen.text and sure and any(map(str.isalnum, seen.text)):  # no star or rule taken for a letter
                 read.setdefault(seen.text, quoted(seen.text, quotes, exact=each.scope.complete))
     missed = [text for text, said in read.items() if not said]
     return _share(readers, list(read), [text for text, said in read.items() if said]), missed

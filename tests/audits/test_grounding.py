@@ -287,6 +287,15 @@ def test_what_nobody_looked_for_is_not_counted() -> None:
     assert set(shares(ground([], [evidence(scope=Scope())])).values()) == {None}
 
 
+def test_words_to_be_quoted() -> None:
+    known = evidence(box("word", 0, 50, text="STOP"))
+    reads = Scope(attributes=frozenset({"text"}), kinds=frozenset({"text"}), complete=False)
+    read = evidence(Seen(text="5TQP", score=0.95), Seen(text="★", score=0.99), scope=reads)
+    # Beside somebody who knows the words, what a reader makes of them is no word more.
+    assert ground([], [known, read]).recall.missed == ('the word "STOP"',)
+    assert ground([], [read]).recall.missed == ('the word "5TQP"',)  # and a star is no word
+
+
 def test_a_class_is_as_large_as_its_largest_object() -> None:
     # Of 100×100: 40×40 is 16 % (large), 10×10 1 % (medium), 4×4 0.16 % (small); a mask says how much of a box is covered.
     seen = evidence(

@@ -86,6 +86,7 @@ def test_summary_counts_by_hand(folder: DatasetFolder) -> None:
     assert written["sets"]["long"]["figures"]["count precision"]["value"] == 0.0  # "Three dogs" of two
     assert alt["habits"]["final_stop"] == pytest.approx(1 / 5)
     assert "object precision" in summary.text()
+    assert "no claim was judged" not in summary.text()
     assert summary.complete
 
 
@@ -254,6 +255,7 @@ def test_an_unfinished_set_is_audited_in_part_and_said_to_be(folder: DatasetFold
     assert summary.sets["alt"]["captions"] == 3
     assert (summary.unfinished, summary.complete) == (["alt"], True)
     assert "alt is under way: a sample, 3 captions of 6 records" in summary.text()
+    assert "no claim was judged" in summary.text()
 
 
 def test_an_image_that_cannot_be_read_is_counted(tmp_path: Path, clip: Path) -> None:
