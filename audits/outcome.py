@@ -72,7 +72,9 @@ class AuditSummary:
         if self.kept:
             lines.append(f"{self.kept:,} audit shards were fresh already, {self.computed:,} computed")
         if not self.evidence:
-            lines.append("no claim was judged: say by what, with --evidence annotations,detector:MODEL,colors,ocr")
+            lines.append(
+                "no claim was judged: say by what, with --evidence annotations,detector:MODEL,colors,ocr"
+            )
         if self.unreadable:
             lines.append(f"{self.unreadable:,} images could not be read and have no CLIP score")
         lines += [

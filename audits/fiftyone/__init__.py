@@ -2,7 +2,8 @@
 
     naming         which FiftyOne dataset belongs to which target
     media          the pictures on disk, once, under the hash of their bytes
-    fields, boxes  audit rows and annotations as FiftyOne fields
+    schema         the fields, declared
+    fields, boxes  audit rows and annotations as the values of fields
     views          the saved views
     similarity     pictures near a picture or a text, by CLIP
     dataset        the build: new rows in, changed ones in place, removed ones out

@@ -1,9 +1,14 @@
-"""Things in the picture as FiftyOne detections: annotations, what evidence saw, and the claims that are wrong about them."""
+"""Things in the picture as FiftyOne detections: annotations, what evidence saw, and the claims that are wrong about them.
+
+Labels are made in the form in which FiftyOne stores them: its label objects cost ten times the time of all else that a sample
+takes (`tests/benchmarks/view_scale.py`), and are what it reads back.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from audits.fiftyone import require
+from bson import ObjectId
+
 from audits.fiftyone.phrases import phrase
 from audits.lexicon import load_lexicon
 
@@ -22,7 +27,7 @@ def annotation_value(objects: Sequence[Mapping[str, Any]] | None, width: int, he
         for each in objects
         if each["bbox"] is not None
     ]
-    return require().Detections(detections=boxes)
+    return document("Detections", detections=boxes)
 
 
 def detection_value(seen: Iterable[Mapping[str, Any]] | None, width: int, height: int) -> Any:
@@ -43,7 +48,7 @@ def detection_value(seen: Iterable[Mapping[str, Any]] | None, width: int, height
                 confidence=each["score"],
                 **named,
             )
-    return require().Detections(detections=list(boxes.values()))
+    return document("Detections", detections=list(boxes.values()))
 
 
 def wrong_value(
@@ -67,7 +72,7 @@ def wrong_value(
         if claim["verdict"] == "contradicted"
         for each in _concerned(claim, objects)
     ]
-    return require().Detections(detections=boxes)
+    return document("Detections", detections=boxes)
 
 
 def _concerned(claim: Mapping[str, Any], objects: Sequence[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
@@ -89,6 +94,16 @@ def _known(each: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return {name: each[name] for name in names if each[name] is not None}
 
 
-def _box(each: Mapping[str, Any], width: int, height: int, **values: Any) -> Any:
+def document(kind: str, /, **values: Any) -> dict[str, Any]:
+    """A label, or another embedded document, as FiftyOne stores it.
+
+    Args:
+        kind: the name of its class.
+    """
+    return {"_cls": kind, **values}
+
+
+def _box(each: Mapping[str, Any], width: int, height: int, **values: Any) -> dict[str, Any]:
     x, y, w, h = each["bbox"]
-    return require().Detection(bounding_box=[x / width, y / height, w / width, h / height], **values)
+    place = [x / width, y / height, w / width, h / height]
+    return document("Detection", _id=ObjectId(), attributes={}, tags=[], bounding_box=place, **values)

@@ -5,8 +5,9 @@ from typing import Any
 
 from audits.corrections import DECIDED, Correction, add_correction, claim_fields, read_corrections
 from audits.fiftyone.dataset import INFO
-from audits.fiftyone.fields import audit_field, claims_field, declare, wrong_field
+from audits.fiftyone.fields import audit_field, claims_field, wrong_field
 from audits.fiftyone.naming import field_names
+from audits.fiftyone.schema import declare
 from audits.fiftyone.source import shown, writable
 from audits.fiftyone.views import sampled
 from recapdata.edited import EDITED, EditSummary, edit_caption

@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from audits.fiftyone import require
-from audits.fiftyone.fields import columns, declare, values
+from audits.fiftyone.fields import columns, values
 from audits.fiftyone.media import Media, media_folder
 from audits.fiftyone.naming import PARTS, dataset_name, field_names, identity
+from audits.fiftyone.schema import declare
 from audits.fiftyone.views import save_views
 from audits.tables import read_identity
 from recapdata.console import progress, say
@@ -27,7 +28,7 @@ from recapdata.store import shard_name
 from recapdata.targets import Target, aligned, open_target
 from recapdata.versions.digest import rows_hash
 
-BUILD = 2
+BUILD = 3
 """Raised when the fields of a sample change, so that datasets of an older build are rebuilt."""
 BATCH = 256
 INFO = "recapdata"
@@ -249,30 +250,39 @@ def _build_shard(
     shelf: Media,
     advance: Any,
 ) -> tuple[int, int]:
-    """Add the shard's new records and bring the others up to date; how many of either."""
-    fo = require()
+    """Add the shard's new records and bring all of them up to date; how many were new, and how many were not."""
     added = updated = 0
     for rows in _rows(target, shard, audits, list(fields), shelf):
-        keys = [record["key"] for record, _ in rows]
-        present = set(dataset.match(fo.ViewField("key").is_in(keys)).values("key"))
-        fresh = [
-            fo.Sample(filepath=str(shelf.path(record["key"])), **values(record, audit, fields))
-            for record, audit in rows
-            if record["key"] not in present
-        ]
-        if fresh:
-            dataset.add_samples(fresh, dynamic=False, progress=False)
-        old = {
-            record["key"]: values(record, audit, fields) for record, audit in rows if record["key"] in present
-        }
-        if old:
-            for sample in dataset.match(fo.ViewField("key").is_in(list(old))).iter_samples(autosave=True):
-                for field, value in old[sample["key"]].items():
-                    sample[field] = value
-                sample["filepath"] = str(shelf.path(sample["key"]))
-        added, updated = added + len(fresh), updated + len(old)
+        paths = {record["key"]: str(shelf.path(record["key"])) for record, _ in rows}
+        present = dataset.match(require().ViewField("key").is_in(list(paths)))
+        ids = dict(zip(*present.values(["key", "id"]), strict=True))
+        fresh = [key for key in paths if key not in ids]
+        if ids:
+            _set(dataset, {sample: {"filepath": paths[key]} for key, sample in ids.items()})
+        ids |= _add(dataset, {key: paths[key] for key in fresh})
+        _set(dataset, {ids[row[0]["key"]]: values(*row, fields) for row in rows})
+        added, updated = added + len(fresh), updated + len(rows) - len(fresh)
         advance(len(rows))
     return added, updated
+
+
+def _add(dataset: Any, paths: Mapping[str, str]) -> dict[str, str]:
+    """Add samples that have a key and a picture so far; the ids by key.
+
+    None of them is held any longer: FiftyOne reads again every sample in memory that something is written to.
+    """
+    samples = [require().Sample(filepath=path, key=key) for key, path in paths.items()]
+    return dict(zip(paths, dataset.add_samples(samples, dynamic=False, progress=False), strict=True))
+
+
+def _set(dataset: Any, found: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write the values of fields by the samples' ids, each field of all samples at once.
+
+    They are in the form in which FiftyOne stores them, for which it has no check.
+    """
+    for field in next(iter(found.values())):
+        column = {sample: row[field] for sample, row in found.items()}
+        dataset.set_values(field, column, key_field="id", expand_schema=False, validate=False)
 
 
 Row = tuple[dict[str, Any], dict[str, dict[str, Any] | None]]

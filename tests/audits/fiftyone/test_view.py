@@ -67,6 +67,20 @@ def test_a_sample_holds_all_there_is(fo: ModuleType, folder: DatasetFolder) -> N
     assert sample(dataset, 4).alt_audit["missed"] == ["dog"]
 
 
+def test_it_is_stored_as_fiftyone_itself_would(fo: ModuleType, folder: DatasetFolder) -> None:
+    dataset = fo.load_dataset(build(folder.path).name)
+    stored = {each["key"]: each for each in dataset._sample_collection.find()}
+    for each in dataset:
+        each._doc.validate()
+        written = each.to_mongo_dict(include_id=True)
+        assert {name: value for name, value in written.items() if value is not None} == {
+            name: value for name, value in stored[each["key"]].items() if value is not None
+        }
+    box = sample(dataset, 0).annotations.detections[0].to_dict()
+    built = fo.Detection(label="dog", bounding_box=box["bounding_box"], color="brown", id=str(box["_id"]))
+    assert box == built.to_dict()
+
+
 def test_it_equals_the_audit_row_by_row(fo: ModuleType, folder: DatasetFolder) -> None:
     import pyarrow.parquet as pq
 
