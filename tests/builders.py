@@ -29,7 +29,7 @@ from recapdata.versions.digest import rows_hash
 
 def png(index: int, size: tuple[int, int] = (8, 8)) -> bytes:
     """A PNG of one color that no other index has (for index < 2**24)."""
-    red, green, blue = (index * 37) % 256, (index // 256) % 256, index % 256
+    red, green, blue = (index * 37 + index // 65_536) % 256, (index // 256) % 256, index % 256
     buffer = io.BytesIO()
     Image.new("RGB", size, (red, green, blue)).save(buffer, "PNG")
     return buffer.getvalue()
