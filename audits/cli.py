@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from recapdata.console import Debug, Json, application, finish
+from recapdata.console import Debug, Json, application, examples, finish
 from recapdata.console import run as run_application
 
 app = application("Audit how good the captions of a dataset are.")
@@ -16,7 +16,12 @@ def audits() -> None:
     """Audit how good the captions of a dataset are."""
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "audits claims captions.jsonl claims.jsonl",
+        "audits claims captions.jsonl claims.jsonl --pipeline en_core_web_sm\n--processes 4",
+    )
+)
 def claims(
     source: Annotated[Path, typer.Argument(metavar="IN.jsonl", help='One {"id", "caption"} per line.')],
     target: Annotated[Path, typer.Argument(metavar="OUT.jsonl", help='One {"id", "claims"} per line.')],
@@ -34,7 +39,14 @@ def claims(
     finish(summary, summary.text(), as_json=json, complete=not summary.failures)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "audits run my-dataset --evidence annotations,colors,ocr",
+        "audits run my-dataset --captions recap-long\n--clip ViT-B-32:laion2b_s34b_b79k",
+        "audits run my-dataset --workers 8\n--evidence annotations,detector:facebook/detr-resnet-50,colors,ocr",
+        "audits run me/my-dataset@v1.0.0 --out audit\n--clip embedded --prompts users.txt",
+    )
+)
 def run(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="A dataset folder, or user/name@revision.")],
     captions: Annotated[
@@ -104,7 +116,8 @@ def run(
 ) -> None:
     """Audit caption sets: claims, coverage, hygiene, CLIP scores, and whether the claims are true.
 
-    A finished shard is computed again only where its captions, or what it was computed with, have changed.
+    A finished shard is computed again only where its captions, or what it was
+    computed with, have changed.
     """
     from audits.runner import run as audit
 
@@ -123,7 +136,13 @@ def run(
     finish(summary, summary.text(), as_json=json, complete=summary.complete)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "audits compare my-dataset recap-short recap-long",
+        "audits compare me/my-dataset@v1.0.0 me/my-dataset@v1.1.0 --set recap-short",
+        "audits compare me/my-dataset@v1.0.0 my-dataset --audit old-audit\n--audit my-dataset/audits",
+    )
+)
 def compare(
     what: Annotated[
         list[str],
@@ -156,11 +175,8 @@ def compare(
 ) -> None:
     """Compare two audited caption sets, or two versions, record by record.
 
-    Gives every figure of the audit with its paired difference and a 95 % interval, and the rows that changed most.
-
-    Example: audits compare my-dataset recap-short recap-long
-
-    Example: audits compare me/my-dataset@v1.0.0 me/my-dataset@v1.1.0 --set recap-short
+    Gives every figure of the audit with its paired difference and a 95 %
+    interval, and the rows that changed most.
     """
     from audits.comparison.command import compare_arguments
 
@@ -168,7 +184,12 @@ def compare(
     finish(comparison.to_dict(), comparison.text(), as_json=json)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "audits report my-dataset report.html",
+        "audits report me/my-dataset@v1.0.0 report.html --audit audit --worst 20",
+    )
+)
 def report(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="A dataset folder, or user/name@revision.")],
     out: Annotated[Path, typer.Argument(metavar="OUT.html", help="The page to write.")],
@@ -186,9 +207,8 @@ def report(
 ) -> None:
     """Write an audit as one HTML page: figures, plots, and pictures with their captions marked by verdict.
 
-    The page is one file of at most about 15 MB that needs nothing beside it: to open, mail or print.
-
-    Example: audits report my-dataset report.html
+    The page is one file of at most about 15 MB that needs nothing beside it:
+    to open, mail or print.
     """
     from audits.report import write_report
 
@@ -196,7 +216,13 @@ def report(
     finish(summary, summary.text(), as_json=json)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "audits view my-dataset",
+        "audits view me/my-dataset@v1.0.0 --port 5152",
+        "audits view my-dataset --no-app --name birds",
+    )
+)
 def view(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="A dataset folder, or user/name@revision.")],
     no_app: Annotated[

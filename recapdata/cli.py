@@ -5,14 +5,21 @@ from typing import Annotated
 
 import typer
 
-from recapdata.console import Debug, Json, application, finish, run, say
+from recapdata.console import Debug, Json, application, examples, finish, run, say
 
 app = application("Make versioned, recaptioned image–text datasets and publish them to a Hugging Face Hub.")
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The dataset folder.")]
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "recapdata ingest my-photos my-dataset",
+        "recapdata ingest hf:me/birds@v1.0.0 my-dataset",
+        "recapdata ingest 'wds:tars/*.tar' my-dataset --append",
+        "recapdata ingest scenes:1000,seed=1,human=100 drawn",
+    )
+)
 def ingest(
     source: Annotated[
         str,
@@ -91,7 +98,12 @@ def ingest(
     finish(summary, summary.text(), as_json=json, complete=summary.complete)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "recapdata remove my-dataset --keys opted-out.txt",
+        "recapdata remove my-dataset --keys opted-out.txt --json",
+    )
+)
 def remove(
     directory: Directory,
     keys: Annotated[
@@ -107,7 +119,14 @@ def remove(
     finish(summary, summary.text(), as_json=json)
 
 
-@app.command("import-captions")
+@app.command(
+    "import-captions",
+    epilog=examples(
+        "recapdata import-captions my-dataset alt alt_text",
+        "recapdata import-captions my-dataset human 'captions[0]'",
+        "recapdata import-captions my-dataset gpt gpt_caption --writer import",
+    ),
+)
 def import_captions(
     directory: Directory,
     set_name: Annotated[str, typer.Argument(metavar="SET", help="Name of the caption set, such as alt.")],
@@ -137,7 +156,16 @@ def import_captions(
     finish(summary, summary.text(), as_json=json)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "recapdata recaption my-dataset recap-long --style long\n--captioner google/paligemma2-3b-pt-448",
+        "recapdata recaption my-dataset recap-long --style long --limit 1000\n--captioner tuned",
+        "recapdata recaption my-dataset grounded --captioner tuned\n"
+        "--style 'Describe it. Its alt text, which may be wrong: {alt_text}'",
+        "recapdata recaption my-dataset fixed --captioner tuned\n"
+        '--where \'alt: "refusal" in flags or words < 3 or "watermark" in caption\'',
+    )
+)
 def recaption(
     directory: Directory,
     set_name: Annotated[
@@ -224,20 +252,15 @@ def recaption(
     Stopped at any moment, the same command goes on from the last finished
     batch. Images that fail keep their error, and the exit code is then 1.
 
-    Example: recapdata recaption DIR recap-long --captioner
-    google/paligemma2-3b-pt-448 --style long
-
     A prompt may name columns and caption sets in braces. What they hold of
     each picture is put in as quoted data, and the model is told that it is
-    no instruction. Example: --style 'Describe the picture. Its alt text,
-    which may be wrong: {alt_text}'
+    no instruction.
 
     --where chooses by what `audits run` found of each caption: words,
     clip_score and other scores; claims, flags, missed (how many);
     supported, contradicted, unknown, also by kind (contradicted_color);
     caption (the text). It knows and, or, not, in, comparisons, + - * /.
-    "SET:" in front says whose audit. Example:
-    --where 'alt: "refusal" in flags or words < 3 or "watermark" in caption'
+    "SET:" in front says whose audit.
     """
     from recapdata.captioners import CaptionerOptions
     from recapdata.recaption import RunOptions
@@ -272,7 +295,12 @@ def recaption(
     finish(summary, summary.text(), as_json=json, complete=summary.complete)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "recapdata publish my-dataset me/my-dataset --version 1.0.0\n--license cc-by-4.0",
+        "recapdata publish my-dataset me/my-dataset --version 1.0.0\n--license cc-by-4.0 --public --yes",
+    )
+)
 def publish(
     directory: Directory,
     repo_id: Annotated[str, typer.Argument(metavar="USER/NAME", help="The dataset repository.")],
@@ -290,7 +318,10 @@ def publish(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Publish a dataset folder as a version: a commit and a tag on the Hub. Shows the plan first."""
+    """Publish a dataset folder as a version: a commit and a tag on the Hub.
+
+    Without --yes it shows the plan, sends nothing and exits with 2.
+    """
     from recapdata.publish import plan_publication
     from recapdata.publish import publish as run_publish
 
@@ -311,7 +342,12 @@ def publish(
     finish(summary, summary.text(), as_json=json)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "recapdata diff me/my-dataset@v1.0.0 me/my-dataset@v1.1.0",
+        "recapdata diff me/my-dataset@v1.1.0 my-dataset",
+    )
+)
 def diff(
     before: Annotated[str, typer.Argument(metavar="A", help="A folder, or user/name@revision.")],
     after: Annotated[str, typer.Argument(metavar="B", help="What to compare it with.")],
@@ -325,7 +361,13 @@ def diff(
     finish(summary.to_dict(), summary.text(), as_json=json)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "recapdata hub",
+        "recapdata hub --root /data/hub --port 9000",
+        "recapdata hub --root /data/hub --host 0.0.0.0 --user team",
+    )
+)
 def hub(
     root: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder that holds the repositories; made if missing.")
@@ -345,7 +387,8 @@ def hub(
 ) -> None:
     """Serve a Hugging Face Hub of your own from a folder, until Ctrl-C.
 
-    The stock clients (huggingface_hub, datasets, transformers, diffusers) speak to it once the printed lines are exported.
+    The stock clients (huggingface_hub, datasets, transformers, diffusers)
+    speak to it once the printed lines are exported.
     """
     from recapdata.hub.console import print_exports, print_ready
     from recapdata.hub.server import serve
@@ -354,7 +397,12 @@ def hub(
     say(f"stopped; everything is kept in {root.resolve()}")
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "recapdata demo --out demo",
+        "recapdata demo --out demo --scenes 200 --steps 5",
+    )
+)
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("demo"),
     scenes: Annotated[int, typer.Option(min=100, help="Pictures to draw.")] = 1000,
@@ -364,7 +412,7 @@ def demo(
 ) -> None:
     """Run the whole way on the drawn world: draw, recaption, audit, publish, load, view, train.
 
-    Needs no account and no network: it starts an embedded Hub. Example: recapdata demo --out demo
+    Needs no account and no network: it starts an embedded Hub.
     """
     from recapdata.demo import run_demo
 

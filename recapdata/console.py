@@ -7,6 +7,7 @@ Exit codes: 0 all was done; 1 something was not (an error, or rows that failed);
 import dataclasses
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -36,6 +37,17 @@ def application(help_text: str) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+
+
+def examples(*commands: str) -> str:
+    """The `epilog=` of a command: lines that a reader can copy, the most useful first, under one heading.
+
+    Args:
+        commands: whole command lines; one that is too long for 80 columns has line breaks where the shell may have them.
+    """
+    lines = [command.replace("\n", " \\\n      ") for command in commands]
+    text = "\n".join(["", "Examples:", *(f"  {line}" for line in lines)])  # the empty line keeps the indent
+    return re.sub(r"\[(?=[a-z#/@])", r"\[", text)  # else rich takes it for markup
 
 
 def run(app: typer.Typer) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from recapdata.console import Debug, Json, application, finish, run, say
+from recapdata.console import Debug, Json, application, examples, finish, run, say
 
 app = application("Train on any revision of a dataset.")
 
@@ -15,7 +15,13 @@ def recaptrain() -> None:
     """Train on any revision of a dataset."""
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "recaptrain captioner --dataset me/birds --revision v1.0.0\n"
+        "--captions short=human_short,long=human_long\n--base google/paligemma2-3b-pt-224 --lora 16 tuned",
+        "recaptrain captioner --dataset my-dataset --captions long=human\n--base embedded --steps 100 tuned",
+    )
+)
 def captioner(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the tuned captioner.")],
     dataset: Annotated[str, typer.Option(help="user/name on the Hub, or a dataset folder.")],
@@ -115,10 +121,10 @@ def captioner(
 ) -> None:
     """Tune a captioner on the human captions of a dataset at one revision, short and long together (RECAP) or apart (DALL·E 3).
 
-    What comes out is a captioner of `recapdata recaption`. The best weights by the held-out captions are kept; the model card
-    names dataset commit, how many captions were seen, and the losses. On several GPUs: accelerate launch -m recaptrain captioner …
-    Example: recaptrain captioner --dataset me/birds --revision v1.0.0 --captions short=human_short,long=human_long
-    --base google/paligemma2-3b-pt-224 --lora 16 tuned
+    What comes out is a captioner of `recapdata recaption`. The best weights
+    by the held-out captions are kept; the model card names dataset commit,
+    how many captions were seen, and the losses. On several GPUs write
+    accelerate launch -m recaptrain captioner … instead.
     """
     from recaptrain.captioner import tune_captioners
     from recaptrain.tuning.settings import captioner_settings
@@ -158,7 +164,15 @@ def captioner(
         finish(summaries if apart else next(iter(summaries.values())), text, as_json=json)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "recaptrain diffusion --dataset me/birds --revision v1.1.0\n"
+        "--mixture recap-long=1\n--base stable-diffusion-v1-5/stable-diffusion-v1-5 model",
+        "recaptrain diffusion --dataset me/birds --revision v1.1.0\n"
+        "--mixture recap-mix --base embedded --steps 200 model",
+        "recaptrain diffusion --dataset my-dataset\n--mixture recap-short=0.5,recap-long=0.5 --base embedded --resume model",
+    )
+)
 def diffusion(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the trained pipeline.")],
     dataset: Annotated[str, typer.Option(help="user/name on the Hub, or a dataset folder.")],
@@ -230,8 +244,8 @@ def diffusion(
 ) -> None:
     """Fine-tune Stable Diffusion on a dataset at one revision, with a mixture of its captions.
 
-    The model card names dataset commit, mixture and settings. On several GPUs: accelerate launch -m recaptrain diffusion …
-    Example: recaptrain diffusion --dataset me/birds --revision v1.1.0 --mixture recap-mix --base embedded model
+    The model card names dataset commit, mixture and settings. On several
+    GPUs write accelerate launch -m recaptrain diffusion … instead.
     """
     from recaptrain.diffusion import DiffusionSettings, parse_mixture, train_diffusion
     from recaptrain.loop import Optimization
@@ -272,7 +286,12 @@ def diffusion(
         finish(summary, summary.text(), as_json=json)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "recaptrain generate model prompts.txt pictures",
+        "recaptrain generate me/birds-sd prompts.jsonl pictures --revision main\n--steps 50 --seed 7",
+    )
+)
 def generate(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="A pipeline: a folder, user/name on the Hub, or embedded.")

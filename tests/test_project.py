@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("recapdata", "audits", "recaptrain")
@@ -68,6 +70,32 @@ def test_every_command_explains_itself(package):
         assert command.help, f"{package} {name} has no help"
         options = {option for parameter in command.params for option in parameter.opts}
         assert "--debug" in options, f"{package} {name} lacks --debug"
+
+
+def _shown_examples(package, name):
+    """The lines under "Examples:" as a terminal of 80 columns shows them."""
+    app = __import__(f"{package}.cli", fromlist=["app"]).app
+    shown = CliRunner().invoke(
+        app, [name, "--help"], env={"COLUMNS": "80", "NO_COLOR": "1"}, prog_name=package
+    )
+    heading, _, block = shown.output.rpartition("\n Examples:")
+    assert heading, f"{package} {name} --help shows no examples"
+    return [line.rstrip() for line in block.splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_command_shows_examples_that_it_understands(package):
+    for name, command in _commands(package).items():
+        lines = _shown_examples(package, name)
+        joined = "\n".join(line.strip() for line in lines).replace("\\\n", "")
+        for line in joined.splitlines():
+            program, used, *words = shlex.split(line)
+            assert (program, used) == (package, name), f"a line that is no example, or one that wraps: {line}"
+            command.make_context(
+                name, words
+            )  # raises for an option that is not there, and where one is missing
+        assert 2 <= len(joined.splitlines()) <= 4, f"{package} {name}"
+        assert all(line.startswith("   ") and len(line) < 80 for line in lines), lines
 
 
 def test_readme_names_only_commands_and_options_that_exist():
