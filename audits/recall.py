@@ -70,7 +70,7 @@ def recall(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> Recall:
         shares[f"{kind}s"] = _share(sources, list(known), right)
         # Of what was not mentioned at all, the number and the color are not missed on top.
         missed += [
-            f"{class_}: {found}"
+            f"{found} {class_}"
             for class_, found in known.items()
             if class_ in mentioned and class_ not in right
         ]

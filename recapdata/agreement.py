@@ -1,11 +1,10 @@
 """Does a command start a caption set, go on with it, or contradict it: nothing is overwritten unasked, nothing mixed."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any
 
+from recapdata.caption_sets import delete_files
 from recapdata.captioners import CaptionerOptions
 from recapdata.errors import CaptionSetExists, OptionError
 from recapdata.records import RECORD_SCHEMA, SET_NAME, Provenance
@@ -108,7 +107,9 @@ def _with_libraries(recorded: Provenance, now: Provenance) -> Provenance:
 
 
 def discard(folder: DatasetFolder, set_name: str) -> None:
-    """Delete the captions of a set; the manifest is told afterwards, so that a crash between leaves nothing mixed."""
-    path: Path = folder.path / "captions" / set_name
-    if path.is_dir():
-        shutil.rmtree(path)
+    """Delete the captions of a set and their audit; the manifest is told afterwards, so that a crash between leaves nothing mixed.
+
+    Raises:
+        DatasetBusy: an audit is writing.
+    """
+    delete_files(folder, set_name)

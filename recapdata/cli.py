@@ -101,21 +101,32 @@ def ingest(
 @app.command(
     epilog=examples(
         "recapdata remove my-dataset --keys opted-out.txt",
-        "recapdata remove my-dataset --keys opted-out.txt --json",
+        "recapdata remove my-dataset --captions pilot",
+        "recapdata remove my-dataset --captions edited --captions recap-long",
     )
 )
 def remove(
     directory: Directory,
     keys: Annotated[
-        Path, typer.Option("--keys", metavar="FILE", help="Text file with the keys to take out, one a line.")
-    ],
+        Path | None,
+        typer.Option(metavar="FILE", help="Text file with the keys of the records to take out, one a line."),
+    ] = None,
+    captions: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SET", help="A whole caption set to take out; may be given again."),
+    ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Take records out of every part of the folder, and out of all later ingests."""
+    """Take records, or whole caption sets, out of a dataset folder.
+
+    Records leave every part of the folder, and no later ingest brings them
+    back. A caption set leaves with its journal and its audit; the records
+    stay. Stopped at any moment, the same command goes on.
+    """
     from recapdata.remove import remove as run_remove
 
-    summary = run_remove(directory, keys)
+    summary = run_remove(directory, keys, captions=captions or ())
     finish(summary, summary.text(), as_json=json)
 
 

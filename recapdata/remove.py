@@ -1,24 +1,26 @@
-"""Taking records out of every part of a dataset folder, and of all later ingests (opt-out, takedown).
+"""Taking records out of every part of a dataset folder, and of all later ingests (opt-out, takedown); or whole caption sets.
 
 The keys are written down first, in `removed/keys.parquet`, where every ingest looks; then every shard that holds one is written
 anew without it. The files of one shard are made under other names and change over together, by a list that is on disk before
 the first rename: killed at any moment, the removal is completed by the same command, or by the next ingest.
 
 What is kept of a removed picture is its key, in `removed/`, so that the sums hold and the next version can say how many.
+How caption sets go is in `caption_sets`.
 """
 
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recapdata.caption_sets import check_sets, finish_sets, pending_sets, remember
 from recapdata.console import progress
-from recapdata.errors import InputError
+from recapdata.errors import InputError, OptionError
 from recapdata.extents import read_extents
 from recapdata.journal import forget
 from recapdata.keys import KeyIndex, removed_keys
@@ -52,6 +54,8 @@ class RemoveSummary:
         taken_out: those of them that the folder held, now or when an earlier run took them out.
         never_seen: those that it never held; a later ingest leaves them out all the same.
         examples: the first few of the latter.
+        sets: caption sets that were taken out.
+        published: the version that was published last, which still holds what was taken out; None before the first.
         dataset: counts of the folder afterwards.
     """
 
@@ -60,12 +64,28 @@ class RemoveSummary:
     taken_out: int
     never_seen: int
     examples: tuple[str, ...]
+    sets: tuple[str, ...]
+    published: str | None
     shards_rewritten: int
     dataset: Counts
     seconds: float
 
     def text(self) -> str:
         """The summary for a terminal."""
+        lines = []
+        if self.sets:
+            for name in self.sets:
+                lines.append(f"Caption set {name} is taken out of {self.directory}, with its audit.")
+            if self.published is not None:
+                lines.append(
+                    "Versions that were published with it keep it; the next one without it has to be a MAJOR one."
+                )
+        return "\n".join([*lines, *([""] if lines and self.asked else []), *self._records()])
+
+    def _records(self) -> list[str]:
+        """What became of the keys."""
+        if not self.asked:
+            return []
         lines = [
             f"Of {self.asked:,} keys, {self.taken_out:,} are taken out of {self.directory}, with their captions and audits.",
         ]
@@ -86,26 +106,38 @@ class RemoveSummary:
                 "Versions that were published before still hold them: publish a new one, and delete the old from the Hub",
                 "where the removal must reach it. Audit figures are made again by the next audits run.",
             ]
-        return "\n".join(lines)
+        return lines
 
 
-def remove(directory: str | Path, keys_file: str | Path) -> RemoveSummary:
-    """Take the records of these keys out of every part of a dataset folder, and out of all later ingests.
+def remove(
+    directory: str | Path, keys_file: str | Path | None = None, *, captions: Sequence[str] = ()
+) -> RemoveSummary:
+    """Take the records of these keys out of every part of a dataset folder and out of all later ingests, or whole caption sets.
 
     Args:
         keys_file: a text file with one key a line.
+        captions: names of caption sets.
 
     Raises:
         NotADataset: there is no dataset at `directory`.
         InputError: the file cannot be read, or a line is no key.
+        CaptionSetNotFound: no such caption set.
+        OptionError: nothing is named, or a set that stays is made of one that is to go.
         DatasetBusy: another process writes to the folder.
     """
     began = time.monotonic()
     folder = DatasetFolder.open(directory)
-    asked = read_keys_file(Path(keys_file))
+    if keys_file is None and not captions:
+        raise OptionError(
+            "name what is to be taken out: records by --keys FILE, or a caption set by --captions SET"
+        )
+    asked = read_keys_file(Path(keys_file)) if keys_file is not None else set()
     with folder.writing():
+        begun = pending_sets(folder)  # by the same command, maybe, which was killed
         finish_removal(folder)
-        _remember(folder, asked)
+        remember(folder, check_sets(folder, [name for name in captions if name not in begun]))
+        if asked:
+            _remember(folder, asked)
         rewritten = finish_removal(folder)
         held = _taken_out(folder, asked)
         manifest = folder.manifest
@@ -116,6 +148,8 @@ def remove(directory: str | Path, keys_file: str | Path) -> RemoveSummary:
         taken_out=len(held),
         never_seen=len(unknown),
         examples=tuple(unknown[:3]),
+        sets=tuple(dict.fromkeys(captions)),
+        published=manifest.version,
         shards_rewritten=rewritten,
         dataset=manifest.counts,
         seconds=round(time.monotonic() - began, 3),
@@ -149,12 +183,13 @@ def read_keys_file(path: Path) -> set[str]:
 
 def is_unfinished(folder: DatasetFolder) -> bool:
     """Whether a removal was interrupted, so that the folder may still hold what must not be published."""
-    return _pending(folder).is_file()
+    return _pending(folder).is_file() or bool(pending_sets(folder))
 
 
 def finish_removal(folder: DatasetFolder) -> int:
     """Complete a removal that is under way, if any; returns the shards written anew. Call it with the folder held for writing."""
-    if not is_unfinished(folder):
+    finish_sets(folder)
+    if not _pending(folder).is_file():
         return 0
     _change_over(folder)
     _clear(folder)

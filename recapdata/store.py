@@ -63,6 +63,14 @@ def write_atomic(path: Path, content: bytes) -> None:
     fsync_directory(path.parent)
 
 
+def ways_out(directory: Path, set_name: str) -> str:
+    """What to do about a caption set that is not finished: the end of every message that says so."""
+    return (
+        "finish it by running its command again, without --limit, --keys or --where, or take it out: "
+        f"recapdata remove {directory} --captions {set_name}"
+    )
+
+
 class ShardWriter:
     """Writes one Parquet file, a row group per `write`, under a temporary name until `commit`.
 
@@ -282,7 +290,7 @@ class DatasetFolder:
             known = ", ".join(self.manifest.sets) or "none"
             raise CaptionSetNotFound(
                 f"caption set {set_name!r} of {self.path} has no finished captions for shard {shard} (sets: {known}); "
-                "finish it by running its command again, without --limit, --keys or --where"
+                + ways_out(self.path, set_name)
             )
         return pq.read_table(path, columns=columns, schema=None if columns else CAPTION_SCHEMA)
 

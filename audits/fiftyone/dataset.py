@@ -18,7 +18,7 @@ from audits.fiftyone import require
 from audits.fiftyone.fields import columns, values
 from audits.fiftyone.media import Media, media_folder
 from audits.fiftyone.naming import PARTS, dataset_name, field_names, identity
-from audits.fiftyone.schema import declare
+from audits.fiftyone.schema import activate, declare
 from audits.fiftyone.views import save_views
 from audits.tables import read_identity
 from recapdata.console import progress, say
@@ -122,6 +122,7 @@ def build(
             shards[str(shard)] = state
             _describe(dataset, target, fields, shards)
     removed = _remove(dataset, target, total)
+    activate(dataset, fields)
     searched = index(dataset, target, clip)
     views = save_views(dataset, {name: field for name, field in fields.items() if name in audited})
     return ViewSummary(

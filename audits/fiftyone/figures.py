@@ -112,7 +112,7 @@ RECALL = "Recall"
 REST = "Length, hygiene, CLIP"
 SECTIONS: Mapping[str, str] = {
     COVERAGE: "captions that speak of it",
-    PRECISION: "claims that are true, of those that could be judged",
+    PRECISION: "claims that are true, of those that could be judged; and captions that invent an object",
     RECALL: "what is in the picture and in the caption",
     REST: "before any picture is looked at, and by CLIP",
 }
@@ -139,6 +139,14 @@ LINES: Sequence[Line] = (
         )
         for kind in CLAIM_KINDS
     ),
+    Line(
+        section=PRECISION,
+        name="hallucinating",
+        top=_one_if(_some("contradicted_object")),
+        bottom=_one_if(_judges_objects),
+        shows=_some("contradicted_object"),
+        shown="captions that invent an object",
+    ),
     *(
         Line(
             section=RECALL,
@@ -149,14 +157,6 @@ LINES: Sequence[Line] = (
             shown=f"captions that leave out {what}s",
         )
         for what in ("object", "text")
-    ),
-    Line(
-        section=RECALL,
-        name="hallucinating",
-        top=_one_if(_some("contradicted_object")),
-        bottom=_one_if(_judges_objects),
-        shows=_some("contradicted_object"),
-        shown="captions that invent an object",
     ),
     _mean("words", "words (mean)"),
     Line(

@@ -26,8 +26,6 @@ from audits.tables import SCORES_TYPE
 def declare(dataset: Any, fields: Mapping[str, str]) -> None:
     """Declare what the dataset's schema lacks of `fields` (field by caption set), and arrange the App's sidebar."""
     fo = require()
-    from fiftyone.core.odm.dataset import ActiveFields
-
     known = dataset.get_field_schema(flat=True)
     texts = {
         "key": "SHA-256 of the image's bytes: the record's key in the dataset",
@@ -67,11 +65,22 @@ def declare(dataset: Any, fields: Mapping[str, str]) -> None:
     dataset.create_index("key", unique=True)
     dataset.app_config.sidebar_groups = _sidebar(dataset, fields)
     _color(dataset, fields)
-    if dataset.app_config.active_fields is None and fields:
-        last = list(fields.values())[-1]  # one caption a picture is what the grid has room for
-        paths = [last, ANNOTATIONS, DETECTIONS, wrong_field(last)]
-        dataset.app_config.active_fields = ActiveFields(paths=paths, exclude=False)
     dataset.save()
+
+
+def activate(dataset: Any, fields: Mapping[str, str]) -> None:
+    """Choose what the grid shows at first: the last caption set, since one is what a tile has room for, and what is wrong there.
+
+    Beside it stand the annotations; what a detector saw, only where there are none. A person's own choice stays.
+    """
+    if dataset.app_config.active_fields is None and fields:
+        from fiftyone.core.odm.dataset import ActiveFields
+
+        annotated = dataset.count(f"{ANNOTATIONS}.detections")
+        last = list(fields.values())[-1]
+        paths = [last, wrong_field(last), ANNOTATIONS if annotated else DETECTIONS]
+        dataset.app_config.active_fields = ActiveFields(paths=paths, exclude=False)
+        dataset.save()
 
 
 def _audit_schema(fo: Any) -> list[Any]:
@@ -121,7 +130,9 @@ def _sidebar(dataset: Any, fields: Mapping[str, str]) -> list[Any]:
         fo.SidebarGroupDocument(name="tags"),
         fo.SidebarGroupDocument(name="captions", paths=list(fields.values())),
         fo.SidebarGroupDocument(
-            name="labels", paths=[ANNOTATIONS, DETECTIONS, *(wrong_field(field) for field in fields.values())]
+            # The App draws the boxes of the first over those of the others.
+            name="labels",
+            paths=[*(wrong_field(field) for field in fields.values()), ANNOTATIONS, DETECTIONS],
         ),
     ]
     for field in fields.values():

@@ -1,7 +1,7 @@
-"""FiftyOne's own App server, with one header more: a content policy by which the browser asks nobody but this server.
+"""FiftyOne's own App server, by whose pages the browser asks nobody else, and an open sample has its captions beside it.
 
-The App's page names fonts, tiles and pictures on other hosts. What is looked at here may not be public, so the page is told to
-load nothing from elsewhere. Run as a process of its own, since FiftyOne's server settings are read when it is first imported; it
+The App's page names fonts, tiles and pictures on other hosts. What is looked at here may not be public, so a content policy tells
+it to load nothing from elsewhere. Run as a process of its own, since FiftyOne's server settings are read when it is first imported; it
 ends when its standard input does, that is with the process that started it, however that ends.
 
     python -m audits.fiftyone.server --port 5151
@@ -9,6 +9,7 @@ ends when its standard input does, that is with the process that started it, how
 
 import argparse
 import asyncio
+import json
 import os
 import re
 import signal
@@ -38,17 +39,46 @@ POLICY_HEADER = (b"content-security-policy", POLICY.encode())
 ELSEWHERE = re.compile(rb"""<link[^>]*href="https?://[^>]*>|@import\s*["'(][^;]*https?://[^;]*;""")
 """Fonts that the page would ask other hosts for: left out, so that it does not even try."""
 
+LAYOUT_KEY = "fo-sample-modal-plugins"
+"""Where the App keeps, in the browser, how the panels of an open sample are laid out."""
+
+
+def _panel(name: str, **more: Any) -> dict[str, Any]:
+    inside = {"id": name, "type": name, "children": [], **more}
+    return {"id": f"beside-{name}", "type": "panel-container", "activeChild": name, "children": [inside]}
+
+
+LAYOUT = {
+    "id": "root",
+    "type": "panel-container",
+    "layout": "horizontal",
+    "sizes": [0.5, 0.5],
+    "activeChild": "caption_verdicts",
+    "children": [_panel("fo-sample-modal-plugin", pinned=True), _panel("caption_verdicts", pinned=False)],
+}
+"""The picture and its verdicts side by side, where the App itself would put them behind one another."""
+FIRST_LAYOUT = (
+    f"<script>localStorage.getItem('{LAYOUT_KEY}') ?? "
+    f"localStorage.setItem('{LAYOUT_KEY}', {json.dumps(json.dumps(LAYOUT))})</script>"
+).encode()
+"""Laid out so until a person lays it out otherwise, which the App remembers."""
+
 Message = MutableMapping[str, Any]
 Application = Callable[..., Awaitable[None]]
 
 
 def with_policy(app: Application) -> Application:
-    """The ASGI application with `POLICY` on every response, and pages and style sheets without what it forbids."""
+    """The ASGI application with `POLICY` on every response, and its pages and style sheets as `rewritten` makes them."""
 
     async def wrapped(scope: Message, receive: Any, send: Callable[[Message], Awaitable[None]]) -> None:
         await app(scope, receive, _Rewritten(send))
 
     return wrapped
+
+
+def rewritten(content: bytes) -> bytes:
+    """A page or style sheet without what the policy forbids; a page with the first layout of an open sample."""
+    return ELSEWHERE.sub(b"", content).replace(b"</head>", FIRST_LAYOUT + b"</head>", 1)
 
 
 class _Rewritten:
@@ -69,7 +99,7 @@ class _Rewritten:
             self._body.extend(message.get("body", b""))
             if message.get("more_body"):
                 return
-            content = ELSEWHERE.sub(b"", bytes(self._body))
+            content = rewritten(bytes(self._body))
             kept = [pair for pair in self._start["headers"] if pair[0].lower() != b"content-length"]
             await self._send({**self._start, "headers": [*kept, (b"content-length", b"%d" % len(content))]})
             message = {"type": "http.response.body", "body": content}

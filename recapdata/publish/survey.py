@@ -14,7 +14,7 @@ from recapdata.extents import unfinished_source
 from recapdata.publish.publication import Local, Published, Remote, RemoteFile
 from recapdata.publish.published import VERBATIM, Part, audit_schema, data_schema, estimate, verbatim_files
 from recapdata.remove import is_unfinished
-from recapdata.store import MANIFEST, DatasetFolder, shard_name
+from recapdata.store import MANIFEST, DatasetFolder, shard_name, ways_out
 from recapdata.targets import DEFAULT_BRANCH, Target, open_target
 from recapdata.versions.changes import parse_version
 from recapdata.versions.contents import published_contents, read_contents
@@ -51,8 +51,7 @@ def look_at_folder(folder: DatasetFolder) -> Local:
     for name in manifest.sets:
         if journals := sorted((folder.path / "captions" / name).glob(".*.journal")):
             raise PublishRefused(
-                f"caption set {name!r} is under way ({journals[0].name}); finish it by running its command again, "
-                "without --limit, --keys or --where"
+                f"caption set {name!r} is under way ({journals[0].name}); {ways_out(folder.path, name)}"
             )
     contents = read_contents(target)
     if not contents.rows:

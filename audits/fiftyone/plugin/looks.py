@@ -123,8 +123,9 @@ def table(
     cell: dict[str, Any] = {"fontSize": "0.85rem", "py": 0.5, "px": 1, "overflowWrap": "anywhere"}
     if "on_click_cell" in options:
         cell["cursor"] = "pointer"
+    head = {"fontWeight": 600, "overflowWrap": "normal"}  # a column is no narrower than a word of its head
     # By the table, since a cell's own style marks which one was clicked.
-    styles = {"minWidth": 0, "& .MuiTableCell-root": cell, "& .MuiTableCell-head": {"fontWeight": 600}}
+    styles = {"minWidth": 0, "& .MuiTableCell-root": cell, "& .MuiTableCell-head": head}
     view = types.TableView(componentsProps={"table": {"sx": styles}}, **options)
     for key, label in columns:
         view.add_column(key, label=label)

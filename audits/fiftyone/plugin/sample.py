@@ -18,7 +18,8 @@ from recapdata.versions.changes import counted
 
 ROWS = 60
 """Verdicts listed under a caption; more than these nobody judges one by one."""
-COLUMNS = [("claim", "Claim"), ("verdict", "Verdict"), ("evidence", "Evidence"), ("person", "You say")]
+COLUMNS = [("claim", "Claim"), ("verdict", "Evidence"), ("person", "You")]
+SIGNS = {"supported": "✓", "contradicted": "✗"}
 
 
 class CaptionVerdicts(operators.Panel):
@@ -162,7 +163,7 @@ class CaptionVerdicts(operators.Panel):
             claim = claims[index]
             word = said.get(subject(sample["key"], set_name, claim))
             person = "" if word is None else "right" if word else "wrong"
-            rows.append([phrase(claim), claim["verdict"], claim.get("evidence") or "", person])
+            rows.append([phrase(claim), f"{SIGNS[claim['verdict']]} {claim.get('evidence') or ''}", person])
         view = looks.table(COLUMNS, actions_label=" ", max_inline_actions=2, variant="outlined")
         if not about.read_only:
             view.add_row_action("right", self.on_right, icon="thumb_up", tooltip="This verdict is right")

@@ -75,8 +75,10 @@ def browsing(asked: set[str | None] | None = None) -> Iterator["Page"]:
         page.set_default_timeout(PATIENCE)
         if asked is not None:
             page.on("request", lambda request: asked.add(urlsplit(request.url).hostname))
-        # FiftyOne's advertisement comes over the page some seconds after it; it would take the clicks.
-        page.add_locator_handler(page.get_by_text("Dismiss", exact=True), lambda found: found.click())
+        # FiftyOne's advertisement comes over the page some seconds after it, or lies under an open sample; it takes the clicks.
+        page.add_locator_handler(
+            page.get_by_text("Dismiss", exact=True), lambda found: found.evaluate("each => each.click()")
+        )
         yield page
         browser.close()
 

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from audits.fiftyone.app import check_port
-from audits.fiftyone.server import ELSEWHERE
+from audits.fiftyone.server import ELSEWHERE, FIRST_LAYOUT, rewritten
 from audits.runner import run
 from recapdata.errors import OptionError
 from recapdata.records import Object
@@ -62,3 +62,10 @@ def test_what_the_page_would_fetch_elsewhere_is_cut_out() -> None:
     assert ELSEWHERE.sub(b"", page) == b'<head><link rel="icon" href="./favicon.ico"></head>'
     style = b'@import "https://fonts.example/a.css";@import "./own.css";:root{color:red}'
     assert ELSEWHERE.sub(b"", style) == b'@import "./own.css";:root{color:red}'
+
+
+def test_an_open_sample_has_its_captions_beside_it() -> None:
+    page = rewritten(b"<html><head><title>App</title></head><body></head></body></html>")
+    assert page.count(FIRST_LAYOUT) == 1
+    assert page.index(FIRST_LAYOUT) < page.index(b"<body>")
+    assert rewritten(b"a { color: red }") == b"a { color: red }"

@@ -20,7 +20,7 @@ NAMES = {
     (RECALL, "{}s"): "{} recall",
 }
 REST_NAMES = {
-    (RECALL, "hallucinating"): "hallucination rate",
+    (PRECISION, "hallucinating"): "hallucination rate",
     (REST, "over 77 tokens"): "over 77 CLIP tokens",
     (REST, "flagged"): "hygiene flags",
 }

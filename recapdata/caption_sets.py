@@ -1,0 +1,115 @@
+"""Taking whole caption sets out of a dataset folder: captions with their journals, the audit, and the entry in the manifest.
+
+What is to go is written down first, in `removed/.sets`: killed at any moment, the removal is completed by the same command, or
+by the next one that writes to the folder, and nothing is published before (see `remove`).
+"""
+
+import json
+import shutil
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from recapdata.errors import CaptionSetNotFound, OptionError
+from recapdata.records import Provenance
+from recapdata.store import CORRECTIONS, DatasetFolder, write_atomic
+from recapdata.targets import SUMMARY
+
+
+def check_sets(folder: DatasetFolder, names: Sequence[str]) -> list[str]:
+    """The caption sets of these names, each once.
+
+    Raises:
+        CaptionSetNotFound: there is no such set.
+        OptionError: another set that stays is made of one of them.
+    """
+    sets = folder.manifest.sets
+    chosen = list(dict.fromkeys(names))
+    for name in chosen:
+        if name not in sets:
+            raise CaptionSetNotFound(
+                f"{folder.path} has no caption set {name!r}; it has {', '.join(sets) or 'none'}"
+            )
+        if above := _made_of(name, sets, chosen):
+            raise OptionError(
+                f"caption set {above!r} of {folder.path} is {name!r} with people's edits put in, and is nothing without it; "
+                f"to take out both, add --captions {above}"
+            )
+    return chosen
+
+
+def _made_of(name: str, sets: Mapping[str, Provenance], chosen: Collection[str]) -> str | None:
+    return next((other for other, each in sets.items() if each.base == name and other not in chosen), None)
+
+
+def remember(folder: DatasetFolder, names: Collection[str]) -> None:
+    """Note that these sets are to go; from here on an interruption is known."""
+    if names:
+        write_atomic(_pending(folder), json.dumps(sorted({*names, *pending_sets(folder)})).encode())
+
+
+def pending_sets(folder: DatasetFolder) -> list[str]:
+    """Sets whose removal was begun and is not finished."""
+    return json.loads(_pending(folder).read_bytes()) if _pending(folder).is_file() else []
+
+
+def finish_sets(folder: DatasetFolder) -> None:
+    """Complete a removal of sets that is under way, if any. Call it with the folder held for writing.
+
+    Raises:
+        DatasetBusy: an audit is writing.
+    """
+    names = pending_sets(folder)
+    if not names:
+        return
+    manifest = folder.manifest
+    if gone := manifest.sets.keys() & set(names):
+        sets = {name: each for name, each in manifest.sets.items() if name not in gone}
+        folder.save_manifest(replace(manifest, sets=sets))
+    for name in names:
+        delete_files(folder, name)
+    _forget_corrections(folder.path / CORRECTIONS, names)
+    _pending(folder).unlink()
+
+
+def delete_files(folder: DatasetFolder, set_name: str) -> None:
+    """Delete the captions of a set and their audit. Call it with the folder held for writing; the manifest stays as it is.
+
+    Raises:
+        DatasetBusy: an audit is writing.
+    """
+    audits = DatasetFolder(folder.path / "audits")
+    with ExitStack() as stack:
+        if audits.path.is_dir():
+            stack.enter_context(audits.writing())
+            _forget_figures(folder.path / SUMMARY, set_name)
+        for path in (audits.path / set_name, folder.path / "captions" / set_name):
+            if path.is_dir():
+                shutil.rmtree(path)
+
+
+def _pending(folder: DatasetFolder) -> Path:
+    return folder.path / "removed" / ".sets"
+
+
+def _forget_figures(path: Path, set_name: str) -> None:
+    """Take a set out of the summary of the audit; a summary of no set is none."""
+    summary = json.loads(path.read_bytes()) if path.is_file() else {}
+    if set_name not in summary.get("sets", ()):
+        return
+    del summary["sets"][set_name]
+    if summary["sets"]:
+        write_atomic(path, (json.dumps(summary, ensure_ascii=False, indent=1) + "\n").encode())
+    else:
+        path.unlink()
+
+
+def _forget_corrections(path: Path, names: Collection[str]) -> None:
+    """Take what people said of these sets out of the corrections of the audit."""
+    if not path.is_file():
+        return
+    lines = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+    kept = [line for line in lines if json.loads(line).get("set") not in names]
+    if len(kept) < len(lines):
+        write_atomic(path, b"".join(kept))
