@@ -7,7 +7,7 @@ by the next one that writes to the folder, and nothing is published before (see 
 import json
 import shutil
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,11 +18,12 @@ from recapdata.targets import SUMMARY
 
 
 def check_sets(folder: DatasetFolder, names: Sequence[str]) -> list[str]:
-    """The caption sets of these names, each once.
+    """The caption sets of these names, each once, which can be taken out now.
 
     Raises:
         CaptionSetNotFound: there is no such set.
         OptionError: another set that stays is made of one of them.
+        DatasetBusy: an audit is writing.
     """
     sets = folder.manifest.sets
     chosen = list(dict.fromkeys(names))
@@ -36,7 +37,8 @@ def check_sets(folder: DatasetFolder, names: Sequence[str]) -> list[str]:
                 f"caption set {above!r} of {folder.path} is {name!r} with people's edits put in, and is nothing without it; "
                 f"to take out both, add --captions {above}"
             )
-    return chosen
+    with _audits_held(folder):
+        return chosen
 
 
 def _made_of(name: str, sets: Mapping[str, Provenance], chosen: Collection[str]) -> str | None:
@@ -79,14 +81,17 @@ def delete_files(folder: DatasetFolder, set_name: str) -> None:
     Raises:
         DatasetBusy: an audit is writing.
     """
-    audits = DatasetFolder(folder.path / "audits")
-    with ExitStack() as stack:
-        if audits.path.is_dir():
-            stack.enter_context(audits.writing())
-            _forget_figures(folder.path / SUMMARY, set_name)
-        for path in (audits.path / set_name, folder.path / "captions" / set_name):
-            if path.is_dir():
+    with _audits_held(folder):
+        _forget_figures(folder.path / SUMMARY, set_name)
+        for part in ("audits", "captions"):
+            if (path := folder.path / part / set_name).is_dir():
                 shutil.rmtree(path)
+
+
+def _audits_held(folder: DatasetFolder) -> AbstractContextManager[None]:
+    """Hold the audits of a folder, if it has any: an audit holds them and not the folder."""
+    audits = DatasetFolder(folder.path / "audits")
+    return audits.writing() if audits.path.is_dir() else nullcontext()
 
 
 def _pending(folder: DatasetFolder) -> Path:

@@ -188,9 +188,13 @@ def is_unfinished(folder: DatasetFolder) -> bool:
 
 def finish_removal(folder: DatasetFolder) -> int:
     """Complete a removal that is under way, if any; returns the shards written anew. Call it with the folder held for writing."""
-    finish_sets(folder)
-    if not _pending(folder).is_file():
-        return 0
+    rewritten = _finish_keys(folder) if _pending(folder).is_file() else 0
+    finish_sets(folder)  # last: as long as they are pending, the command that named them can be given again
+    return rewritten
+
+
+def _finish_keys(folder: DatasetFolder) -> int:
+    """Write every shard anew that holds a removed key; how many that were."""
     _change_over(folder)
     _clear(folder)
     rewritten = 0

@@ -14,6 +14,8 @@ import pytest
 from recapdata.agreement import discard
 from recapdata.edited import edit_caption
 from recapdata.errors import CaptionSetNotFound, DatasetBusy, OptionError, PublishRefused
+from recapdata.imported import import_captions
+from recapdata.ingest import IngestOptions, ingest
 from recapdata.journal import Journal
 from recapdata.publish.survey import look_at_folder
 from recapdata.records import Caption, image_key
@@ -69,8 +71,20 @@ def test_the_last_audited_set_takes_the_summary_with_it(folder: DatasetFolder) -
     assert folder.manifest.sets == {}
 
 
-def test_records_and_a_set_in_one_call(folder: DatasetFolder, tmp_path: Path) -> None:
-    (tmp_path / "keys").write_text(KEYS[5])
+@pytest.fixture
+def drawn(tmp_path: Path) -> DatasetFolder:
+    """Six drawn scenes, with `alt` and `pilot` as above; the last key in the file `keys`."""
+    ingest("scenes:6", tmp_path / "drawn", options=IngestOptions(shard_rows=4))
+    folder = DatasetFolder.open(tmp_path / "drawn")
+    for name in ("alt", "pilot"):
+        import_captions(folder.path, name, "alt_text")
+    write_audit(folder, ["alt", "pilot"])
+    (tmp_path / "keys").write_text(folder.read_keys(1)[1])
+    return folder
+
+
+def test_records_and_a_set_in_one_call(drawn: DatasetFolder, tmp_path: Path) -> None:
+    folder = drawn
     summary = remove(folder.path, tmp_path / "keys", captions=["pilot"])
     assert (summary.sets, summary.taken_out, summary.dataset.records) == (("pilot",), 1, 5)
     assert list(folder.manifest.sets) == ["alt"]
@@ -92,7 +106,7 @@ def test_a_mistake_changes_nothing(folder: DatasetFolder, tmp_path: Path) -> Non
 def test_the_base_of_edits_stays_while_they_do(folder: DatasetFolder) -> None:
     edit_caption(folder.path, KEYS[5], "a bird", of="alt")
     with pytest.raises(
-        OptionError, match="'edited' .* is 'alt' with people's edits .* add --captions edited"
+        OptionError, match=r"'edited' .* is 'alt' with people's edits .* add --captions edited"
     ):
         remove(folder.path, captions=["alt"])
     assert list(folder.manifest.sets) == ["alt", "pilot", "edited"]
@@ -134,6 +148,27 @@ def breaking_off(patch: pytest.MonkeyPatch, stop: int) -> Iterator[None]:
         yield
 
 
+def test_broken_off_at_any_step_the_same_command_completes_records_and_set(
+    drawn: DatasetFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(drawn.path, tmp_path / "whole")
+    summary = remove(tmp_path / "whole", tmp_path / "keys", captions=["pilot"])
+    whole = files(tmp_path / "whole")
+    for stop in range(100):
+        path = tmp_path / f"at-{stop}"
+        shutil.copytree(drawn.path, path)
+        try:
+            with breaking_off(monkeypatch, stop):
+                remove(path, tmp_path / "keys", captions=["pilot"])
+            break
+        except Interrupted:
+            again = remove(path, tmp_path / "keys", captions=["pilot"])
+        assert files(path) == whole, stop
+        assert leftovers(path) == []
+        assert (again.sets, again.dataset) == (("pilot",), summary.dataset)
+    assert stop > 20
+
+
 @pytest.mark.parametrize("by", ["the same command", "an edit"])
 def test_broken_off_at_any_step_the_next_command_completes_it(
     folder: DatasetFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
@@ -152,7 +187,7 @@ def test_broken_off_at_any_step_the_next_command_completes_it(
             broken = DatasetFolder(path)
         assert is_unfinished(broken) == (stop > 0)  # the first rename notes what is to go
         if stop:
-            with pytest.raises(PublishRefused, match="a removal .* was interrupted"):
+            with pytest.raises(PublishRefused, match=r"a removal .* was interrupted"):
                 look_at_folder(broken)
         if by == "the same command":
             assert remove(path, captions=["pilot"]).sets == ("pilot",)
