@@ -317,7 +317,10 @@ def publish(
     repo_id: Annotated[str, typer.Argument(metavar="USER/NAME", help="The dataset repository.")],
     version: Annotated[str, typer.Option(metavar="X.Y.Z", help="The version; its tag will be vX.Y.Z.")],
     license: Annotated[
-        str | None, typer.Option(help="The Hub's identifier, such as cc-by-4.0; kept for later versions.")
+        str | None,
+        typer.Option(
+            help="The Hub's identifier, such as cc-by-4.0, or other:NAME,URL; kept for later versions."
+        ),
     ] = None,
     public: Annotated[bool, typer.Option("--public", help="Make a new repository public.")] = False,
     allow_regression: Annotated[

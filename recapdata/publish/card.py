@@ -1,7 +1,7 @@
 """The dataset card: manifest, contents and audit summary → README.md, through the template cards/dataset.md.j2.
 
 The YAML head is made of the stock classes of huggingface_hub and datasets, so that what reads it is what wrote it. Captions
-and every other text of unknown origin are escaped character by character: no caption can become markup.
+and every other text of unknown origin are escaped wherever they could be markup, and nowhere else, so that the file reads well too.
 """
 
 import json
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from recapdata.errors import PublishRefused
-from recapdata.publish.licenses import LICENSES
+from recapdata.publish.licenses import LICENSES, OTHER, license_fields
 from recapdata.records import Manifest, Provenance
 from recapdata.templates import render
 from recapdata.versions.changes import counted
@@ -36,8 +36,21 @@ PATTERNS = {
     "captions": "captions/*/train-*.parquet",
     "audit": "audits/*/train-*.parquet",
 }
-_MARKUP = re.compile(r"[&<>|`*_\[\]!\\#~$:@]|(?<=www)\.", re.IGNORECASE)
-_LIST_ITEM = re.compile(r"^(\d+[.)]|[-+])(?=\s|$)")
+_MARKUP = re.compile(
+    r"""
+      [<|`*\[~$]                 # HTML, a table's cell, code, emphasis, a link or picture, struck out, a formula
+    | (?<![^\W_])_|_(?![^\W_])  # emphasis; within a word it is none
+    | &(?=[#\w])                 # an entity
+    | \\(?![^\W_]|\s)            # an escape
+    | :(?=//|[\w+-]+:)           # a bare address; :emoji:
+    | (?<=www)\.                 # a bare address
+    | @(?=\S)                    # a mention; a mail address
+    | \#(?=\d)                   # an issue
+    | ^[-+=>\#]                  # a list, a line, a quotation, a heading
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_NUMBERED = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
 _ENGLISH = re.compile(r"\b(a|an|the|of|on|in|with|and|is|to)\b", re.IGNORECASE)
 _SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
 
@@ -139,7 +152,7 @@ def _head(facts: CardFacts) -> dict[str, Any]:
     writers = {each.writer for each in facts.manifest.sets.values()}
     data = DatasetCardData(
         pretty_name=facts.repo_id.split("/")[-1],
-        license=facts.manifest.license,
+        **license_fields(facts.manifest.license),
         language=language(facts),
         annotations_creators=sorted({ANNOTATORS[writer] for writer in writers}) or ["no-annotation"],
         size_categories=[size_category(facts.contents.rows)],
@@ -164,6 +177,8 @@ def check_head(head: Mapping[str, Any]) -> None:
     wrong = []
     if head.get("license") not in LICENSES:
         wrong.append(f"license {head.get('license')!r}")
+    if (head.get("license") == OTHER) != bool(head.get("license_name")):
+        wrong.append(f"license_name {head.get('license_name')!r} with license {head.get('license')!r}")
     if not all(re.fullmatch(r"[a-z]{2,3}", each) for each in head.get("language", [])):
         wrong.append(f"language {head.get('language')!r}")
     if not set(head.get("annotations_creators", [])) <= {*ANNOTATORS.values(), "no-annotation"}:
@@ -192,11 +207,11 @@ def who(provenance: Provenance) -> str:
 
 
 def escape(value: object) -> str:
-    """A text as Markdown (in a table, in HTML) shows it and nothing else: what could be markup becomes an entity."""
+    """A text of one line that Markdown (in a table too) shows as it is: what could be markup becomes an entity."""
     text = " ".join(str(value).split())
     text = "".join(char for char in text if char.isprintable())
     escaped = _MARKUP.sub(lambda match: f"&#{ord(match[0])};", text)
-    return _LIST_ITEM.sub(lambda match: f"{match[0][:-1]}&#{ord(match[0][-1])};", escaped)
+    return _NUMBERED.sub(lambda match: f"{match[1]}&#{ord(match[2])};", escaped)
 
 
 def _short(value: str | None) -> str:

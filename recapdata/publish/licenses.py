@@ -1,6 +1,8 @@
-"""The license identifiers that a dataset card may carry, as the Hub's documentation lists them."""
+"""The license of a dataset card: an identifier that the Hub's documentation lists, or `other:NAME[,URL]` for one of one's own."""
 
 import difflib
+import re
+from typing import Any
 
 from recapdata.errors import PublishRefused
 
@@ -18,20 +20,43 @@ LICENSES = frozenset(
 )
 
 
+OTHER = "other"
+_OWN = re.compile(r"other:(?P<name>\w[\w.+-]*)(,(?P<link>https?://[^\s,]+))?", re.IGNORECASE | re.ASCII)
+
+
 def check_license(text: str | None) -> str:
-    """The identifier in the Hub's spelling.
+    """The identifier in the Hub's spelling; of a license of one's own, `other:NAME` or `other:NAME,URL`.
 
     Raises:
-        PublishRefused: there is none, or the Hub does not know it.
+        PublishRefused: there is none, or the Hub does not know it, or one of one's own has no name.
     """
     if not text:
         raise PublishRefused(
             "the dataset has no license, and without one nobody may use it; add --license, such as "
-            "cc-by-4.0, cc0-1.0 or apache-2.0 (other, unknown: where none of the Hub's fits)"
+            "cc-by-4.0, cc0-1.0 or apache-2.0 (other:NAME or other:NAME,URL for one that the Hub does not list; unknown)"
         )
     spelled = text.strip().lower()
+    if spelled.partition(":")[0] == OTHER:
+        if (own := _OWN.fullmatch(text.strip())) is None:
+            raise PublishRefused(
+                f"license {text!r} does not say which: write other:NAME, or other:NAME,URL with the address of its text, such "
+                "as other:my-license-1.0,https://example.org/license (letters, digits, . _ + - in the name)"
+            )
+        return f"{OTHER}:{own['name']}" + (f",{own['link']}" if own["link"] else "")
     if spelled not in LICENSES:
         near = difflib.get_close_matches(spelled, sorted(LICENSES), n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else "use other for one that is not on its list"
+        hint = (
+            f"did you mean {' or '.join(near)}?"
+            if near
+            else "for one that is not on its list write other:NAME or other:NAME,URL"
+        )
         raise PublishRefused(f"license {text!r} is not one that the Hub knows; {hint}")
     return spelled
+
+
+def license_fields(license: str | None) -> dict[str, Any]:
+    """The fields of a card's head for what `check_license` gave: license, and license_name and license_link of one's own."""
+    if license is None or (own := _OWN.fullmatch(license)) is None:
+        return {"license": license} if license else {}
+    link = {"license_link": own["link"]} if own["link"] else {}
+    return {"license": OTHER, "license_name": own["name"], **link}

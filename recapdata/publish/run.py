@@ -72,7 +72,7 @@ def plan_publication(
 
     Args:
         version: `X.Y.Z`; the tag will be `vX.Y.Z`.
-        license: the Hub's identifier; the manifest's where omitted.
+        license: the Hub's identifier, or `other:NAME[,URL]`; the manifest's where omitted.
         public: make a new repository public; an existing one keeps its visibility.
         allow_regression: publish although the audit got worse.
 

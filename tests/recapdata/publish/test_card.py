@@ -1,5 +1,8 @@
 """The dataset card: its words, its escaping, and its head, read back by the stock classes."""
 
+import random
+from dataclasses import replace
+
 import pyarrow as pa
 import pytest
 from huggingface_hub.repocard import DatasetCard
@@ -130,6 +133,59 @@ def test_no_caption_becomes_markup(text):
     assert alone.count("<") == 2  # <p> and </p>
 
 
+def test_no_sequence_of_signs_becomes_markup():
+    """Three thousand texts of signs and words, drawn at random, in a cell, in a list and alone."""
+    parts = [
+        *"&<>|`*_[]()!\\#~$:@-+=.1a ",
+        "__",
+        "](",
+        "~~",
+        "&amp;",
+        "<b>",
+        "http://e.example",
+        "snake_case",
+    ]
+    draw = random.Random(5)
+    markdown = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    for _ in range(3000):
+        text = " ".join("".join(draw.choices(parts, k=draw.randint(1, 8))).split())
+        if not text:
+            continue
+        assert cells(f"| a |\n|---|\n| {escape(text)} |\n") == [text]
+        for before, opened in (("", ["paragraph"]), ("- ", ["bullet_list", "list_item", "paragraph"])):
+            tokens = markdown.parse(before + escape(text))
+            assert [token.type for token in tokens if token.nesting == 1] == [
+                f"{name}_open" for name in opened
+            ]
+            inline = next(token for token in tokens if token.type == "inline")
+            assert all(child.type == "text" for child in inline.children or []), text
+            assert "".join(child.content for child in inline.children or []) == text
+
+
+def test_what_only_a_site_would_link_is_broken_up():
+    """Bare addresses, mentions, issues and emoji are no CommonMark, but sites make links of them."""
+    text = escape("http://e.example www.e.example a@e.example @me #12 :dog:")
+    for sign in ("://", "www.", "@", "#12", ":dog:"):
+        assert sign not in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "recap_short",
+        "black & white!",
+        "five > three, (a)",
+        "me/vlm @ aaaaaaaaaaaa",
+        "scenes:120,seed=1",
+        "1.5 m",
+        "C# at 12:30",
+        "captioner-base_v1.2",
+    ],
+)
+def test_what_is_no_markup_stays_as_it_is(text):
+    assert escape(text) == text
+
+
 def test_the_head_is_what_the_stock_classes_read():
     card = DatasetCard(render_card(facts()))
     data = card.data.to_dict()
@@ -150,7 +206,7 @@ def test_the_words():
     text = render_card(facts()).split("\n---\n", 1)[1]
     for words in (
         'load_dataset("me/my_birds", revision="v1.1.0", split="train")',
-        "| new | me/vlm &#64; aaaaaaaaaaaa | 4 | 2 | Say &#124; it | k 1 |",
+        "| new | me/vlm @ aaaaaaaaaaaa | 4 | 2 | Say &#124; it | k 1 |",
         "| alt | object coverage | 20.0 % (19.0–21.0) | 40.0 % (39.0–41.0) | better |",
         "| 10 | 6 | 1 | 2 | 1 |",
         "Failures by type: TruncatedImage 2; in new: Timeout 2.",
@@ -189,6 +245,7 @@ def test_a_head_that_the_hub_would_refuse_is_refused():
     check_head(good)
     for field, value in (
         ("license", "mine"),
+        ("license_name", "of no other license"),
         ("language", ["English"]),
         ("annotations_creators", ["me"]),
         ("configs", []),
@@ -219,5 +276,37 @@ def test_licenses():
     assert check_license("CC-BY-4.0") == "cc-by-4.0"
     with pytest.raises(PublishRefused, match="has no license"):
         check_license(None)
-    with pytest.raises(PublishRefused, match="use other"):
+    with pytest.raises(PublishRefused, match="write other:NAME"):
         check_license("zzzzzz")
+
+
+def test_a_license_of_ones_own_has_a_name():
+    assert check_license(" Other:Lab-1.0 ") == "other:Lab-1.0"
+    assert check_license("other:lab,https://lab.example/l") == "other:lab,https://lab.example/l"
+    for wrong in (
+        "other",
+        "other:",
+        "other:my license",
+        "other:lab,LICENSE",
+        "other:lab,https://a b",
+        "other:a: b",
+    ):
+        with pytest.raises(PublishRefused, match="does not say which: write other:NAME"):
+            check_license(wrong)
+
+
+@pytest.mark.parametrize(
+    ("license", "fields"),
+    [
+        ("mit", {"license": "mit"}),
+        ("other:Lab-1.0", {"license": "other", "license_name": "Lab-1.0"}),
+        (
+            "other:lab,https://lab.example/l",
+            {"license": "other", "license_name": "lab", "license_link": "https://lab.example/l"},
+        ),
+    ],
+)
+def test_the_head_names_the_license_as_the_hub_reads_it(license, fields):
+    manifest = replace(facts().manifest, license=license)
+    data = DatasetCard(render_card(facts(manifest=manifest))).data.to_dict()
+    assert {name: each for name, each in data.items() if name.startswith("license")} == fields
