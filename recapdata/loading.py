@@ -120,11 +120,12 @@ def _captions(target: Target, name: str, split: str) -> "Dataset":
     files = []
     for shard in target.shards():
         path = target.file(f"captions/{name}/{shard_name(shard)}")
+        if path is None and target.folder is not None:
+            DatasetFolder(target.folder).read_captions(
+                name, shard
+            )  # raises with the words for an unfinished set
         if path is None:
-            raise CaptionSetNotFound(
-                f"caption set {name!r} of {target.name} is not finished for shard {shard}; "
-                "finish it by running its command again"
-            )
+            raise DatasetDamaged(f"{target.name} lacks captions/{name}/{shard_name(shard)}; publish it again")
         files.append(str(path))
     fields = [pa.field("key", pa.string()), pa.field("caption", pa.string())]
     return _parquet(files, fields, split).rename_column("caption", name)

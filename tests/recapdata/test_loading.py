@@ -9,6 +9,7 @@ from huggingface_hub.file_download import repo_folder_name
 import recapdata
 from recapdata.errors import CaptionSetNotFound, HubError, OptionError
 from recapdata.publish import plan_publication, publish
+from recapdata.publish.survey import look_at_folder
 from recapdata.records import image_key
 from recapdata.targets import open_target
 from tests.builders import add_set, build_dataset, png
@@ -53,8 +54,12 @@ def test_what_cannot_be_loaded_is_said(folder):
     with pytest.raises(OptionError, match="has no revisions"):
         recapdata.load(folder.path, revision="v1.0.0")
     folder.caption_shard("long", 1).unlink()
-    with pytest.raises(CaptionSetNotFound, match="not finished"):
+    with pytest.raises(CaptionSetNotFound, match="no finished captions for shard 1") as refusal:
         recapdata.load(folder.path)
+    with pytest.raises(CaptionSetNotFound) as publishing:
+        look_at_folder(folder)
+    assert str(refusal.value) == str(publishing.value)
+    assert f"or take it out: recapdata remove {folder.path} --captions long" in str(refusal.value)
 
 
 def test_a_mixture_shows_the_caption_drawn(folder):
