@@ -41,7 +41,8 @@ def kind_of(tree: Tree, first: int, head: int, lemma: str) -> str:
     if word == "top" and not of and first > 0 and _is_garment(tree, head):
         return OBJECT
     if lemma in lexicon.REGION_NOUNS or word in lexicon.REGION_NOUNS:
-        return REGION if first == head else OBJECT if lemma not in ("side", "background") else REGION
+        place = all(tree.lower[i] in lexicon.REGION_NOUNS for i in range(first, head))  # "the bottom right"
+        return REGION if place or lemma in ("side", "background") else OBJECT
     if of and lemma in lexicon.TRANSPARENT:
         return PARTITIVE
     if lemma in lexicon.PICTURE_WORDS and _about_the_picture(tree, first, head, lemma, of):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from audits.claims import words as lexicon
 from audits.claims.kinds import kind_of
-from audits.claims.phrases import ABSTRACT, OBJECT, PARTITIVE, Mention, Phrases
+from audits.claims.phrases import ABSTRACT, LETTERING, OBJECT, PARTITIVE, Mention, Phrases
 from audits.claims.reality import is_real, spread_denial
 from audits.claims.tree import NOMINAL, Tree
 
@@ -156,7 +156,7 @@ def _mention(tree: Tree, first: int, head: int, announcing: set[int]) -> Mention
         or (word[-1] == "s" and word != lemma.lower())
     )
     name = " ".join([*parts, lemma]).replace(" - ", "-")
-    kind = ABSTRACT if head in announcing else kind_of(tree, first, head, lemma.lower())
+    kind = LETTERING if head in announcing else kind_of(tree, first, head, lemma.lower())
     return Mention(head, first, name, kind, plural=plural)
 
 

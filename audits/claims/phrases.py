@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from audits.claims.tree import NOMINAL, Tree
 
 #: What kind of noun a mention is; only `object` mentions are claimed.
-#: partitive: "a group (of people)"; region: "the left side"; picture: "a photo (of)"; abstract: "day", "style".
+#: partitive: "a group (of people)"; region: "the left side"; picture: "a photo (of)"; abstract: "day", "style";
+#: lettering: "the text 'OPEN'", no thing beside the words, but what a place in the picture can be said of.
 OBJECT, PARTITIVE, REGION, PICTURE, ABSTRACT = "object", "partitive", "region", "picture", "abstract"
+LETTERING = "lettering"
 _POSSESSIVES = frozenset(["'s", "’s", "'", "’"])
 _INSIDE = frozenset(["DET", "ADJ", "NUM", "ADV", "PUNCT", "CCONJ", "PART"])
 _MARKS = frozenset(["-", ",", '"', "'", "“", "”", "‘", "’"])

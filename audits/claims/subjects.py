@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from audits.claims import words as lexicon
-from audits.claims.phrases import OBJECT, Mention, Phrases, conjuncts
+from audits.claims.phrases import LETTERING, OBJECT, Mention, Phrases, conjuncts
 from audits.claims.reference import antecedent
 from audits.claims.spatial import Phrase
-from audits.claims.tree import Tree
+from audits.claims.tree import NOMINAL, Tree
 
 CLAUSAL = ("VERB", "AUX")
 #: Verbs that may stand before their subject, where a place opens the sentence.
@@ -53,7 +53,11 @@ def located(phrases: Phrases, phrase: Phrase, place: Mention | None) -> list[Men
             kid for kid in tree.kids[index] if tree.deps[kid] in SUBJECTS and kid not in inside
         ]
     if subject_of_place:
-        return named(phrases, subject_of_place[0], phrase)
+        quoted = tree.pos[subject_of_place[0]] in NOMINAL and subject_of_place[0] not in phrases.at
+        found = named(phrases, subject_of_place[0], phrase)
+        return found or (
+            nearest(phrases, phrase, place) if quoted else []
+        )  # 'a sign that says "STOP" is on …'
     governor = tree.heads[index]
     if governor == index or governor in inside:
         return nearest(phrases, phrase, place)
@@ -178,7 +182,8 @@ def named(phrases: Phrases, index: int, phrase: Phrase) -> list[Mention]:
         together = [other.resolved() for other in conjuncts(phrases, mention)]
     if mention.head < phrase.first:
         together = [other for other in together if other.head < phrase.first] or [mention.resolved()]
-    return [other for other in together if other.kind == OBJECT and other.real]
+    kinds = (OBJECT, LETTERING) if phrase.region is not None else (OBJECT,)
+    return [other for other in together if other.kind in kinds and other.real]
 
 
 def _joined(phrases: Phrases, mention: Mention) -> bool:

@@ -17,7 +17,7 @@ _QUOTED = re.compile(
 )
 _CUE = (
     r"(?:says?|saying|reads?|reading|spells?|spelling|titled|labell?ed|captioned|inscribed with|"
-    r"(?:the|a) (?:words?|text|letters?|message|caption|headline|slogan|title|phrase|number|name|inscription|label)s?)"
+    r"(?:[Tt]he|[Aa]) (?:words?|text|letters?|message|caption|headline|slogan|title|phrase|number|name|inscription|label)s?)"
 )
 #: Unquoted: capital letters or a number after a cue ("a sign that says STOP", "the number 7"), or the rest of the
 #: clause after "says" and "reads".

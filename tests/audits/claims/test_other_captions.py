@@ -55,6 +55,13 @@ def said(claim: Claim) -> str:
         # What something has is at the place, not the thing itself.
         ("A sign with an arrow below it", {"sign", "arrow", "arrow below sign"}),
         ("A large group of people standing on a beach", {"person", "beach", "person on beach"}),
+        # Where lettering is in the picture, said of the noun that announces or carries it.
+        ('The word "STOP" is at the top.', {"word", 'text "STOP" on None', "word @top"}),
+        ('The word "STOP" in the top left corner', {"word", 'text "STOP" on None', "word @top left"}),
+        ("The word STOP is written at the bottom right.", {"word", 'text "STOP" on None', "word @bottom right"}),
+        ('The text "OPEN" is at the bottom of the image.', {'text "OPEN" on None', "text @bottom"}),
+        ('A sign that says "STOP" is on the left.', {"sign", 'text "STOP" on sign', "sign @left"}),
+        ('"STOP" in the top left corner.', {'text "STOP" on None'}),
         # How lettering looks is no place; when is no place; who took the picture is not in it.
         ("A t-shirt that reads I LOVE NY in black letters",
          {"t-shirt", 'text "I LOVE NY" on t-shirt', "black letter", "letter"}),
