@@ -51,8 +51,8 @@ def open_app(name: str, *, port: int = PORT) -> None:
     Raises:
         AppFailed: the server stopped, or did not answer in time.
     """
-    fo = require()
-    url = f"http://{ADDRESS}:{port}/datasets/{quote(fo.load_dataset(name).slug)}"
+    require()
+    url = f"http://{ADDRESS}:{port}/datasets/{quote(name)}"
     command = [sys.executable, "-m", "audits.fiftyone.server", "--port", str(port)]
     install()
     server = subprocess.Popen(command, stdin=subprocess.PIPE)

@@ -7,7 +7,7 @@ from audits.corrections import DECIDED, Correction, add_correction, claim_fields
 from audits.fiftyone.dataset import INFO
 from audits.fiftyone.fields import audit_field, claims_field, wrong_field
 from audits.fiftyone.naming import field_names
-from audits.fiftyone.schema import declare
+from audits.fiftyone.schema import captions_open, declare
 from audits.fiftyone.source import shown, writable
 from audits.fiftyone.views import sampled
 from recapdata.edited import EDITED, EditSummary, edit_caption
@@ -24,11 +24,12 @@ def save_edit(dataset: Any, sample: Any, set_name: str, caption: str) -> EditSum
     folder = writable(dataset)
     summary = edit_caption(folder, sample["key"], caption, of=set_name)
     field = _edited_field(dataset, folder, summary.base)
-    sample = dataset[sample.id]
-    sample[field] = summary.caption
-    for part in (audit_field, claims_field, wrong_field):
-        sample[part(field)] = None  # what was audited are other words
-    sample.save()
+    with captions_open(dataset, [field]):
+        sample = dataset[sample.id]
+        sample[field] = summary.caption
+        for part in (audit_field, claims_field, wrong_field):
+            sample[part(field)] = None  # what was audited are other words
+        sample.save()
     return summary
 
 

@@ -17,13 +17,13 @@ import pyarrow.parquet as pq
 from audits.fiftyone import require
 from audits.fiftyone.fields import columns, values
 from audits.fiftyone.media import Media, media_folder
-from audits.fiftyone.naming import PARTS, dataset_name, field_names, identity
-from audits.fiftyone.schema import activate, declare
+from audits.fiftyone.naming import PARTS, dataset_name, field_names, identity, revision_prefix
+from audits.fiftyone.schema import activate, captions_open, declare
 from audits.fiftyone.views import save_views
 from audits.tables import read_identity
 from recapdata.console import progress, say
 from recapdata.edited import complete_edited
-from recapdata.errors import DatasetBusy, DatasetExists
+from recapdata.errors import DatasetBusy, DatasetExists, OptionError
 from recapdata.store import shard_name
 from recapdata.targets import Target, aligned, open_target
 from recapdata.versions.digest import rows_hash
@@ -93,35 +93,23 @@ def build(
     Raises:
         MissingExtra: FiftyOne is not installed.
         DatasetExists: a FiftyOne dataset of that name shows something else.
+        OptionError: the App cannot open a dataset of that name.
     """
     fo = require()
     from audits.fiftyone.similarity import index
 
+    if name is not None and "/" in name:
+        raise OptionError(f"--name {name}: a dataset with a slash in its name has no address in the App")
     target = _current(target).so_far()
     fields = field_names(target.set_names())
     shelf = Media(media or media_folder())
     dataset = _open(fo, target, name or dataset_name(target))
-    known = dataset.info[INFO]
-    before = dict(known.get("shards", {})) if known.get("fields") == fields else {}
-    _drop(dataset, known.get("fields", {}), fields)
-    declare(dataset, fields)
-    shards: dict[str, str] = {}
-    added = updated = 0
-    audited: set[str] = set()
-    total = sum(target.rows(shard) for shard in target.shards())
-    with progress("build", total, unit="samples") as advance:
-        for shard in target.shards():
-            found = _audit_paths(target, audits, shard)
-            audited |= set(found)
-            state = _state(target, shard, found)
-            if before.get(str(shard)) != state or shelf.missing(_keys(target, shard)):
-                new, changed = _build_shard(dataset, target, shard, found, fields, shelf, advance)
-                added, updated = added + new, updated + changed
-            else:
-                advance(target.rows(shard))
-            shards[str(shard)] = state
-            _describe(dataset, target, fields, shards)
-    removed = _remove(dataset, target, total)
+    known = dataset.info[INFO].get("fields", {})
+    with captions_open(dataset, {*known.values(), *fields.values()}):
+        _drop(dataset, known, fields)
+        declare(dataset, fields)
+        added, updated, audited = _fill(dataset, target, audits, fields, shelf)
+    removed = _remove(dataset, target)
     activate(dataset, fields)
     searched = index(dataset, target, clip)
     views = save_views(dataset, {name: field for name, field in fields.items() if name in audited})
@@ -175,7 +163,7 @@ def _notice_move(fo: Any, target: Target, name: str) -> None:
     """Say so where this revision was another commit when it was last looked at."""
     if target.repo_id is None or target.revision == target.commit:
         return
-    for each in fo.list_datasets(f"{target.repo_id}@{target.revision}-*"):
+    for each in fo.list_datasets(f"{revision_prefix(target)}*"):
         before = fo.load_dataset(each).info.get(INFO, {})
         if before.get("revision") == target.revision and before.get("commit") != target.commit:
             say(
@@ -190,6 +178,34 @@ def _drop(dataset: Any, before: Mapping[str, str], fields: Mapping[str, str]) ->
     present = [field for field in gone if dataset.has_field(field)]
     if present:
         dataset.delete_sample_fields(present)
+
+
+def _fill(
+    dataset: Any, target: Target, audits: Path | None, fields: Mapping[str, str], shelf: Media
+) -> tuple[int, int, set[str]]:
+    """Bring every shard up to date that is not; how many samples were added and updated, and the sets with an audit."""
+    known = dataset.info[INFO]
+    before = dict(known.get("shards", {})) if known.get("fields") == fields else {}
+    shards: dict[str, str] = {}
+    added = updated = 0
+    audited: set[str] = set()
+    with progress("build", _records(target), unit="samples") as advance:
+        for shard in target.shards():
+            found = _audit_paths(target, audits, shard)
+            audited |= set(found)
+            state = _state(target, shard, found)
+            if before.get(str(shard)) != state or shelf.missing(_keys(target, shard)):
+                new, changed = _build_shard(dataset, target, shard, found, fields, shelf, advance)
+                added, updated = added + new, updated + changed
+            else:
+                advance(target.rows(shard))
+            shards[str(shard)] = state
+            _describe(dataset, target, fields, shards)
+    return added, updated, audited
+
+
+def _records(target: Target) -> int:
+    return sum(target.rows(shard) for shard in target.shards())
 
 
 def _describe(dataset: Any, target: Target, fields: Mapping[str, str], shards: Mapping[str, str]) -> None:
@@ -318,9 +334,9 @@ def _stream(path: Path) -> Iterator[pa.RecordBatch]:
         )
 
 
-def _remove(dataset: Any, target: Target, records: int) -> int:
+def _remove(dataset: Any, target: Target) -> int:
     """Take out samples whose records the target no longer has; how many."""
-    if dataset.count() == records:
+    if dataset.count() == _records(target):
         return 0
     fo = require()
     kept: set[str] = set()

@@ -30,14 +30,24 @@ PARTS = ("", "_audit", "_claims", "_wrong")
 
 
 def dataset_name(target: Target) -> str:
-    """`folder-<hash of its path>`, or `user/name@revision-<commit>`: a branch that moved names another dataset."""
+    """`folder-<hash of its path>`, or `user--name@revision-<commit>`: a branch that moved names another dataset."""
     if target.folder is not None:
         path = target.folder.resolve()
         return f"{path.name}-{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     commit = str(target.commit)
     if target.revision == commit:
-        return f"{target.repo_id}@{commit[:12]}"
-    return f"{target.repo_id}@{target.revision}-{commit[:8]}"
+        return f"{_flat(str(target.repo_id))}@{commit[:12]}"
+    return f"{revision_prefix(target)}{commit[:8]}"
+
+
+def revision_prefix(target: Target) -> str:
+    """What the names of the datasets of a tag or branch begin with, whatever commit it was."""
+    return _flat(f"{target.repo_id}@{target.revision}-")
+
+
+def _flat(name: str) -> str:
+    """A name without slashes, which the App's addresses cannot hold."""
+    return name.replace("/", "--")
 
 
 def identity(target: Target) -> dict[str, str]:

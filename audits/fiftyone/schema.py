@@ -3,7 +3,8 @@
 Fields are declared before the first sample, so that one that is empty everywhere can be filtered by too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -66,6 +67,27 @@ def declare(dataset: Any, fields: Mapping[str, str]) -> None:
     dataset.app_config.sidebar_groups = _sidebar(dataset, fields)
     _color(dataset, fields)
     dataset.save()
+
+
+@contextmanager
+def captions_open(dataset: Any, fields: Collection[str]) -> Iterator[None]:
+    """Let what follows write to the fields of captions, which are read-only otherwise.
+
+    A caption that was changed by FiftyOne's own means would stand in no caption set, and go with the next build.
+    """
+    _lock(dataset, fields, False)
+    try:
+        yield
+    finally:
+        _lock(dataset, fields, True)
+
+
+def _lock(dataset: Any, fields: Collection[str], locked: bool) -> None:
+    for path in fields:
+        field = dataset.get_field(path)
+        if field is not None and field.read_only != locked:
+            field.read_only = locked
+            field.save()
 
 
 def activate(dataset: Any, fields: Mapping[str, str]) -> None:

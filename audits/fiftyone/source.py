@@ -1,13 +1,17 @@
-"""What the plugin may do with the dataset that a FiftyOne dataset shows: where it lies, its sets, and why it cannot be changed."""
+"""What a FiftyOne dataset shows: where it lies, its sets, why it cannot be changed, and which others show the same pictures."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from audits.fiftyone import require
 from audits.fiftyone.dataset import INFO
 from recapdata.errors import NotADataset
 from recapdata.store import MANIFEST
+
+PROBE = 100
+"""Pictures by which two datasets are known to show the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,11 @@ class Shown:
     repo_id: str | None = None
     revision: str | None = None
     version: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What a person calls it: the folder's name, or `user/name@revision`."""
+        return self.folder.name if self.folder is not None else f"{self.repo_id}@{self.revision}"
 
     @property
     def read_only(self) -> str:
@@ -56,6 +65,25 @@ def shown(dataset: Any) -> Shown | None:
         revision=about.get("revision"),
         version=about.get("version"),
     )
+
+
+def same_pictures(dataset: Any) -> dict[str, Shown]:
+    """By name, the other FiftyOne datasets of pictures that this one has: other revisions, or the folder they come from.
+
+    Those of the same repository come first.
+    """
+    fo = require()
+    mine = shown(dataset)
+    keys = dataset.limit(PROBE).values("key") if mine is not None else []
+    found = []
+    for name in fo.list_datasets():
+        other = fo.load_dataset(name) if name != dataset.name else None
+        about = shown(other)
+        if mine is None or other is None or about is None:
+            continue
+        if other.match(fo.ViewField("key").is_in(keys)).limit(1).count():
+            found.append((about.repo_id != mine.repo_id, name, about))
+    return {name: about for _, name, about in sorted(found, key=lambda each: each[:2])}
 
 
 def writable(dataset: Any) -> Path:

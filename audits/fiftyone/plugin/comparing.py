@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-import fiftyone as fo
 import fiftyone.operators as operators
 import fiftyone.operators.types as types
 
-from audits.fiftyone.dataset import INFO
 from audits.fiftyone.plugin import forms, looks
-from audits.fiftyone.source import shown
+from audits.fiftyone.source import same_pictures, shown
 from recapdata.errors import RecapdataError
 
 COLUMNS = [("figure", "Figure"), ("a", "A"), ("b", "B"), ("difference", "Difference (95 %)")]
@@ -78,16 +76,16 @@ class CompareRevisions(operators.Operator):
         form, prop, about = forms.start(ctx, "Compare with another revision")
         if about is None:
             return prop
-        others = revisions(ctx.dataset)
+        others = same_pictures(ctx.dataset)
         if not others:
             reason = (
                 "There is no view of another revision; make one with: audits view user/name@revision --no-app"
             )
             return forms.refuse(form, prop, reason)
         first = next(iter(others))
-        forms.choose(form, "other", "With", [(name, name) for name in others], first)
-        there = others.get(ctx.params.get("other") or first, [])
-        common = [(name, name) for name in about.fields if name in there]
+        forms.choose(form, "other", "With", [(name, each.label) for name, each in others.items()], first)
+        there = others.get(ctx.params.get("other") or first)
+        common = [(name, name) for name in about.fields if there is not None and name in there.fields]
         if not common:
             return forms.refuse(form, prop, "The two have no caption set in common.")
         forms.choose(form, "set", "Caption set", common, common[0][0])
@@ -95,8 +93,8 @@ class CompareRevisions(operators.Operator):
 
     def execute(self, ctx: Any) -> dict[str, Any]:
         """Compare the other revision, as A, with this one, as B."""
-        about, others = shown(ctx.dataset), revisions(ctx.dataset)
-        other = shown(fo.load_dataset(ctx.params.get("other") or next(iter(others))))
+        about, others = shown(ctx.dataset), same_pictures(ctx.dataset)
+        other = others.get(ctx.params.get("other") or next(iter(others), ""))
         if about is None or other is None:
             return {}
         chosen = ctx.params.get("set") or next(name for name in about.fields if name in other.fields)
@@ -105,19 +103,6 @@ class CompareRevisions(operators.Operator):
     def resolve_output(self, ctx: Any) -> types.Property:
         """The figures side by side."""
         return _output(ctx)
-
-
-def revisions(dataset: Any) -> dict[str, list[str]]:
-    """The other FiftyOne datasets that audits view made, those of the same repository first, each with its caption sets."""
-    mine = dataset.info.get(INFO, {}).get("repo_id")
-    found = []
-    for each in fo.list_datasets(info=False):
-        if each == dataset.name:
-            continue
-        about = fo.load_dataset(each).info.get(INFO)
-        if about and "fields" in about:
-            found.append((about.get("repo_id") != mine, each, list(about["fields"])))
-    return {name: sets for _, name, sets in sorted(found)}
 
 
 def _compared(ctx: Any, target_a: str, set_a: str, target_b: str, set_b: str) -> dict[str, Any]:

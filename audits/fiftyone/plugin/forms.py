@@ -39,13 +39,18 @@ def refuse(form: types.Object, prop: types.Property, reason: str) -> types.Prope
 
 
 def choose(
-    form: types.Object, name: str, label: str, choices: Iterable[tuple[str, str]], default: str | None = None
+    form: types.Object,
+    name: str,
+    label: str,
+    choices: Iterable[tuple[str, str]],
+    default: str | None = None,
+    **more: Any,
 ) -> None:
     """A choice of one among (value, label) pairs."""
-    view = types.DropdownView()
+    view = types.DropdownView(componentsProps={"select": {"autoFocus": False}})
     for value, words in choices:
         view.add_choice(value, label=words)
-    form.enum(name, values=view.values(), view=view, label=label, default=default, required=True)
+    form.enum(name, values=view.values(), view=view, label=label, default=default, **more)
 
 
 def sets(about: Shown) -> list[tuple[str, str]]:

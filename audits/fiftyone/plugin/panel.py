@@ -12,7 +12,7 @@ import fiftyone.operators.types as types
 
 from audits.fiftyone.distributions import MEASURES, Measure, distribution, within
 from audits.fiftyone.figures import LINES, SECTIONS, figures, shown_by
-from audits.fiftyone.plugin import looks
+from audits.fiftyone.plugin import forms, looks
 from audits.fiftyone.source import shown
 from recapdata.versions.changes import counted
 
@@ -193,16 +193,9 @@ class CaptionAudit(operators.Panel):
         ctx.panel.set_state(_id(section), data)
 
     def _distributions(self, ctx: Any, panel: Any) -> None:
-        choice = types.DropdownView(componentsProps={"select": {"autoFocus": False}})
-        for measure in MEASURES:
-            choice.add_choice(measure.name, label=measure.label)
-        panel.enum(
-            "measure",
-            values=choice.values(),
-            view=choice,
-            label="Distribution",
-            default=self._measure(ctx).name,
-            on_change=self.on_pick,
+        choices = [(each.name, each.label) for each in MEASURES]
+        forms.choose(
+            panel, "measure", "Distribution", choices, self._measure(ctx).name, on_change=self.on_pick
         )
         if not ctx.panel.get_state("drawn"):
             looks.text(

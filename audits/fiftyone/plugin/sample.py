@@ -3,19 +3,21 @@
 from collections.abc import Mapping
 from typing import Any
 
+import fiftyone as fo
 import fiftyone.operators as operators
 import fiftyone.operators.types as types
 
 from audits.fiftyone.changes import claims_of, decided, mark, subject, words_of_people
 from audits.fiftyone.fields import audit_field
 from audits.fiftyone.phrases import phrase
-from audits.fiftyone.plugin import PLUGIN, looks
-from audits.fiftyone.source import Shown, shown
+from audits.fiftyone.plugin import PLUGIN, forms, looks
+from audits.fiftyone.source import Shown, same_pictures, shown
 from audits.fiftyone.spans import pieces
 from audits.fiftyone.views import sampled
 from recapdata.errors import RecapdataError
 from recapdata.versions.changes import counted
 
+NOTHING = "nothing"
 ROWS = 60
 """Verdicts listed under a caption; more than these nobody judges one by one."""
 COLUMNS = [("claim", "Claim"), ("verdict", "Evidence"), ("person", "You")]
@@ -37,10 +39,16 @@ class CaptionVerdicts(operators.Panel):
         )
 
     def on_load(self, ctx: Any) -> None:
-        """Nothing to prepare: everything is read from the sample."""
+        """Find out which other datasets show these pictures; all else is read from the sample."""
+        others = same_pictures(ctx.dataset)
+        ctx.panel.set_state("others", {name: about.label for name, about in others.items()})
 
     def on_change_current_sample(self, ctx: Any) -> None:
         """Drawn anew for another sample."""
+
+    def on_beside(self, ctx: Any) -> None:
+        """Show the captions of another revision too."""
+        ctx.panel.set_state("beside", ctx.params.get("value"))
 
     def on_right(self, ctx: Any) -> None:
         """A person agrees with a verdict."""
@@ -93,10 +101,28 @@ class CaptionVerdicts(operators.Panel):
             looks.text(panel, "drawn", text, fontSize="0.8rem", opacity=0.75)
         if about.read_only:
             looks.text(panel, "read_only", about.read_only, fontSize="0.8rem", opacity=0.75)
+        beside = self._choose_beside(ctx, panel)
         said = words_of_people(ctx.dataset, sample["key"])
         for place, set_name in enumerate(about.fields):
             self._caption(ctx, panel, about, sample, place, set_name, said)
+            if beside:
+                _elsewhere(panel, place, set_name, sample, about, fo.load_dataset(beside))
         return types.Property(panel, view=column)
+
+    def _choose_beside(self, ctx: Any, panel: Any) -> str | None:
+        """Offer the other revisions of these pictures; the one that was chosen."""
+        others = ctx.panel.get_state("others") or {}
+        chosen = str(ctx.panel.get_state("beside") or NOTHING)
+        if others:
+            forms.choose(
+                panel,
+                "beside",
+                "Beside it, the captions of",
+                [(NOTHING, "nothing else"), *others.items()],
+                chosen,
+                on_change=self.on_beside,
+            )
+        return chosen if chosen in others else None
 
     def _caption(
         self,
@@ -174,6 +200,34 @@ class CaptionVerdicts(operators.Panel):
         if more := len(decided(claims)) - len(rows):
             words = f"and {counted(more, 'verdict')} more; to say something of them: Mark a verdict right or wrong"
             looks.text(panel, f"more_{place}", words, fontSize="0.8rem", opacity=0.75)
+
+
+def _elsewhere(panel: Any, place: int, set_name: str, sample: Any, about: Shown, other: Any) -> None:
+    """The caption of the same picture and set in another revision, unless it is the same."""
+    there = shown(other)
+    if there is None:
+        return
+    found = next(iter(other.match({"key": sample["key"]})), None)
+    field = there.fields.get(set_name)
+    caption = found[field] if found is not None and field is not None else None
+    name = f"elsewhere_{place}"
+    if found is None or field is None:
+        missing = "picture" if found is None else "caption set"
+        looks.text(panel, name, f"{there.label} has no such {missing}.", opacity=0.75)
+    elif caption == sample[about.fields[set_name]]:
+        looks.text(panel, name, f"The same in {there.label}.", opacity=0.75)
+    elif caption is None:
+        looks.text(panel, name, f"No caption in {there.label}.", opacity=0.75)
+    else:
+        looks.text(panel, name, f"{set_name} in {there.label}", fontWeight=600)
+        looks.flowing(panel, f"{name}_caption", pieces(caption, claims_of(other, found, set_name)))
+        looks.text(
+            panel,
+            f"{name}_counts",
+            _counts(caption, found[audit_field(field)]),
+            fontSize="0.8rem",
+            opacity=0.75,
+        )
 
 
 def _counts(caption: str, audit: Any) -> str:

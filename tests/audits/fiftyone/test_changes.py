@@ -21,7 +21,7 @@ from recapdata.publish import plan_publication, publish
 from recapdata.records import Object, image_key
 from recapdata.store import DatasetFolder
 from recapdata.targets import open_target
-from tests.builders import build_dataset, png
+from tests.builders import build_dataset, png, write_captions
 
 KEYS = [image_key(png(index)) for index in range(6)]
 DOG = Object(bbox=(2, 0, 4, 8), category="dog", color="brown")
@@ -74,6 +74,23 @@ def test_an_edit_is_shown_kept_compared_and_published(
     publish(plan_publication(folder.path, repo_id, version="1.0.0"))
     target = open_target(f"{repo_id}@v1.0.0")
     assert next(target.read(0, ["edited"])).column(0).to_pylist()[0] == "a brown dog"
+
+
+def test_captions_are_not_changed_past_the_set_of_edits(fo: ModuleType, folder: DatasetFolder) -> None:
+    dataset = fo.load_dataset(build(folder.path).name)
+    save_edit(dataset, sample(dataset, 0), "alt", "a brown dog")
+    for field in ("alt", "recap_short", "edited"):
+        with pytest.raises(ValueError, match="read-only"):
+            sample(dataset, 1)[field] = "a cat"
+        with pytest.raises(ValueError, match="read-only"):
+            dataset.set_values(field, {dataset.first().id: "a cat"}, key_field="id")
+    save_edit(
+        dataset, sample(dataset, 0), "edited", "a dog"
+    )  # and is open to the next edit, and the next build
+    write_captions(folder, "alt", 1, folder.read_keys(1), ["a bird", None])
+    build(folder.path)
+    dataset.reload()
+    assert (sample(dataset, 0)["edited"], sample(dataset, 4)["alt"]) == ("a dog", "a bird")
 
 
 def test_words_on_verdicts_are_kept_and_counted(fo: ModuleType, folder: DatasetFolder) -> None:

@@ -120,7 +120,9 @@ def test_a_sample_shows_its_verdicts_and_takes_a_correction(page: "Page", folder
     samples(page, 1)
     open_sample(page)
     modal = page.locator("[data-cy=modal]")
-    modal.locator("canvas, img").first.wait_for()  # the picture, and beside it, without a click, what is said of it
+    modal.locator(
+        "canvas, img"
+    ).first.wait_for()  # the picture, and beside it, without a click, what is said of it
     wrong = modal.locator("[data-verdict=contradicted]")
     wrong.get_by_text("red ").first.wait_for()
     assert (
