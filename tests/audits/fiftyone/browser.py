@@ -35,12 +35,12 @@ needs_browser = pytest.mark.skipif(
 
 
 @contextmanager
-def served(folder: Path, *options: str) -> Iterator[str]:
-    """Where `audits view` serves a folder; afterwards nothing may go on, however the command ends."""
+def served(target: Path | str, *options: str) -> Iterator[str]:
+    """Where `audits view` serves a target; afterwards nothing may go on, however the command ends."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [Path(sys.executable).with_name("audits"), "view", folder, "--port", str(port), *options]
+    command = [Path(sys.executable).with_name("audits"), "view", target, "--port", str(port), *options]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     assert process.stderr is not None
     said = []
