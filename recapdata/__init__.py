@@ -4,7 +4,7 @@ The stages, in the order in which a dataset passes them:
 
     stage      input → output                             command                    file
     ingest     raw pairs → records in a dataset folder    recapdata ingest           recapdata/ingest/
-    remove     keys → a folder without them               recapdata remove           recapdata/remove.py
+    remove     keys, sets → a folder without them         recapdata remove           recapdata/remove.py
     import     a column → a caption set                   recapdata import-captions  recapdata/imported.py
     recaption  records → a caption set                    recapdata recaption        recapdata/recaption/
     audit      captions (+ evidence) → claims, scores     audits run                 audits/
