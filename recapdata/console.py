@@ -21,6 +21,10 @@ from recapdata.errors import RecapdataError
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as typer ends with."""
 
+PROGRESS = "RECAPDATA_PROGRESS"
+"""Environment variable: with `lines` in it, progress is said in lines where there is no terminal for a bar."""
+SECONDS_A_LINE = 2.0
+
 Json = Annotated[
     bool, typer.Option("--json", help="Print one machine-readable summary object on standard output.")
 ]
@@ -94,14 +98,37 @@ def finish(summary: Any, text: str, *, as_json: bool, complete: bool = True) -> 
         raise typer.Exit(1)
 
 
+def _lines(what: str, total: int | None, unit: str) -> Callable[..., None]:
+    """An `advance` that says how far it is, the last of all included; `how_far` reads such a line."""
+    done = failures = 0
+    said = 0.0
+
+    def advance(n: int = 1, failed: int = 0) -> None:
+        nonlocal done, failures, said
+        done, failures = done + n, failures + failed
+        if done == total or time.monotonic() - said >= SECONDS_A_LINE:
+            said = time.monotonic()
+            lost = f", {failures} failed" if failures else ""
+            say(f"{what}: {done}/{total if total is not None else '?'} {unit}{lost}")
+
+    return advance
+
+
+def how_far(line: str) -> float | None:
+    """The share that is done, by a line of `RECAPDATA_PROGRESS=lines`; None of any other line."""
+    found = re.fullmatch(r".+: (\d+)/([1-9]\d*) \S+(, \d+ failed)?", line)
+    return int(found[1]) / int(found[2]) if found else None
+
+
 @contextmanager
 def progress(what: str, total: int | None = None, *, unit: str = "images") -> Iterator[Callable[..., None]]:
     """A progress bar on standard error (nothing when that is no terminal); yields `advance(n, failed=0)`.
 
-    Shows done and total, rate in `unit`/s, time so far and expected, and failures once there are any.
+    Shows done and total, rate in `unit`/s, time so far and expected, and failures once there are any. Where there is no terminal
+    and `RECAPDATA_PROGRESS` is `lines`, a line every few seconds says how far it is, for a log or another program.
     """
     if not sys.stderr.isatty():
-        yield lambda n=1, failed=0: None
+        yield _lines(what, total, unit) if os.environ.get(PROGRESS) == "lines" else lambda n=1, failed=0: None
         return
     from rich.console import Console
     from rich.progress import (

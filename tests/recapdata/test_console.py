@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+from recapdata.console import how_far, progress
+
 PROGRAM = """
 import os, signal, sys, typer
 from recapdata.console import Debug, Json, application, finish, run
@@ -42,3 +44,20 @@ def test_what_is_not_complete_exits_with_1_and_still_reports():
     assert done.returncode == 1
     assert json.loads(done.stdout) == {"done": 1}
     assert _run("half").stdout == "one of two\n"
+
+
+def test_progress_without_a_terminal_is_silent_or_lines(monkeypatch, capsys):
+    def three_of_four() -> list[str]:
+        with progress("recap-long", 4) as advance:
+            advance(1)
+            advance(2, failed=1)  # within the same second: not worth a line
+            advance(1)
+        return capsys.readouterr().err.splitlines()
+
+    assert three_of_four() == []
+    monkeypatch.setenv("RECAPDATA_PROGRESS", "lines")
+    lines = three_of_four()
+    assert lines == ["recap-long: 1/4 images", "recap-long: 4/4 images, 1 failed"]
+    assert [how_far(line) for line in lines] == [0.25, 1.0]
+    assert how_far("captioning 4 images: 1/0 of them") is None
+    assert how_far("a 3/4 view") is None

@@ -15,8 +15,12 @@ import fiftyone.operators.types as types
 from audits.fiftyone.plugin import forms
 from audits.fiftyone.source import writable
 from recapdata.agreement import check_set_name
+from recapdata.console import PROGRESS, how_far
 from recapdata.errors import RecapdataError
 from recapdata.store import DatasetFolder
+
+CAPTIONING = 0.95
+"""How much of the work it is to caption; the rest is to show it."""
 
 
 class RecaptionFailed(RecapdataError):
@@ -117,10 +121,11 @@ class RecaptionSelection(operators.Operator):
             keys_file = Path(place) / "keys.txt"
             keys = write_keys(keys_file, forms.meant(ctx)[0])
             ctx.set_progress(progress=0.0, label=f"captioning {keys:,} samples")
-            command = recaption_command(folder, set_name, keys_file, ctx.params)
-            for line in _run(command):
-                ctx.set_progress(progress=0.1, label=line)
-        ctx.set_progress(progress=0.9, label="bringing the view up to date")
+            done = 0.0
+            for line in _run(recaption_command(folder, set_name, keys_file, ctx.params)):
+                done = how_far(line) or done
+                ctx.set_progress(progress=CAPTIONING * done, label=line)
+        ctx.set_progress(progress=CAPTIONING, label="bringing the view up to date")
         from audits.fiftyone.dataset import build
 
         build(folder, name=ctx.dataset.name)
@@ -158,6 +163,7 @@ def _run(command: list[str]) -> Iterator[str]:
         RecaptionFailed: it ended with an error; the message is its last words.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FIFTYONE_")}
+    environment[PROGRESS] = "lines"
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     )
