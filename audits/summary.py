@@ -302,3 +302,13 @@ def _figure(values: np.ndarray, unit: str, better: Better | None, n: int) -> Fig
         # No repetition differs from all or none; the rule of three (Hanley & Lippman-Hand 1983) says how sure that is.
         low, high = (max(1 - 3 / n, 0.0), 1.0) if values[0] == 1 else (0.0, min(3 / n, 1.0))
     return Figure(value=float(values[0]), low=float(low), high=float(high), unit=unit, better=better, n=n)
+
+
+def named_clip(summary: Mapping[str, Any] | None) -> str | None:
+    """The CLIP model of a summary as `--clip` takes it; None where there is none, or more than one."""
+    named = (summary or {}).get("clip")
+    if not named or "," in named:
+        return None
+    name, _, revision = named.partition("@")
+    # A local model's hash tells which it was; there is no other revision of it to ask for.
+    return str(name if revision.startswith("sha256:") else named)

@@ -132,6 +132,8 @@ def main() -> None:
     os.environ["FIFTYONE_SERVER"] = "1"
     # It would poll the database for other users' operator runs; there is one user here.
     os.environ.setdefault("FIFTYONE_EXECUTION_STORE_NOTIFICATION_SERVICE_DISABLED", "true")
+    # Without this the App asks for a cluster before it delegates anything; here `audits view` runs the worker.
+    os.environ["FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS"] = "true"
     os.environ.setdefault("FIFTYONE_LOGGING_LEVEL", "WARNING")
     from audits.fiftyone import require
 

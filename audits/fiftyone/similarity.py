@@ -19,6 +19,7 @@ from eta.core.config import Config
 from audits.clip import encode_ahead, load_clip
 from audits.clip_models import ClipSource, resolve
 from audits.dual_encoders import DualEncoderSource
+from audits.summary import named_clip
 from recapdata.console import progress, say
 from recapdata.errors import HubError, ModelNotSupported
 from recapdata.models import ModelSource
@@ -95,12 +96,11 @@ def index(dataset: Any, target: Target, clip: str | None) -> str | None:
 def _source(target: Target, clip: str | None) -> ClipSource | None:
     if clip is not None:
         return resolve(clip)
-    named = (target.summary() or {}).get("clip")
-    if not named or "," in named:
+    named = named_clip(target.summary())
+    if named is None:
         return None
-    name, _, revision = named.partition("@")
     try:
-        return resolve(name if revision.startswith("sha256:") else named)
+        return resolve(named)
     except (ModelNotSupported, HubError) as error:
         say(f"pictures cannot be searched by text: {error}; name the audit's CLIP model with --clip")
         return None

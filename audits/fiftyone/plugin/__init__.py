@@ -4,6 +4,7 @@
     sample       the captions of the open sample, in the colors of their verdicts
     comparing    two caption sets, or two revisions
     changing     verdicts marked right or wrong, captions edited
+    runs         how far what was sent is
     sending      keys exported, the selection recaptioned
 
 FiftyOne imports this file under a name of its own, from the folder that `audits view` links into its plugins folder.

@@ -12,10 +12,24 @@ import fiftyone.operators.types as types
 
 from audits.fiftyone.distributions import MEASURES, Measure, distribution, within
 from audits.fiftyone.figures import LINES, SECTIONS, figures, shown_by
-from audits.fiftyone.plugin import forms, looks
+from audits.fiftyone.plugin import PLUGIN, forms, looks
+from audits.fiftyone.plugin.runs import latest_runs
 from audits.fiftyone.source import shown
 from recapdata.versions.changes import counted
 
+TICK = 3000
+"""Milliseconds between looks at what is done in the background."""
+ACTIONS = (
+    (
+        ("compare_caption_sets", "Compare sets", "compare_arrows", False),
+        ("compare_revisions", "Revisions", "difference", False),
+    ),
+    (
+        ("recaption_selection", "Recaption", "auto_fix_high", True),
+        ("export_keys", "Export keys", "key", False),
+    ),
+)
+"""Operators that have a button, row by row: name, label, icon, and whether they write to the dataset folder."""
 SERIES = ["#4d8fd6", "#e8a23d", "#3ea85f", "#b07ad9", "#e5484d", "#7a8794"]
 
 
@@ -46,6 +60,18 @@ class CaptionAudit(operators.Panel):
     def on_change_dataset(self, ctx: Any) -> None:
         """Start anew with another dataset."""
         self._look_at(ctx, _stages(ctx.view))
+
+    def on_tick(self, ctx: Any) -> None:
+        """Look at what is done in the background; what came of it is shown when the last of it is done."""
+        before = ctx.panel.get_state("runs") or []
+        found = [(run.words, run.under_way) for run in latest_runs(ctx.dataset)]
+        if [list(each) for each in found] == [list(each) for each in before]:
+            return
+        ctx.panel.set_state("runs", found)
+        if any(busy for _, busy in before) and not any(busy for _, busy in found):
+            ctx.dataset.reload()
+            self._look_at(ctx, ctx.panel.get_state("base") or [])
+            ctx.ops.reload_dataset()
 
     def on_click_cell(self, ctx: Any) -> None:
         """Show the samples behind a figure."""
@@ -154,10 +180,15 @@ class CaptionAudit(operators.Panel):
             )
             return types.Property(panel, view=looks.column())
         cells = ctx.panel.get_state("cells") or []
-        head = f"{about.target}: {counted(ctx.panel.get_state('samples') or 0, 'sample')} in this view"
+        head = f"{about.label}: {counted(ctx.panel.get_state('samples') or 0, 'sample')} in this view"
         looks.text(panel, "head", head, fontWeight=600)
         if about.read_only:
             looks.text(panel, "read_only", about.read_only, opacity=0.75, fontSize="0.8rem")
+        _actions(panel, read_only=bool(about.read_only))
+        if not about.read_only:
+            for place, (words, _) in enumerate(ctx.panel.get_state("runs") or []):
+                looks.text(panel, f"run_{place}", words, fontSize="0.8rem", opacity=0.75)
+            panel.view("ticks", types.TimerView(interval=TICK, on_interval=self.on_tick))
         if (shows := ctx.panel.get_state("shows")) is not None:
             looks.text(panel, "shows", f"In the grid: {shows}", color="primary.main")
             panel.btn(
@@ -217,6 +248,15 @@ class CaptionAudit(operators.Panel):
                 "yaxis": {"title": {"text": "captions"}, "fixedrange": True},
             },
         )
+
+
+def _actions(panel: Any, *, read_only: bool) -> None:
+    """Buttons for the operators that are of the view or the selection, so that nobody has to know their names."""
+    for row, operators_ in enumerate(ACTIONS):
+        buttons = panel.btn_group(f"actions_{row}", gap=1)
+        for operator, label, icon, writes in operators_:
+            if not (writes and read_only):
+                buttons.btn(operator, label=label, icon=icon, on_click=f"{PLUGIN}/{operator}", prompt=True)
 
 
 def _id(section: str) -> str:

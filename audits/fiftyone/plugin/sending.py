@@ -14,17 +14,20 @@ import fiftyone.operators.types as types
 
 from audits.fiftyone.plugin import forms
 from audits.fiftyone.source import writable
+from audits.summary import named_clip
 from recapdata.agreement import check_set_name
 from recapdata.console import PROGRESS, how_far
 from recapdata.errors import RecapdataError
 from recapdata.store import DatasetFolder
+from recapdata.targets import open_target
+from recapdata.versions.changes import counted
 
-CAPTIONING = 0.95
-"""How much of the work it is to caption; the rest is to show it."""
+CAPTIONED, AUDITED = 0.7, 0.95
+"""How much of the work is done when the captions are there, and when they are audited; the rest is to show them."""
 
 
-class RecaptionFailed(RecapdataError):
-    """The command that captions ended without having done all."""
+class CommandFailed(RecapdataError):
+    """A command that captions or audits ended without having done all."""
 
 
 class ExportKeys(operators.Operator):
@@ -73,7 +76,7 @@ class RecaptionSelection(operators.Operator):
         return operators.OperatorConfig(
             name="recaption_selection",
             label="Recaption the selection",
-            description="Caption the selected samples with a model, into a caption set of their own, in the background",
+            description="Caption the selected samples with a model into a caption set of their own, and audit it, in the background",
             icon="auto_fix_high",
             allow_immediate_execution=False,
             allow_delegated_execution=True,
@@ -103,13 +106,19 @@ class RecaptionSelection(operators.Operator):
             required=True,
         )
         form.float("temperature", label="Temperature", description="0 does not sample", default=0.0, min=0)
+        form.str(
+            "evidence",
+            label="Judge it by",
+            description="as audits run --evidence takes it: annotations, detector:MODEL, colors, ocr; nothing if left empty",
+            default=",".join(_usual_evidence(about.folder)),
+        )
         prop.view = types.PromptView(
             label="Recaption the selection", submit_button_label="Recaption in the background"
         )
         return prop
 
     def execute(self, ctx: Any) -> dict[str, Any]:
-        """Run the command, bar by bar, and show what came of it.
+        """Run the commands, and show what came of them.
 
         Raises:
             RecapdataError: it could not be done; FiftyOne's list of runs shows the message.
@@ -120,16 +129,15 @@ class RecaptionSelection(operators.Operator):
         with tempfile.TemporaryDirectory(prefix="recaption-") as place:
             keys_file = Path(place) / "keys.txt"
             keys = write_keys(keys_file, forms.meant(ctx)[0])
-            ctx.set_progress(progress=0.0, label=f"captioning {keys:,} samples")
-            done = 0.0
-            for line in _run(recaption_command(folder, set_name, keys_file, ctx.params)):
-                done = how_far(line) or done
-                ctx.set_progress(progress=CAPTIONING * done, label=line)
-        ctx.set_progress(progress=CAPTIONING, label="bringing the view up to date")
+            ctx.set_progress(progress=0.0, label=f"captioning {counted(keys, 'sample')}")
+            _follow(ctx, recaption_command(folder, set_name, keys_file, ctx.params), 0.0, CAPTIONED)
+        ctx.set_progress(progress=CAPTIONED, label=f"auditing {set_name}")
+        _follow(ctx, audit_command(folder, set_name, ctx.params.get("evidence")), CAPTIONED, AUDITED)
+        ctx.set_progress(progress=AUDITED, label="bringing the view up to date")
         from audits.fiftyone.dataset import build
 
         build(folder, name=ctx.dataset.name)
-        ctx.set_progress(progress=1.0, label=f"{keys:,} samples captioned into {set_name}")
+        ctx.set_progress(progress=1.0, label=f"{counted(keys, 'sample')} captioned into {set_name}")
         return {"set": set_name, "samples": keys}
 
     def resolve_output(self, ctx: Any) -> types.Property:
@@ -149,6 +157,15 @@ def recaption_command(folder: Path, set_name: str, keys_file: Path, params: Any)
     return [*command, "--temperature", str(params.get("temperature") or 0.0)]
 
 
+def audit_command(folder: Path, set_name: str, evidence: str | None) -> list[str]:
+    """The console command that audits a set as the others of the folder were audited, by this evidence."""
+    command = [str(Path(sys.executable).with_name("audits")), "run", str(folder), "--captions", set_name]
+    if evidence and evidence.strip():
+        command += ["--evidence", evidence.strip()]
+    clip = named_clip(open_target(folder).summary())
+    return [*command, "--clip", clip] if clip is not None else command
+
+
 def write_keys(path: Path, samples: Any) -> int:
     """Write the keys of samples, one a line; how many."""
     keys = samples.values("key")
@@ -156,11 +173,23 @@ def write_keys(path: Path, samples: Any) -> int:
     return len(keys)
 
 
+def _follow(ctx: Any, command: list[str], start: float, end: float) -> None:
+    """Run a command, its progress shown as that from `start` to `end`.
+
+    Raises:
+        CommandFailed: it ended with an error.
+    """
+    for line in _run(command):
+        done = how_far(line)
+        if done is not None:
+            ctx.set_progress(progress=start + (end - start) * done, label=line)
+
+
 def _run(command: list[str]) -> Iterator[str]:
     """The lines that a command says, as it says them.
 
     Raises:
-        RecaptionFailed: it ended with an error; the message is its last words.
+        CommandFailed: it ended with an error; the message is its last words.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FIFTYONE_")}
     environment[PROGRESS] = "lines"
@@ -174,7 +203,7 @@ def _run(command: list[str]) -> Iterator[str]:
             said.append(line.strip())
             yield line.strip()
     if process.wait():
-        raise RecaptionFailed(
+        raise CommandFailed(
             f"{' '.join(command)} ended with exit code {process.returncode}: {' '.join(said[-3:])}"
         )
 
@@ -183,6 +212,12 @@ def _free_name(sets: dict[str, str]) -> str:
     """A name that no set has yet."""
     base = f"recap-{datetime.now(UTC):%m%d}"
     return next(name for name in (base, *(f"{base}-{n}" for n in range(2, 1000))) if name not in sets)
+
+
+def _usual_evidence(folder: Path) -> list[str]:
+    """The evidence of the folder's audit, as `audits run` takes it; annotations where there is no audit."""
+    named = (open_target(folder).summary() or {}).get("evidence", ["annotations"])
+    return [each.partition(":")[0] if each.startswith("ocr:") else each for each in named]
 
 
 def _usual_captioner(folder: Path) -> str:
