@@ -22,6 +22,7 @@ def save_edit(dataset: Any, sample: Any, set_name: str, caption: str) -> EditSum
         RecapdataError: the folder cannot be written to, or the caption cannot be saved; nothing is changed then.
     """
     folder = writable(dataset)
+    dataset.reload()  # another process may have built since this one last looked
     summary = edit_caption(folder, sample["key"], caption, of=set_name)
     field = _edited_field(dataset, folder, summary.base)
     with captions_open(dataset, [field]):

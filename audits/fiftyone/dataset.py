@@ -149,7 +149,7 @@ def _open(fo: Any, target: Target, name: str) -> Any:
         dataset.info = {INFO: {**wanted, "target": target.resolved}}
         dataset.save()
         return dataset
-    dataset = fo.load_dataset(name)
+    dataset = fo.load_dataset(name, reload=True)  # another process may have built since this one last looked
     known = dataset.info.get(INFO, {})
     if any(known.get(key) != value for key, value in wanted.items()):
         shows = known.get("target", "something that recapdata did not make")

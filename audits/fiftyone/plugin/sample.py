@@ -66,6 +66,18 @@ class CaptionVerdicts(operators.Panel):
         places = [p for p in decided(claims) if subject(sample["key"], set_name, claims[p]) not in said]
         self._write(ctx, sample, set_name, places, right=True)
 
+    def on_edit(self, ctx: Any) -> None:
+        """Ask for the new words of a caption."""
+        params = {name: ctx.params[name] for name in ("sample", "set")}
+        ctx.prompt(f"{PLUGIN}/edit_caption", params=params, on_success=self.on_edited)
+
+    def on_edited(self, ctx: Any) -> None:
+        """Show what was saved."""
+        ctx.dataset.reload()
+        ctx.panel.set_state(
+            "edits", (ctx.panel.get_state("edits") or 0) + 1
+        )  # a change, so that it is drawn anew
+
     def _mark(self, ctx: Any, *, right: bool) -> None:
         about = shown(ctx.dataset)
         place = int(str(ctx.params["path"]).rpartition("_")[2])
@@ -168,8 +180,7 @@ class CaptionVerdicts(operators.Panel):
                 f"edit_{place}",
                 label="Edit",
                 icon="edit",
-                on_click=f"{PLUGIN}/edit_caption",
-                prompt=True,
+                on_click=self.on_edit,
                 params={"sample": sample.id, "set": set_name},
             )
 

@@ -92,6 +92,13 @@ def open_sample(page: "Page", place: int = 0) -> None:
     page.locator("[data-cy=modal]").wait_for()
 
 
+def select_sample(page: "Page", place: int) -> None:
+    """Put a sample of the grid among the selected ones."""
+    tile = page.locator("[data-cy=looker]").nth(place)
+    tile.hover()
+    tile.click(position={"x": 10, "y": 10})
+
+
 def open_panel(page: "Page") -> None:
     """Open the panel Caption audit beside the grid."""
     page.locator("[data-cy=new-panel-btn]").first.click()

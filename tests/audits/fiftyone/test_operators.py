@@ -145,4 +145,4 @@ def test_a_captioner_that_is_not_there_fails_with_its_own_words(
     execute("recaption_selection", dataset, request_delegation=True, params=params)
     (result,) = DelegatedOperationService().execute_queued_operations(dataset_name=dataset.name, limit=1)
     assert "no-such-model" in result.error
-    assert "RecaptionFailed" in result.error
+    assert "CommandFailed" in result.error

@@ -20,6 +20,7 @@ from tests.audits.fiftyone.browser import (
     open_panel,
     open_sample,
     open_sample_panel,
+    select_sample,
     served,
     shot,
 )
@@ -115,6 +116,24 @@ def test_a_click_on_a_figure_shows_what_is_behind_it(page: "Page", folder: Datas
     samples(page, 6)
 
 
+def test_a_selection_is_recaptioned_and_audited(page: "Page", folder: DatasetFolder) -> None:
+    select_sample(page, 0)
+    select_sample(page, 1)
+    page.get_by_role("button", name="Recaption", exact=True).click()
+    page.get_by_text("Captions 2 selected samples").wait_for()
+    shot(page, "recaption")
+    page.locator("input[value^='recap-']").first.fill("again")
+    page.get_by_role("button", name="Schedule").click()
+    page.get_by_text("again: done").wait_for()
+    coverage = page.locator("table", has_text="Coverage")
+    coverage.locator("th", has_text="again").wait_for()  # what came of it, without a look at anything else
+    shot(page, "recaptioned")
+    (found,) = [each for each in folder.manifest if each.name == "again"]
+    assert (found.provenance.writer, found.provenance.captioner) == ("model", "embedded")
+    summary = json.loads((folder.path / "audits" / "summary.json").read_text())
+    assert summary["sets"]["again"]["captions"] == 2
+
+
 def test_a_sample_shows_its_verdicts_and_takes_a_correction(page: "Page", folder: DatasetFolder) -> None:
     page.locator("tr", has_text="hallucinating").locator("td").nth(1).click()
     samples(page, 1)
@@ -148,6 +167,7 @@ def test_an_edit_makes_a_set_of_its_own(page: "Page", folder: DatasetFolder) -> 
     shot(page, "edit")
     page.get_by_role("button", name="Execute").click()
     page.get_by_text("saved in the caption set 'edited': alt with 1 edited").first.wait_for()
+    page.locator("[data-cy=modal]").locator("[data-verdict]", has_text="A brown dog, edited.").wait_for()
     assert folder.manifest.sets["edited"].base == "alt"
     assert "A brown dog, edited." in [row["caption"] for row in folder.read_captions("edited", 0).to_pylist()]
 

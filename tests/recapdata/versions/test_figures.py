@@ -33,6 +33,7 @@ def test_text_is_readable():
     assert Figure(value=4.0, low=3.5, high=4.5).text() == "4.00 (3.50–4.50)"
     assert Figure(value=0.01234, low=0.01, high=0.02).text() == "0.012 (0.01–0.02)"
     assert Figure(value=1234.6).text() == "1,235"
+    assert Figure(value=-2.62, low=-3.9, high=-1.23).text() == "−2.62 (−3.90 to −1.23)"
 
 
 def test_sets_of_one_side_only_are_listed():
