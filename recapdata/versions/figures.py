@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Better = Literal["higher", "lower"]
+MINUS = "−"
 FEW = 30
 """Below this many captions a figure is shown with their number."""
 SAME_MEASURE = ("pipeline", "clip", "evidence")
@@ -30,16 +31,20 @@ class Figure:
     n: int | None = None
 
     def text(self) -> str:
-        """The number as a person reads it, with its interval, and n where it is small: `41.2 % (39.0–43.1)`."""
+        """The number as a person reads it: with its interval, and n where it is small: `41.2 % (39.0–43.1)`, `−0.4 (−1.2 to 0.3)`."""
         text = self._number(self.value) + (" %" if self.unit == "share" else "")
         if self.low is not None and self.high is not None:
-            text += f" ({self._number(self.low)}–{self._number(self.high)})"
+            to = " to " if self.low < 0 else "–"  # a dash beside a minus is read as another
+            text += f" ({self._number(self.low)}{to}{self._number(self.high)})"
         return text if self.n is None or self.n >= FEW else f"{text}, n = {self.n}"
 
     def _number(self, value: float) -> str:
         """One form for the value and its bounds: whole numbers only where all three are."""
         if self.unit == "share":
             return f"{100 * value:.1f}"
+        return self._plain_number(value).replace("-", MINUS)
+
+    def _plain_number(self, value: float) -> str:
         bounds = [bound for bound in (self.value, self.low, self.high) if bound is not None]
         if all(bound == round(bound) or abs(bound) >= 1000 for bound in bounds):
             return f"{value:,.0f}"
