@@ -15,6 +15,7 @@ from urllib.parse import quote
 from audits.fiftyone import require
 from audits.fiftyone.installing import install
 from audits.fiftyone.server import ADDRESS
+from audits.fiftyone.views import WORKSPACE
 from recapdata.console import say
 from recapdata.errors import OptionError, RecapdataError
 
@@ -52,7 +53,7 @@ def open_app(name: str, *, port: int = PORT) -> None:
         AppFailed: the server stopped, or did not answer in time.
     """
     require()
-    url = f"http://{ADDRESS}:{port}/datasets/{quote(name)}"
+    url = f"http://{ADDRESS}:{port}/datasets/{quote(name)}?workspace={WORKSPACE}"
     command = [sys.executable, "-m", "audits.fiftyone.server", "--port", str(port)]
     install()
     server = subprocess.Popen(command, stdin=subprocess.PIPE)

@@ -19,7 +19,7 @@ from audits.fiftyone.fields import columns, values
 from audits.fiftyone.media import Media, media_folder
 from audits.fiftyone.naming import PARTS, dataset_name, field_names, identity, revision_prefix
 from audits.fiftyone.schema import activate, captions_open, declare
-from audits.fiftyone.views import save_views
+from audits.fiftyone.views import save_views, save_workspace
 from audits.tables import read_identity
 from recapdata.console import progress, say
 from recapdata.edited import complete_edited
@@ -111,6 +111,7 @@ def build(
         added, updated, audited = _fill(dataset, target, audits, fields, shelf)
     removed = _remove(dataset, target)
     activate(dataset, fields)
+    save_workspace(dataset)
     searched = index(dataset, target, clip)
     views = save_views(dataset, {name: field for name, field in fields.items() if name in audited})
     return ViewSummary(

@@ -51,7 +51,8 @@ class Cell:
         """As the table shows it."""
         if self.value is None:
             return "–"
-        return f"{100 * self.value:.1f} %" if self.share else f"{self.value:,.1f}"
+        # A space at which no narrow column breaks the line.
+        return f"{100 * self.value:.1f}\N{NO-BREAK SPACE}%" if self.share else f"{self.value:,.1f}"
 
 
 def _number(name: str) -> Of:

@@ -15,6 +15,8 @@ from audits.summary import CLIP_CONTEXT
 HUNDRED = 100
 SAMPLE_VIEW = "Random hundred"
 """The view to calibrate the audit on."""
+WORKSPACE = "caption-audit"
+"""The layout that the App opens with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,22 @@ def save_views(dataset: Any, fields: Mapping[str, str]) -> list[str]:
     for name, (view, description, color) in views.items():
         dataset.save_view(name, view, description=description, color=color, overwrite=True)
     return list(views)
+
+
+def save_workspace(dataset: Any) -> None:
+    """Save the layout that the App opens with: the grid, and the panel *Caption audit* beside it.
+
+    One that a person has saved under its name stays.
+    """
+    fo = require()
+    from fiftyone.core.utils import to_slug
+
+    if WORKSPACE in map(to_slug, dataset.list_workspaces()):
+        return
+    panels = [fo.Panel(type="Samples", pinned=True), fo.Panel(type="caption_audit")]
+    sides = [fo.Space(children=[each], active_child=each.component_id) for each in panels]
+    layout = fo.Space(children=sides, orientation="horizontal", sizes=[0.55, 0.45])
+    dataset.save_workspace(WORKSPACE, layout, description="The pictures, and the figures of their captions")
 
 
 def sampled(dataset: Any, sample_id: str) -> bool:

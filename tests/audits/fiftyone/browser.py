@@ -99,12 +99,6 @@ def select_sample(page: "Page", place: int) -> None:
     tile.click(position={"x": 10, "y": 10})
 
 
-def open_panel(page: "Page") -> None:
-    """Open the panel Caption audit beside the grid."""
-    page.locator("[data-cy=new-panel-btn]").first.click()
-    page.get_by_text("Caption audit", exact=True).first.click()
-
-
 def open_sample_panel(page: "Page") -> None:
     """Turn to the panel Caption audit of the open sample."""
     page.locator("[data-cy=modal]").get_by_text("Caption audit", exact=True).first.click()

@@ -17,7 +17,6 @@ from recapdata.store import DatasetFolder
 from tests.audits.fiftyone.browser import (
     browsing,
     needs_browser,
-    open_panel,
     open_sample,
     open_sample_panel,
     select_sample,
@@ -103,7 +102,6 @@ def test_each_saved_view_opens_with_its_samples(page: "Page", fo: ModuleType, fo
 def test_a_click_on_a_figure_shows_what_is_behind_it(page: "Page", folder: DatasetFolder) -> None:
     summary = json.loads((folder.path / "audits" / "summary.json").read_text())
     rate = summary["sets"]["alt"]["figures"]["hallucination rate"]["value"]
-    open_panel(page)
     cell = page.locator("tr", has_text="hallucinating").locator("td").nth(1)
     cell.get_by_text(f"{100 * rate:.1f} %").wait_for()
     shot(page, "panel")
@@ -188,7 +186,7 @@ def test_both_outlive_the_app(page: "Page", fo: ModuleType, folder: DatasetFolde
         modal.locator("tr", has_text="red dog").get_by_text("wrong", exact=True).first.wait_for()
         shot(page, "again")
         for place, expected in ((3, "כלב"), (4, "dog")):
-            page.goto(f"{url}?id={dataset.values('id')[place]}", wait_until="domcontentloaded")
+            page.goto(f"{url}&id={dataset.values('id')[place]}", wait_until="domcontentloaded")
             open_sample_panel(page)
             modal.locator("[data-verdict]", has_text=expected).first.wait_for()
             shot(page, f"odd-{place}")
