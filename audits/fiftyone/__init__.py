@@ -7,6 +7,7 @@
     views          the saved views
     similarity     pictures near a picture or a text, by CLIP
     dataset        the build: new rows in, changed ones in place, removed ones out
+    shards         one shard of it
     figures, distributions, spans   what the plugin shows of a view and of a caption
     source, changes                 what a person may change, and how it is kept
     plugin/        panels and operators, linked to where FiftyOne looks for them by `installing`

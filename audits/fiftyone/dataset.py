@@ -4,34 +4,24 @@ A shard whose records, captions and audits are what they were at the last build 
 set, or after nothing at all, costs what has changed. What people added in the App (tags, saved views, fields) stays.
 """
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from audits.fiftyone import require
-from audits.fiftyone.fields import columns, values
 from audits.fiftyone.media import Media, media_folder
 from audits.fiftyone.naming import PARTS, dataset_name, field_names, identity, revision_prefix
 from audits.fiftyone.schema import activate, captions_open, declare
+from audits.fiftyone.shards import audit_paths, build_shard, shard_keys, state
 from audits.fiftyone.views import save_views, save_workspace
-from audits.tables import read_identity
 from recapdata.console import progress, say
 from recapdata.edited import complete_edited
 from recapdata.errors import DatasetBusy, DatasetExists, OptionError
-from recapdata.store import shard_name
-from recapdata.targets import Target, aligned, open_target
-from recapdata.versions.digest import rows_hash
+from recapdata.targets import Target, open_target
 
-BUILD = 3
-"""Raised when the fields of a sample change, so that datasets of an older build are rebuilt."""
-BATCH = 256
-INFO = "recapdata"
+INFO = TAG = "recapdata"
+"""The entry of a dataset's info that says what it shows, and the tag by which such datasets are found among others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +137,7 @@ def _open(fo: Any, target: Target, name: str) -> Any:
     if not fo.dataset_exists(name):
         _notice_move(fo, target, name)
         dataset = fo.Dataset(name, persistent=True)
+        dataset.tags = [TAG]
         dataset.info = {INFO: {**wanted, "target": target.resolved}}
         dataset.save()
         return dataset
@@ -192,15 +183,15 @@ def _fill(
     audited: set[str] = set()
     with progress("build", _records(target), unit="samples") as advance:
         for shard in target.shards():
-            found = _audit_paths(target, audits, shard)
+            found = audit_paths(target, audits, shard)
             audited |= set(found)
-            state = _state(target, shard, found)
-            if before.get(str(shard)) != state or shelf.missing(_keys(target, shard)):
-                new, changed = _build_shard(dataset, target, shard, found, fields, shelf, advance)
+            content = state(target, shard, found)
+            if before.get(str(shard)) != content or shelf.missing(shard_keys(target, shard)):
+                new, changed = build_shard(dataset, target, shard, found, fields, shelf, advance)
                 added, updated = added + new, updated + changed
             else:
                 advance(target.rows(shard))
-            shards[str(shard)] = state
+            shards[str(shard)] = content
             _describe(dataset, target, fields, shards)
     return added, updated, audited
 
@@ -223,116 +214,6 @@ def _describe(dataset: Any, target: Target, fields: Mapping[str, str], shards: M
         "shards": dict(shards),
     }
     dataset.save()
-
-
-# --- one shard -----------------------------------------------------------------------------------------------------------
-
-
-def _audit_paths(target: Target, audits: Path | None, shard: int) -> dict[str, Path]:
-    """The audit shard of each set, where there is one and it is of the captions as they are now."""
-    found = {}
-    for name in target.set_names():
-        inside = f"{name}/{shard_name(shard)}"
-        path = audits / inside if audits is not None else target.file(f"audits/{inside}")
-        known = read_identity(path) if path is not None else None
-        if path is None or known is None:
-            continue
-        if known.captions == rows_hash(target.read(shard, ["key", name], batch_rows=8192)):
-            found[name] = path
-        else:
-            say(
-                f"{name}, shard {shard}: its audit is of other captions and is not shown; run: audits run {target.name}"
-            )
-    return found
-
-
-def _state(target: Target, shard: int, audits: Mapping[str, Path]) -> str:
-    """A hash of all that a build of this shard shows."""
-    content = rows_hash(
-        target.read(shard, ["key", "source", "license", *target.set_names()], batch_rows=8192)
-    )
-    identities = {name: repr(read_identity(path)) for name, path in audits.items()}
-    objects = hashlib.sha256()
-    for batch in target.read(shard, ["objects"], batch_rows=4096):
-        objects.update(json.dumps(batch.column("objects").to_pylist()).encode())
-    state = json.dumps([BUILD, content, identities, objects.hexdigest()], sort_keys=True)
-    return hashlib.sha256(state.encode()).hexdigest()
-
-
-def _build_shard(
-    dataset: Any,
-    target: Target,
-    shard: int,
-    audits: Mapping[str, Path],
-    fields: Mapping[str, str],
-    shelf: Media,
-    advance: Any,
-) -> tuple[int, int]:
-    """Add the shard's new records and bring all of them up to date; how many were new, and how many were not."""
-    added = updated = 0
-    for rows in _rows(target, shard, audits, list(fields), shelf):
-        paths = {record["key"]: str(shelf.path(record["key"])) for record, _ in rows}
-        present = dataset.match(require().ViewField("key").is_in(list(paths)))
-        ids = dict(zip(*present.values(["key", "id"]), strict=True))
-        fresh = [key for key in paths if key not in ids]
-        if ids:
-            _set(dataset, {sample: {"filepath": paths[key]} for key, sample in ids.items()})
-        ids |= _add(dataset, {key: paths[key] for key in fresh})
-        _set(dataset, {ids[row[0]["key"]]: values(*row, fields) for row in rows})
-        added, updated = added + len(fresh), updated + len(rows) - len(fresh)
-        advance(len(rows))
-    return added, updated
-
-
-def _add(dataset: Any, paths: Mapping[str, str]) -> dict[str, str]:
-    """Add samples that have a key and a picture so far; the ids by key.
-
-    None of them is held any longer: FiftyOne reads again every sample in memory that something is written to.
-    """
-    samples = [require().Sample(filepath=path, key=key) for key, path in paths.items()]
-    return dict(zip(paths, dataset.add_samples(samples, dynamic=False, progress=False), strict=True))
-
-
-def _set(dataset: Any, found: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write the values of fields by the samples' ids, each field of all samples at once.
-
-    They are in the form in which FiftyOne stores them, for which it has no check.
-    """
-    for field in next(iter(found.values())):
-        column = {sample: row[field] for sample, row in found.items()}
-        dataset.set_values(field, column, key_field="id", expand_schema=False, validate=False)
-
-
-Row = tuple[dict[str, Any], dict[str, dict[str, Any] | None]]
-
-
-def _rows(
-    target: Target, shard: int, audits: Mapping[str, Path], sets: Sequence[str], shelf: Media
-) -> Iterator[list[Row]]:
-    """Records with their audit rows, batch by batch; pictures that are not on disk yet are put there on the way."""
-    pictures = ["image"] if shelf.missing(_keys(target, shard)) else []
-    streams = [target.read(shard, [*columns(sets), *pictures], batch_rows=BATCH)]
-    streams += [_stream(path) for path in audits.values()]
-    for main, *others in aligned(streams, where=f"{target.name}, {shard_name(shard)}"):
-        audit_rows = {name: batch.to_pylist() for name, batch in zip(audits, others, strict=True)}
-        records = main.to_pylist()
-        for record in records if pictures else ():
-            shelf.write(record["key"], (record.pop("image") or {}).get("bytes"))
-        yield [
-            (record, {name: rows[place] for name, rows in audit_rows.items()})
-            for place, record in enumerate(records)
-        ]
-
-
-def _keys(target: Target, shard: int) -> list[str]:
-    return [key for batch in target.read(shard, ["key"]) for key in batch.column("key").to_pylist()]
-
-
-def _stream(path: Path) -> Iterator[pa.RecordBatch]:
-    with pq.ParquetFile(path) as file:
-        yield from file.iter_batches(
-            BATCH, columns=["key", "claims", "scores", "detections"], use_threads=False
-        )
 
 
 def _remove(dataset: Any, target: Target) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from audits.fiftyone import require
-from audits.fiftyone.dataset import INFO
+from audits.fiftyone.dataset import INFO, TAG
 from recapdata.errors import NotADataset
 from recapdata.store import MANIFEST
 
@@ -76,7 +76,7 @@ def same_pictures(dataset: Any) -> dict[str, Shown]:
     mine = shown(dataset)
     keys = dataset.limit(PROBE).values("key") if mine is not None else []
     found = []
-    for name in fo.list_datasets():
+    for name in fo.list_datasets(tags=TAG):
         other = fo.load_dataset(name) if name != dataset.name else None
         about = shown(other)
         if mine is None or other is None or about is None:
