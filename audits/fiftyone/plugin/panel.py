@@ -1,7 +1,8 @@
 """The panel *Caption audit* beside the grid: the figures of the caption sets in the current view, and what lies behind each.
 
 A click on a figure shows its samples in the grid; the figures stay those of the view that was looked at before, until all of it
-is shown again or another view is opened.
+is shown again or another view is opened. Which that is can be told from the view in the grid itself: what a click adds to it
+begins with a stage that only says what is shown (`MARK`).
 """
 
 from typing import Any
@@ -17,6 +18,8 @@ from audits.fiftyone.plugin.runs import latest_runs
 from audits.fiftyone.source import shown
 from recapdata.versions.changes import counted
 
+MARK = "caption audit: "
+"""What the comment begins with, in the stage that says what a click has shown."""
 TICK = 3000
 """Milliseconds between looks at what is done in the background."""
 ACTIONS = (
@@ -48,18 +51,20 @@ class CaptionAudit(operators.Panel):
         )
 
     def on_load(self, ctx: Any) -> None:
-        """Take the current view as the one to look at."""
-        self._look_at(ctx, _stages(ctx.view))
+        """Look at the current view."""
+        self._look_at(ctx)
 
     def on_change_view(self, ctx: Any) -> None:
-        """Look at another view, unless it is the one that a click on this panel opened."""
-        stages = _stages(ctx.view)
-        if stages != ctx.panel.get_state("opened"):
-            self._look_at(ctx, stages)
+        """Look at another view, unless it is one that a click on this panel opened."""
+        stages, shows = looked_at(ctx.view)
+        if shows is None:
+            ctx.panel.set_state("selected", None)
+        if stages != ctx.panel.get_state("base"):
+            self._look_at(ctx)
 
     def on_change_dataset(self, ctx: Any) -> None:
         """Start anew with another dataset."""
-        self._look_at(ctx, _stages(ctx.view))
+        self._look_at(ctx)
 
     def on_tick(self, ctx: Any) -> None:
         """Look at what is done in the background; what came of it is shown when the last of it is done."""
@@ -70,7 +75,7 @@ class CaptionAudit(operators.Panel):
         ctx.panel.set_state("runs", found)
         if any(busy for _, busy in before) and not any(busy for _, busy in found):
             ctx.dataset.reload()
-            self._look_at(ctx, ctx.panel.get_state("base") or [])
+            self._look_at(ctx)
             ctx.ops.reload_dataset()
 
     def on_click_cell(self, ctx: Any) -> None:
@@ -82,14 +87,15 @@ class CaptionAudit(operators.Panel):
         section = str(ctx.params["path"]).rpartition(".")[2]
         line = [each for each in LINES if _id(each.section) == section][row]
         set_name, field = list(about.fields.items())[column - 1]
-        found = shown_by(self._base(ctx), line, field)
-        ctx.panel.set_state("selected", {"section": section, "row": row, "column": column})
-        self._open(ctx, found, f"{set_name}: {line.shown}")
+        what = f"{set_name}: {line.shown}"
+        found = shown_by(marked(_base(ctx), what), line, field)
+        if _opened(ctx, found, what):
+            ctx.panel.set_state("selected", {"section": section, "row": row, "column": column})
 
     def on_show_all(self, ctx: Any) -> None:
         """Show all of the view that is looked at."""
-        ctx.panel.set_state({"selected": None, "shows": None, "opened": ctx.panel.get_state("base")})
-        ctx.ops.set_view(view=self._base(ctx))
+        ctx.panel.set_state("selected", None)
+        ctx.ops.set_view(view=_base(ctx))
 
     def on_pick(self, ctx: Any) -> None:
         """Show the distribution of another number."""
@@ -104,38 +110,23 @@ class CaptionAudit(operators.Panel):
             return
         width = ctx.panel.get_state("bar_width")
         low = float(ctx.params["x"]) - width / 2
-        found = within(self._base(ctx), measure, field, low, low + width)
-        ctx.panel.set_state("selected", None)
-        self._open(
-            ctx,
-            found,
-            f"{ctx.params['trace']}: {measure.label.lower()} from {low:,.4g} to {low + width:,.4g}",
-        )
+        what = f"{ctx.params['trace']}: {measure.label.lower()} from {low:,.4g} to {low + width:,.4g}"
+        if _opened(ctx, within(marked(_base(ctx), what), measure, field, low, low + width), what):
+            ctx.panel.set_state("selected", None)
 
     # -- what is looked at ------------------------------------------------------------------------------------------------
 
-    def _look_at(self, ctx: Any, stages: list[Any]) -> None:
-        ctx.panel.set_state({"base": stages, "opened": stages, "selected": None, "shows": None})
+    def _look_at(self, ctx: Any) -> None:
         about = shown(ctx.dataset)
+        ctx.panel.set_state({"base": looked_at(ctx.view)[0], "selected": None})
         if about is None:
             ctx.panel.set_state("cells", None)
             return
-        base = self._base(ctx)
+        base = _base(ctx)
         cells = figures(base, list(about.fields.values()))
         ctx.panel.set_state("cells", [[[cell.text(), cell.samples] for cell in row] for row in cells])
         ctx.panel.set_state("samples", base.count())
         self._draw(ctx)
-
-    def _base(self, ctx: Any) -> Any:
-        return views.DatasetView._build(ctx.dataset, ctx.panel.get_state("base") or [])
-
-    def _open(self, ctx: Any, found: Any, what: str) -> None:
-        count = found.count()
-        if not count:
-            ctx.ops.notify(f"No samples: {what}", variant="info")
-            return
-        ctx.panel.set_state({"opened": _stages(found), "shows": f"{what}: {counted(count, 'sample')}"})
-        ctx.ops.set_view(view=found)
 
     def _measure(self, ctx: Any) -> Measure:
         wanted = ctx.panel.get_state("measure") or MEASURES[0].name
@@ -144,9 +135,7 @@ class CaptionAudit(operators.Panel):
     def _draw(self, ctx: Any) -> None:
         about = shown(ctx.dataset)
         measure = self._measure(ctx)
-        bars = (
-            distribution(self._base(ctx), measure, list(about.fields.values())) if about is not None else None
-        )
+        bars = distribution(_base(ctx), measure, list(about.fields.values())) if about is not None else None
         ctx.panel.set_state({"drawn": bars is not None, "bar_width": bars.width if bars is not None else 1})
         if about is None or bars is None:
             return
@@ -189,7 +178,7 @@ class CaptionAudit(operators.Panel):
             for place, (words, _) in enumerate(ctx.panel.get_state("runs") or []):
                 looks.text(panel, f"run_{place}", words, fontSize="0.8rem", opacity=0.75)
             panel.view("ticks", types.TimerView(interval=TICK, on_interval=self.on_tick))
-        if (shows := ctx.panel.get_state("shows")) is not None:
+        if (shows := looked_at(ctx.view)[1]) is not None:
             looks.text(panel, "shows", f"In the grid: {shows}", color="primary.main")
             panel.btn(
                 "show_all", label="Show all of the view", icon="filter_alt_off", on_click=self.on_show_all
@@ -263,10 +252,37 @@ def _id(section: str) -> str:
     return section.partition(" ")[0].strip(",").lower()
 
 
-def _stages(view: Any) -> list[Any]:
-    """The stages of a view without what differs between two equal ones."""
-    found = view._serialize(include_uuids=False) if isinstance(view, views.DatasetView) else []
-    return list(found)
+def looked_at(view: Any) -> tuple[list[Any], str | None]:
+    """The stages of the view that the figures are of, without what differs between two equal ones; and what a click has shown of it."""
+    stages = list(view._serialize(include_uuids=False)) if isinstance(view, views.DatasetView) else []
+    for place, stage in enumerate(stages):
+        comment = _comment(dict(stage["kwargs"]).get("filter"))
+        if comment.startswith(MARK):
+            return stages[:place], comment.removeprefix(MARK)
+    return stages, None
+
+
+def _comment(condition: Any) -> str:
+    return str(condition.get("$comment", "")) if isinstance(condition, dict) else ""
+
+
+def _base(ctx: Any) -> Any:
+    """The view that the figures are of."""
+    return views.DatasetView._build(ctx.dataset, looked_at(ctx.view)[0])
+
+
+def marked(base: Any, what: str) -> Any:
+    """A view with a stage more that takes nothing away and says what is shown of it."""
+    return base.match({"$comment": f"{MARK}{what}"})
+
+
+def _opened(ctx: Any, found: Any, what: str) -> bool:
+    """Show samples in the grid, if there are any."""
+    if found.limit(1).count():
+        ctx.ops.set_view(view=found)
+        return True
+    ctx.ops.notify(f"No samples: {what}", variant="info")
+    return False
 
 
 REGISTERED = (CaptionAudit,)

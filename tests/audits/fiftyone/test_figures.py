@@ -137,3 +137,17 @@ def test_a_caption_runs_as_its_first_letter_does() -> None:
         "ltr",
         "ltr",
     ]
+
+
+def test_the_view_itself_tells_what_a_click_has_shown(fo: ModuleType) -> None:
+    from audits.fiftyone.plugin.panel import looked_at, marked
+
+    dataset = fo.Dataset()
+    dataset.add_samples([fo.Sample(filepath=f"{index}.png", tags=[str(index)]) for index in range(3)])
+    assert looked_at(dataset) == ([], None)
+    base = dataset.match_tags(["0", "1"])
+    stages, shows = looked_at(base)
+    assert (len(stages), shows) == (1, None)
+    found = marked(base, "alt: captions of 10 words").limit(1)
+    assert looked_at(found) == (stages, "alt: captions of 10 words")
+    assert marked(base, "alt: captions of 10 words").count() == 2  # it takes nothing away

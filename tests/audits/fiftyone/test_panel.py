@@ -107,7 +107,7 @@ def test_a_click_on_a_figure_shows_what_is_behind_it(page: "Page", folder: Datas
     shot(page, "panel")
     cell.click()
     samples(page, 1)
-    page.get_by_text("In the grid: alt: captions that invent an object: 1 sample").wait_for()
+    page.get_by_text("In the grid: alt: captions that invent an object").wait_for()
     assert cell.is_visible()  # the figures are still those of all samples
     shot(page, "cell")
     page.get_by_text("Show all of the view").click()
