@@ -12,6 +12,7 @@ from typing import Any
 import fiftyone.operators as operators
 import fiftyone.operators.types as types
 
+from audits.fiftyone.dataset import build
 from audits.fiftyone.plugin import forms
 from audits.fiftyone.source import writable
 from audits.summary import named_clip
@@ -130,13 +131,17 @@ class RecaptionSelection(operators.Operator):
             keys_file = Path(place) / "keys.txt"
             keys = write_keys(keys_file, forms.meant(ctx)[0])
             ctx.set_progress(progress=0.0, label=f"captioning {counted(keys, 'sample')}")
-            _follow(ctx, recaption_command(folder, set_name, keys_file, ctx.params), 0.0, CAPTIONED)
-        ctx.set_progress(progress=CAPTIONED, label=f"auditing {set_name}")
-        _follow(ctx, audit_command(folder, set_name, ctx.params.get("evidence")), CAPTIONED, AUDITED)
-        ctx.set_progress(progress=AUDITED, label="bringing the view up to date")
-        from audits.fiftyone.dataset import build
-
-        build(folder, name=ctx.dataset.name)
+            failed = _follow(ctx, recaption_command(folder, set_name, keys_file, ctx.params), 0.0, CAPTIONED)
+        # A picture that could not be captioned, or not be judged, takes nothing from what was done with the others.
+        if set_name in DatasetFolder(folder).manifest.sets:
+            ctx.set_progress(progress=CAPTIONED, label=f"auditing {set_name}")
+            audit = audit_command(folder, set_name, ctx.params.get("evidence"))
+            unjudged = _follow(ctx, audit, CAPTIONED, AUDITED)
+            failed = failed or unjudged
+            ctx.set_progress(progress=AUDITED, label="bringing the view up to date")
+            build(folder, name=ctx.dataset.name)
+        if failed is not None:
+            raise failed
         ctx.set_progress(progress=1.0, label=f"{counted(keys, 'sample')} captioned into {set_name}")
         return {"set": set_name, "samples": keys}
 
@@ -173,16 +178,16 @@ def write_keys(path: Path, samples: Any) -> int:
     return len(keys)
 
 
-def _follow(ctx: Any, command: list[str], start: float, end: float) -> None:
-    """Run a command, its progress shown as that from `start` to `end`.
-
-    Raises:
-        CommandFailed: it ended with an error.
-    """
-    for line in _run(command):
-        done = how_far(line)
-        if done is not None:
-            ctx.set_progress(progress=start + (end - start) * done, label=line)
+def _follow(ctx: Any, command: list[str], start: float, end: float) -> CommandFailed | None:
+    """Run a command, its progress shown as that from `start` to `end`; the error that it ended with, if it did."""
+    try:
+        for line in _run(command):
+            done = how_far(line)
+            if done is not None:
+                ctx.set_progress(progress=start + (end - start) * done, label=line)
+    except CommandFailed as error:
+        return error
+    return None
 
 
 def _run(command: list[str]) -> Iterator[str]:

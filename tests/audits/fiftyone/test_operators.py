@@ -14,7 +14,7 @@ from recapdata.publish import plan_publication, publish
 from recapdata.records import Object, image_key
 from recapdata.remove import read_keys_file
 from recapdata.store import DatasetFolder
-from tests.builders import build_dataset, png, write_captions
+from tests.builders import build_dataset, noise_jpeg, png, write_captions
 
 KEYS = [image_key(png(index)) for index in range(6)]
 DOG = Object(bbox=(2, 0, 4, 8), category="dog", color="brown")
@@ -146,3 +146,23 @@ def test_a_captioner_that_is_not_there_fails_with_its_own_words(
     (result,) = DelegatedOperationService().execute_queued_operations(dataset_name=dataset.name, limit=1)
     assert "no-such-model" in result.error
     assert "CommandFailed" in result.error
+
+
+def test_a_picture_that_cannot_be_captioned_takes_nothing_from_the_others(
+    fo: ModuleType, tmp_path: Path
+) -> None:
+    from fiftyone.operators.delegated import DelegatedOperationService
+
+    install()
+    images = [png(0), noise_jpeg(1)[:800], png(2)]  # the second ends too early
+    folder = build_dataset(tmp_path / "pets", images=images, sets={"alt": ["a dog"] * 3})
+    dataset = fo.load_dataset(build(folder.path).name)
+    params = {"set": "recap-2", "captioner": "embedded", "style": "short", "evidence": ""}
+    execute("recaption_selection", dataset, request_delegation=True, params=params)
+    (result,) = DelegatedOperationService().execute_queued_operations(dataset_name=dataset.name, limit=1)
+    assert "exit code 1" in result.error  # said, and the rest is there, audited
+    dataset.reload()
+    captions = dict(zip(dataset.values("key"), dataset.values("recap_2"), strict=True))
+    assert [captions[image_key(image)] is not None for image in images] == [True, False, True]
+    audited = dict(zip(dataset.values("key"), dataset.values("recap_2_audit.words"), strict=True))
+    assert [audited[image_key(image)] is not None for image in images] == [True, False, True]
