@@ -1,7 +1,7 @@
 """The build of a FiftyOne dataset from a target: new records in, changed ones in place, removed ones out.
 
-A shard whose records, captions and audits are what they were at the last build is passed over, so a build after one more caption
-set, or after nothing at all, costs what has changed. What people added in the App (tags, saved views, fields) stays.
+A shard whose records, captions and audits are what they were at the last build is passed over, so a build costs what has changed;
+one more caption set is a change of every shard. What people added in the App (tags, saved views, fields) stays.
 """
 
 from collections.abc import Mapping, Sequence

@@ -74,9 +74,8 @@ class CaptionVerdicts(operators.Panel):
     def on_edited(self, ctx: Any) -> None:
         """Show what was saved."""
         ctx.dataset.reload()
-        ctx.panel.set_state(
-            "edits", (ctx.panel.get_state("edits") or 0) + 1
-        )  # a change, so that it is drawn anew
+        # A change of state, so that the panel is drawn anew.
+        ctx.panel.set_state("edits", (ctx.panel.get_state("edits") or 0) + 1)
 
     def _mark(self, ctx: Any, *, right: bool) -> None:
         about = shown(ctx.dataset)

@@ -113,9 +113,6 @@ class RecaptionSelection(operators.Operator):
             description="as audits run --evidence takes it: annotations, detector:MODEL, colors, ocr; nothing if left empty",
             default=",".join(_usual_evidence(about.folder)),
         )
-        prop.view = types.PromptView(
-            label="Recaption the selection", submit_button_label="Recaption in the background"
-        )
         return prop
 
     def execute(self, ctx: Any) -> dict[str, Any]:
