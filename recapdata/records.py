@@ -19,6 +19,7 @@ ClaimKind = Literal["object", "count", "color", "size", "position", "text"]
 CLAIM_KINDS: tuple[ClaimKind, ...] = ("object", "count", "color", "size", "position", "text")
 Verdict = Literal["supported", "contradicted", "unknown"]
 VERDICTS: tuple[Verdict, ...] = ("supported", "contradicted", "unknown")
+Hedge = Literal["depicted", "owner", "partial"]
 Writer = Literal["model", "human", "web", "import"]
 
 
@@ -261,6 +262,7 @@ CLAIM_TYPE = pa.struct(
         ("text", pa.string()),
         ("verdict", pa.string()),
         ("evidence", pa.string()),
+        ("hedge", pa.string()),
     ]
 )
 
@@ -279,6 +281,11 @@ class Claim:
     """One checkable statement of a caption, with the code points it stands on.
 
     Which fields a kind uses is `CLAIM_FIELDS`; the others are None. `verdict` and `evidence` are None until grounded.
+
+    Attributes:
+        hedge: why the words are true also of a picture without the thing, so that evidence can support the claim and not
+            contradict it; None for a plain claim. `depicted`: a statue, toy or picture of it, or its shape; `owner`: whose
+            thing it is ("a child's umbrella"); `partial`: a number of some of them ("two more", "one … the others").
     """
 
     kind: ClaimKind
@@ -293,11 +300,14 @@ class Claim:
     text: str | None = None
     verdict: Verdict | None = None
     evidence: str | None = None
+    hedge: Hedge | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form: kind, span, the kind's own fields, and verdict and evidence once there are any."""
+        """The JSON form: kind, span, the kind's own fields, and hedge, verdict and evidence where there are any."""
         claim: dict[str, Any] = {"kind": self.kind, "span": list(self.span)}
         claim |= {name: getattr(self, name) for name in CLAIM_FIELDS[self.kind]}
+        if self.hedge is not None:
+            claim["hedge"] = self.hedge
         if self.verdict is not None:
             claim |= {"verdict": self.verdict, "evidence": self.evidence}
         return claim

@@ -45,8 +45,10 @@ def test_a_claim_shows_only_the_fields_of_its_kind():
     assert Claim.from_struct(_through(claim.to_struct(), CLAIM_TYPE)) == claim
     judged = Claim(kind="object", span=(0, 3), object="dog", verdict="unknown", evidence="no annotation")
     assert judged.to_dict()["verdict"] == "unknown"
+    hedged = Claim(kind="object", span=(0, 3), object="man", hedge="depicted")
+    assert hedged.to_dict() == {"kind": "object", "span": [0, 3], "object": "man", "hedge": "depicted"}
     assert set(CLAIM_FIELDS) == set(CLAIM_KINDS)
-    assert {"kind", "span", "verdict", "evidence"}.union(*CLAIM_FIELDS.values()) == {
+    assert {"kind", "span", "hedge", "verdict", "evidence"}.union(*CLAIM_FIELDS.values()) == {
         field.name for field in CLAIM_TYPE
     }
 
