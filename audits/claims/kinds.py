@@ -55,7 +55,7 @@ def kind_of(tree: Tree, first: int, head: int, lemma: str) -> str:
     ):
         return PICTURE
     if lemma in lexicon.ABSTRACT or lemma in lexicon.STYLE_WORDS:
-        return ABSTRACT
+        return OBJECT if first < head and f"{tree.lower[head - 1]}-{lemma}" in lexicon.FIXED else ABSTRACT
     if lemma in lexicon.UNITS and any(tree.pos[i] == "NUM" for i in range(max(0, first - 1), head)):
         return ABSTRACT
     if lemma in lexicon.TRANSPARENT and lemma not in lexicon.STANDALONE:

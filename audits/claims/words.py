@@ -1,7 +1,8 @@
-"""The word lists that claims turn on, as `words.yaml` beside this file has them, and the plural rules."""
+"""The word lists that claims turn on, as `words.yaml` and `wordnet.txt` beside this file have them, and the plural rules."""
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 from typing import Any
 
@@ -14,7 +15,15 @@ def _read() -> dict[str, Any]:
     )
 
 
+def _sections() -> dict[str, frozenset[str]]:
+    """The sections of `wordnet.txt`: names in brackets, each followed by lines of words."""
+    text = files("audits.claims").joinpath("wordnet.txt").read_text(encoding="utf8")
+    _, *parts = re.split(r"^\[(\w+)\]$", text, flags=re.M)
+    return {name: frozenset(words.split()) for name, words in zip(parts[::2], parts[1::2], strict=True)}
+
+
 _LISTS = _read()
+_WORDNET = _sections()
 
 
 def _set(name: str) -> frozenset[str]:
@@ -35,7 +44,7 @@ STANDALONE = _set("standalone")
 REGION_NOUNS = _set("regions")
 PICTURE_WORDS = _set("picture")
 PICTURE_THINGS = _set("picture_things")
-ABSTRACT = _set("abstract")
+ABSTRACT = _set("abstract") | (_WORDNET["unseen"] - _set("seen"))
 STYLE_WORDS = _set("style")
 WORN = _set("worn")
 PLACING = _set("placing")
@@ -45,7 +54,7 @@ ACTIVITIES = _set("activities")
 HOLDING = _set("holding")
 BODY = _set("body")
 NO_PLACE = _set("no_place")
-FIXED = _set("fixed")
+FIXED = _set("fixed") | _WORDNET["fixed"]
 POSTURES = _set("postures")
 INVARIABLE = _set("invariable")
 PERSONS = {"he": _set("male") | _set("anyone"), "she": _set("female") | _set("anyone")}
