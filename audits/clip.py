@@ -4,16 +4,16 @@ How much of a text a model reads is its own matter: 77 tokens for most of CLIP's
 captions. The scores themselves are made in `audits.scoring`.
 """
 
-import io
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from audits.clip_models import ClipSource, resolve
+from recapdata.decoding import ImageUnreadable, decode_image
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +37,7 @@ class Clip:
 
     Attributes:
         name: the model as it was asked for; `revision` is the commit or content hash it resolved to.
-        pixels: decoded image → float tensor [3, height, width], the model's own preprocessing.
+        pixels: image in RGB, as `decode_image` gives it → float tensor [3, height, width], the model's own preprocessing.
         parts: those of `PARTS` that are scored.
         context: tokens of a text that the model reads, start and end included; None where it does not say.
         count_tokens: tokens of a text before it is cut to the context.
@@ -167,7 +167,6 @@ def _pixels(preprocess: Callable[[Image.Image], "torch.Tensor"], image: bytes | 
     if image is None:
         return ""
     try:
-        with Image.open(io.BytesIO(image)) as picture:
-            return preprocess(picture)
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError) as error:
+        return preprocess(decode_image(image))
+    except ImageUnreadable as error:
         return f"UnreadableImage: {error}"

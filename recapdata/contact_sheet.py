@@ -26,6 +26,8 @@ SHOWN = {
     "CLIP score": "{:.2f}",
 }
 """The figures a newcomer can read, each with its format; a figure that the audit does not have is left out."""
+QUALITY = 90
+"""Of pictures that are encoded anew because browsers would not show them, or not upright."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +71,22 @@ def _cards(target: Target, sets: list[str], pictures: int) -> list[Card]:
     return cards
 
 
-def _data_url(image: bytes) -> str:
+def _data_url(image: bytes | None) -> str:
+    """A picture as browsers show it; empty where it cannot be decoded."""
     import io
 
-    from PIL import Image
+    from recapdata.decoding import ImageUnreadable, browser_type, decode_image
 
-    with Image.open(io.BytesIO(image)) as opened:
-        mime = Image.MIME[opened.format or "PNG"]
-    return f"data:{mime};base64,{base64.b64encode(image).decode()}"
+    try:
+        decoded = decode_image(image)
+        media_type = browser_type(image) if image else None
+    except ImageUnreadable:
+        return "data:,"
+    if media_type is None:
+        buffer = io.BytesIO()
+        decoded.save(buffer, "WEBP", quality=QUALITY)
+        media_type, image = "image/webp", buffer.getvalue()
+    return f"data:{media_type};base64,{base64.b64encode(image or b'').decode()}"
 
 
 def _figures(target: Target, sets: list[str]) -> list[tuple[str, list[str]]]:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from recapdata.decoding import ImageUnreadable, decode_image
+from recapdata.decoding import ImageUnreadable, browser_type, decode_image
 
 SIDES = (480, 360, 256, 160, 96)
 """Longest side in pixels, tried in this order until the picture fits into its share of the budget."""
 QUALITY = 78
 SMALL = 24_000
 """A picture of no more bytes and pixels than a thumbnail is taken as it is, if browsers show its format."""
-SHOWN_AS_THEY_ARE = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ def thumbnail(image: bytes | None, budget: int) -> Picture:
         return Picture(url="", width=4, height=3, error=str(error))
     width, height = decoded.size
     if image is not None and len(image) <= min(SMALL, budget * 3 // 4) and max(width, height) <= SIDES[0]:
-        mime = _format(image)
+        mime = browser_type(image)
         if mime:
             return Picture(url=_url(mime, image), width=width, height=height)
     for side in SIDES:
@@ -57,13 +56,6 @@ def thumbnail(image: bytes | None, budget: int) -> Picture:
         if len(url) <= budget:
             break
     return Picture(url=url, width=width, height=height)
-
-
-def _format(image: bytes) -> str | None:
-    """The media type of bytes that a browser shows upright as they are."""
-    with Image.open(io.BytesIO(image)) as opened:
-        turned = opened.getexif().get(0x0112, 1) != 1
-        return None if turned else SHOWN_AS_THEY_ARE.get(opened.format or "")
 
 
 def _url(mime: str, content: bytes) -> str:

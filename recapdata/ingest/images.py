@@ -13,10 +13,7 @@ from pathlib import PurePosixPath
 
 from PIL import Image
 
-from recapdata.decoding import DAMAGE
-
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
-"""What is taken for a picture. Others are left out because decoding them runs other programs or is not about pixels."""
+from recapdata.decoding import DAMAGE, FORMATS
 
 EXTENSIONS = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".mpo": "JPEG",
