@@ -89,6 +89,10 @@ class InputError(RecapdataError):
     """An input file cannot be read as what the command expects."""
 
 
+class DetectorError(RecapdataError):
+    """A detector failed, or returned something that is no list of detections."""
+
+
 class ClusterError(RecapdataError):
     """There is no cluster to run on, or its nodes cannot do the work."""
 

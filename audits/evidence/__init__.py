@@ -76,8 +76,13 @@ class Evidence:
     """What one source saw in one image of `width` × `height` pixels.
 
     Attributes:
+        objects: what is taken to be there; of a detector, the boxes above its threshold, with their scores.
         uncounted: classes of which it saw more than it lists, a crowd say.
         counting: the score from which on an object is sure enough to be counted.
+        doubtful: boxes at or below the threshold, down to the detector's lowest score (`Thresholds.doubt`). They support
+            nothing, but a count or an absence that they could make up for is unknown.
+        invalid: answers of a detector on this image that are no box (not finite, without area, outside the image) and were
+            left out.
     """
 
     source: str
@@ -87,6 +92,8 @@ class Evidence:
     height: int
     uncounted: frozenset[str] = frozenset()
     counting: float = 0.0
+    doubtful: tuple[Seen, ...] = ()
+    invalid: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +130,8 @@ class EvidenceSource(Protocol):
     def identity(self, shard: int) -> str:
         """What the evidence of a shard depends on, without blanks: parameters, scope, and the content it is read from.
 
-        What stands before the last plus names the source and its model, as the audit does; after it there is no other.
+        What stands before the last plus names the source and its model, as the audit does; after it stand the version of the
+        source's rules (`audits.rules`) and, after a dash, a hash of the rest: `colors+v1-0123456789abcdef`.
         """
         ...
 

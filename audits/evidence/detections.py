@@ -1,27 +1,27 @@
-"""From what a detector answers to what it is taken to have seen: thresholds, overlaps, how many, and what stays doubtful.
+"""Detection thresholds and non-maximum suppression: a detector's boxes → objects, doubtful objects, and uncounted classes.
 
-The defaults are GenEval's (Ghosh et al. 2023): a score above 0.3, 16 objects of a class at most, and above 0.9 to be counted. A class
-of which something was seen below the threshold is neither there nor absent.
+The defaults are GenEval's (Ghosh et al. 2023): a score above 0.3, 16 objects of a class at most, and 0.9 or more to be counted.
+Boxes below the threshold are kept down to 0.1 as doubtful ones: they leave counts and absences unknown.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from math import isfinite
 
 from audits.evidence import Seen
-from audits.places import overlap
 from recapdata.errors import OptionError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """What counts as seen; scores and overlaps from 0 to 1.
+    """Scores and overlaps, from 0 to 1, that decide what a detector's boxes are evidence of.
 
     Attributes:
-        threshold: an object is there above this score.
-        counting: it is counted from this score on.
-        nms: of two boxes of a class that overlap (IoU) this much the likelier one stays; at 1 both do.
-        doubt: a class of which something has at least this score is not called absent.
-        most: objects of a class in an image.
+        threshold: a box above this score is an object that is there.
+        counting: it is sure, and counted, from this score on.
+        nms: of two boxes of a class with an IoU above this the one with the lower score is left out; at 1 none is.
+        doubt: boxes from this score up to the threshold are doubtful; boxes below are left out.
+        most: objects of a class in an image; where there are more, the class is not counted.
     """
 
     threshold: float = 0.3
@@ -30,10 +30,35 @@ class Thresholds:
     doubt: float = 0.1
     most: int = 16
 
+    @property
+    def lowest(self) -> float:
+        """The score below which a box is of no use."""
+        return min(self.doubt, self.threshold)
+
     def changed(self, defaults: "Thresholds") -> list[str]:
         """What differs from the defaults, as `with_options` takes it."""
         values = ((each.name, getattr(self, each.name)) for each in fields(self))
         return [f"{name}={value:g}" for name, value in values if value != getattr(defaults, name)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What thresholds and suppression leave of a detector's boxes, sorted by class in the order of first appearance.
+
+    Attributes:
+        objects: boxes above the threshold, per class the highest score first.
+        doubtful: boxes from `Thresholds.doubt` up to the threshold.
+        uncounted: classes of which there are more than `Thresholds.most`.
+    """
+
+    objects: tuple[Seen, ...]
+    doubtful: tuple[Seen, ...]
+    uncounted: frozenset[str]
+
+    @property
+    def doubtful_classes(self) -> frozenset[str]:
+        """Classes of which there are doubtful boxes alone."""
+        return _classes(self.doubtful) - _classes(self.objects)
 
 
 def with_options(defaults: Thresholds, options: Sequence[str]) -> Thresholds:
@@ -58,36 +83,81 @@ def with_options(defaults: Thresholds, options: Sequence[str]) -> Thresholds:
     return replace(defaults, **values)  # type: ignore[arg-type]
 
 
-def kept(found: Sequence[Seen], thresholds: Thresholds) -> tuple[tuple[Seen, ...], frozenset[str]]:
-    """What is taken to be there, the surest of each class first, and the classes that stay doubtful.
+def class_name(name: str) -> str:
+    """A class as the lexicon has it; empty for the numbers and gaps of a table of names that name nothing."""
+    bare = " ".join(name.lower().replace("_", " ").split())
+    return "" if bare in ("n/a", "background", "no object") or bare.startswith("label ") else bare
+
+
+def valid(found: Sequence[Seen], width: int, height: int) -> list[Seen]:
+    """The detections of an image with a finite score and a box of some area inside it, cut off at its edges."""
+    inside = []
+    for each in found:
+        assert each.bbox is not None
+        x, y, w, h = each.bbox
+        if not all(map(isfinite, (*each.bbox, _score(each)))) or w <= 0 or h <= 0:
+            continue
+        left, top, right, bottom = max(x, 0.0), max(y, 0.0), min(x + w, width), min(y + h, height)
+        if right > left and bottom > top:
+            whole = (left, top, right, bottom) == (x, y, x + w, y + h)
+            box = each.bbox if whole else (left, top, right - left, bottom - top)
+            inside.append(replace(each, bbox=box, area=box[2] * box[3]))
+    return inside
+
+
+def keep(found: Sequence[Seen], thresholds: Thresholds) -> Kept:
+    """Apply suppression and thresholds to the boxes of one image.
 
     Args:
         found: boxed objects with category and score.
     """
+    scored = [each for each in found if _score(each) >= thresholds.lowest]
+    apart = suppress(scored, thresholds.nms)
     objects: list[Seen] = []
-    hinted = {str(each.category) for each in found if (each.score or 0.0) >= thresholds.doubt}
-    surest = sorted(found, key=lambda each: -(each.score or 0.0))
-    for class_ in dict.fromkeys(each.category for each in found):
-        mine = [
-            each for each in surest if each.category == class_ and (each.score or 0.0) > thresholds.threshold
-        ]
-        objects += _apart(mine[: thresholds.most], thresholds.nms)
-    return tuple(objects), frozenset(hinted - {str(each.category) for each in objects})
+    doubtful: list[Seen] = []
+    uncounted: set[str] = set()
+    for class_ in dict.fromkeys(str(each.category) for each in found):
+        boxes = [each for each in apart if each.category == class_]
+        above = [each for each in boxes if _score(each) > thresholds.threshold]
+        below = [each for each in boxes[len(above) :] if _score(each) >= thresholds.doubt]
+        objects += above[: thresholds.most]
+        doubtful += below[: thresholds.most]
+        if len(above) > thresholds.most:
+            uncounted.add(class_)
+    return Kept(objects=tuple(objects), doubtful=tuple(doubtful), uncounted=frozenset(uncounted))
 
 
-def once(found: Sequence[Seen], nms: float = 0.9) -> list[Seen]:
-    """Of boxes in the same place, whatever their class, the likeliest: one thing has one name."""
-    return _apart(sorted(found, key=lambda each: -(each.score or 0.0)), nms)
+def suppress(found: Sequence[Seen], nms: float, *, across_classes: bool = False) -> list[Seen]:
+    """Non-maximum suppression per class: the boxes that do not lie on one with a higher score, by falling score.
+
+    Args:
+        nms: the IoU above which two boxes lie on each other; at 1 all are kept.
+        across_classes: whether boxes of different classes suppress each other as well.
+    """
+    if nms >= 1 or len(found) < 2:
+        return sorted(found, key=lambda each: -_score(each))
+    import torch
+    from torchvision.ops import batched_nms
+
+    numbers: dict[str, int] = {}
+    corners, groups = [], []
+    for each in found:
+        assert each.bbox is not None
+        x, y, width, height = each.bbox
+        corners.append((x, y, x + width, y + height))
+        groups.append(0 if across_classes else numbers.setdefault(str(each.category), len(numbers)))
+    kept = batched_nms(
+        torch.tensor(corners, dtype=torch.float32),
+        torch.tensor([_score(each) for each in found], dtype=torch.float32),
+        torch.tensor(groups),
+        nms,
+    )
+    return [found[place] for place in kept.tolist()]
 
 
-def _apart(objects: Sequence[Seen], nms: float) -> list[Seen]:
-    """Those that do not lie on a surer one, the surest first."""
-    chosen: list[Seen] = []
-    for each in objects:
-        if nms >= 1 or all(_overlap(each, other) < nms for other in chosen):
-            chosen.append(each)
-    return chosen
+def _score(seen: Seen) -> float:
+    return seen.score if seen.score is not None else 0.0
 
 
-def _overlap(one: Seen, other: Seen) -> float:
-    return overlap(one.bbox, other.bbox) if one.bbox and other.bbox else 0.0
+def _classes(objects: Sequence[Seen]) -> frozenset[str]:
+    return frozenset(str(each.category) for each in objects)

@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from audits.evidence import Seen
-from audits.evidence.detections import once
+from audits.evidence.detections import class_name, suppress
 from recapdata.captioners.pretrained import device_and_dtype, loading
 from recapdata.errors import ModelNotSupported
 from recapdata.models import ModelSource
@@ -20,6 +20,9 @@ from recapdata.models import ModelSource
 QUESTION = {"owlvit": 64, "owlv2": 64, "grounding-dino": 32, "mm-grounding-dino": 32}
 """Zero-shot models by their type, and how many classes they are asked for at once (GroundingDINO reads 256 tokens)."""
 PROMPT = {"owlvit": "a photo of a {}", "owlv2": "a photo of a {}"}
+
+ONE_NAME = 0.9
+"""IoU from which on two boxes of a zero-shot model are one thing, which has one name: the likeliest."""
 
 Boxes = list[tuple[float, float, float, float]]
 
@@ -60,7 +63,7 @@ class Detector:
             asked = [list(classes[start : start + size])] * len(pictures)
             for mine, each in zip(found, self._asked(pictures, asked, least, alone=False), strict=True):
                 mine += each
-        found = [once(each) for each in found]
+        found = [suppress(each, ONE_NAME, across_classes=True) for each in found]
         for start in range(0, max(map(len, nouns), default=0), size):
             rows = [row for row, each in enumerate(nouns) if len(each) > start]
             asked = [list(nouns[row][start : start + size]) for row in rows]
@@ -141,7 +144,7 @@ def model_kind(source: ModelSource) -> tuple[str, tuple[str, ...] | None]:
             "RT-DETR, …) or a zero-shot one (OWL-ViT, OWLv2, GroundingDINO)"
         )
     count = max(config.id2label, default=-1) + 1
-    labels = tuple(_class(config.id2label.get(number, "")) for number in range(count))
+    labels = tuple(class_name(config.id2label.get(number, "")) for number in range(count))
     if not any(labels):
         raise ModelNotSupported(f"{source.name} has no names for its classes (id2label in its config.json)")
     return config.model_type, labels
@@ -226,9 +229,3 @@ def _seen(corners: Sequence[float], label: str, score: float) -> Seen:
     left, top, right, bottom = corners
     size = (max(right - left, 0.0), max(bottom - top, 0.0))
     return Seen(bbox=(left, top, *size), category=label, score=score, area=size[0] * size[1])
-
-
-def _class(name: str) -> str:
-    """A class's name as the lexicon has them; empty for the numbers and gaps of a table that names nothing there."""
-    bare = name.lower().replace("_", " ").strip()
-    return "" if bare in ("n/a", "background", "no object") or bare.startswith("label ") else bare
