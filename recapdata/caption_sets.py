@@ -11,10 +11,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from recapdata.errors import CaptionSetNotFound, OptionError
-from recapdata.records import Provenance
-from recapdata.store import CORRECTIONS, DatasetFolder, write_atomic
-from recapdata.targets import SUMMARY
+from recapdata.errors import CaptionSetNotFound, DatasetDamaged, OptionError
+from recapdata.records import Provenance, valid_set_name
+from recapdata.store import CORRECTIONS, SUMMARY, DatasetFolder, write_atomic
 
 
 def check_sets(folder: DatasetFolder, names: Sequence[str]) -> list[str]:
@@ -52,8 +51,23 @@ def remember(folder: DatasetFolder, names: Collection[str]) -> None:
 
 
 def pending_sets(folder: DatasetFolder) -> list[str]:
-    """Sets whose removal was begun and is not finished."""
-    return json.loads(_pending(folder).read_bytes()) if _pending(folder).is_file() else []
+    """Sets whose removal was begun and is not finished.
+
+    Raises:
+        DatasetDamaged: the note of them names what is no caption set.
+    """
+    path = _pending(folder)
+    if not path.is_file():
+        return []
+    try:
+        names = json.loads(path.read_bytes())
+        if not isinstance(names, list):
+            raise ValueError("no list")
+        return [valid_set_name(name) for name in names]
+    except (ValueError, RecursionError) as error:
+        raise DatasetDamaged(
+            f"{path} is no list of caption sets to take out ({error}); delete it, and take them out again"
+        ) from error
 
 
 def finish_sets(folder: DatasetFolder) -> None:
@@ -100,9 +114,12 @@ def _pending(folder: DatasetFolder) -> Path:
 
 def _forget_figures(path: Path, set_name: str) -> None:
     """Take a set out of the summary of the audit; a summary of no set is none."""
-    summary = json.loads(path.read_bytes()) if path.is_file() else {}
-    if set_name not in summary.get("sets", ()):
-        return
+    try:
+        summary = json.loads(path.read_bytes()) if path.is_file() else {}
+        if set_name not in summary.get("sets", ()):
+            return
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise DatasetDamaged(f"{path} is no summary of an audit ({error}); run the audit again") from error
     del summary["sets"][set_name]
     if summary["sets"]:
         write_atomic(path, (json.dumps(summary, ensure_ascii=False, indent=1) + "\n").encode())
@@ -115,6 +132,9 @@ def _forget_corrections(path: Path, names: Collection[str]) -> None:
     if not path.is_file():
         return
     lines = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
-    kept = [line for line in lines if json.loads(line).get("set") not in names]
+    try:
+        kept = [line for line in lines if json.loads(line).get("set") not in names]
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise DatasetDamaged(f"{path}: a line is no correction ({error}); take the line out") from error
     if len(kept) < len(lines):
         write_atomic(path, b"".join(kept))

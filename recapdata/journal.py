@@ -133,6 +133,22 @@ def _whole_bytes(path: Path) -> int:
     return whole
 
 
+def _check_entry(entry: dict[str, Any]) -> None:
+    """Refuse an entry that is neither a batch nor a retry.
+
+    Raises:
+        ValueError, KeyError, TypeError: it does.
+    """
+    keys = entry["retry"] if "retry" in entry else entry["keys"]
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise ValueError("its keys are no list of texts")
+    if "retry" not in entry:
+        if len(keys) != len(entry["captions"]):
+            raise ValueError("keys and captions differ in number")
+        for values in entry["captions"]:
+            Caption(**values)
+
+
 def _entries(path: Path) -> Iterable[dict[str, Any]]:
     if not path.is_file():
         return
@@ -142,9 +158,8 @@ def _entries(path: Path) -> Iterable[dict[str, Any]]:
                 return  # torn by a crash; its batch is captioned again
             try:
                 entry = json.loads(line)
-                if not ("retry" in entry or len(entry["keys"]) == len(entry["captions"])):
-                    raise ValueError("keys and captions differ in number")
-            except (ValueError, KeyError, TypeError) as error:
+                _check_entry(entry)
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise DatasetDamaged(
                     f"{path}: line {number} is not a journal's ({error}); delete the file, and its captions are made again"
                 ) from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from recapdata.errors import CaptionSetNotFound, DatasetDamaged, HubError, OptionError
 from recapdata.publish.published import data_path, features
@@ -107,7 +108,25 @@ def _images(target: Target, split: str) -> "Dataset":
     else:
         files = [str(path) for path in _data_files(target)]
         schema = _schema(files, target)
-    return _parquet(files, [schema.field(name) for name in columns], split)
+    rows = _parquet(files, [schema.field(name) for name in columns], split)
+    _check_images(rows, target)
+    return rows
+
+
+def _check_images(rows: "Dataset", target: Target) -> None:
+    """Refuse images that are paths: `datasets` would open them, on this machine or elsewhere, when a row is read.
+
+    Only the columns' validity is looked at, no image.
+
+    Raises:
+        DatasetDamaged: a row has a path and no bytes.
+    """
+    for images in rows.data.column("image").chunks:
+        content, path = (pc.struct_field(images, name) for name in ("bytes", "path"))
+        if content.null_count and pc.any(pc.and_(content.is_null(), path.is_valid())).as_py():
+            raise DatasetDamaged(
+                f"{target.name}: an image names a file instead of holding its bytes; ingest it again, from its source"
+            )
 
 
 def _schema(files: list[str], target: Target) -> pa.Schema:

@@ -19,8 +19,25 @@ ClaimKind = Literal["object", "count", "color", "size", "position", "text"]
 CLAIM_KINDS: tuple[ClaimKind, ...] = ("object", "count", "color", "size", "position", "text")
 Verdict = Literal["supported", "contradicted", "unknown"]
 VERDICTS: tuple[Verdict, ...] = ("supported", "contradicted", "unknown")
-Hedge = Literal["depicted", "owner", "partial"]
+Hedge = Literal["depicted", "owner", "sought", "partial"]
 Writer = Literal["model", "human", "web", "import"]
+
+
+_MOST_VALUES = 10_000
+"""Values in a provenance's settings, nested ones included: more is no record of settings."""
+
+
+def valid_set_name(name: Any) -> str:
+    """The name of a caption set, which is also a folder's and a column's.
+
+    Raises:
+        ValueError: it is none (see `SET_NAME`).
+    """
+    if not isinstance(name, str) or not SET_NAME.fullmatch(name):
+        raise ValueError(
+            f"{_short(name)} cannot name a caption set: lowercase letters, digits, - and _, beginning with a letter or digit"
+        )
+    return name
 
 
 def image_key(image: bytes) -> str:
@@ -233,6 +250,25 @@ class Provenance:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {name: value for name, value in values.items() if value not in (None, {})}
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Provenance":
+        """The provenance of what `to_dict` gave.
+
+        Raises:
+            TypeError: a field is unknown or of another type.
+            ValueError: `base` is no name of a set, or the settings are too many.
+        """
+        provenance = cls(**_named(values))
+        for f in fields(cls):
+            value = getattr(provenance, f.name)
+            if f.name in ("sampling", "libraries"):
+                _check_plain(f.name, _named(value))
+            elif value is not None:
+                _check_type(f.name, value, int if f.name in ("seed", "batch_size", "edits") else str)
+        if provenance.base is not None:
+            valid_set_name(provenance.base)
+        return provenance
+
     def same_settings(self, other: "Provenance") -> bool:
         """Whether two runs would write the same captions: everything but the date is equal."""
         return {**self.to_dict(), "date": None} == {**other.to_dict(), "date": None}
@@ -285,7 +321,8 @@ class Claim:
     Attributes:
         hedge: why the words are true also of a picture without the thing, so that evidence can support the claim and not
             contradict it; None for a plain claim. `depicted`: a statue, toy or picture of it, or its shape; `owner`: whose
-            thing it is ("a child's umbrella"); `partial`: a number of some of them ("two more", "one … the others").
+            thing it is or for whom ("a child's umbrella"); `sought`: waited for, aimed at or about to be met ("waiting for
+            a bus"); `partial`: a number of some of them ("two more", "one … the others").
     """
 
     kind: ClaimKind
@@ -369,13 +406,77 @@ class Manifest:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Manifest":
-        """The manifest of what `to_dict` gave."""
-        return cls(
+        """The manifest of what `to_dict` gave; it may come from anybody, so that every field is checked.
+
+        Raises:
+            TypeError: a field is unknown, missing or of another type.
+            ValueError: a caption set or a column has a name that it cannot have.
+        """
+        values = _named(values)
+        manifest = cls(
             **{
                 **values,
-                "sources": tuple(values.get("sources") or ()),
-                "columns": tuple(values.get("columns") or ()),
-                "counts": Counts(**(values.get("counts") or {})),
-                "sets": {name: Provenance(**each) for name, each in (values.get("sets") or {}).items()},
+                "sources": _texts("sources", values.get("sources")),
+                "columns": _texts("columns", values.get("columns")),
+                "counts": Counts(**_named(values.get("counts") or {})),
+                "sets": {
+                    valid_set_name(name): Provenance.from_dict(each)
+                    for name, each in _named(values.get("sets") or {}).items()
+                },
             }
         )
+        for name in ("name", "version", "parent", "license", "fingerprint"):
+            if getattr(manifest, name) is not None or name == "name":
+                _check_type(name, getattr(manifest, name), str)
+        for f in fields(Counts):
+            _check_type(f.name, getattr(manifest.counts, f.name), int)
+        names = [*RECORD_SCHEMA.names, *manifest.columns, *manifest.sets]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(
+                f"{', '.join(map(_short, sorted(twice)))}: the name of two columns or caption sets"
+            )
+        return manifest
+
+
+def _named(values: Any) -> Mapping[str, Any]:
+    """A mapping whose names are text."""
+    if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
+        raise TypeError(f"{_short(values)} is no mapping by names")
+    return values
+
+
+def _texts(field_name: str, values: Any) -> tuple[str, ...]:
+    """A list of different texts, none of them empty or with a null byte."""
+    if values is not None and not isinstance(values, list | tuple):
+        raise TypeError(f"{field_name} is no list: {_short(values)}")
+    for value in values or ():
+        _check_type(field_name, value, str)
+        if not value or "\0" in value:
+            raise ValueError(f"{field_name}: {_short(value)} is no name")
+    return tuple(values or ())
+
+
+def _check_type(name: str, value: Any, kind: type) -> None:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"{name} is no {'text' if kind is str else 'whole number'}: {_short(value)}")
+
+
+def _check_plain(name: str, value: Any) -> None:
+    """Refuse settings that are no plain values, or that a few lines of YAML make huge by naming each other."""
+    waiting, seen = [value], 0
+    while waiting:
+        each = waiting.pop()
+        seen += 1
+        if seen > _MOST_VALUES:
+            raise ValueError(f"{name} holds more than {_MOST_VALUES:,} values")
+        if isinstance(each, Mapping):
+            waiting += _named(each).values()
+        elif isinstance(each, list | tuple):
+            waiting += each
+        elif not (each is None or isinstance(each, str | int | float)):
+            raise TypeError(f"{name} holds {_short(each)}, which is no plain value")
+
+
+def _short(value: Any) -> str:
+    """A value as a message shows it, whatever its length."""
+    return ascii(value)[:80] if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"

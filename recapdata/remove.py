@@ -20,17 +20,20 @@ import pyarrow.parquet as pq
 
 from recapdata.caption_sets import check_sets, finish_sets, pending_sets, remember
 from recapdata.console import progress
-from recapdata.errors import InputError, OptionError
+from recapdata.errors import DatasetDamaged, InputError, OptionError
 from recapdata.extents import read_extents
 from recapdata.journal import forget
 from recapdata.keys import KeyIndex, removed_keys
 from recapdata.records import KEY, Counts
 from recapdata.store import (
     CORRECTIONS,
+    PARTS,
     ROW_GROUP_ROWS,
+    SUMMARY,
     DatasetFolder,
     ShardWriter,
     fsync_directory,
+    is_shard_path,
     shard_name,
     write_atomic,
 )
@@ -219,7 +222,10 @@ def _forget_corrections(path: Path, present: Present) -> None:
     if not path.is_file():
         return
     lines = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
-    keys = [bytes.fromhex(json.loads(line)["key"]) for line in lines]
+    try:
+        keys = [bytes.fromhex(json.loads(line)["key"]) for line in lines]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise DatasetDamaged(f"{path}: a line is no correction ({error}); take the line out") from error
     gone = present(set(keys))
     if gone:
         write_atomic(path, b"".join(line for line, key in zip(lines, keys, strict=True) if key not in gone))
@@ -272,9 +278,9 @@ def _rewrite(folder: DatasetFolder, shard: int, present: Present) -> list[bytes]
 def _change_over(folder: DatasetFolder) -> None:
     """Give new files their names, wherever their list is complete."""
     for change in sorted((folder.path / "removed").glob(".*.change")):
-        # Its figures would speak of pictures that are gone.
-        (folder.path / "audits" / "summary.json").unlink(missing_ok=True)
-        for name in json.loads(change.read_bytes()):
+        names = _changed(change)
+        (folder.path / SUMMARY).unlink(missing_ok=True)  # its figures would speak of pictures that are gone
+        for name in names:
             path = folder.path / name
             if _new(path).is_file():
                 os.replace(_new(path), path)
@@ -282,11 +288,31 @@ def _change_over(folder: DatasetFolder) -> None:
         change.unlink()
 
 
+def _changed(change: Path) -> list[str]:
+    """The shards that a list of new files names.
+
+    Raises:
+        DatasetDamaged: it names something else.
+    """
+    try:
+        names = json.loads(change.read_bytes())
+        if not isinstance(names, list):
+            raise ValueError("no list")
+        if strange := [name for name in names if not (isinstance(name, str) and is_shard_path(name))]:
+            raise ValueError(f"{str(strange[0])[:80]!a} is no shard of a dataset folder")
+        return names
+    except (ValueError, RecursionError) as error:
+        raise DatasetDamaged(
+            f"{change} is no list of shards ({error}); delete it, and run the removal again"
+        ) from error
+
+
 def _clear(folder: DatasetFolder) -> None:
     """Throw away new files whose list was never completed."""
-    for pattern in (f".train-*{_NEW}", f"..train-*{_NEW}.tmp"):
-        for path in folder.path.glob(f"*/**/{pattern}"):
-            path.unlink()
+    for part in PARTS:
+        for pattern in (f".train-*{_NEW}", f"..train-*{_NEW}.tmp"):
+            for path in (folder.path / part).rglob(pattern):
+                path.unlink()
 
 
 def _new(path: Path) -> Path:
@@ -344,4 +370,14 @@ def _taken_out(folder: DatasetFolder, asked: set[str]) -> set[str]:
 
 
 def _digests(column: pa.Array | pa.ChunkedArray) -> list[bytes | None]:
-    return [None if key is None else bytes.fromhex(key) for key in column.to_pylist()]
+    """Keys as bytes.
+
+    Raises:
+        DatasetDamaged: one is no key.
+    """
+    try:
+        return [None if key is None else bytes.fromhex(key) for key in column.to_pylist()]
+    except (ValueError, TypeError) as error:
+        raise DatasetDamaged(
+            f"a column of keys holds what is no key ({error}); restore the folder"
+        ) from error

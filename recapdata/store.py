@@ -1,7 +1,8 @@
 """The local dataset folder: where things lie, atomic writes, and what is finished.
 
 A shard is written to a temporary name and renamed, so a file that carries a shard's name is whole. Nothing here knows what
-a source or a captioner is.
+a source or a captioner is. A folder may come from anybody: names in it are checked where they are read, and what belongs to the
+layout is never a symbolic link, so that nothing outside of the folder is read, written or deleted through it.
 
     images/train-00000.parquet           RECORD_SCHEMA + the columns that came along
     captions/<set>/train-00000.parquet   CAPTION_SCHEMA, the rows of the same image shard in its order
@@ -25,21 +26,108 @@ import pyarrow.parquet as pq
 import yaml
 
 from recapdata.errors import CaptionSetNotFound, DatasetBusy, DatasetDamaged, NotADataset
-from recapdata.records import CAPTION_SCHEMA, RECORD_SCHEMA, Counts, Manifest
+from recapdata.records import CAPTION_SCHEMA, RECORD_SCHEMA, SET_NAME, Counts, Manifest
 
 MANIFEST = "recapdata.yaml"
 CORRECTIONS = "audits/corrections.jsonl"
+SUMMARY = "audits/summary.json"
 LEDGERS = ("duplicates", "failures", "removed")
+PARTS = ("images", "captions", "audits", *LEDGERS)
+"""The folders of the layout."""
+OWN_FILES = (MANIFEST, f".{MANIFEST}.tmp", ".lock", ".keys.sqlite", ".publishing")
+"""What else a command reads or writes at the top, by the beginning of its name."""
+MANIFEST_BYTES = 16 * 2**20
 SHARD_BYTES = 400 * 2**20
 ROW_GROUP_BYTES = 32 * 2**20
 ROW_GROUP_ROWS = 10_000
 
-_SHARD = re.compile(r"train-(\d{5,})\.parquet")
+_SHARD = re.compile(r"train-([0-9]{5,12})\.parquet")
 
 
 def shard_name(shard: int) -> str:
     """File name of a shard, the same in every part of the folder and on the Hub."""
     return f"train-{shard:05d}.parquet"
+
+
+def shard_number(name: str) -> int | None:
+    """The number of the shard that has this file name; None for any other file."""
+    match = _SHARD.fullmatch(name)
+    return int(match[1]) if match and shard_name(int(match[1])) == name else None
+
+
+def is_shard_path(path: str) -> bool:
+    """Whether a path, relative to a dataset folder, is that of a shard in one of its parts."""
+    part, *between, name = path.split("/")
+    sets = 1 if part in ("captions", "audits") else 0
+    return (
+        part in PARTS
+        and len(between) == sets
+        and all(SET_NAME.fullmatch(each) for each in between)
+        and shard_number(name) is not None
+    )
+
+
+def published_files(folder: "DatasetFolder") -> list[str]:
+    """Paths of the files that are published as they lie: the whole of what may leave the folder but for the data shards.
+
+    Captions and audits of the manifest's sets, the failures, and what the audit says of all of them.
+    """
+    shards = [shard_name(shard) for shard in folder.shards()]
+    paths = [
+        f"{part}/{name}/{each}"
+        for part in ("captions", "audits")
+        for name in folder.manifest.sets
+        for each in shards
+    ]
+    paths += [SUMMARY, CORRECTIONS, *(f"failures/{each}" for each in shards)]
+    return [path for path in paths if (folder.path / path).is_file()]
+
+
+def check_layout(path: Path) -> None:
+    """Refuse a dataset folder of which a part is a symbolic link, a FIFO or a device.
+
+    Raises:
+        DatasetDamaged: it is such a folder.
+    """
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if entry.name in PARTS or entry.name.startswith(OWN_FILES):
+                _check_entry(entry)
+
+
+def _check_entry(entry: os.DirEntry[str]) -> None:
+    if entry.is_dir(follow_symlinks=False):
+        with os.scandir(entry.path) as entries:
+            for each in entries:
+                _check_entry(each)
+    elif not entry.is_file(follow_symlinks=False):
+        what = "a symbolic link" if entry.is_symlink() else "no file"
+        raise DatasetDamaged(
+            f"{entry.path} is {what}; a dataset folder holds files of its own only, so that nothing outside of it is read "
+            "or written: put the files themselves there, or take it out"
+        )
+
+
+def read_manifest(path: Path, name: str) -> Manifest:
+    """The manifest in a file, of a folder or of a published version.
+
+    Args:
+        name: what it is the manifest of, for the message.
+
+    Raises:
+        DatasetDamaged: it is not the YAML of a manifest, or names what no dataset can have.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read(MANIFEST_BYTES + 1)
+        if len(content) > MANIFEST_BYTES:
+            raise ValueError(f"more than {MANIFEST_BYTES:,} bytes")
+        return Manifest.from_dict(yaml.safe_load(content.decode("utf8")))
+    except (yaml.YAMLError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        said = " ".join(str(error).split())[:300]
+        raise DatasetDamaged(
+            f"{MANIFEST} of {name} cannot be read as a manifest: {said}; was it written by a later recapdata?"
+        ) from error
 
 
 def fsync_directory(path: Path) -> None:
@@ -55,12 +143,19 @@ def write_atomic(path: Path, content: bytes) -> None:
     """Write a small file so that a reader sees the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
+    _unlink_link(temporary)
     with open(temporary, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
     fsync_directory(path.parent)
+
+
+def _unlink_link(temporary: Path) -> None:
+    """Take away a symbolic link where a temporary file is to be written, so that nothing is written through it."""
+    if temporary.is_symlink():
+        temporary.unlink()
 
 
 def ways_out(directory: Path, set_name: str) -> str:
@@ -83,6 +178,7 @@ class ShardWriter:
         self.path = path
         self.rows = 0
         self._temporary = path.with_name(f".{path.name}.tmp")
+        _unlink_link(self._temporary)
         self._writer = pq.ParquetWriter(
             self._temporary,
             schema,
@@ -141,12 +237,14 @@ class DatasetFolder:
 
         Raises:
             NotADataset: there is no `recapdata.yaml` in it.
+            DatasetDamaged: a part of it is a symbolic link (see `check_layout`).
         """
         folder = cls(Path(path))
         if not (folder.path / MANIFEST).is_file():
             raise NotADataset(
                 f"{path} is not a dataset folder (no {MANIFEST}); make one with: recapdata ingest SOURCE {path}"
             )
+        check_layout(folder.path)
         return folder
 
     @classmethod
@@ -154,6 +252,7 @@ class DatasetFolder:
         """A new, empty dataset at `path`, which is made if needed; an existing one is left as it is."""
         folder = cls(Path(path))
         folder.path.mkdir(parents=True, exist_ok=True)
+        check_layout(folder.path)
         if not (folder.path / MANIFEST).is_file():
             folder.save_manifest(Manifest(name=folder.path.resolve().name))
         return folder
@@ -183,10 +282,7 @@ class DatasetFolder:
         Raises:
             DatasetDamaged: it is not the YAML of a manifest.
         """
-        try:
-            return Manifest.from_dict(yaml.safe_load((self.path / MANIFEST).read_text(encoding="utf8")))
-        except (yaml.YAMLError, TypeError, AttributeError) as error:
-            raise DatasetDamaged(f"{self.path / MANIFEST} cannot be read as a manifest: {error}") from error
+        return read_manifest(self.path / MANIFEST, str(self.path))
 
     def save_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest on disk."""
@@ -221,11 +317,8 @@ class DatasetFolder:
         Raises:
             DatasetDamaged: a shard in between is missing.
         """
-        found = sorted(
-            int(match[1])
-            for path in (self.path / "images").glob("train-*.parquet")
-            if (match := _SHARD.fullmatch(path.name))
-        )
+        paths = (self.path / "images").glob("train-*.parquet")
+        found = sorted(number for path in paths if (number := shard_number(path.name)) is not None)
         if found != list(range(len(found))):
             missing = sorted(set(range(found[-1])) - set(found))
             raise DatasetDamaged(

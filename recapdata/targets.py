@@ -15,7 +15,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
 from recapdata.endpoint import endpoint, hub_api, hub_errors
 from recapdata.errors import (
@@ -27,14 +26,13 @@ from recapdata.errors import (
     SourceNotFound,
 )
 from recapdata.journal import captions_so_far
+from recapdata.paths import inside
 from recapdata.records import RECORD_SCHEMA, Manifest
-from recapdata.store import MANIFEST, DatasetFolder, shard_name
+from recapdata.store import MANIFEST, SUMMARY, DatasetFolder, read_manifest, shard_name, shard_number
 
-SUMMARY = "audits/summary.json"
 DEFAULT_BRANCH = "main"
 
 _REPOSITORY = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
-_SHARD = re.compile(r"data/train-(\d{5,})\.parquet")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,8 +180,11 @@ class Target:
         if path is None:
             return None
         try:
-            return json.loads(path.read_text(encoding="utf8"))
-        except json.JSONDecodeError as error:
+            summary = json.loads(path.read_text(encoding="utf8"))
+            if not isinstance(summary, dict):
+                raise ValueError("no object")
+            return summary
+        except (ValueError, RecursionError) as error:
             raise DatasetDamaged(
                 f"{SUMMARY} of {self.name} is not JSON: {error}; run the audit again"
             ) from error
@@ -192,7 +193,7 @@ class Target:
         """Local path of one file of the dataset by its published path, downloaded if need be; None if there is none."""
         if self.folder is not None:
             local = self.folder / path
-            return local if local.is_file() else None
+            return local if inside(path) and local.is_file() else None
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import RemoteEntryNotFoundError
 
@@ -375,11 +376,6 @@ def _open_published(name: str, repo_id: str, revision: str) -> Target:
         )
     with hub_errors(name):
         tree = api.list_repo_tree(repo_id, "data", repo_type="dataset", revision=commit)
-        numbers = sorted(int(match[1]) for entry in tree if (match := _SHARD.fullmatch(entry.path)))
-    try:
-        manifest = Manifest.from_dict(yaml.safe_load(path.read_text(encoding="utf8")))
-    except (yaml.YAMLError, TypeError, AttributeError) as error:
-        raise DatasetDamaged(
-            f"{MANIFEST} of {name} cannot be read as a manifest: {error}; was it published by a later recapdata?"
-        ) from error
-    return replace(bare, manifest=manifest, _numbers=tuple(numbers))
+        names = [entry.path.removeprefix("data/") for entry in tree]
+    numbers = sorted(number for each in names if (number := shard_number(each)) is not None)
+    return replace(bare, manifest=read_manifest(path, name), _numbers=tuple(numbers))

@@ -106,8 +106,9 @@ def _set_facts(target: Target, name: str) -> SetFacts:
 def _failures(folder: DatasetFolder) -> dict[str, int]:
     """Items that never became a record, by type."""
     errors = Counter[str]()
-    for path in sorted((folder.path / "failures").glob("train-*.parquet")):
-        errors.update(pq.read_table(path, columns=["error"]).column("error").to_pylist())
+    for path in (folder.ledger("failures", shard) for shard in folder.shards()):
+        if path.is_file():
+            errors.update(pq.read_table(path, columns=["error"]).column("error").to_pylist())
     return dict(errors.most_common())
 
 

@@ -7,7 +7,7 @@ from recapdata.publish.publication import Local, Published, Remote, Request
 from recapdata.publish.published import MANAGED
 from recapdata.store import CORRECTIONS
 from recapdata.versions.changes import Changes, counted
-from recapdata.versions.figures import FigureChange, measured_alike
+from recapdata.versions.figures import FigureChange, incomparable, not_compared
 
 CORRECTED = ("audits", CORRECTIONS.removeprefix("audits/"))
 
@@ -48,19 +48,27 @@ def other_changes(local: Local, parent: Published, license: str) -> list[str]:
 
 
 def audit_notes(
-    local: Local, parent: Published | None, figures: Sequence[FigureChange], *, allow: bool
+    local: Local, parent: Published | None, figures: Sequence[FigureChange], repo_id: str, *, allow: bool
 ) -> list[str]:
-    """Remarks on the audit beside the parent's.
+    """Remarks on the audit beside the parent's; figures that the two measured differently are named and not judged.
 
     Raises:
         PublishRefused: a figure got worse beyond its confidence interval, and that was not allowed.
     """
     if local.summary is None or parent is None or parent.summary is None:
         return [] if local.summary else [f"not audited; run: audits run {local.path}"]
-    worse = [change for change in figures if change.verdict == "worse"]
-    if not measured_alike(parent.summary, local.summary):
-        text = "this audit and the parent's used other models or evidence, so their figures are not compared"
-        return [text] if not worse else [f"{text} ({counted(len(worse), 'figure')} look worse)"]
+    unlike = incomparable(
+        figures,
+        (parent.summary, local.summary),
+        (f"{repo_id}@v{parent.manifest.version}", str(local.path)),
+        published=(True, False),
+    )
+    notes = not_compared(unlike)
+    worse = [
+        change
+        for change in figures
+        if change.verdict == "worse" and (change.set_name, change.name) not in unlike
+    ]
     if worse and not allow:
         shown = "; ".join(change.text() for change in worse[:3])
         more = f"; and {len(worse) - 3} more" if len(worse) > 3 else ""
@@ -68,7 +76,11 @@ def audit_notes(
             f"the audit got worse than that of {parent.manifest.version}: {shown}{more}. "
             "Look at the captions (audits view), or add --allow-regression"
         )
-    return [f"published with {counted(len(worse), 'audit figure')} worse than before"] if worse else []
+    return (
+        [*notes, f"published with {counted(len(worse), 'audit figure')} worse than before"]
+        if worse
+        else notes
+    )
 
 
 def remarks(local: Local, remote: Remote, changes: Changes, request: Request) -> list[str]:

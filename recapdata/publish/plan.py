@@ -167,7 +167,10 @@ def make_plan(local: Local, remote: Remote, changes: Changes, request: Request) 
     figures = compare_figures(parent.summary if parent else None, local.summary)
     if step == "publish":
         check_version(version, parent.manifest.version if parent else None, changes)
-        notes = [*local.notes, *audit_notes(local, parent, figures, allow=request.allow_regression)]
+        notes = [
+            *local.notes,
+            *audit_notes(local, parent, figures, request.repo_id, allow=request.allow_regression),
+        ]
     else:
         notes = []
     send, keep = _split(local, remote)

@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 
 from recapdata.errors import DatasetDamaged, PublishRefused
 from recapdata.records import CAPTION_SCHEMA
-from recapdata.store import DatasetFolder, ShardWriter, shard_name
+from recapdata.store import DatasetFolder, ShardWriter, published_files, shard_name
 
 if TYPE_CHECKING:
     from datasets import Features
 
 VERBATIM = ("captions", "audits", "failures")
-"""Folders whose files are published as they are; `data/` is built from `images/` and `captions/`."""
+"""Folders of which files are published as they are (see `store.published_files`); `data/` is built from images and captions."""
 MANAGED = ("data/", "captions/", "audits/", "failures/")
 """What a version owns in its repository: a file under these that it does not have is deleted by its commit."""
 
@@ -84,18 +84,22 @@ def captions_features() -> "Features":
 
 
 def verbatim_files(folder: DatasetFolder) -> Iterator[tuple[str, Path]]:
-    """Repository path and local path of every file that is published as it lies, in a fixed order.
+    """Repository path and local path of every file that is published as it lies, in a fixed order."""
+    for path in sorted(published_files(folder)):
+        yield path, folder.path / path
 
-    Of the audits and captions only the sets of the manifest are published: a leftover folder is nobody's.
-    """
-    sets = folder.manifest.sets
+
+def left_out(folder: DatasetFolder) -> list[str]:
+    """Visible files in the folders that are published, which are none of the layout's and therefore stay here."""
+    sent = set(published_files(folder))
+    found = []
     for top in VERBATIM:
         for path in sorted((folder.path / top).rglob("*")):
-            inside = path.relative_to(folder.path / top)
-            hidden = any(part.startswith(".") for part in inside.parts)
-            foreign = top != "failures" and len(inside.parts) > 1 and inside.parts[0] not in sets
-            if path.is_file() and not hidden and not foreign:
-                yield f"{top}/{inside.as_posix()}", path
+            name = path.relative_to(folder.path)
+            hidden = any(part.startswith(".") for part in name.parts)
+            if not (hidden or path.is_dir() or name.as_posix() in sent):
+                found.append(name.as_posix())
+    return found
 
 
 def estimate(folder: DatasetFolder, shard: int) -> Part:
@@ -157,9 +161,10 @@ def audit_schema(folder: DatasetFolder) -> pa.Schema | None:
         for path in sorted((folder.path / "audits" / name).glob("train-*.parquet")):
             schema = pq.read_schema(path).remove_metadata()
             if first is not None and not schema.equals(first[1]):
+                sets = "".join(f" --captions {each}" for each in folder.manifest.sets)
                 raise PublishRefused(
-                    f"{path} and {first[0]} have different columns, because they were audited by different runs; "
-                    "run the audit again over all sets"
+                    f"{path} and {first[0]} have different columns, because an earlier recapdata audited one of them; "
+                    f"run: audits run {folder.path}{sets}"
                 )
             first = first or (path, schema)
     return first[1] if first else None

@@ -12,7 +12,15 @@ from recapdata.endpoint import endpoint, hub_errors
 from recapdata.errors import HubError, PublishRefused, VersionError
 from recapdata.extents import unfinished_source
 from recapdata.publish.publication import Local, Published, Remote, RemoteFile
-from recapdata.publish.published import VERBATIM, Part, audit_schema, data_schema, estimate, verbatim_files
+from recapdata.publish.published import (
+    VERBATIM,
+    Part,
+    audit_schema,
+    data_schema,
+    estimate,
+    left_out,
+    verbatim_files,
+)
 from recapdata.remove import is_unfinished
 from recapdata.store import MANIFEST, DatasetFolder, shard_name, ways_out
 from recapdata.targets import DEFAULT_BRANCH, Target, open_target
@@ -69,7 +77,7 @@ def look_at_folder(folder: DatasetFolder) -> Local:
         parts=tuple(parts),
         summary=target.summary(),
         stamp=stamp,
-        notes=tuple(_audit_gaps(target, parts)),
+        notes=(*_audit_gaps(target, parts), *_left_out(folder)),
     )
 
 
@@ -121,6 +129,13 @@ def _audit_gaps(target: Target, parts: Iterable[Part]) -> list[str]:
                 f"the audit of {name} covers {audited} of {len(target.shards())} shards; run the audit again"
             )
     return notes
+
+
+def _left_out(folder: DatasetFolder) -> list[str]:
+    """Say what lies among the files of the dataset and is not one of them."""
+    names = left_out(folder)
+    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+    return [f"not files of a dataset, so they stay here: {', '.join(names[:3])}{more}"] if names else []
 
 
 def _hashes(path: Path) -> tuple[str, str]:

@@ -124,7 +124,7 @@ class Contents:
                     for release in values["history"]
                 ),
             )
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DatasetDamaged(f"{CONTENTS} cannot be read: {error}; publish the version again") from error
 
 
