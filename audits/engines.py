@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -26,6 +25,7 @@ from audits.clip_models import resolve
 from audits.reading import reading_identity
 from recapdata.engines.following import available_cores, follow
 from recapdata.errors import ClusterError, OptionError
+from recapdata.registry import load_attribute
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,8 +63,7 @@ def open_engine(name: str) -> DoUnits:
     """
     if name not in ENGINES:
         raise OptionError(f"--engine {name}: there are {', '.join(ENGINES)}")
-    module, _, attribute = ENGINES[name].partition(":")
-    engine: DoUnits = getattr(import_module(module), attribute)
+    engine: DoUnits = load_attribute(ENGINES[name])
     return engine
 
 

@@ -6,13 +6,13 @@ it stays unknown and is never called wrong.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any, Protocol
 
 from PIL import Image
 
 from recapdata.errors import OptionError
 from recapdata.records import CLAIM_KINDS
+from recapdata.registry import load_attribute
 from recapdata.targets import Target
 
 SOURCES: Mapping[str, str] = {
@@ -153,6 +153,5 @@ def open_evidence(name: str, target: Target) -> EvidenceSource:
     bare, colon, argument = name.partition(":")
     if bare not in SOURCES:
         raise OptionError(f"no evidence source {bare!r}; there are: {', '.join(SOURCES)}")
-    module, attribute = SOURCES[bare].split(":")
-    source: EvidenceSource = getattr(import_module(module), attribute)(target, argument if colon else None)
+    source: EvidenceSource = load_attribute(SOURCES[bare])(target, argument if colon else None)
     return source

@@ -3,7 +3,7 @@
 Three layouts of the output are read, for N boxes and C classes, in pixels of the model's input:
 
     [batch, N, 5 + C]   center, size, objectness, a score per class                 (YOLOv5 to YOLOv7)
-    [batch, 4 + C, N]   center, size, a score per class                             (YOLOv8 to YOLOv12, also transposed)
+    [batch, 4 + C, N]   center, size, a score per class                             (YOLOv8 to YOLOv12; RT-DETR as [batch, N, 4 + C])
     [batch, N, 6]       corners, score, number of the class; suppressed already     (YOLOv10, YOLO26, exports with NMS)
 
 Segmentation models give their boxes. A picture is scaled to fit the input and padded with gray at both sides, as Ultralytics does.
@@ -120,13 +120,15 @@ class OnnxDetector:
         """
         count, masks = len(self.labels), self.masks
         rows, columns = output.shape
-        if columns == 6 + masks and not (output[:, 5] % 1).any():
+        if columns == 6 + masks and _suppressed(output, count):
             return "end-to-end", output[:, :6]
-        for kind, width in (("classes", 4 + count), ("objectness", 5 + count)):
-            if rows == width + masks and columns != width + masks:
-                return kind, output[:width].T  # type: ignore[return-value]
-            if columns == width + masks:
-                return kind, output[:, :width]  # type: ignore[return-value]
+        if columns == 5 + count + masks:
+            return "objectness", output[:, : 5 + count]
+        if rows == 4 + count + masks:
+            return "classes", output[: 4 + count].T
+        # Nothing but shares tells this one from objectness and a name too many.
+        if columns == 4 + count and _in_shares(output):
+            return "classes", output
         raise ModelNotSupported(
             f"detector:{self.name}: an output of {rows} × {columns} for one picture and {count} class names; a detector of the YOLO "
             f"family gives {5 + count} values a box (with objectness), {4 + count} (without), or 6 (with NMS). Export the model for "
@@ -160,7 +162,7 @@ class OnnxDetector:
             numbers, scores = likely.argmax(1), likely.max(1)
             half = table[:, 2:4] / 2
             corners = np.concatenate([table[:, :2] - half, table[:, :2] + half], axis=1)
-        if len(table) and np.abs(table[:, :4]).max() <= SHARES:
+        if _in_shares(table):
             corners = corners * np.array([self.size[1], self.size[0]] * 2, np.float32)
         # What has no score at all fills the table up.
         wanted = np.flatnonzero((scores >= lowest) & (scores > 0) | ~np.isfinite(scores))
@@ -260,10 +262,9 @@ def _read(name: str, path: Path) -> tuple[OnnxDetector, str]:
         raise ModelNotSupported(
             f"detector:{name} is exported for the task {metadata['task']}; export a model for detection"
         )
+    taken = _input(name, session, metadata)
     labels = read_names(path, metadata)
-    detector = OnnxDetector(
-        name=name, session=session, labels=labels, **_input(name, session, metadata), masks=_masks(session)
-    )
+    detector = OnnxDetector(name=name, session=session, labels=labels, **taken, masks=_masks(session))
     _try(detector)
     return detector, _revision(path, labels)
 
@@ -332,6 +333,19 @@ def _try(detector: OnnxDetector) -> None:
             f"detector:{detector.name} gives boxes in units of its grids, as YOLOX does; export it with their decoding "
             "(--decode_in_inference)"
         )
+
+
+def _suppressed(output: NDArray[np.float32], classes: int) -> bool:
+    """Whether six values of a box are corners, score and number of the class."""
+    if (output[:, 5] % 1).any():
+        return False
+    # Of one class or two the other layouts have six values as well; but a center and a size are as a rule no ordered corners.
+    return classes > 2 or not len(output) or bool((output[:, 2:4] >= output[:, :2]).all(1).mean() > 0.5)
+
+
+def _in_shares(table: NDArray[np.float32]) -> bool:
+    """Whether boxes are given in shares of the input's sides and not in pixels."""
+    return bool(len(table)) and float(np.abs(table[:, :4]).max()) <= SHARES
 
 
 def _revision(path: Path, labels: Sequence[str]) -> str:

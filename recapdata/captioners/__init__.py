@@ -5,7 +5,6 @@ it can be pickled. `caption` is the model's half. Both are pure: the same pictur
 was captioned before.
 """
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from PIL.Image import Image
 from recapdata.errors import CaptionerNotFound, OptionError
 from recapdata.open_clip_models import CONFIG as OPEN_CLIP_CONFIG
 from recapdata.records import Caption, Provenance
+from recapdata.registry import load_attribute
 
 CAPTIONERS = {
     "coca": "recapdata.captioners.coca:open_coca",
@@ -162,8 +162,7 @@ def open_captioner(name: str, options: CaptionerOptions) -> Captioner:
     """
     if name not in CAPTIONERS:
         raise CaptionerNotFound(f"no captioner {name!r}; there are {', '.join(CAPTIONERS)}")
-    module, _, attribute = CAPTIONERS[name].partition(":")
-    captioner: Captioner = getattr(importlib.import_module(module), attribute)(options)
+    captioner: Captioner = load_attribute(CAPTIONERS[name])(options)
     if template_columns(options.style) and not isinstance(captioner.prepare, PromptedPreparer):
         raise OptionError(
             f"--style {options.style}: the captioner {name} is not told anything of single pictures; leave out what stands in braces"

@@ -4,7 +4,6 @@ An engine hands back every batch it was given exactly once, in any order, with o
 captioned comes back as a caption with an error.
 """
 
-import importlib
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from recapdata.batches import Batch
 from recapdata.captioners import Captioner, CaptionerOptions
 from recapdata.errors import OptionError
 from recapdata.records import Caption
+from recapdata.registry import load_attribute
 from recapdata.store import DatasetFolder
 
 ENGINES = {
@@ -106,5 +106,4 @@ def open_captioner_for(engine: str, name: str, options: CaptionerOptions, how: E
 def _engine(name: str) -> Any:
     if name not in ENGINES:
         raise OptionError(f"--engine {name}: there are {', '.join(ENGINES)}")
-    module, _, attribute = ENGINES[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    return load_attribute(ENGINES[name])

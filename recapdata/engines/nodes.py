@@ -10,7 +10,6 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from recapdata.engines.captioning import BatchCaptioner
 from recapdata.engines.preparing import DECODER_CRASHED, ImageReader, Part, Prepared, prepare_batch
 from recapdata.errors import ClusterError
 from recapdata.records import CAPTION_SCHEMA, Caption, Provenance
+from recapdata.registry import load_attribute
 from recapdata.store import MANIFEST, DatasetFolder
 
 _CAPTION = [field.name for field in fields(Caption)]
@@ -122,8 +122,7 @@ class Model:
 def open_captioner_here(opener: str, options: CaptionerOptions, env: dict[str, str]) -> Captioner:
     """Open a captioner on the node this runs on, under the driver's environment."""
     os.environ.update(env)
-    module, _, attribute = opener.partition(":")
-    captioner: Captioner = getattr(import_module(module), attribute)(options)
+    captioner: Captioner = load_attribute(opener)(options)
     return captioner
 
 
