@@ -1,6 +1,8 @@
 """An audited caption set, opened to be read: its audit shards, checked to be of the captions as they are now."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,10 +10,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from audits.tables import AUDIT_SCHEMA, Identity, read_identity
+from audits.rules import VERSIONS, rules, source_rules
+from audits.tables import AUDIT_SCHEMA, Identity, read_audit, read_identity
 from recapdata.errors import AuditNotFound, CaptionSetNotFound
 from recapdata.store import shard_name
 from recapdata.targets import Target, take_rows
+from recapdata.versions.comparable import EARLIER, PARTS, Made, Reason, remedy
 from recapdata.versions.digest import rows_hash
 
 BATCH = 4096
@@ -24,12 +28,27 @@ class AuditedSet:
     Attributes:
         paths: the audit shard of every shard that has captions, ascending.
         identities: what each was computed from.
+        audits: the folder given by `--out` that the audit lies in; None where it lies in the target.
     """
 
     target: Target
     set_name: str
     paths: Mapping[int, Path]
     identities: Mapping[int, Identity]
+    audits: Path | None = None
+
+    @property
+    def made(self) -> Made:
+        """What the audit was made by."""
+        seen = json.dumps([identity.evidence for identity in self.identities.values()])
+        return Made(
+            set_name=self.set_name,
+            target=self.target.name,
+            parts=made_by(self.identities.values()),
+            published=self.target.folder is None,
+            audits=None if self.audits is None else str(self.audits),
+            seen=hashlib.sha256(seen.encode()).hexdigest(),
+        )
 
     def batches(
         self, columns: Sequence[str], *, shards: Sequence[int] | None = None
@@ -42,14 +61,15 @@ class AuditedSet:
         for shard in shards if shards is not None else self.paths:
             with pq.ParquetFile(self.paths[shard]) as file:
                 start = 0
-                for batch in file.iter_batches(BATCH, columns=list(columns), use_threads=False):
+                for batch in read_audit(file, columns, batch_rows=BATCH):
                     yield shard, start, batch
                     start += batch.num_rows
 
     def rows(self, shard: int, places: Sequence[int]) -> list[dict[str, Any]]:
         """The audit rows (`AUDIT_SCHEMA`) at these places of a shard, in that order; only their row groups are read."""
         with pq.ParquetFile(self.paths[shard]) as file:
-            return take_rows(file, places, AUDIT_SCHEMA.names)
+            rows = take_rows(file, places, AUDIT_SCHEMA.names)
+        return pa.Table.from_pylist(rows, schema=AUDIT_SCHEMA).to_pylist()
 
     def captions(self, shard: int, places: Sequence[int]) -> list[str | None]:
         """The captions at these places of a shard, in that order."""
@@ -99,7 +119,50 @@ def open_audit(target: Target, set_name: str, audits: Path | None = None) -> Aud
         paths[shard], identities[shard] = path, identity
     if not paths:
         raise AuditNotFound(f"{set_name} of {target.name} has no captions yet, so there is no audit of it")
-    return AuditedSet(target=target, set_name=set_name, paths=paths, identities=identities)
+    return AuditedSet(target=target, set_name=set_name, paths=paths, identities=identities, audits=audits)
+
+
+def made_by(identities: Iterable[Identity]) -> dict[str, list[str]]:
+    """By part what the shards of a set were made by, as `Made` has it and `summary.json` holds it."""
+    found: dict[str, set[str]] = {}
+    for identity in identities:
+        for part, made in identity.parts().items():
+            found.setdefault(part, set()).add(made)
+    return {part: sorted(found[part]) for part in PARTS if part in found}
+
+
+def outdated(made: Made) -> Reason | None:
+    """Whether rules have changed since an audit was made, and what to type; None where they are today's."""
+    old = {
+        part: texts
+        for part, texts in made.parts.items()
+        if any(not _is_current(word) for text in texts for word in text.split(" "))
+    }
+    if not old:
+        return None
+    return Reason(
+        part=next(iter(old)),
+        why=f"the audit of {made.set_name} was made by earlier rules ({', '.join(old)})",
+        command=remedy(made, made),
+    )
+
+
+def _is_current(word: str) -> bool:
+    """Whether a word of an identity declares no version, or today's."""
+    if EARLIER in (word, word.rpartition("+")[2]):
+        return False
+    source, _, version = word.rpartition("+v")
+    if source and version.isdigit():
+        name = _rule_set(source)
+        return name not in VERSIONS or word == f"{source}+{source_rules(name)}"
+    name, _, version = word.partition(":")
+    return name not in VERSIONS or not version.isdigit() or word == rules(name)
+
+
+def _rule_set(source: str) -> str:
+    """The rule set of an evidence source: colors by a model have their own."""
+    name, colon, _ = source.partition(":")
+    return "clip_colors" if name == "colors" and colon else name
 
 
 def _path(target: Target, set_name: str, audits: Path | None, shard: int) -> Path | None:

@@ -148,10 +148,17 @@ def identity(nlp: Language) -> str:
 
 
 def content_hash(folder: Path) -> str:
-    """SHA-256 over the names and bytes of a folder's files, in the order of their names."""
+    """SHA-256 over the names and bytes of a pipeline's files, in the order of their names.
+
+    What is written for people (`README.md`, licenses) and the figures in `meta.json` decide no claim and are left out.
+    """
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
+        if path.is_file() and not _is_documentation(path) and "__pycache__" not in path.parts:
             digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
+
+
+def _is_documentation(path: Path) -> bool:
+    return path.suffix == ".md" or path.name.startswith("LICENSE") or path.name == "meta.json"

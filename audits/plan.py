@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from audits.tables import Identity, read_identity
+import pyarrow.parquet as pq
+
+from audits.tables import Identity, is_current, read_identity
 from recapdata.store import shard_name
 from recapdata.targets import Target
 from recapdata.versions.digest import rows_hash
@@ -57,12 +59,13 @@ def plan_shard(target: Target, out: Path, set_name: str, shard: int, wanted: Wan
     path = out / set_name / shard_name(shard)
     captions = rows_hash(target.read(shard, ["key", set_name], batch_rows=8192))
     old = read_identity(path)
+    columns_now = old is not None and is_current(pq.read_schema(path))
     if old is not None and old.captions != captions:
         old = None
     evidence = wanted.evidence[shard] if wanted.evidence is not None else None
     names, copies = wanted.names.get((set_name, shard)), wanted.copies.get((set_name, shard))
     stale: set[Part] = set()
-    if old is None or old.claims != wanted.claims:
+    if old is None or old.claims != wanted.claims or not columns_now:
         stale.add("claims")
     if wanted.clip is not None and (old is None or old.clip != wanted.clip):
         stale.add("clip")

@@ -1,19 +1,16 @@
 """The text part of an audit: captions to claims, lengths and hygiene flags, as one stream in row order."""
 
-import hashlib
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 
-import audits
 from audits.claims import claims
 from audits.coverage import caption_figures
 from audits.hygiene import flags
-from audits.language import content_hash, identity
+from audits.language import identity
+from audits.rules import rules
 from recapdata.records import CLAIM_TYPE, Claim
 from recapdata.targets import Target
 
@@ -33,12 +30,13 @@ READING_TYPE = pa.struct(
 
 LONGEST = 100_000
 """Code points of a caption that are parsed; a longer one is no caption, and its row says so."""
-RULES = ("claims", "coverage.py", "hygiene.py")
+RULES = ("claims", "form", "coverage", "hygiene")
+"""The rule sets (`audits.rules`) that read a caption."""
 
 
 def reading_identity(nlp: "Language") -> str:
-    """What readings depend on: the pipeline, and the rules that turn its trees into claims."""
-    return f"{identity(nlp)} rules:{_rules_hash()}"
+    """What readings depend on: the pipeline, and the versions of the rules."""
+    return f"{identity(nlp)} {rules(*RULES)}"
 
 
 class Readings:
@@ -113,13 +111,3 @@ def _reading(caption: str, found: list[Claim]) -> dict[str, Any]:
         if len(caption) > LONGEST
         else None,
     }
-
-
-@cache
-def _rules_hash() -> str:
-    home = Path(audits.__file__).parent
-    digest = hashlib.sha256()
-    for name in RULES:
-        path = home / name
-        digest.update(content_hash(path).encode() if path.is_dir() else path.read_bytes())
-    return digest.hexdigest()[:12]

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audits.rules import rules
+
 MANY = 5
 """From this many images on a caption is too common to be of any one of them."""
 FLAG = "many_images"
@@ -51,11 +53,11 @@ class Repeats:
     def identity(self, batches: Iterable[Sequence[str | None]]) -> str:
         """What the copies of some captions depend on: the same where none of them has become more or less common."""
         if not len(self.prints):
-            return f"copies:{MANY}+none"
+            return f"{rules('copies')} none"
         digest = hashlib.sha256()
         for captions in batches:
             digest.update(np.array([each or 0 for each in self.copies(captions)], np.int64).tobytes())
-        return f"copies:{MANY}+{digest.hexdigest()[:12]}"
+        return f"{rules('copies')} {digest.hexdigest()[:12]}"
 
 
 def fingerprint(caption: str) -> int:

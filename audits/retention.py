@@ -5,7 +5,6 @@ Names are found by the pipeline's entity recognizer where it has one; else by ca
 little, as in a text That Capitalizes Every Word; a text without capitals then has no names. Shops, file names and dates (`retention.yaml`) are no names.
 """
 
-import hashlib
 import json
 import re
 import unicodedata
@@ -13,13 +12,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
 from audits.language import identity
 from audits.lexicon import load_lexicon
+from audits.rules import rules
 from recapdata.targets import Target
 
 if TYPE_CHECKING:
@@ -144,10 +143,7 @@ def alt_source(target: Target) -> str | None:
 
 def names_identity(names: Names, pipeline: "Language") -> str:
     """What names depend on beside the alt text."""
-    rules = hashlib.sha256(
-        Path(__file__).read_bytes() + files("audits").joinpath(TABLE).read_bytes()
-    ).hexdigest()
-    return f"names:{'entities' if names.recognizes else 'tagger'} {identity(pipeline)} rules:{rules[:12]}"
+    return f"names:{'entities' if names.recognizes else 'tagger'} {identity(pipeline)} {rules('retention')}"
 
 
 def retained(caption: str, names: Sequence[str]) -> Retention:

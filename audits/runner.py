@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from audits.audited import made_by
 from audits.auditor import Tools, captions_of
 from audits.clip import MARGIN, PARTS, PLAIN_PARTS
 from audits.clip_models import ClipSource, resolve
@@ -27,8 +28,10 @@ from audits.plan import ShardPlan, Wanted, plan_shard, still_fresh
 from audits.reading import reading_identity
 from audits.repeats import Repeats, find_repeats
 from audits.retention import alt_source, load_names, names_identity
+from audits.rules import rules
 from audits.skew import Prompts, content_hash, open_prompts, skews
 from audits.summary import summarize, summary_json
+from audits.tables import read_audit
 from recapdata.console import progress, say
 from recapdata.errors import CaptionSetNotFound, OptionError
 from recapdata.store import DatasetFolder, write_atomic
@@ -174,9 +177,10 @@ def _wanted(
         raise OptionError(f"no CLIP scores {', '.join(unknown) or 'at all'}; there are {', '.join(PARTS)}")
     clip = margin = None
     if model is not None:
+        named = f"{model.name}@{model.revision}".replace(" ", "_")
         plain = [part for part in PLAIN_PARTS if part in parts]
-        clip = f"{model.name}@{model.revision} {'+'.join(plain)}" if plain else None
-        margin = f"{model.name}@{model.revision} {lies_identity()}" if MARGIN in parts else None
+        clip = f"{named} {'+'.join(plain)} {rules('scores')}" if plain else None
+        margin = f"{named} {lies_identity()} {rules('scores')}" if MARGIN in parts else None
     evidence = {
         shard: " ".join([grounding_identity(), *(source.identity(shard) for source in sources)])
         for shard in target.shards()
@@ -254,6 +258,7 @@ def _summarize(
     )
     return summary_json(
         pipeline=pipeline,
+        made_by={name: made_by(plan.identity for plan in each) for name, each in plans.items()},
         clip=", ".join(models) or None,
         evidence=list(sources),
         records=sum(target.rows(shard) for shard in target.shards()),
@@ -293,4 +298,4 @@ def _captions(target: Target, plans: Sequence[ShardPlan]) -> Iterator[str]:
 def _audit_batches(plans: Sequence[ShardPlan]) -> Iterator[pa.RecordBatch]:
     for plan in plans:
         with pq.ParquetFile(plan.path) as file:
-            yield from file.iter_batches(8192, columns=["claims", "scores"], use_threads=False)
+            yield from read_audit(file, ["claims", "scores"], batch_rows=8192)

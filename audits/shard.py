@@ -18,7 +18,7 @@ from audits.reading import Readings
 from audits.repeats import Repeats
 from audits.retention import Names, retained
 from audits.scoring import Cosines, Margin, margins, score
-from audits.tables import AUDIT_SCHEMA
+from audits.tables import AUDIT_SCHEMA, read_audit
 from recapdata.records import Claim
 from recapdata.store import ROW_GROUP_ROWS, ShardWriter
 from recapdata.targets import Target, aligned
@@ -161,7 +161,7 @@ def _aligned_steps(target: Target, plans: Sequence[ShardPlan], engine: Engine) -
 
 def _stream(plan: ShardPlan) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(plan.path) as file:
-        yield from file.iter_batches(TEXT_BATCH, columns=KEPT, use_threads=False)
+        yield from read_audit(file, KEPT, batch_rows=TEXT_BATCH)
 
 
 def _any(plans: Sequence[ShardPlan], part: str) -> bool:
@@ -215,6 +215,7 @@ def _audit_rows(
     scored = (
         _scored(plan, step, claims, images, cosines) if images and cosines and plan.stale & SCORED else None
     )
+    captions = step.main.column(plan.set_name)
     rows = []
     for place, key in enumerate(keys):
         row = {"key": key, "set": plan.set_name, "claims": claims[place], "scores": scores[place]}
@@ -226,7 +227,7 @@ def _audit_rows(
             row["scores"] |= scored[place]
             row["scores"]["error"] = images.errors[place] or row["scores"]["error"]
         if "evidence" in plan.stale and evidence is not None:
-            row |= _grounded(row, evidence[place])
+            row |= _grounded(row, evidence[place], captions[place].as_py())
     return rows
 
 
@@ -272,12 +273,12 @@ def _scored(
     return found
 
 
-def _grounded(row: dict[str, Any], known: Collected) -> dict[str, Any]:
+def _grounded(row: dict[str, Any], known: Collected, caption: str) -> dict[str, Any]:
     """The parts of an audit row that the evidence decides."""
     scores = row["scores"] | {"error": row["scores"]["error"] or known.error}
     if not known.evidence:
         return {"scores": scores}
-    found = ground([Claim.from_struct(each) for each in row["claims"]], known.evidence)
+    found = ground([Claim.from_struct(each) for each in row["claims"]], known.evidence, caption)
     return {
         "claims": [claim.to_struct() for claim in found.claims],
         "scores": scores | found.scores(),

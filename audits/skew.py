@@ -19,6 +19,7 @@ import numpy as np
 from audits.clip import TEXTS, Clip, load_clip
 from audits.clip_models import ClipSource
 from audits.coverage import count_words
+from audits.rules import rules
 from recapdata.errors import InputError, OptionError
 from recapdata.targets import Target
 
@@ -40,7 +41,7 @@ class Skew:
         captions_used, prompts_used: how many texts of each it rests on.
         caption_words, prompt_words: their mean lengths.
         enough: whether there were `ENOUGH` of both for the embedding's dimensions; the distance is too large where not.
-        identity: hash of the captions, hash of the prompts, and the model.
+        identity: hash of the captions, hash of the prompts, the model, and the version of the rules.
     """
 
     distance: float
@@ -122,14 +123,15 @@ def skews(
         prompts: what to compare with; None keeps what an earlier summary says, where the captions are still the same.
         before: the entries of the earlier summary; one of the same captions, prompts and model is not computed again.
     """
-    asked = f"{prompts.identity()} {model.name}@{model.revision}" if prompts and model else None
+    made_by = rules("skew")
+    asked = f"{prompts.identity()} {model.name}@{model.revision} {made_by}" if prompts and model else None
     found: dict[str, dict[str, Any]] = {}
     stale = []
     for name, content in captions.items():
         old = before.get(name)
         if old is not None and old["identity"] in (
             f"{content} {asked}",
-            asked is None and f"{content} {_rest(old)}",
+            asked is None and str(old["identity"]).endswith(made_by) and f"{content} {_rest(old)}",
         ):
             found[name] = dict(old)
         elif asked is not None and not (prompts and prompts.target is not None and prompts.name == name):

@@ -7,7 +7,7 @@ records are resampled alike, which makes their differences paired.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -46,6 +46,29 @@ class Ratio:
     better: Better | None = "higher"
     scale: float = 1.0
 
+    @property
+    def rests_on(self) -> tuple[str, ...]:
+        """The parts of the audit that it depends on, names of `recapdata.versions.comparable.PARTS`."""
+        sums = (self.numerator, self.denominator)
+        for begins, parts in _RESTS_ON.items():
+            if any(name.startswith(begins) for name in sums):
+                return parts
+        judged = any(word in name for name in sums for word in _JUDGED)
+        return ("claims", "evidence") if judged else ("claims",)
+
+
+_RESTS_ON: Mapping[str | tuple[str, ...], tuple[str, ...]] = {
+    "on many images": ("copies",),
+    "flagged": ("hygiene",),
+    "over context": ("coverage",),
+    "words": ("claims", "coverage"),
+    "entities_": ("names",),
+    ("low ", "lied ", "clip_margin", "has clip_margin"): ("claims", "margin"),
+    ("clip_", "has clip_"): ("clip",),
+}
+"""What ratios rest on by the beginning of the name of one of their sums; the first that fits."""
+_JUDGED = ("supported", "judge", "hallucinates", "_present", "_said", "grounded")
+"""Parts of the names of sums that rest on evidence."""
 
 MEDIAN = "words (median)"
 RATIOS: tuple[Ratio | str, ...] = (
@@ -142,10 +165,10 @@ class SetSummary:
         for ratio in RATIOS:
             if isinstance(ratio, str):
                 if ratio in values:
-                    found[ratio] = _figure(values[ratio], "words", None, self.captions)
+                    found[ratio] = _figure(values[ratio], "words", None, self.captions, ("coverage",))
             elif ratio.name in values:
                 n = self._rows[ratio.denominator]
-                found[ratio.name] = _figure(values[ratio.name], ratio.unit, ratio.better, n)
+                found[ratio.name] = _figure(values[ratio.name], ratio.unit, ratio.better, n, ratio.rests_on)
         return found
 
     def replicates(self) -> dict[str, np.ndarray]:
@@ -174,6 +197,7 @@ def summarize(batches: Iterable[pa.RecordBatch]) -> SetSummary:
 def summary_json(
     *,
     pipeline: str,
+    made_by: Mapping[str, Mapping[str, Sequence[str]]],
     clip: str | None,
     evidence: Iterable[str],
     records: int,
@@ -183,6 +207,7 @@ def summary_json(
     """The content of `audits/summary.json`.
 
     Args:
+        made_by: of each set what the parts of its audit were made by (`recapdata.versions.comparable.Made.parts`).
         habits: the regularities of each set (case, final stop, lengths, first words), set down beside its figures.
     """
     return {
@@ -195,6 +220,7 @@ def summary_json(
             name: {
                 "captions": each.captions,
                 "missing": each.missing,
+                "made_by": made_by[name],
                 "figures": {figure: _rounded(asdict(values)) for figure, values in each.figures().items()},
                 "habits": _rounded(asdict(habits[name])),
             }
@@ -294,14 +320,24 @@ def _medians(histogram: np.ndarray) -> np.ndarray:
     return (cumulative >= cumulative[-1] / 2).argmax(axis=0).astype(float)
 
 
-def _figure(values: np.ndarray, unit: str, better: Better | None, n: int) -> Figure:
+def _figure(
+    values: np.ndarray, unit: str, better: Better | None, n: int, rests_on: tuple[str, ...]
+) -> Figure:
     repeated = values[1:][np.isfinite(values[1:])]
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(repeated, [tail, 100 - tail]) if len(repeated) else (values[0], values[0])
     if unit == "share" and low == high and values[0] in (0, 1):
         # No repetition differs from all or none; the rule of three (Hanley & Lippman-Hand 1983) says how sure that is.
         low, high = (max(1 - 3 / n, 0.0), 1.0) if values[0] == 1 else (0.0, min(3 / n, 1.0))
-    return Figure(value=float(values[0]), low=float(low), high=float(high), unit=unit, better=better, n=n)
+    return Figure(
+        value=float(values[0]),
+        low=float(low),
+        high=float(high),
+        unit=unit,
+        better=better,
+        n=n,
+        rests_on=rests_on,
+    )
 
 
 def named_clip(summary: Mapping[str, Any] | None) -> str | None:

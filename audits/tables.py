@@ -5,6 +5,8 @@ missing keeps its place, with null claims and null scores: a failure is counted,
 """
 
 import json
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recapdata.records import CLAIM_TYPE
+from recapdata.versions.comparable import EARLIER
 
 FORMAT = 2
 FOOTER = "recapdata.audit"
+_RULES = re.compile(r"[a-z_]+:\d+")
+_SOURCE = re.compile(r"(.+\+v\d+)(?:-.*)?")
 EXTENTS = ("small", "medium", "large")
 """How much of the image an object covers, in COCO's three classes (see `audits.grounding`)."""
 
@@ -98,12 +103,16 @@ class Identity:
 
     Attributes:
         captions: `rows_hash` of the shard's keys and captions, on which every part depends.
-        claims: the spaCy pipeline with its revision, and the version of the rules that read its trees.
-        clip: the CLIP model with its resolved revision, and which scores were taken; None where it was not run.
-        margin: the CLIP model and the rules that tell lies; it depends on the claims too.
-        names: how proper names were found, and a hash of the alt text they were found in.
-        copies: a hash of how often each caption of the shard occurs in its whole set.
-        evidence: the sources, what they can see, and a hash of what they saw; None where nothing was grounded.
+        claims: the spaCy pipeline with its revision, and the versions of the rules that read captions.
+        clip: the CLIP model with its resolved revision, which scores were taken, and the version of their rules; None where it
+            was not run.
+        margin: the CLIP model and the versions of the rules; it depends on the claims too.
+        names: how proper names were found, by which pipeline and version of the rules, and a hash of the alt text.
+        copies: the version of the rules, and a hash of how often each caption of the shard occurs in its whole set.
+        evidence: the version of the rules that judge, and the sources, each with the version of its rules and after that a hash
+            of what it can see and saw; None where nothing was grounded.
+
+    Versions are those of `audits.rules`; they stand as words `claims:3` between blanks.
     """
 
     captions: str
@@ -114,9 +123,47 @@ class Identity:
     copies: str | None = None
     evidence: str | None = None
 
+    def parts(self) -> dict[str, str]:
+        """What each part that figures rest on was made by, as `recapdata.versions.comparable` has it.
+
+        Left out is what differs between datasets: hashes of the alt text, of captions, and of what the evidence saw.
+        """
+        pipeline = self.claims.split(" ")[0]
+        found = {
+            "claims": f"{pipeline} {_versions(self.claims, 'claims', 'form')}",
+            "coverage": _versions(self.claims, "coverage"),
+            "hygiene": _versions(self.claims, "hygiene", "form"),
+        }
+        if self.copies is not None:
+            found["copies"] = _versions(self.copies, "copies")
+        if self.names is not None:
+            how = " ".join(self.names.split(" ")[:2])
+            found["names"] = f"{how} {_versions(self.names, 'retention')}"
+        if self.clip is not None:
+            found["clip"] = f"{self.clip.split(' ')[0]} {_versions(self.clip, 'scores')}"
+        if self.margin is not None:
+            versions = _versions(self.margin, "scores", "counterfactual")
+            found["margin"] = f"{self.margin.split(' ')[0]} {versions}"
+        if self.evidence is not None:
+            judged, *sources = self.evidence.split(" ")
+            found["evidence"] = " ".join([_versions(judged, "grounding"), *map(_source, sources)])
+        return found
+
     def to_footer(self) -> dict[str, str]:
         """The Parquet key-value metadata of the shard."""
         return {FOOTER: json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True)}
+
+
+def _versions(identity: str, *names: str) -> str:
+    """The versions of some rule sets in an identity; `EARLIER` where it declares none of one."""
+    known = dict(word.split(":") for word in identity.split(" ") if _RULES.fullmatch(word))
+    return " ".join(f"{name}:{known[name]}" for name in names) if known.keys() >= set(names) else EARLIER
+
+
+def _source(identity: str) -> str:
+    """A source of evidence with its model and the version of its rules, without the hash of what it saw."""
+    match = _SOURCE.fullmatch(identity)
+    return match[1] if match else f"{identity.rpartition('+')[0] or identity}+{EARLIER}"
 
 
 def read_identity(path: Path) -> Identity | None:
@@ -130,3 +177,22 @@ def read_identity(path: Path) -> Identity | None:
     if values.get("format") != FORMAT:
         return None
     return Identity(**{name: each for name, each in values.items() if name != "format"})
+
+
+def read_audit(file: pq.ParquetFile, columns: Sequence[str], *, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """Columns of an audit shard in batches; a field that an earlier recapdata did not write is null.
+
+    Args:
+        columns: names of `AUDIT_SCHEMA`, whole, or a nested one as `scores.words`.
+    """
+    for batch in file.iter_batches(batch_rows, columns=list(columns), use_threads=False):
+        arrays = [
+            values.cast(AUDIT_SCHEMA.field(name).type) if name in columns else values
+            for name, values in zip(batch.schema.names, batch.columns, strict=True)
+        ]
+        yield pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+
+
+def is_current(schema: pa.Schema) -> bool:
+    """Whether an audit shard has the columns that audits have now."""
+    return schema.remove_metadata().equals(AUDIT_SCHEMA)

@@ -122,10 +122,14 @@ def write_audit(
     folder: DatasetFolder,
     set_names: Sequence[str],
     figures: Mapping[str, tuple[float, float, float]] | None = None,
+    claims: str = "claims:1",
 ) -> None:
     """An audit of these sets: one claim per caption, and a summary with the same figures (value, low, high) for each.
 
-    The figures are shares of which more is better; "object coverage" at 0.5 (0.4–0.6) where omitted.
+    The figures are shares of which more is better, and rest on claims; "object coverage" at 0.5 (0.4–0.6) where omitted.
+
+    Args:
+        claims: the version of the rules that read the claims.
     """
     values = figures or {"object coverage": (0.5, 0.4, 0.6)}
     for name in set_names:
@@ -140,7 +144,15 @@ def write_audit(
                 writer.commit({"recapdata.audit": json.dumps({"captions": rows_hash(captions)})})
     count = sum(folder.rows(shard) for shard in folder.shards())
     each = {
-        figure: {"value": value, "low": low, "high": high, "unit": "share", "better": "higher", "n": count}
+        figure: {
+            "value": value,
+            "low": low,
+            "high": high,
+            "unit": "share",
+            "better": "higher",
+            "n": count,
+            "rests_on": ["claims"],
+        }
         for figure, (value, low, high) in values.items()
     }
     summary = {
@@ -149,7 +161,15 @@ def write_audit(
         "clip": None,
         "evidence": ["annotations"],
         "records": count,
-        "sets": {name: {"captions": count, "missing": 0, "figures": each} for name in set_names},
+        "sets": {
+            name: {
+                "captions": count,
+                "missing": 0,
+                "made_by": {"claims": [f"en_built@0.1.0 {claims}"]},
+                "figures": each,
+            }
+            for name in set_names
+        },
     }
     (folder.path / "audits" / "summary.json").write_text(json.dumps(summary))
 

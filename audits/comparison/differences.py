@@ -4,7 +4,7 @@ A difference is that of the two figures over the paired records; its interval is
 repetitions in which both sides are resampled alike (paired bootstrap, Efron & Tibshirani 1993).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,16 +14,9 @@ import pyarrow.compute as pc
 from audits.audited import AuditedSet
 from audits.comparison.outcome import FigureDifference
 from audits.comparison.pairing import Pairing, paired_batches, weights
-from audits.summary import CONFIDENCE, FIGURES, RATIOS, Ratio, SetSummary
-from audits.tables import Identity
+from audits.summary import CONFIDENCE, FIGURES, SetSummary
+from recapdata.versions.comparable import Reason, affected, comparable
 from recapdata.versions.figures import Figure
-
-JUDGING = ("supported", "judge", "hallucinates", "_present", "_said", "grounded")
-"""Parts of the names of sums that rest on evidence (see `audits.summary.RATIOS`)."""
-SCORING = ("clip_", "margin", "low ", "lied ")
-"""Those that rest on a CLIP model; what it is asked to tell apart rests on claims too."""
-PLAIN = ("over context", "flagged", "on many images")
-"""Sums that rest on the captions alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +40,7 @@ def differences(
     summaries, columns = zip(
         *(_summed(side, mask, advance) for side, mask in zip((a, b), pairing.masks, strict=True)), strict=True
     )
-    reasons = unlike(a, b)
+    reasons = comparable(a.made, b.made)
     figures = [summary.figures() for summary in summaries]
     repeated = [summary.replicates() for summary in summaries]
     found = []
@@ -55,76 +48,14 @@ def differences(
         one, other = figures[0].get(name), figures[1].get(name)
         if one is None and other is None:
             continue
-        reason = next((reasons[part] for part in _parts(name) if part in reasons), "")
         if one is None or other is None:
             found.append(FigureDifference(name=name, a=one, b=other))
-        elif reason:
-            found.append(FigureDifference(name=name, a=one, b=other, reason=reason))
+        elif mine := affected(reasons, one.rests_on):
+            found.append(FigureDifference(name=name, a=one, b=other, reasons=tuple(mine)))
         else:
             change = repeated[1][name] - repeated[0][name]
             found.append(_difference(name, one, other, change))
     return tuple(found), _effects(columns, pairing, reasons)
-
-
-def unlike(a: AuditedSet, b: AuditedSet) -> dict[str, str]:
-    """Which parts of two audits cannot be compared (`claims`, `clip`, `margin`, `evidence`), and why."""
-    same_data = a.target.resolved == b.target.resolved
-    found = {}
-    for part, what, measure in _MEASURES:
-        one, other = (
-            sorted({measure(identity) for identity in side.identities.values()} - {""}) for side in (a, b)
-        )
-        if one and other and (one != other or len(one) > 1):
-            found[part] = f"{what} {' and '.join(one)} on one side, {' and '.join(other)} on the other"
-        elif part == "evidence" and same_data and one and _seen(a) != _seen(b):
-            found[part] = "the evidence has changed between the two audits"
-    return found
-
-
-def _pipeline(identity: Identity) -> str:
-    return identity.claims
-
-
-def _model(identity: Identity) -> str:
-    return (identity.clip or "").partition(" ")[0]
-
-
-def _lies(identity: Identity) -> str:
-    return identity.margin or ""
-
-
-def _sources(identity: Identity) -> str:
-    """Rules, and sources with their models, without the hashes of what they saw: that differs between versions of a dataset."""
-    words = (identity.evidence or "").split()
-    return " ".join(word if word.startswith("grounding:") else word.rpartition("+")[0] for word in words)
-
-
-_MEASURES: tuple[tuple[str, str, Callable[[Identity], str]], ...] = (
-    ("claims", "claims read by", _pipeline),
-    ("clip", "scored by", _model),
-    ("margin", "lies told and scored by", _lies),
-    ("evidence", "judged by", _sources),
-)
-
-
-def _seen(side: AuditedSet) -> list[str | None]:
-    return [identity.evidence for identity in side.identities.values()]
-
-
-def _parts(figure: str) -> tuple[str, ...]:
-    """The parts of the audit that a figure rests on."""
-    ratio = _BY_NAME.get(figure)
-    if ratio is None or {ratio.numerator, ratio.denominator} & set(PLAIN):
-        return ()
-    sums = f"{ratio.numerator} {ratio.denominator}"
-    if "entities" not in sums and any(part in sums for part in JUDGING):
-        return ("claims", "evidence")
-    if any(part in sums for part in SCORING):
-        return ("clip",) if "has clip_score" in sums or "has clip_sentence" in sums else ("margin", "claims")
-    return ("claims",)
-
-
-_BY_NAME: Mapping[str, Ratio] = {ratio.name: ratio for ratio in RATIOS if not isinstance(ratio, str)}
 
 
 def _difference(name: str, a: Figure, b: Figure, change: np.ndarray) -> FigureDifference:
@@ -170,7 +101,7 @@ def contradictions(claims: pa.ListArray) -> np.ndarray:
 
 
 def _effects(
-    columns: tuple[dict[str, np.ndarray], ...], pairing: Pairing, reasons: Mapping[str, str]
+    columns: tuple[dict[str, np.ndarray], ...], pairing: Pairing, reasons: Sequence[Reason]
 ) -> Effects:
     """Both sides' rows in the order of the pairs."""
     order = [np.cumsum(mask)[rows] - 1 for mask, rows in zip(pairing.masks, pairing.rows, strict=True)]
@@ -178,9 +109,10 @@ def _effects(
     def ordered(name: str) -> tuple[np.ndarray, np.ndarray]:
         return columns[0][name][order[0]], columns[1][name][order[1]]
 
+    unlike = {reason.part for reason in reasons}
     scored = all(np.isfinite(side["clip"]).any() for side in columns)
     return Effects(
         words=ordered("words"),
-        contradicted=None if {"claims", "evidence"} & set(reasons) else ordered("contradicted"),
-        clip=ordered("clip") if scored and "clip" not in reasons else None,
+        contradicted=None if {"claims", "evidence"} & unlike else ordered("contradicted"),
+        clip=ordered("clip") if scored and "clip" not in unlike else None,
     )

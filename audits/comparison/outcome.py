@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from recapdata.versions.comparable import Reason, sentence
 from recapdata.versions.figures import FEW, Figure
 
 Direction = Literal["worse", "better", "changed"]
@@ -29,7 +30,7 @@ class FigureDifference:
         difference: b − a in the figure's unit; None where the two may not be compared.
         low, high: 95 % interval of the difference.
         n: captions or claims that the smaller side was measured on.
-        reason: why the two may not be compared; empty where they may.
+        reasons: why the two may not be compared; empty where they may.
     """
 
     name: str
@@ -39,7 +40,12 @@ class FigureDifference:
     low: float | None = None
     high: float | None = None
     n: int | None = None
-    reason: str = ""
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """Why the two may not be compared and what to type, a sentence; empty where they may."""
+        return sentence([self.name], self.reasons) if self.reasons else ""
 
     @property
     def verdict(self) -> Verdict:
@@ -160,7 +166,7 @@ class Comparison:
         values = asdict(self)
         for each, found in zip(self.sets, values["sets"], strict=True):
             for figure, plain in zip(each.figures, found["figures"], strict=True):
-                plain["verdict"] = figure.verdict
+                plain |= {"verdict": figure.verdict, "reason": figure.reason}
             for row, plain in zip(each.rows, found["rows"], strict=True):
                 plain["clip_change"] = row.clip_change
         return values
@@ -208,11 +214,11 @@ def _table(each: SetComparison) -> Iterator[str]:
 
 
 def _not_compared(each: SetComparison) -> Iterator[str]:
-    """A line for every reason why figures are not compared."""
-    reasons = {figure.reason: None for figure in each.figures if figure.reason}
-    for reason in reasons:
-        names = [figure.name for figure in each.figures if figure.reason == reason]
-        yield f"not compared: {', '.join(names)}: {reason}; audit both sides alike"
+    """What cannot be compared, why, and what to type, in one sentence; nothing where all can."""
+    unlike = [figure for figure in each.figures if figure.reasons]
+    if unlike:
+        reasons = [reason for figure in unlike for reason in figure.reasons]
+        yield f"not compared: {sentence([figure.name for figure in unlike], reasons)}"
 
 
 def _rows(each: SetComparison) -> Iterator[str]:

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from audits.evidence import Case, Evidence, Scope, Seen
 from audits.lexicon import load_lexicon
+from audits.rules import source_rules
 from recapdata.console import say
 from recapdata.errors import OptionError
 from recapdata.targets import Target
@@ -35,7 +36,8 @@ class Annotations:
     def identity(self, shard: int) -> str:
         """A hash of the shard's objects and of the classes and attributes known in the whole dataset."""
         scope = json.dumps([sorted(self.scope.classes), sorted(self.scope.attributes)])
-        return f"annotations+{hashlib.sha256((scope + self.hashes[shard]).encode()).hexdigest()[:16]}"
+        seen = hashlib.sha256((scope + self.hashes[shard]).encode()).hexdigest()[:16]
+        return f"annotations+{source_rules('annotations')}-{seen}"
 
     def collect(self, cases: Sequence[Case]) -> list[Evidence | None]:
         """The annotated objects of each record; None where it was not annotated (an empty list was)."""

@@ -4,10 +4,8 @@ GenEval's prompts, averaged per color; its crop, with gray laid over what a mask
 likeliest; here gray is the eleventh, and a color that the model holds for nearly as likely is never held against a caption.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +15,7 @@ from audits.clip_models import ClipSource, resolve
 from audits.evidence import Seen
 from audits.evidence.color_names import NAMES
 from audits.evidence.colors import mask_of
+from audits.rules import source_rules
 
 if TYPE_CHECKING:
     import torch
@@ -45,8 +44,8 @@ class ClipNamer:
         return f"{self.source.name}@{self.source.revision}"
 
     def identity(self) -> str:
-        """A hash of these rules."""
-        return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+        """The version of these rules."""
+        return source_rules("clip_colors")
 
     def name(self, picture: Image.Image, objects: Sequence[Seen]) -> list[Seen]:
         """The objects with the color that is the likeliest of their crops."""

@@ -9,19 +9,18 @@ does (Ghosh et al. 2023): its prompts, its gray around the mask; with gray as an
 People and traffic lights are left out: "a white man" is no statement on pixels, and a green light is a lamp in a black box.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from audits.evidence import Case, Evidence, Scope, Seen, color_names
+from audits.evidence import Case, Evidence, Scope, Seen
 from audits.evidence.annotations import annotated
 from audits.evidence.color_names import NAMES, names_of, neutral_light, relit, to_lab
+from audits.rules import source_rules
 from recapdata.targets import Target
 from recapdata.versions.digest import rows_hash
 
@@ -62,7 +61,7 @@ class Namer(Protocol):
     def model(self) -> str | None: ...
 
     def identity(self) -> str:
-        """What its answers depend on beside the model, a hash."""
+        """What its answers depend on beside the model: the version of its rules."""
         ...
 
     def name(self, picture: Image.Image, objects: Sequence[Seen]) -> list[Seen]:
@@ -77,9 +76,8 @@ class Pixels:
     model: str | None = None
 
     def identity(self) -> str:
-        """A hash of the rules."""
-        rules = Path(__file__).read_bytes() + Path(color_names.__file__).read_bytes()
-        return hashlib.sha256(rules).hexdigest()[:12]
+        """The version of the rules."""
+        return source_rules("colors")
 
     def name(self, picture: Image.Image, objects: Sequence[Seen]) -> list[Seen]:
         """The objects, with their colors where they are clear."""

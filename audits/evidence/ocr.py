@@ -4,20 +4,19 @@ A reader overlooks words and misreads them. What it is trusted with is said in `
 reads it, with the mistakes that readers make, and contradicts one only where it is sure of what it read and left nothing unread.
 """
 
-import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from audits.evidence import Case, Evidence, Scope, Seen
+from audits.rules import source_rules
 from recapdata.errors import MissingExtra, OptionError
 from recapdata.targets import Target
 
@@ -35,8 +34,7 @@ class Reader:
 
     def identity(self, shard: int) -> str:
         """The reader's version, which its models come with, and these rules; the pictures are the records' own."""
-        rules = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
-        return f"ocr:rapidocr-{version('rapidocr')}+{rules}"
+        return f"ocr:rapidocr-{version('rapidocr')}+{source_rules('ocr')}"
 
     def collect(self, cases: Sequence[Case]) -> list[Evidence | None]:
         """The words of each picture, line by line; None where it cannot be decoded."""

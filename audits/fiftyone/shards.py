@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from audits.fiftyone import require
 from audits.fiftyone.fields import columns, values
 from audits.fiftyone.media import Media
-from audits.tables import read_identity
+from audits.tables import read_audit, read_identity
 from recapdata.console import say
 from recapdata.store import shard_name
 from recapdata.targets import Target, aligned
@@ -126,6 +126,4 @@ def shard_keys(target: Target, shard: int) -> list[str]:
 
 def _stream(path: Path) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(path) as file:
-        yield from file.iter_batches(
-            BATCH, columns=["key", "claims", "scores", "detections"], use_threads=False
-        )
+        yield from read_audit(file, ["key", "claims", "scores", "detections"], batch_rows=BATCH)

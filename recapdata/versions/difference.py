@@ -1,12 +1,14 @@
 """`recapdata diff`: two versions, or a folder and a version, side by side."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from recapdata.targets import Target, open_target
 from recapdata.versions.changes import Changes, compare, counted
+from recapdata.versions.comparable import Reason
 from recapdata.versions.contents import Contents, published_contents, read_contents
-from recapdata.versions.figures import FigureChange, compare_figures, measured_alike
+from recapdata.versions.figures import FigureChange, compare_figures, incomparable, not_compared
 
 SHOWN_CHARACTERS = 160
 
@@ -18,7 +20,7 @@ class DiffSummary:
     Attributes:
         before, after: names that mean the same data tomorrow (`user/name@commit`).
         fingerprints: of both; equal ones hold the same keys and captions.
-        alike: whether both audits were made with the same models and evidence.
+        incomparable: figures that the two audits measured differently, by set and name, with the reasons.
     """
 
     before: str
@@ -27,14 +29,19 @@ class DiffSummary:
     fingerprints: tuple[str, str]
     changes: Changes
     figures: tuple[FigureChange, ...]
-    alike: bool
+    incomparable: Mapping[tuple[str, str], Sequence[Reason]]
+
+    @property
+    def not_compared(self) -> list[str]:
+        """A sentence for each caption set with figures that the two audits measured differently: which, why, and what to type."""
+        return not_compared(self.incomparable)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for `--json`."""
         from dataclasses import asdict
 
         changes = asdict(self.changes)
-        figures = [{**asdict(figure), "verdict": figure.verdict} for figure in self.figures]
+        figures = [{**asdict(figure), "verdict": self._verdict(figure)} for figure in self.figures]
         return {
             "before": self.before,
             "after": self.after,
@@ -42,7 +49,8 @@ class DiffSummary:
             "level": self.changes.level,
             **changes,
             "figures": figures,
-            "figures_comparable": self.alike,
+            "figures_comparable": not self.incomparable,
+            "not_compared": self.not_compared,
         }
 
     def text(self) -> str:
@@ -87,8 +95,6 @@ class DiffSummary:
         title = "Audit"
         if not all(audited):
             title = f"Audit       of {self.names[audited.index(True)]} only"
-        elif not self.alike:
-            title = "Audit       with other models or evidence: the figures do not compare"
         lines = ["", title]
         width = max(len(figure.name) for figure in self.figures)
         shown = ""
@@ -98,9 +104,12 @@ class DiffSummary:
                 lines.append(f"  {shown}")
             before = figure.before.text() if figure.before else "–"
             after = figure.after.text() if figure.after else "–"
-            verdict = figure.verdict if self.alike else ""
+            verdict = self._verdict(figure)
             lines.append(f"    {figure.name:<{width}}  {before:>22}  {after:>22}  {verdict}".rstrip())
-        return lines
+        return [*lines, *(f"  {each}" for each in self.not_compared)]
+
+    def _verdict(self, figure: FigureChange) -> str:
+        return figure.verdict if (figure.set_name, figure.name) not in self.incomparable else "not compared"
 
 
 def diff(before: str, after: str) -> DiffSummary:
@@ -113,14 +122,20 @@ def diff(before: str, after: str) -> DiffSummary:
     targets = open_target(before), open_target(after)
     contents = [_contents(target) for target in targets]
     summaries = [target.summary() for target in targets]
+    figures = compare_figures(*summaries)
     return DiffSummary(
         before=targets[0].resolved,
         after=targets[1].resolved,
         names=(targets[0].name, targets[1].name),
         fingerprints=(contents[0].fingerprint, contents[1].fingerprint),
         changes=compare(*targets, *contents),
-        figures=compare_figures(*summaries),
-        alike=measured_alike(*summaries),
+        figures=figures,
+        incomparable=incomparable(
+            figures,
+            summaries,
+            [target.name for target in targets],
+            published=[target.folder is None for target in targets],
+        ),
     )
 
 

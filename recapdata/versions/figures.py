@@ -1,15 +1,15 @@
 """Audit figures as the summary holds them: read, put side by side, and judged, with no knowledge of any one figure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from recapdata.versions.comparable import Made, Reason, affected, comparable, sentence
 
 Better = Literal["higher", "lower"]
 MINUS = "−"
 FEW = 30
 """Below this many captions a figure is shown with their number."""
-SAME_MEASURE = ("pipeline", "clip", "evidence")
-"""What has to be equal in two summaries before their figures mean the same thing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,8 @@ class Figure:
         unit: `share` is shown as a percentage, any other as the number.
         better: which way is better; None where neither is.
         n: captions (or claims) it was measured on.
+        rests_on: the parts of the audit that it depends on, names of `recapdata.versions.comparable.PARTS`; empty where that is
+            not known.
     """
 
     value: float
@@ -29,6 +31,7 @@ class Figure:
     unit: str = ""
     better: Better | None = None
     n: int | None = None
+    rests_on: tuple[str, ...] = ()
 
     def text(self) -> str:
         """The number as a person reads it: with its interval, and n where it is small: `41.2 % (39.0–43.1)`, `−0.4 (−1.2 to 0.3)`."""
@@ -89,7 +92,10 @@ def read_figures(summary: Mapping[str, Any] | None) -> dict[str, dict[str, Figur
     known = ("value", "low", "high", "unit", "better", "n")
     return {
         set_name: {
-            name: Figure(**{field: values[field] for field in known if values.get(field) is not None})
+            name: Figure(
+                rests_on=tuple(values.get("rests_on") or ()),
+                **{field: values[field] for field in known if values.get(field) is not None},
+            )
             for name, values in each.get("figures", {}).items()
             if values.get("value") is not None
         }
@@ -112,8 +118,41 @@ def compare_figures(
     return tuple(changes)
 
 
-def measured_alike(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> bool:
-    """Whether two summaries were made with the same pipeline, CLIP model and evidence."""
-    if before is None or after is None:
-        return False
-    return all(before.get(name) == after.get(name) for name in SAME_MEASURE)
+def incomparable(
+    changes: Sequence[FigureChange],
+    summaries: Sequence[Mapping[str, Any] | None],
+    targets: Sequence[str],
+    *,
+    published: Sequence[bool],
+) -> dict[tuple[str, str], list[Reason]]:
+    """The figures of two summaries that were measured differently, by set and name, with the reasons.
+
+    Args:
+        targets: the folders or `user/name@revision` that the summaries are of; `published` the latter.
+    """
+    found: dict[tuple[str, str], list[Reason]] = {}
+    reasons: dict[str, list[Reason]] = {}
+    for change in changes:
+        if change.before is None or change.after is None:
+            continue
+        name = change.set_name
+        if name not in reasons:
+            before, after = (
+                Made.from_summary(summary or {}, name, target, published=fixed)
+                for summary, target, fixed in zip(summaries, targets, published, strict=True)
+            )
+            reasons[name] = comparable(before, after)
+        mine = affected(reasons[name], {*change.before.rests_on, *change.after.rests_on})
+        if mine:
+            found[name, change.name] = mine
+    return found
+
+
+def not_compared(found: Mapping[tuple[str, str], Sequence[Reason]]) -> list[str]:
+    """A sentence for each caption set with figures that `incomparable` found."""
+    sentences = []
+    for set_name in dict.fromkeys(name for name, _ in found):
+        mine = {figure: reasons for (name, figure), reasons in found.items() if name == set_name}
+        reasons = [reason for each in mine.values() for reason in each]
+        sentences.append(f"{set_name}: {sentence(list(mine), reasons)}")
+    return sentences

@@ -142,14 +142,15 @@ def test_a_published_version_that_the_folder_does_not_know_is_only_noted_down():
         plan(local=known, changes=Changes(), version="1.2.0")
 
 
-def summary(low: float, high: float, **rest) -> dict:
+def summary(low: float, high: float, claims: str | None = "p@1 claims:1") -> dict:
+    """One figure that rests on claims, read by these rules; None for an audit that does not say by which."""
     figure = {"value": (low + high) / 2, "low": low, "high": high, "unit": "share", "better": "higher"}
+    made_by = {} if claims is None else {"made_by": {"claims": [claims]}}
     return {
-        "pipeline": "p",
+        "pipeline": "p@1",
         "clip": None,
         "evidence": [],
-        **rest,
-        "sets": {"alt": {"figures": {"x coverage": figure}}},
+        "sets": {"alt": {"figures": {"x coverage": {**figure, "rests_on": ["claims"]}}, **made_by}},
     }
 
 
@@ -160,9 +161,18 @@ def test_the_gate():
     with pytest.raises(PublishRefused, match="x coverage"):
         plan(local=worse, remote=remote)
     assert plan(local=worse, remote=remote, allow_regression=True).notes
-    elsewhere = replace(LOCAL, summary=summary(0.5, 0.6, pipeline="q"))
-    (note,) = plan(local=elsewhere, remote=remote).notes
-    assert "not compared (1 figure look worse)" in note or "1 figure" in note
+
+
+@pytest.mark.parametrize("claims", ["q@1 claims:1", "p@1 claims:2", None])
+def test_the_gate_names_what_cannot_be_compared(claims: str | None):
+    """A figure that looks worse by another pipeline, by other rules, or by unknown ones is no reason to refuse."""
+    remote = replace(REMOTE, parent=replace(PARENT, summary=summary(0.8, 0.9)))
+    (note,) = plan(local=replace(LOCAL, summary=summary(0.5, 0.6, claims)), remote=remote).notes
+    assert note.startswith("alt: x coverage cannot be compared, because claims were read by ")
+    assert "run: audits run me/birds@v1.2.0 --captions alt --pipeline p --out birds-v1.2.0-audit && " in note
+    assert note.endswith(
+        "audits compare me/birds@v1.2.0 birds --set alt --audit birds-v1.2.0-audit --audit birds/audits"
+    )
 
 
 def test_a_folder_that_is_behind_is_told():

@@ -1,6 +1,6 @@
 """Figures side by side, and which changes lie beyond their confidence intervals."""
 
-from recapdata.versions.figures import Figure, compare_figures, measured_alike, read_figures
+from recapdata.versions.figures import Figure, compare_figures, incomparable, not_compared, read_figures
 
 
 def summary(low: float, high: float, better: str | None = "higher", **rest) -> dict:
@@ -43,7 +43,38 @@ def test_sets_of_one_side_only_are_listed():
     assert read_figures({"sets": {"alt": {"figures": {"x": {"value": None}}}}}) == {"alt": {}}
 
 
-def test_other_models_measure_something_else():
-    assert measured_alike(summary(0, 1, clip="a"), summary(0, 1, clip="a"))
-    assert not measured_alike(summary(0, 1, clip="a"), summary(0, 1, clip="b"))
-    assert not measured_alike(None, summary(0, 1))
+def measured(claims: str | None, rests_on: tuple[str, ...] = ("claims",)) -> dict:
+    """A summary of one figure whose claims were made by these rules; None for one that says nothing of them."""
+    found = summary(0.1, 0.2)
+    found["sets"]["alt"]["figures"]["object coverage"]["rests_on"] = list(rests_on)
+    if claims is not None:
+        found["sets"]["alt"]["made_by"] = {"claims": [claims], "coverage": ["coverage:1"]}
+    return found
+
+
+def unlike(before: dict, after: dict) -> list[str]:
+    changes = compare_figures(before, after)
+    found = incomparable(changes, (before, after), ("me/ds@v1.0.0", "ds"), published=(True, False))
+    return not_compared(found)
+
+
+def test_figures_by_other_rules_are_not_compared():
+    assert unlike(measured("en@1 claims:1"), measured("en@1 claims:1")) == []
+    (found,) = unlike(measured("en@1 claims:1"), measured("en@1 claims:2"))
+    assert found == (
+        "alt: object coverage cannot be compared, because claims were read by claims rules 1 in me/ds@v1.0.0 and by claims "
+        "rules 2 in ds; run: audits run me/ds@v1.0.0 --captions alt --pipeline en --out ds-v1.0.0-audit && audits run ds "
+        "--captions alt --pipeline en && audits compare me/ds@v1.0.0 ds --set alt --audit ds-v1.0.0-audit --audit ds/audits"
+    )
+
+
+def test_figures_that_rest_on_other_parts_are_compared():
+    lengths = ("coverage",)
+    assert unlike(measured("en@1 claims:1", lengths), measured("en@1 claims:2", lengths)) == []
+
+
+def test_a_summary_without_versions_is_compared_with_nothing():
+    old, new = measured(None), measured("en@1 claims:1")
+    assert "by earlier rules in me/ds@v1.0.0 and by en@1" in unlike(old, new)[0]
+    assert "by earlier rules in ds" in unlike(new, old)[0]
+    assert "cannot be compared" in unlike(old, old)[0]
