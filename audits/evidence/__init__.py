@@ -56,7 +56,7 @@ class Scope:
     """What a source can see at all, over the whole dataset.
 
     Attributes:
-        classes: classes whose absence from an image means that they are not there.
+        classes: classes whose absence from an image means that they are not there, unless there are doubtful boxes of them.
         asked: those of them that were looked for in this image only since a caption named them; what a set of captions
             leaves out is not measured by them.
         attributes: those of `color`, `size` and `text` that are known for what it sees.

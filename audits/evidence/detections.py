@@ -55,11 +55,6 @@ class Kept:
     doubtful: tuple[Seen, ...]
     uncounted: frozenset[str]
 
-    @property
-    def doubtful_classes(self) -> frozenset[str]:
-        """Classes of which there are doubtful boxes alone."""
-        return _classes(self.doubtful) - _classes(self.objects)
-
 
 def with_options(defaults: Thresholds, options: Sequence[str]) -> Thresholds:
     """Thresholds with values given as `name=value`.
@@ -157,7 +152,3 @@ def suppress(found: Sequence[Seen], nms: float, *, across_classes: bool = False)
 
 def _score(seen: Seen) -> float:
     return seen.score if seen.score is not None else 0.0
-
-
-def _classes(objects: Sequence[Seen]) -> frozenset[str]:
-    return frozenset(str(each.category) for each in objects)

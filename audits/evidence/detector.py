@@ -6,7 +6,7 @@
     detector:package.module:function                 a detector of the user's own (see `custom_detectors`)
     detector:MODEL:threshold=0.5:counting=0.8        any of them with other thresholds (see `detections.Thresholds`)
 
-A class that the model does not know, or is in doubt about, stays unknown. What only a caption's words made a zero-shot model look for
+A class that the model does not know stays unknown, and so does the absence or number of one of which it has doubtful boxes. What only a caption's words made a zero-shot model look for
 bears the caption out where it is found; that it is not found says nothing, for such models know no sky and no left side.
 """
 
@@ -92,10 +92,9 @@ class Detections:
         boxes = valid(found, picture.width, picture.height)
         kept = keep(boxes, self.thresholds)
         borne_out = asked & {str(each.category) for each in kept.objects}
-        classes = (frozenset(self.classes) - kept.doubtful_classes) | borne_out
         return Evidence(
             source=self.name,
-            scope=Scope(classes=classes, asked=borne_out),
+            scope=Scope(classes=frozenset(self.classes) | borne_out, asked=borne_out),
             objects=kept.objects,
             width=picture.width,
             height=picture.height,

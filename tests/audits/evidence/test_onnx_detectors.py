@@ -14,8 +14,10 @@ from PIL import Image
 from audits.evidence import Case, Evidence, open_evidence
 from audits.evidence.detector import Detections, open_detector
 from audits.evidence.onnx_detectors import letterbox
+from audits.grounding import ground
 from audits.runner import run
 from recapdata.errors import CaptionerNotFound, MissingExtra, ModelNotSupported, OptionError
+from recapdata.records import Claim
 from recapdata.targets import Target, open_target
 from tests.builders import build_dataset
 from tests.yolos import METADATA, save_yolo
@@ -95,11 +97,16 @@ def test_each_layout_finds_squares(
     assert boxes(again) == boxes(wide)
 
 
-def test_doubt_takes_absence_from_the_classes(target: Target, tmp_path: Path) -> None:
+def test_doubt_leaves_absence_and_count_unknown(target: Target, tmp_path: Path) -> None:
     source = open_detector(target, str(save_yolo(tmp_path / "model.onnx")))
-    (wide,) = look(source, WIDE)
-    assert wide.scope.classes == {"red", "blue"}
-    assert [each.category for each in wide.doubtful] == ["green"]
+    dim = picture(128, 64, (32, 0, 32, RED), (64, 0, 32, (51, 0, 0)), (0, 0, 32, DIM_GREEN))
+    (evidence,) = look(source, dim)
+    claims = [Claim(kind="object", span=(0, 1), object=each) for each in source.classes]
+    claims += [Claim(kind="count", span=(0, 1), object="red", count=count) for count in (1, 2, 3)]
+    # One red for certain and one in doubt; a green one in doubt; no blue.
+    assert [each.verdict for each in ground(claims, [evidence]).claims] == [
+        "supported", "unknown", "contradicted", "supported", "unknown", "contradicted",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -1,0 +1,245 @@
+"""Whatever looks at a picture sees the same pixels: CLIP, the sources of evidence, captioners, trainers, and people on a page."""
+
+import ast
+import base64
+import io
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from PIL import Image
+
+from audits.clip import encode_ahead
+from audits.evidence import Seen, ocr, open_evidence
+from audits.evidence.collect import collect
+from audits.evidence.colors import Pixels
+from audits.report.pictures import thumbnail
+from recapdata.contact_sheet import write_contact_sheet
+from recapdata.decoding import decode_image
+from recapdata.engines.preparing import prepare_images
+from recapdata.targets import Target, open_target
+from recaptrain import latents
+from recaptrain.tuning.captions import Pictures
+from tests.audits.models import known_clip
+from tests.builders import build_dataset
+
+ROOT = Path(__file__).parent.parent
+RED, WHITE = (255, 0, 0), (255, 255, 255)
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def halves(mode: str, left: Any, right: Any, size: tuple[int, int] = (32, 16)) -> Image.Image:
+    image = Image.new(mode, size, right)
+    image.paste(left, (0, 0, size[0] // 2, size[1]))
+    return image
+
+
+def rotated() -> bytes:
+    """Stored with white above red; turned by 90 degrees clockwise as its EXIF says, the red comes to the left."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = Image.new("RGB", (16, 32), WHITE)
+    stored.paste(RED, (0, 16, 16, 32))
+    return encoded(stored, "JPEG", exif=exif, quality=100, subsampling=0)
+
+
+def animated(kind: str) -> bytes:
+    frames = [halves("RGB", RED, WHITE), halves("RGB", (0, 0, 255), (0, 255, 0))]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    return encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=100, **options)
+
+
+def deep(kind: str, mode: str) -> bytes:
+    """Sixteen bits: a gray of 100 beside white."""
+    values = np.full((16, 32), 65535, np.uint16)
+    values[:, :16] = 25700
+    if mode == "I;16B":
+        return encoded(Image.frombytes(mode, (32, 16), values.astype(">u2").tobytes()), kind)
+    return encoded(Image.fromarray(values), kind)
+
+
+FILES = {
+    "plain": (encoded(halves("RGB", RED, WHITE), "PNG"), RED),
+    "rotated": (rotated(), RED),
+    "transparent": (encoded(halves("RGBA", (*RED, 255), (0, 0, 0, 0)), "PNG"), RED),
+    "half transparent": (encoded(halves("LA", (0, 155), (0, 0)), "PNG"), (100, 100, 100)),
+    "palette": (encoded(halves("RGBA", (*RED, 255), (0, 0, 0, 0)), "GIF"), RED),
+    "16 bits": (deep("PNG", "I;16"), (100, 100, 100)),
+    "big endian": (deep("TIFF", "I;16B"), (100, 100, 100)),
+    "floating point": (
+        encoded(
+            Image.fromarray(np.repeat([[100 / 255] * 16 + [1.0] * 16], 16, 0).astype(np.float32)), "TIFF"
+        ),
+        (100, 100, 100),
+    ),
+    "CMYK": (
+        encoded(halves("CMYK", (0, 255, 255, 0), (0, 0, 0, 0)), "JPEG", quality=100, subsampling=0),
+        RED,
+    ),
+    "animated GIF": (animated("GIF"), RED),
+    "animated WebP": (animated("WEBP"), RED),
+    "animated PNG": (animated("PNG"), RED),
+}
+"""Files that all show 32 × 16 pixels, white at the right, and the color that is at the left."""
+IMAGES = [image for image, _ in FILES.values()]
+NAMES = list(FILES)
+
+
+def pixels(image: Image.Image) -> np.ndarray:
+    assert (image.mode, image.size) == ("RGB", (32, 16))
+    return np.asarray(image).copy()
+
+
+@pytest.fixture(scope="module")
+def expected() -> list[np.ndarray]:
+    decoded = [pixels(decode_image(image)) for image in IMAGES]
+    for name, (_, left), found in zip(NAMES, FILES.values(), decoded, strict=True):
+        want = np.asarray(halves("RGB", left, WHITE), np.int16)
+        apart = np.abs(want - found)
+        # JPEG blurs nothing here but the eight columns around the edge, and rounds.
+        assert apart[:, [*range(8), *range(24, 32)]].max() <= 3, name
+    return decoded
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Target:
+    folder = tmp_path_factory.mktemp("pixels") / "ds"
+    build_dataset(folder, images=IMAGES, sets={"alt": ["a red thing"] * len(IMAGES)}, shard_rows=len(IMAGES))
+    return open_target(folder)
+
+
+def same(seen: list[np.ndarray], expected: list[np.ndarray]) -> None:
+    assert len(seen) == len(expected)
+    for name, one, other in zip(NAMES, seen, expected, strict=True):
+        assert np.array_equal(one, other), name
+
+
+def test_clip(expected: list[np.ndarray]) -> None:
+    seen: list[np.ndarray] = []
+
+    def preprocess(image: Image.Image) -> torch.Tensor:
+        seen.append(pixels(image))
+        return torch.zeros(3, 1, 1)
+
+    ((_, found),) = encode_ahead(replace(known_clip(), pixels=preprocess), [(0, list(IMAGES))], workers=1)
+    assert found.errors == [None] * len(IMAGES)
+    same(seen, expected)
+
+
+DETECTOR = """
+class Spy:
+    classes, revision, seen = ["thing"], "1", []
+
+    def detect(self, images):
+        self.seen.extend(image.copy() for image in images)
+        return [[{"bbox": [0, 0, 8, 8], "category": "thing", "score": 1.0}] for _ in images]
+"""
+
+
+@pytest.fixture
+def detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    (tmp_path / "spying_detector.py").write_text(DETECTOR)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("audits.evidence.detector._MODELS", {})
+    import spying_detector
+
+    yield spying_detector.Spy
+    del sys.modules["spying_detector"]
+
+
+def test_detectors_colors_and_ocr(
+    target: Target, expected: list[np.ndarray], detector: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, list[np.ndarray]] = {"colors": [], "ocr": []}
+
+    def name(self: Pixels, picture: Image.Image, objects: list[Seen]) -> list[Seen]:
+        seen["colors"].append(pixels(picture))
+        return objects
+
+    def read(picture: Image.Image) -> list[Seen]:
+        seen["ocr"].append(pixels(picture))
+        return []
+
+    monkeypatch.setattr(Pixels, "name", name)
+    monkeypatch.setattr(ocr, "read", read)
+    sources = [open_evidence(each, target) for each in ("detector:spying_detector:Spy", "colors", "ocr")]
+    columns = list(dict.fromkeys(column for source in sources for column in source.columns))
+    (batch,) = target.read(0, columns, batch_rows=len(IMAGES))
+    found = collect(sources, batch, [frozenset()] * len(IMAGES), decoders=2)
+    assert [each.error for each in found] == [None] * len(IMAGES)
+    same([pixels(each) for each in detector.seen], expected)
+    same(seen["colors"], expected)
+    same(seen["ocr"], expected)
+
+
+def test_captioners(expected: list[np.ndarray]) -> None:
+    seen: list[np.ndarray] = []
+    prepared = prepare_images(lambda images: seen.extend(map(pixels, images)), IMAGES, 4)
+    assert prepared.errors == {}
+    same(seen, expected)
+
+
+def test_trainer_of_diffusion(
+    target: Target, expected: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[np.ndarray] = []
+
+    def fit(image: Image.Image, side: int, fit: str) -> Image.Image:
+        seen.append(pixels(image))
+        return image
+
+    monkeypatch.setattr(latents, "fit_picture", fit)
+    encoder: Any = SimpleNamespace(side=8, fit="crop", batch_size=3)
+    batches = list(latents._pictures(target, 0, encoder))
+    assert not any(each is None for batch in batches for each in batch)
+    same(seen, expected)
+
+
+def test_trainer_of_captioners(expected: list[np.ndarray]) -> None:
+    table = pa.table({"image": pa.array(IMAGES, pa.large_binary())})
+    same([pixels(each) for each in Pictures(table).decode(np.arange(len(IMAGES)))], expected)
+
+
+@pytest.mark.parametrize("place", range(len(IMAGES)), ids=NAMES)
+def test_pages_show_them(expected: list[np.ndarray], target: Target, tmp_path: Path, place: int) -> None:
+    shown = [thumbnail(IMAGES[place], 1_000_000).url]
+    write_contact_sheet(target, tmp_path / "sheet.html", before="alt", pictures=len(IMAGES))
+    sheet = (tmp_path / "sheet.html").read_text()
+    shown.append(sheet.split('src="data:')[place + 1].partition('"')[0])
+    for url in shown:
+        kind, _, content = url.removeprefix("data:").partition(";base64,")
+        assert kind in ("image/png", "image/jpeg", "image/webp")
+        # A browser turns upright by EXIF and knows none of the rest.
+        with Image.open(io.BytesIO(base64.b64decode(content))) as opened:
+            apart = np.abs(np.asarray(opened.convert("RGB"), np.int16) - expected[place])
+        assert apart[:, [*range(8), *range(24, 32)]].max() <= 8
+
+
+OPENERS = {
+    "recapdata/decoding.py": "where all pictures are decoded",
+    "recapdata/ingest/images.py": "asks whether bytes are a picture, and shows its pixels to nobody",
+}
+
+
+def test_no_module_decodes_pictures_by_itself() -> None:
+    found = set()
+    for package in ("recapdata", "audits", "recaptrain"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+                called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+                if called.endswith(("Image.open", "imread", "load_image", "decode_jpeg", "read_file")):
+                    found.add(path.relative_to(ROOT).as_posix())
+    assert found == set(OPENERS), json.dumps(OPENERS)
