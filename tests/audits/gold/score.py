@@ -22,7 +22,7 @@ FAMILIES = {
     "right": ["right of"],
     "above": ["above", "over", "over the top of"],
     "below": ["below", "under", "beneath", "underneath", "at the bottom of"],
-    "on": ["on", "on top of", "atop", "onto", "upon", "on the front of", "on the back of"],
+    "on": ["on", "on top of", "atop", "onto", "upon", "on the front of", "on the back of", "covering"],
     "in": [
         "in",
         "inside",
@@ -32,14 +32,19 @@ FAMILIES = {
         "among",
         "in the back of",
         "in the center of",
+        "filling",
     ],
     "near": ["near", "next to", "at", "by", "beside", "on the side of", "close to", "alongside"],
     "behind": ["behind", "at the back of"],
     "front": ["in front of"],
     "around": ["around", "surrounding"],
+    "along": ["along", "lining"],
     "from": ["from", "off", "hanging from"],
 }
 """Relations that say the same of a picture; one that is not listed is a family of its own."""
+
+CONVERSES = {"containing": "in"}
+"""Relations that say with their ends exchanged what another says."""
 
 _FAMILY = {relation: family for family, relations in FAMILIES.items() for relation in relations}
 
@@ -108,6 +113,8 @@ def _said(claims: Iterable[Claim], kind: str) -> Iterator[Gold]:
         match claim.kind:
             case "position" if claim.region is not None and claim.relation is None:
                 fields: Gold = (claim.subject, claim.region)
+            case "position" if claim.relation in CONVERSES:
+                fields = (claim.object, CONVERSES[claim.relation], claim.subject)
             case "position":
                 fields = (claim.subject, claim.relation, claim.object)
             case "count":

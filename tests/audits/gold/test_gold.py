@@ -21,18 +21,18 @@ from tests.audits.gold.score import (
 
 CLAIM_FLOORS = {
     "object": 0.90,
-    WHOLE: 0.85,
-    "count": 0.83,
-    "color": 0.87,
-    "size": 0.89,
-    "position": 0.59,
-    "region": 0.64,
-    "text": 0.92,
+    WHOLE: 0.87,
+    "count": 0.86,
+    "color": 0.88,
+    "size": 0.88,
+    "position": 0.63,
+    "region": 0.71,
+    "text": 0.90,
 }
 """The least F1 of each kind over all captions, short and long; a little below what was measured last."""
 
 VERDICT_FLOORS = {
-    "true captions, nothing contradicted": 0.86,
+    "true captions, nothing contradicted": 0.94,
     "things in the evidence, supported": 0.84,
     "lies found": 0.82,
     "lying captions, nothing true contradicted": 0.95,
@@ -80,7 +80,7 @@ def test_verdicts(judged: list[Judged]) -> None:
 def test_there_are_enough_of_each_length() -> None:
     short, long = (len(read_rows(length)) for length in LENGTHS)
     assert short + long >= 300
-    assert long >= 0.3 * (short + long)
+    assert 3 * long >= short + long
 
 
 @pytest.mark.parametrize("length", LENGTHS)
@@ -104,7 +104,9 @@ def faults(row: Row) -> list[str]:
                 if not known & {head(answer) for answer in name.split("|")}
             ]
     found += [
-        f"{row.id}: no {text!r} in the caption" for (text,) in row.claims["text"] if text not in row.caption
+        f"{row.id}: no {text!r} in the caption"
+        for (text,) in row.claims["text"]
+        if not any(answer in row.caption for answer in text.split("|"))
     ]
     if row.evidence is not None:
         classes = load_lexicon().vocabulary(frozenset({"person"}))
