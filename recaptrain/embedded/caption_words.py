@@ -191,6 +191,11 @@ def read_hyphenated(kind: str, entry: str) -> tuple[Part, ...]:
     return (Part(row, 2, label, False), Part(HYPHEN, 0, "punct", False), Part(head, -1, "", True))
 
 
+PRESENT_LEMMAS = {"cascading": "cascade", "surrounding": "surround", "setting": "set", "blinking": "blink"}
+COMPARED = {
+    "bigger": "big", "larger": "large", "longer": "long", "older": "old", "wider": "wide", "newer": "new",
+    "taller": "tall",
+}  # fmt: skip
 IRREGULAR_LEMMAS = {
     "lined": "line", "eaten": "eat", "lit": "light", "made": "make", "drawn": "draw", "worn": "wear", "baked": "bake",
     "paved": "pave", "plated": "plate", "colored": "color",
@@ -239,22 +244,51 @@ class Lexicon:
     adjectives: dict[str, list[Row]]
     hyphenated: list[tuple[Part, ...]]
     names: list[Row]
+    function_words: dict[str, Row]
+    numbers: list[str]
+    digits: list[str]
+    writing: list[str]
+    quotes: list[str]
     verb_by_lemma: dict[str, Verb] = field(default_factory=dict)
     states: list[Verb] = field(default_factory=list)
     agents: list[Verb] = field(default_factory=list)
     with_states: list[Verb] = field(default_factory=list)
+    written: list[Verb] = field(default_factory=list)
 
 
-#: Past participles whose verbs are not among the verb lists, and their lemmas.
-def _state(word: str, known: dict[str, Verb], lemmas: dict[str, str]) -> Verb:
-    lemma = lemmas.get(word) or IRREGULAR_LEMMAS.get(word)
-    if lemma is None:
-        stem = word.removesuffix("ed")
-        lemma = stem if past_of(stem) == word else word.removesuffix("d")
-        if past_of(lemma) != word and re.search(r"(.)\1ed$", word):
-            lemma = word[:-3]
-    row = (word, "VBN", "VERB", PASSIVE, lemma)
-    return Verb(lemma, {"VBN": row})
+def _adjectives(name: str, words: str, known: dict[str, Verb]) -> list[Row]:
+    if name in ("present", "animate"):
+        going = {verb.forms["VBG"][0]: verb.lemma for verb in known.values()}
+        return [
+            (word, "VBG", "VERB", GERUND, going.get(word) or PRESENT_LEMMAS[word]) for word in words.split()
+        ]
+    if name == "comparative":
+        return [(word, "JJR", "ADJ", "Degree=Cmp", COMPARED.get(word, word[:-2])) for word in words.split()]
+    if name == "material":
+        return [
+            (word, "JJ", "ADJ", "Degree=Pos", word)
+            if word in ("wooden", "woolen", "ceramic")
+            else (word, "NN", "NOUN", "Number=Sing", word)
+            for word in words.split()
+        ]
+    return [(word, "JJ", "ADJ", "Degree=Pos", word) for word in dict.fromkeys(words.split())]
+
+
+def function_words(lists: dict[str, str]) -> dict[str, Row]:
+    """Rows by key: a word of the list itself, `p:` a preposition, `r:` an adverb, `prt:` a particle, `n:` a number."""
+    rows: dict[str, Row] = {}
+    for line in lists["function_words"].splitlines():
+        key, form, tag, pos, morph, lemma = line.split()
+        rows[key] = (form, tag, pos, "" if morph == "-" else morph, lemma)
+    for mark, name, tag, pos, morph in (
+        ("p:", "prepositions", "IN", "ADP", ""),
+        ("r:", "adverbs", "RB", "ADV", ""),
+        ("prt:", "particles", "RP", "ADP", ""),
+        ("n:", "numbers", "CD", "NUM", "NumForm=Word|NumType=Card"),
+        ("n:", "digits", "CD", "NUM", "NumForm=Digit|NumType=Card"),
+    ):
+        rows.update({mark + word: (word, tag, pos, morph, word) for word in lists[name].split()})
+    return rows
 
 
 @cache
@@ -271,26 +305,18 @@ def lexicon() -> Lexicon:
     groups = []
     for subjects, frame, words in lists["verbs"]:
         kind, *details = frame.split(":")
-        particles = tuple(details[0].split(",")) if kind in ("pp", "prt", "part") else ()
+        particles = tuple(details[0].split(",")) if kind in ("pp", "prt", "part", "light") else ()
         objects = tuple(details[-1].split()) if kind in ("tr", "pp", "prt") else ()
         verbs = tuple(Verb.read(entry) for entry in dict.fromkeys(words.split()))
         groups.append(VerbGroup(tuple(subjects.split()), kind, particles, objects, verbs))
     known = {verb.lemma: verb for group in groups for verb in group.verbs}
-    lemmas = {verb.forms["VBN"][0]: verb.lemma for verb in known.values()}
-    adjectives: dict[str, list[Row]] = {}
-    for name, words in lists["adjectives"].items():
-        rows = []
-        for word in dict.fromkeys(words.split()):
-            if name == "participle":
-                rows.append(_state(word, known, lemmas).forms["VBN"])
-            elif name == "present":
-                lemma = next((verb.lemma for verb in known.values() if verb.forms["VBG"][0] == word), "")
-                rows.append((word, "VBG", "VERB", GERUND, lemma or LEMMAS_OF_PRESENT.get(word, word[:-3])))
-            elif name == "comparative":
-                rows.append((word, "JJR", "ADJ", "Degree=Cmp", COMPARED.get(word, word[:-2])))
-            else:
-                rows.append((word, "JJ", "ADJ", "Degree=Pos", word))
-        adjectives[name] = rows
+
+    def participles(words: str) -> list[Verb]:
+        return [known.get(entry) or Verb.read(entry) for entry in dict.fromkeys(words.split())]
+
+    adjectives = {name: _adjectives(name, words, known) for name, words in lists["adjectives"].items()}
+    for name in ("participle", "cooked"):
+        adjectives[name] = [verb.forms["VBN"] for verb in participles(lists["adjectives"][name])]
     return Lexicon(
         nouns=nouns,
         verbs=groups,
@@ -300,16 +326,15 @@ def lexicon() -> Lexicon:
             for kind, words in lists["hyphenated"].items()
             for word in words.split()
         ],
+        function_words=function_words(lists),
+        numbers=lists["numbers"].split()[1:],
+        digits=lists["digits"].split(),
+        writing=lists["writing"].split(),
+        quotes=lists["quotes"].split(),
+        written=participles(lists["written"]),
         names=[(word, "NNP", "PROPN", "Number=Sing", word) for word in lists["proper"].split()],
         verb_by_lemma=known,
-        states=[_state(word, known, lemmas) for word in lists["states"].split()],
-        agents=[_state(word, known, lemmas) for word in lists["agents"].split()],
-        with_states=[_state(word, known, lemmas) for word in lists["with_states"].split()],
+        states=participles(lists["states"]),
+        agents=participles(lists["agents"]),
+        with_states=participles(lists["with_states"]),
     )
-
-
-LEMMAS_OF_PRESENT = {"cascading": "cascade", "surrounding": "surround", "matching": "match"}
-COMPARED = {
-    "bigger": "big", "larger": "large", "longer": "long", "older": "old", "wider": "wide", "newer": "new",
-    "taller": "tall",
-}  # fmt: skip
