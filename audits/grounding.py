@@ -1,26 +1,37 @@
 """Grounding: claims × evidence → supported | contradicted | unknown, and how much of what is there the caption says.
 
-A claim about something that the evidence cannot see is unknown, never wrong. Of several sources the first that can tell decides.
-An attribute of a thing that is not there is unknown too (the object claim is what is wrong); a number of it is not: it is nought.
-Where things are is judged in `places`, quoted texts in `texts`, what was left out in `recall`.
+A claim is contradicted only where no ordinary reading of its words fits the evidence; a claim about something that the evidence
+cannot see is unknown. Of several sources the first that can tell decides. An attribute of a thing that is not there is unknown too
+(the object claim is what is wrong); a number of it is not: it is nought. A hedged claim (`Claim.hedge`) is never contradicted, but
+for a number of some that is more than there are of all.
+
+What nouns mean stands in `lexicon`, what their caption makes of them in `context`, numbers in `counting`, where things are in
+`places`, quoted texts in `texts`, what was left out in `recall`. The evidence text of a verdict names the match that decided:
+"sedan = car (1 car)", "no bird (chicken may be food)".
 """
 
-import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
 from typing import Any, ClassVar
 
 from audits import places, texts
 from audits import recall as left_out
+from audits.context import Context, read_context
+from audits.counting import Counted, counted, fits
 from audits.evidence import Evidence, Seen
 from audits.lexicon import Lexicon, Meaning, load_lexicon
 from audits.recall import SHARES, Recall
+from audits.rules import rules
 from recapdata.records import Claim, Verdict
 
-PROMINENT = 0.1
-"""Objects of at least this share of the largest one's area count even where the small ones are not counted."""
+HEDGES: Mapping[str, str] = {
+    "depicted": "it may be depicted",
+    "owner": "it need not be in the picture",
+    "sought": "it need not be there yet",
+    "partial": "it is a number of some",
+}
+"""What evidence texts say of a hedged claim that the evidence does not bear out."""
 
 Finding = tuple[Verdict, str]
 
@@ -48,76 +59,138 @@ class Grounding:
         return dict(zip(self.EMPTY, [*values, list(self.recall.missed)], strict=True))
 
 
-def ground(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> Grounding:
+def ground(claims: Sequence[Claim], evidence: Sequence[Evidence], caption: str | None = None) -> Grounding:
     """Judge the claims of one caption by what is known of its image.
 
     Args:
         evidence: what each source saw, the most trusted first; at least one.
+        caption: the text that the claims' spans refer to. Without it a few readings are not recognized ("a bed of flowers").
     """
-    judged = tuple(_judged(claim, claims, evidence) for claim in claims)
+    context = read_context(claims, caption)
+    judged = tuple(_judged(claim, context, evidence) for claim in claims)
     return Grounding(claims=judged, recall=left_out.recall(judged, evidence))
 
 
-@cache
 def grounding_identity() -> str:
-    """What verdicts depend on beside claims and evidence: these rules and the lexicon."""
-    rules = b"".join(
-        Path(str(each)).read_bytes()
-        for each in (__file__, places.__file__, texts.__file__, left_out.__file__)
-    )
-    return f"grounding:{hashlib.sha256(rules).hexdigest()[:12]}+{load_lexicon().revision}"
+    """What verdicts depend on beside claims and evidence: the version of these rules and of the lexicon."""
+    return rules("grounding")
 
 
 # --- one claim -----------------------------------------------------------------------------------------------------------
 
 
-def _judged(claim: Claim, claims: Sequence[Claim], evidence: Sequence[Evidence]) -> Claim:
+def _judged(claim: Claim, context: Context, evidence: Sequence[Evidence]) -> Claim:
     """The claim with the verdict of the first source that can tell."""
     reason = ""
     for each in evidence:
         if claim.kind not in each.scope.kinds:
             continue
-        verdict, found = _JUDGES[claim.kind](claim, claims, each)
+        verdict, found = _JUDGES[claim.kind](claim, context, each)
+        if (
+            verdict == "contradicted"
+            and claim.hedge is not None
+            and (claim.kind, claim.hedge) != ("count", "partial")
+        ):
+            verdict, found = "unknown", f"{found} ({HEDGES[claim.hedge]})"
         if verdict != "unknown":
             return replace(claim, verdict=verdict, evidence=f"{each.source}: {found}")
         reason = reason or f"{each.source}: {found}"
     return replace(claim, verdict="unknown", evidence=reason or f"no evidence of the kind {claim.kind}")
 
 
-def _judge_object(claim: Claim, claims: Sequence[Claim], evidence: Evidence) -> Finding:
-    meaning = _meaning(claim.object, evidence)
+def _judge_object(claim: Claim, context: Context, evidence: Evidence) -> Finding:
+    noun = claim.object or ""
+    meaning = context.meaning(noun, evidence, claim.span)
+    if not meaning.any:
+        return "unknown", f"does not look for {noun}"
     seen = _matching(meaning, evidence)
     if seen:
-        return "supported", _listed(seen)
-    if not _ambiguous(meaning):
-        return "contradicted", f"no {' or '.join(sorted(meaning.classes | meaning.maybe))}"
-    return "unknown", f"does not look for {claim.object}"
+        return "supported", _match(noun, seen)
+    if crowds := meaning.any & evidence.uncounted:
+        return "supported", f"a crowd of {' and '.join(sorted(crowds))}"
+    absent = f"no {' or '.join(sorted(meaning.any))}"
+    if doubtful := [each for each in evidence.doubtful if each.category in meaning.any]:
+        return "unknown", f"{absent} for certain ({len(doubtful)} doubtful)"
+    if not meaning.firm:
+        return "unknown", f"{absent} ({noun} may be {meaning.other or 'something else'})"
+    if confused := _confused(meaning, evidence):
+        return "unknown", f"{absent}, but {_listed(confused)}"
+    return "contradicted", absent if noun in meaning.any else f"{absent} ({noun} = {_named(meaning.any)})"
 
 
-def _judge_count(claim: Claim, claims: Sequence[Claim], evidence: Evidence) -> Finding:
-    meaning = _meaning(claim.object, evidence)
-    if not (meaning.classes or meaning.maybe):
-        return "unknown", f"does not look for {claim.object}"
-    seen = _matching(meaning, evidence)
-    described = _described(claim, claims, seen) or seen
-    sure = [each for each in described if each.score is None or each.score >= evidence.counting]
-    counts = {len(sure), len(_prominent(sure))}
-    if claim.count in counts:
-        return "supported", f"{claim.count} {claim.object}"
-    if len(sure) < (claim.count or 0) <= len(described):
-        return "unknown", f"{len(sure)} to {len(described)} {claim.object}"
-    if evidence.uncounted & (meaning.classes | meaning.maybe):
-        return "unknown", f"a crowd of {claim.object}"
-    if meaning.exact or (meaning.classes and not meaning.maybe and len(described) < (claim.count or 0)):
-        return "contradicted", f"{len(sure)} {claim.object}"
-    return "unknown", f"cannot count {claim.object} apart"
+def _judge_count(claim: Claim, context: Context, evidence: Evidence) -> Finding:
+    noun, number = claim.object or "", claim.count or 0
+    meaning = context.meaning(noun, evidence, claim.span)
+    if not meaning.any:
+        return "unknown", f"does not look for {noun}"
+    ways = _ways_to_count(claim, meaning, context, evidence)
+    found = [fits(number, way) for way in ways]
+    if True in found:
+        return "supported", _counted_text(noun, number, ways[found.index(True)])
+    most = max(ways, key=lambda way: way.most)
+    text = most.text(_named(most.classes) if most.most or len(most.classes) > 1 else noun)
+    if claim.hedge == "partial" and number <= most.total:
+        return "supported", f"{number} of {text}"
+    if _sum_of_mentions(claim, context) in {way.total for way in ways}:
+        return "supported", f"{number} of {text}"
+    if None in found:
+        return "unknown", text
+    if number > most.most:
+        if most.most:
+            certain = meaning.exact or (meaning.firm and not meaning.maybe)
+        else:
+            certain = meaning.firm and not _confused(meaning, evidence)
+        return ("contradicted" if certain else "unknown"), text
+    if claim.hedge == "partial" or not meaning.exact or _counts_a_part(claim, context):
+        return "unknown", f"{text}; cannot count {noun} apart"
+    return "contradicted", text
 
 
-def _judge_attribute(claim: Claim, claims: Sequence[Claim], evidence: Evidence) -> Finding:
+def _ways_to_count(claim: Claim, meaning: Meaning, context: Context, evidence: Evidence) -> list[Counted]:
+    """The objects that may be meant, as far as its colors and sizes fit: of the class of that name, of its classes, and of all."""
+    found: list[Counted] = []
+    for classes in (frozenset({claim.object or ""}) & meaning.any, meaning.classes, meaning.any):
+        seen = [each for each in evidence.objects if each.category in classes]
+        if not classes or (found and len(seen) == len(found[0].sure)):
+            continue
+        described = _described(claim, context.claims, seen)
+        found.append(counted(described or seen, classes, evidence))
+    return found
+
+
+def _counted_text(noun: str, number: int, way: Counted) -> str:
+    """The number that was borne out, and by what."""
+    if noun in way.classes and len(way.classes) == 1 and number == way.total:
+        return f"{number} {noun}"
+    names = _named(frozenset(str(each.category) for each in way.sure) or way.classes)
+    return f"{number} {noun} = {names} ({way.text(names)})"
+
+
+def _sum_of_mentions(claim: Claim, context: Context) -> int | None:
+    """The sum of all numbers that the caption gives of a noun in several places ("two dogs … one dog"); None where it gives one."""
+    mentions = [
+        other
+        for other in context.claims
+        if other.kind == "count" and other.object == claim.object and other.count
+    ]
+    return sum(other.count or 0 for other in mentions) if len(mentions) > 1 else None
+
+
+def _counts_a_part(claim: Claim, context: Context) -> bool:
+    """Whether a number may be of some only: of those in a part of the picture, or one of several numbers of the noun."""
+    in_region = any(
+        other.kind == "position" and other.region and other.subject == claim.object and _overlap(other, claim)
+        for other in context.claims
+    )
+    return in_region or _sum_of_mentions(claim, context) is not None
+
+
+def _judge_attribute(claim: Claim, context: Context, evidence: Evidence) -> Finding:
     """Colors and sizes, where the evidence knows them of the objects that the noun may mean."""
     kind = claim.kind
+    claims = context.claims
     stated = _values(claim)
-    meaning = _meaning(claim.object, evidence)
+    meaning = context.meaning(claim.object, evidence, claim.span)
     matching = _matching(meaning, evidence)
     # Of "a large red circle" the color is that of the large ones, and the size that of the red ones.
     others = [other for other in claims if other.kind != kind]
@@ -128,7 +201,7 @@ def _judge_attribute(claim: Claim, claims: Sequence[Claim], evidence: Evidence) 
     if stated & here:
         return "supported", f"{claim.object} is {', '.join(sorted(stated & here))}"
     found = f"{claim.object} is {', '.join(sorted(here))}"
-    surely = not _ambiguous(meaning) and any(seen.category in meaning.classes for seen in known)
+    surely = meaning.firm and any(seen.category in meaning.classes for seen in known)
     if not surely or (kind == "color" and any(stated & seen.near_colors for seen in known)):
         return "unknown", found
     # "a black and white dog" makes two claims of one thing: one that fits is enough for neither to be wrong.
@@ -136,11 +209,11 @@ def _judge_attribute(claim: Claim, claims: Sequence[Claim], evidence: Evidence) 
     return ("unknown" if any(_values(other) & here for other in siblings) else "contradicted"), found
 
 
-def _judge_position(claim: Claim, claims: Sequence[Claim], evidence: Evidence) -> Finding:
-    subjects = _mentioned(claim, claims, evidence, claim.subject, first=True)
+def _judge_position(claim: Claim, context: Context, evidence: Evidence) -> Finding:
+    subjects, certain = _mentioned(claim, context, evidence, claim.subject, first=True)
     if claim.region is not None and claim.object is None:
-        return _judge_region(claim, subjects, evidence)
-    others = _mentioned(claim, claims, evidence, claim.object, first=False)
+        return _judge_region(claim, subjects, context, evidence, certain=certain)
+    others, sure = _mentioned(claim, context, evidence, claim.object, first=False)
     relation = claim.relation or ""
     if relation not in (*places.DIRECTIONS, *places.NEAR):
         return "unknown", f"cannot tell {claim.relation!r}"
@@ -152,22 +225,28 @@ def _judge_position(claim: Claim, claims: Sequence[Claim], evidence: Evidence) -
         return "supported", f"{claim.subject} is {claim.relation} {claim.object}"
     if None in found:
         return "unknown", f"{claim.subject} and {claim.object} lie too close to tell, or too far"
+    if not (certain and sure):
+        return "unknown", f"not {claim.relation}, if these are {claim.subject} and {claim.object}"
     return "contradicted", f"{claim.subject} is not {claim.relation} {claim.object}"
 
 
-def _judge_region(claim: Claim, subjects: Sequence[Seen], evidence: Evidence) -> Finding:
+def _judge_region(
+    claim: Claim, subjects: Sequence[Seen], context: Context, evidence: Evidence, *, certain: bool
+) -> Finding:
     region = claim.region or ""
     found = [places.in_region(seen, region, evidence) for seen in subjects if seen.bbox is not None]
     if not found:
         return "unknown", f"does not see {claim.subject}"
     if True in found:
         return "supported", f"{claim.subject} is at the {region}"
-    if None in found:
+    # "a cup on top" is on top of something, wherever that is in the picture.
+    words = context.caption[claim.span[0] : claim.span[1]].lower()
+    if None in found or not certain or re.search(r"\bon top\b", words):
         return "unknown", f"cannot tell whether {claim.subject} is at the {region}"
     return "contradicted", f"{claim.subject} is not at the {region}"
 
 
-def _judge_text(claim: Claim, claims: Sequence[Claim], evidence: Evidence) -> Finding:
+def _judge_text(claim: Claim, context: Context, evidence: Evidence) -> Finding:
     if "text" not in evidence.scope.attributes:
         return "unknown", "reads no text"
     read = [seen.text for seen in evidence.objects if seen.text]
@@ -189,34 +268,38 @@ _JUDGES = {
 # --- which objects a claim is about --------------------------------------------------------------------------------------
 
 
-def _meaning(noun: str | None, evidence: Evidence) -> Meaning:
-    return load_lexicon().meaning(noun or "", evidence.scope.classes)
-
-
-def _ambiguous(meaning: Meaning) -> bool:
-    """Whether a noun may speak of something that the evidence does not look for: an "animal", a "mouse" that is no device."""
-    return not meaning.classes or bool(meaning.classes & meaning.maybe)
-
-
 def _matching(meaning: Meaning, evidence: Evidence) -> list[Seen]:
-    wanted = meaning.classes | meaning.maybe
-    return [seen for seen in evidence.objects if seen.category in wanted]
+    return [seen for seen in evidence.objects if seen.category in meaning.any]
+
+
+def _confused(meaning: Meaning, evidence: Evidence) -> list[Seen]:
+    """What is there of the classes that are taken for those of the noun."""
+    confused = load_lexicon().confused
+    others = frozenset().union(*(confused.get(class_, frozenset()) for class_ in meaning.classes))
+    return [seen for seen in evidence.objects if seen.category in others]
 
 
 def _mentioned(
-    claim: Claim, claims: Sequence[Claim], evidence: Evidence, noun: str | None, *, first: bool
-) -> list[Seen]:
-    """The objects that the subject or object of a position may be, told apart by what its mention says of them."""
-    seen = [each for each in _matching(_meaning(noun, evidence), evidence) if each.bbox is not None]
+    claim: Claim, context: Context, evidence: Evidence, noun: str | None, *, first: bool
+) -> tuple[list[Seen], bool]:
+    """The objects that the subject or object of a position may be, told apart by what its mention says of them.
+
+    Returns:
+        The objects, and whether it can be no other thing than one of them.
+    """
     mentions = [
         other
-        for other in claims
+        for other in context.claims
         if other.kind == "object" and other.object == noun and _overlap(other, claim)
     ]
-    if not mentions:
-        return seen
-    mention = mentions[0] if first or claim.subject != claim.object else mentions[-1]
-    return _described(mention, claims, seen) or seen
+    mention = (mentions[0] if first or claim.subject != claim.object else mentions[-1]) if mentions else None
+    meaning = context.meaning(noun, evidence, mention.span if mention else None)
+    seen = [each for each in _matching(meaning, evidence) if each.bbox is not None]
+    more = evidence.uncounted & meaning.any or any(each.category in meaning.any for each in evidence.doubtful)
+    certain = meaning.firm and not more and (mention is None or mention.hedge is None)
+    if mention is None:
+        return seen, certain
+    return _described(mention, context.claims, seen) or seen, certain
 
 
 def _described(mention: Claim, claims: Sequence[Claim], seen: Sequence[Seen]) -> list[Seen]:
@@ -257,10 +340,14 @@ def _overlap(one: Claim, other: Claim) -> bool:
     return one.span[0] < other.span[1] and other.span[0] < one.span[1]
 
 
-def _prominent(seen: Sequence[Seen]) -> list[Seen]:
-    areas = [each.bbox[2] * each.bbox[3] for each in seen if each.bbox is not None]
-    least = PROMINENT * max(areas, default=0.0)
-    return [each for each in seen if each.bbox is None or each.bbox[2] * each.bbox[3] >= least]
+def _match(noun: str, seen: Sequence[Seen]) -> str:
+    """The match that bore a noun out: "1 dog" where it is the class itself, else "sedan = car (1 car)"."""
+    classes = frozenset(str(each.category) for each in seen)
+    return _listed(seen) if classes == {noun} else f"{noun} = {_named(classes)} ({_listed(seen)})"
+
+
+def _named(classes: frozenset[str]) -> str:
+    return " or ".join(sorted(classes))
 
 
 def _listed(seen: Sequence[Seen]) -> str:

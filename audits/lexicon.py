@@ -3,11 +3,10 @@
 The table itself is `lexicon.yaml`, to read and extend; this module looks things up in it.
 """
 
-import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 import yaml
@@ -25,11 +24,27 @@ class Meaning:
         classes: classes the noun is a kind of or another word for; where none of them is seen, the noun is not there.
         maybe: classes that would bear the noun out, while their absence says nothing.
         exact: whether the noun says no more than its class, so that it can be counted against it.
+        other: what else the noun may be, for the evidence text; empty where nothing else is known.
     """
 
     classes: frozenset[str] = frozenset()
     maybe: frozenset[str] = frozenset()
     exact: bool = False
+    other: str = ""
+
+    @property
+    def any(self) -> frozenset[str]:
+        """All classes that bear the noun out."""
+        return self.classes | self.maybe
+
+    @property
+    def firm(self) -> bool:
+        """Whether the absence of all these classes says that the noun is not there."""
+        return bool(self.classes)
+
+    def doubted(self, other: str) -> "Meaning":
+        """The same classes, of which the absence says nothing."""
+        return Meaning(maybe=self.any, exact=self.exact, other=self.other or other)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +53,29 @@ class Lexicon:
 
     names: Mapping[str, frozenset[str]]
     maybe: Mapping[str, frozenset[str]]
+    senses: Mapping[str, str]
+    compounds: frozenset[str]
+    plain: frozenset[str]
+    of: Mapping[str, str]
+    among: Mapping[str, frozenset[str]]
+    tails: frozenset[str]
+    unmaking: frozenset[str]
+    materials: frozenset[str]
+    living: frozenset[str]
+    kin: frozenset[str]
+    young: frozenset[str]
+    animals: frozenset[str]
+    enclosing: frozenset[str]
+    ingredients: frozenset[str]
+    dishes: frozenset[str]
+    confused: Mapping[str, frozenset[str]]
+    pairs: frozenset[str]
+    grouped: frozenset[str]
     same: Mapping[str, frozenset[str]]
+    uncounted: frozenset[str]
     colors: Mapping[str, frozenset[str]]
     sizes: Mapping[str, frozenset[str]]
-    unmaking: frozenset[str]
-    uncounted: frozenset[str]
     vocabularies: tuple[frozenset[str], ...]
-    revision: str
 
     def meaning(self, noun: str, classes: frozenset[str]) -> Meaning:
         """What a noun phrase's lemma means among `classes`; empty where none of them has to do with it.
@@ -54,23 +85,67 @@ class Lexicon:
         words = noun.lower().split()
         for start in range(len(words)):
             phrase = self._known(" ".join(words[start:]), classes)
-            if phrase is None:
-                continue
-            strong = self.names.get(phrase, frozenset()) | {phrase}
-            weak = self.maybe.get(phrase, frozenset())
-            if self.unmaking & set(words[:start]):
-                return Meaning(maybe=(strong | weak) & classes)
-            exact = start == 0 and (phrase in classes or bool(self.same.get(phrase, frozenset()) & classes))
-            return Meaning(strong & classes, weak & classes, exact and phrase not in self.uncounted)
-        return Meaning()
+            if phrase is not None:
+                return self._compound(words[:start], phrase, classes)
+        return self.meaning(noun.replace("-", " "), classes) if "-" in noun else Meaning()
+
+    def animal(self, noun: str) -> bool:
+        """Whether a noun phrase is an animal, of whatever kind."""
+        words = noun.lower().split()
+        tails = (" ".join(words[start:]) for start in range(len(words)))
+        return next((found for tail in tails if (found := self._animal_or_name(tail)) is not None), False)
+
+    def dish(self, noun: str) -> bool:
+        """Whether a noun phrase is a dish, in which ingredients are not told apart."""
+        words = noun.lower().split()
+        return any(" ".join(words[start:]) in self.dishes for start in range(len(words)))
+
+    def _animal_or_name(self, phrase: str) -> bool | None:
+        """Whether a phrase is an animal; None where the table has no such phrase."""
+        for form in _forms(phrase):
+            if form in self.animals:
+                return True
+            if form in self.names:
+                return bool(self.names[form] & self.animals)
+            if form in self.maybe:
+                return False
+        return None
+
+    def _compound(self, modifiers: list[str], phrase: str, classes: frozenset[str]) -> Meaning:
+        """The meaning of a phrase of the table after words that the table does not have with it."""
+        before = set(modifiers) | {" ".join(modifiers)}
+        if phrase in self.kin | self.young and any(self.animal(word) for word in modifiers):
+            # A "giraffe family" is giraffes, a "lion father" is no person.
+            return self.meaning(" ".join(modifiers), classes)
+        found = self._phrase(phrase, classes)
+        if before & self.unmaking or (before & self.materials and found.any & self.living):
+            return found.doubted("an imitation")
+        if modifiers:
+            if phrase in self.compounds and not set(modifiers) <= self.plain:
+                found = found.doubted("a thing of another kind")
+            return Meaning(found.classes, found.maybe, exact=False, other=found.other)
+        return found
+
+    def _phrase(self, phrase: str, classes: frozenset[str]) -> Meaning:
+        """The meaning of a phrase as the table has it."""
+        named = self.names.get(phrase, frozenset())
+        strong = named | {phrase}
+        weak = self.maybe.get(phrase, frozenset())
+        exact = phrase in classes or bool(self.same.get(phrase, frozenset()) & classes)
+        found = Meaning(strong & classes, weak & classes, exact and phrase not in self.uncounted)
+        if phrase in self.senses:
+            return found.doubted(self.senses[phrase])
+        if phrase not in classes and len(named & classes) < len(_alternatives(named, self.vocabularies)):
+            unseen = ", ".join(sorted(_alternatives(named, self.vocabularies) - classes))
+            return found.doubted(f"{unseen}, for which nobody looks")
+        return found
 
     def _known(self, phrase: str, classes: frozenset[str]) -> str | None:
-        """The phrase as the table or the evidence has it: small lemmatizers leave an "e" ("crosse") or an "s" behind."""
-        bare = phrase[:-1] if _LEFT_OVER.search(phrase) else phrase
-        return next(
-            (each for each in (phrase, bare) if each in classes or each in self.names or each in self.maybe),
-            None,
+        """The phrase as the table or the evidence has it, whatever a lemmatizer left of its plural."""
+        known = (
+            each for each in _forms(phrase) if each in classes or each in self.names or each in self.maybe
         )
+        return next(known, None)
 
     def color(self, word: str) -> frozenset[str]:
         """The basic colors that a color word may mean ("dark blue" → blue); empty for a word that is none of them."""
@@ -92,21 +167,50 @@ class Lexicon:
         return table.get(word) or table.get(last[0], frozenset())
 
 
+def _alternatives(named: frozenset[str], vocabularies: tuple[frozenset[str], ...]) -> frozenset[str]:
+    """The classes that a noun may be annotated as: those of one vocabulary, so that a word of two worlds is none of both."""
+    return max((named & each for each in vocabularies), key=len, default=frozenset())
+
+
+def _forms(phrase: str) -> Iterator[str]:
+    """The phrase, and its singular where a small lemmatizer left it alone ("giraffes") or left an "e" behind ("crosse")."""
+    yield phrase
+    if _LEFT_OVER.search(phrase):
+        yield phrase[:-1]
+    if phrase.endswith("es"):
+        yield phrase[:-2]
+    if phrase.endswith("ies"):
+        yield f"{phrase[:-3]}y"
+    if phrase.endswith("ves"):
+        yield f"{phrase[:-3]}fe"
+    elif phrase.endswith("ive"):  # "knive"
+        yield f"{phrase[:-2]}fe"
+
+
+@lru_cache(maxsize=65536)
+def meaning(noun: str, classes: frozenset[str]) -> Meaning:
+    """`Lexicon.meaning` in the lexicon of the project, remembered."""
+    return load_lexicon().meaning(noun, classes)
+
+
 @cache
 def load_lexicon() -> Lexicon:
     """The lexicon of the project."""
-    content = files("audits").joinpath(TABLE).read_bytes()
-    table = yaml.safe_load(content)
+    table = yaml.safe_load(files("audits").joinpath(TABLE).read_bytes())
+    sets = ("compounds", "plain", "tails", "unmaking", "materials", "living", "kin", "young", "animals", "enclosing", "ingredients",
+            "dishes", "pairs", "grouped", "uncounted")  # fmt: skip
     return Lexicon(
         names=_by_word(table["names"]),
         maybe={word: frozenset(classes) for word, classes in table["maybe"].items()},
+        senses=table["senses"],
+        of=table["of"],
+        among={noun: frozenset(words) for noun, words in table["among"].items()},
+        confused={class_: frozenset(others) for class_, others in table["confused"].items()},
         same=_by_word(table["same"]),
         colors=_by_word(table["colors"]),
         sizes=_by_word(table["sizes"]),
-        unmaking=frozenset(table["unmaking"]),
-        uncounted=frozenset(table["uncounted"]),
         vocabularies=tuple(frozenset(each) for each in table["vocabularies"].values()),
-        revision=hashlib.sha256(content).hexdigest()[:12],
+        **{name: frozenset(table[name]) for name in sets},
     )
 
 

@@ -95,9 +95,14 @@ def test_counts(noun: str, number: int, expected: str) -> None:
     assert verdict(count(noun, number), seen) == expected
 
 
-def test_a_crowd_is_not_counted() -> None:
+def test_a_crowd_is_any_number_of_several() -> None:
     seen = evidence(box("person", 0, 0), scope=BARE, uncounted=frozenset({"person"}))
-    assert verdict(count("people", 7), seen) == "unknown"
+    assert verdict(object_("people"), seen) == "supported"
+    assert [verdict(count("people", number), seen) for number in (1, 2, 7)] == [
+        "unknown",
+        "supported",
+        "supported",
+    ]
 
 
 def test_small_ones_in_the_back_need_not_be_counted() -> None:
