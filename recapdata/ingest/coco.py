@@ -15,10 +15,11 @@ from typing import Any
 import pyarrow as pa
 
 from recapdata.errors import SourceError, SourceNotFound
-from recapdata.ingest.files import inside, read_image, walk
+from recapdata.ingest.files import check_own, read_image, walk
 from recapdata.ingest.images import is_image_name
 from recapdata.ingest.jsonstream import elements
 from recapdata.ingest.source import IngestOptions, failed, stamp_of
+from recapdata.paths import inside
 from recapdata.records import Item, Object
 
 # What the annotation files say, by file and image id; `seen` leads from there to an image's number, since captions and
@@ -224,6 +225,8 @@ def open_coco(argument: str, options: IngestOptions) -> Coco:
             f"coco:{argument}: {root / 'annotations'} holds no *captions*.json and no *instances*.json; "
             "COCO's annotation files belong there"
         )
+    for path in files:
+        check_own(root, path)
     coco = Coco(root, files, options)
     if not coco.total:
         raise SourceError(f"coco:{argument}: its annotation files list no images")

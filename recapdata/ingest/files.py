@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from recapdata.errors import SourceError
 from recapdata.ingest.source import failed
+from recapdata.paths import NotAFile, UnsafePath, is_below, open_inside
 from recapdata.records import Item
 from recapdata.store import MANIFEST
 
@@ -45,43 +46,45 @@ def walk(root: Path, below: str = "") -> Iterator[str]:
             yield path
 
 
-def inside(name: str) -> bool:
-    """Whether a relative name stays inside the folder that it is relative to."""
-    path = PurePosixPath(name)
-    depth = 0
-    for part in path.parts:
-        depth += -1 if part == ".." else 1
-        if depth < 0:
-            return False
-    return not path.is_absolute() and "\0" not in name
-
-
 def read_image(root: Path, name: str, source: str, max_bytes: int) -> bytes | Item:
     """The bytes of an image file below `root`, or the failed item of the row that names it."""
-    if not inside(name):
-        return failed(source, "UnsafePath", f"the name leads outside the source: {name!a}")
-    path = root / name
-    try:
-        if not path.is_file():
-            return failed(
-                source, "MissingFile", "there is no such file" if not path.exists() else "not a file"
-            )
-        if path.stat().st_size > max_bytes:
-            return failed(source, "TooLarge", f"{path.stat().st_size:,} bytes; the limit is {max_bytes:,}")
-        return path.read_bytes()
-    except OSError as error:
-        return failed(source, "UnreadableFile", str(error.strerror or type(error).__name__))
+    return _read(root, name, source, max_bytes, "")
 
 
-def read_caption(path: Path, source: str) -> str | Item | None:
+def read_caption(root: Path, name: str, source: str) -> str | Item | None:
     """The text of a file beside an image without the blanks around it; None where there is no such file."""
-    try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_TEXT + 1)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        return failed(source, "UnreadableFile", f"{path.name}: {error.strerror or type(error).__name__}")
-    if len(content) > MAX_TEXT:
-        return failed(source, "TooLarge", f"{path.name} holds more than {MAX_TEXT:,} bytes of text")
+    content = _read(root, name, source, MAX_TEXT, f"{PurePosixPath(name).name}: ")
+    if isinstance(content, Item):
+        missing = content.error is not None and content.error.error == "MissingFile"
+        return None if missing else content
     return content.decode("utf-8-sig", "surrogateescape").strip()
+
+
+def check_own(root: Path, path: Path) -> None:
+    """Refuse a table that is a link to somewhere else, or no file.
+
+    Raises:
+        SourceError: it is.
+    """
+    if not is_below(root, path):
+        raise SourceError(f"{path} is a link that leads out of {root}; put the file itself there")
+    if not path.is_file():
+        raise SourceError(f"{path} is no file")
+
+
+def _read(root: Path, name: str, source: str, max_bytes: int, what: str) -> bytes | Item:
+    try:
+        with open_inside(root, name) as file:
+            size = os.fstat(file.fileno()).st_size
+            content = file.read(max_bytes + 1) if size <= max_bytes else b""
+    except UnsafePath as error:
+        return failed(source, "UnsafePath", f"{what}{error}")
+    except (FileNotFoundError, NotADirectoryError):
+        return failed(source, "MissingFile", f"{what}there is no such file")
+    except NotAFile as error:
+        return failed(source, "MissingFile" if not what else "UnreadableFile", f"{what}{error}")
+    except OSError as error:
+        return failed(source, "UnreadableFile", f"{what}{error.strerror or type(error).__name__}")
+    if max(size, len(content)) > max_bytes:
+        return failed(source, "TooLarge", f"{what}{size:,} bytes; the limit is {max_bytes:,}")
+    return content

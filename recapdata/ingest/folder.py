@@ -16,10 +16,11 @@ import pyarrow as pa
 
 from recapdata.errors import SourceError, SourceNotFound
 from recapdata.ingest.columns import plan_columns
-from recapdata.ingest.files import inside, read_caption, read_image, walk
+from recapdata.ingest.files import check_own, read_caption, read_image, walk
 from recapdata.ingest.images import is_image_name
 from recapdata.ingest.source import IngestOptions, failed, stamp_of
 from recapdata.ingest.tables import Row, column_types, fit, read_rows
+from recapdata.paths import inside
 from recapdata.records import Item
 
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -148,7 +149,7 @@ class Folder:
         if isinstance(image, Item):
             return image
         if self._reads_texts and values.get(CAPTION) is None:
-            text = read_caption((self._root / name).with_suffix(".txt"), source)
+            text = read_caption(self._root, str(PurePosixPath(name).with_suffix(".txt")), source)
             if isinstance(text, Item):
                 return text
             values = {**values, CAPTION: text}
@@ -199,6 +200,7 @@ def _find_tables(root: Path) -> Iterator[str]:
                     f"{root / path.parent} holds both {seen[path.parent]} and {path.name}; keep the one that is meant"
                 )
             seen[path.parent] = path.name
+            check_own(root, root / name)
             yield name
 
 

@@ -1,11 +1,14 @@
 """The source `hf:user/name[@rev][,config=NAME][,split=NAME]`: any image dataset of a Hub, streamed at one commit.
 
+An image that a row does not hold but names is read inside the repository only (see `repository`).
 Parquet files are read by row groups, so that an interrupted ingest goes on without reading what it has; other layouts are
 streamed by `datasets`. Columns other than the image come along; classes by their names. A dataset that this project published
 keeps its objects, licenses and sources.
 """
 
 import re
+import tarfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +19,7 @@ import pyarrow.parquet as pq
 from recapdata.endpoint import configure_client, endpoint, hub_api, hub_errors
 from recapdata.errors import OptionError, SourceError, SourceNotFound
 from recapdata.ingest.columns import bytes_column, plan_columns
+from recapdata.ingest.repository import BUILDERS, RepositoryFiles, check_card
 from recapdata.ingest.source import IngestOptions, arguments_of, failed
 from recapdata.ingest.tables import BUFFER, parquet_rows, plain_type
 from recapdata.records import RECORD_SCHEMA, Item
@@ -52,6 +56,8 @@ class HubDataset:
     def __init__(self, place: Place, builder: "DatasetBuilder", options: IngestOptions) -> None:
         self._place = place
         self._builder = builder
+        self._files = RepositoryFiles(place.repo_id, place.commit)
+        self._max_bytes = options.max_bytes
         self._splits = _splits(place, builder)
         features = _features(place, builder, self._splits)
         self._image = _image_column(place, features)
@@ -101,25 +107,47 @@ class HubDataset:
         for split in self._splits:
             stream = self._builder.as_streaming_dataset(split).decode(False)
             number = 0
-            for row in stream:
+            try:
+                for row in stream:
+                    number += 1
+                    if number > start:
+                        yield self._item(split, number, row)
+            except (ValueError, TypeError, KeyError, zipfile.BadZipFile, tarfile.TarError) as error:
+                # A stream that raised is at its end: what is left of the split is one item that says so.
                 number += 1
                 if number > start:
-                    yield self._item(split, number, row)
+                    what = " ".join(str(error).split())[:300]
+                    source = self._source(split, number)
+                    yield failed(source, "BrokenRow", f"the rest of the split cannot be read: {what}")
             start = max(0, start - number)
 
     def _item(self, split: str, number: int, values: Mapping[str, Any]) -> Item:
-        source = f"{self._place.repo_id}@{self._place.commit[:12]}/{split}#{number}"
+        source = self._source(split, number)
         if self._published and values.get("source"):
             source = str(values["source"])
-        image = _image_bytes(values.get(self._image))
-        if image is None:
-            return failed(source, "MissingImage", f"column {self._image!r} holds no image")
+        image = self._image_bytes(values.get(self._image), source)
+        if isinstance(image, Item):
+            return image
         named = {
             name: self._class_name(name, value) if name in self._classes else value
             for name, value in values.items()
         }
         row = self._columns.row({**named, SPLIT: split} if self._has_splits else named)
         return Item(source=source, image=image, license=row.license, objects=row.objects, columns=row.columns)
+
+    def _source(self, split: str, number: int) -> str:
+        return f"{self._place.repo_id}@{self._place.commit[:12]}/{split}#{number}"
+
+    def _image_bytes(self, value: Any, source: str) -> bytes | Item:
+        """The original bytes of an image that was not decoded, in the row or in the repository; or the row's failure."""
+        content, path = (
+            (value.get("bytes"), value.get("path")) if isinstance(value, Mapping) else (value, None)
+        )
+        if isinstance(content, bytes):
+            return content
+        if content is None and isinstance(path, str) and path:
+            return self._files.read(path, source, self._max_bytes)
+        return failed(source, "MissingImage", f"column {self._image!r} holds no image")
 
     def _class_name(self, column: str, value: Any) -> str | None:
         names = self._classes[column]
@@ -166,13 +194,23 @@ def _builder(place: Place) -> "DatasetBuilder":
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    check_card(place.repo_id, place.commit)
     try:
-        return load_dataset_builder(place.repo_id, name=place.config, revision=place.commit)
+        builder = load_dataset_builder(place.repo_id, name=place.config, revision=place.commit)
     except (DataFilesNotFoundError, DatasetNotFoundError) as error:
         raise SourceError(f"{place}: no data files that `datasets` can read on {endpoint()}") from error
     except ValueError as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise SourceError(f"{place}: {' '.join(lines[:2])[:400]} (choose with ,config=NAME)") from error
+    if builder.name not in BUILDERS:
+        raise SourceError(
+            f"{place}: its data are of the layout {builder.name!r}; read are {', '.join(sorted(BUILDERS))}"
+        )
+    files = RepositoryFiles(place.repo_id, place.commit)
+    for path in (str(each) for split in (builder.config.data_files or {}).values() for each in split):
+        if files.locate(path) is None:
+            raise SourceError(f"{place}: a data file lies outside of the repository: {path[:200]!a}")
+    return builder
 
 
 def _splits(place: Place, builder: "DatasetBuilder") -> list[str]:
@@ -237,23 +275,6 @@ def _types(features: "Features", classes: Mapping[str, list[str]]) -> dict[str, 
     return {
         field.name: pa.string() if field.name in classes else field.type for field in features.arrow_schema
     }
-
-
-def _image_bytes(value: Any) -> bytes | None:
-    """The original bytes of an image that was not decoded: in the row, or where its path leads."""
-    if not isinstance(value, Mapping):
-        return value if isinstance(value, bytes) else None
-    if value.get("bytes") is not None:
-        return bytes(value["bytes"])
-    if not value.get("path"):
-        return None
-    from datasets.utils.file_utils import xopen
-
-    try:
-        with xopen(value["path"], "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
 
 
 def _open_remote(path: str) -> pq.ParquetFile:

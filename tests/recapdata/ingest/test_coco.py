@@ -238,3 +238,25 @@ def test_real_photographs(tmp_path: Path) -> None:
     assert sum(len(row["objects"]) for row in rows) == 624
     assert all(each["mask"] is not None and each["category"] for row in rows for each in row["objects"])
     assert all(row["license"].startswith("http://") for row in rows)
+
+
+@pytest.mark.parametrize(
+    "name", ["../private/own.png", "/etc/hostname", "images/../../private/own.png", "own.png"]
+)
+def test_nothing_outside_is_read(tmp_path: Path, name: str) -> None:
+    root = tmp_path / "linked"
+    draw(root / "images" / "1.png", 1)
+    draw(tmp_path / "private" / "own.png", 7)
+    (root / "images" / "own.png").symlink_to(tmp_path / "private" / "own.png")
+    write(root, "captions_val.json", images=[image(1), image(2, file_name=name)], annotations=[])
+    good, bad = read(root)[1]
+    assert good.image == png(1)
+    assert bad.error is not None
+    assert (bad.image, bad.error.error) == (None, "UnsafePath")
+
+
+def test_annotations_that_are_a_link_out_are_not_read(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.json").write_text('{"images": [{"id": 1, "file_name": "a secret"}]}')
+    (root / "annotations" / "captions_more.json").symlink_to(tmp_path / "secret.json")
+    with pytest.raises(SourceError, match="is a link that leads out"):
+        read(root)

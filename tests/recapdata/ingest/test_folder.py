@@ -1,6 +1,7 @@
 """A plain folder: metadata files, texts beside images, and everything that can be wrong with them."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +205,41 @@ def test_what_is_no_source_is_said_in_one_line(tmp_path: Path) -> None:
     write(tmp_path / "metadata.jsonl", "")
     with pytest.raises(SourceError, match=r"both metadata.csv and metadata.jsonl"):
         open_folder(str(tmp_path), IngestOptions())
+
+
+def test_nothing_outside_is_read_through_links(tmp_path: Path) -> None:
+    private = tmp_path / "private"
+    private.mkdir()
+    (private / "own.png").write_bytes(png(7))
+    (private / "secret").write_text("a secret")
+    source = tmp_path / "pictures"
+    source.mkdir()
+    for index, name in enumerate(["a", "b", "c", "d"]):
+        (source / f"{name}.png").write_bytes(png(index))
+    (source / "a.txt").symlink_to(private / "secret")
+    (source / "b.txt").symlink_to("../private/secret")
+    os.mkfifo(source / "c.txt")
+    (source / "d.txt").write_text("a caption")
+    (source / "e.png").symlink_to(private / "own.png")
+    (source / "f.png").symlink_to("a.png")  # inside: followed, as the same picture
+    items = {each.source.rpartition("/")[2]: each for each in read(source)}
+    errors = {name: each.error.error for name, each in items.items() if each.error is not None}
+    assert errors == {
+        "a.png": "UnsafePath",
+        "b.png": "UnsafePath",
+        "c.png": "UnreadableFile",  # and nobody waits for it
+        "e.png": "UnsafePath",
+    }
+    assert items["d.png"].columns == {"caption": "a caption"}
+    assert items["f.png"].image == png(0)
+
+
+@pytest.mark.parametrize("name", ["metadata.csv", "metadata.jsonl", "metadata.parquet"])
+def test_a_table_that_is_a_link_is_not_read(tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret").write_text("file_name,password\na.png,x\n")
+    source = tmp_path / "pictures"
+    source.mkdir()
+    (source / "a.png").write_bytes(png(0))
+    (source / name).symlink_to(tmp_path / "secret")
+    with pytest.raises(SourceError, match="is a link that leads out"):
+        read(source)
