@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -132,15 +133,20 @@ def _said(claims: Iterable[Claim], kind: str) -> Iterator[Gold]:
 
 def _excused(said: Gold, row: Row, kind: str, *, whole: bool) -> bool:
     """Whether a claim without a gold one of its own is neither right nor wrong: optional, or said before."""
-    names = [name for position in _NAMES[kind] if (name := said[position])]
-    about = [each[0] for each in row.optional if len(each) == 1]
-    if kind != "text" and any(_same(name, other, whole=False) for name, other in product(names, about)):
+    if any(_same(name, other, whole=False) for name, other in product(_names(said, kind), _optional(row))):
         return True
     others = [*row.claims[kind], *(each for each in row.optional if len(each) == len(said))]
-    if whole:  # "swing" for "porch swing" is a wrong whole name, and not one said before
-        others = [each for each in others if each not in row.claims[kind]]
-        others += [(each,) for gold in row.claims[kind] for each in gold[0].split("|")]
     return any(_meets(said, other, kind, whole=whole) for other in others)
+
+
+def _names(said: Gold, kind: str) -> list[str]:
+    return [name for position in _NAMES[kind] if (name := said[position])]
+
+
+def _optional(row: Row) -> list[str]:
+    """The optional objects, but for those whose noun is a gold object's as well."""
+    heads = {head(answer) for (name,) in row.claims["object"] for answer in name.split("|")}
+    return [name for (name,) in (each for each in row.optional if len(each) == 1) if head(name) not in heads]
 
 
 _NAMES = {"position": (0, 2), "text": ()} | {
@@ -206,16 +212,11 @@ def figures(comparisons: Sequence[Comparison]) -> dict[str, Figure]:
     counts = np.array(
         [[len(each.right), len(each.wrong), len(each.missed)] for each in comparisons], dtype=float
     )
+    columns = tuple(counts.T)
     found = {}
-    for name, weights in {"precision": (1, 0), "recall": (0, 1), "F1": (0.5, 0.5)}.items():
-
-        def statistic(right, wrong, missed, axis=-1, weights=weights):
-            right, wrong, missed = (each.sum(axis=axis) for each in (right, wrong, missed))
-            # Where nothing is claimed and nothing is to be claimed, all is right.
-            return (right + 1e-12) / (right + weights[0] * wrong + weights[1] * missed + 1e-12)
-
-        columns = tuple(counts.T)
-        interval = bootstrap(
+    for name, (wrong, missed) in {"precision": (1, 0), "recall": (0, 1), "F1": (0.5, 0.5)}.items():
+        statistic = partial(_share, of_wrong=wrong, of_missed=missed)
+        drawn = bootstrap(
             columns,
             statistic,
             paired=True,
@@ -223,9 +224,25 @@ def figures(comparisons: Sequence[Comparison]) -> dict[str, Figure]:
             n_resamples=RESAMPLES,
             method="percentile",
             rng=0,
-        ).confidence_interval
+        )
+        interval = drawn.confidence_interval
         found[name] = Figure(float(statistic(*columns)), float(interval.low), float(interval.high))
     return found
+
+
+def _share(
+    right: np.ndarray,
+    wrong: np.ndarray,
+    missed: np.ndarray,
+    axis: int = -1,
+    *,
+    of_wrong: float,
+    of_missed: float,
+) -> np.ndarray:
+    """The right claims as a share of themselves and weighted mistakes; all of them where there is neither."""
+    right, wrong, missed = (each.sum(axis=axis) for each in (right, wrong, missed))
+    whole = right + of_wrong * wrong + of_missed * missed
+    return np.divide(right, whole, out=np.ones_like(whole), where=whole > 0)
 
 
 # --- verdicts ------------------------------------------------------------------------------------------------------------
@@ -269,21 +286,21 @@ def judge(row: Row, claims: Sequence[Claim]) -> Judged:
         contradicted=tuple(
             claim
             for claim in against
-            if (lie is None or claim.kind != lie) and (calm is None or _about(claim, calm))
+            if (lie is None or claim.kind != lie) and (calm is None or _speaks_of(claim, calm))
         ),
         unsupported=tuple(
             name
             for name in verdicts.get("supported", ())
-            if not any(claim.verdict == "supported" and _about(claim, [name]) for claim in judged)
+            if not any(claim.verdict == "supported" and _speaks_of(claim, [name]) for claim in judged)
         ),
         lies={
-            name: any((lie is None or claim.kind == lie) and _about(claim, [name]) for claim in against)
+            name: any((lie is None or claim.kind == lie) and _speaks_of(claim, [name]) for claim in against)
             for name in lies
         },
     )
 
 
-def _about(claim: Claim, names: Sequence[str]) -> bool:
+def _speaks_of(claim: Claim, names: Sequence[str]) -> bool:
     name = claim.subject if claim.kind == "position" else claim.object
     return name is not None and any(_same(name, each, whole=False) for each in names)
 

@@ -6,7 +6,7 @@ import pytest
 
 from audits.lexicon import load_lexicon
 from recapdata.records import Claim
-from tests.audits.gold.__main__ import judged_rows
+from tests.audits.gold.__main__ import claims_table, errors, judged_rows, verdict_errors, verdicts_table
 from tests.audits.gold.rows import LENGTHS, Row, as_row, read_rows
 from tests.audits.gold.score import (
     KINDS,
@@ -136,9 +136,11 @@ def test_a_faulty_row_is_seen() -> None:
 
 
 def gold(names: list[str], optional: list[Any] | None = None, **fields: Any) -> Row:
-    rest = {name: fields.pop(name) for name in ("objects", "size", "verdicts") if name in fields}
+    rest: dict[str, Any] = {
+        name: fields.pop(name) for name in ("objects", "size", "verdicts") if name in fields
+    }
     claims = {"objects": names, "optional": optional or [], **fields}
-    return as_row({"id": "x", "kind": "human", "caption": "", "claims": claims, **rest})
+    return as_row({"id": "x", "kind": "human", "caption": "", "claims": claims} | rest)
 
 
 def object_(name: str) -> Claim:
@@ -168,7 +170,19 @@ def test_a_second_answer_is_neither_right_nor_wrong() -> None:
     assert compared(row, "position", *claims) == (1, 1, 1)  # the rug is not on the dog
 
 
+def test_what_is_said_of_an_optional_thing_is_neither_right_nor_wrong() -> None:
+    row = gold(["cat", "rug"], ["tail", "kitten cat"])
+    claims = [position("tail", "on", "rug"), position("cat", "on", "rug")]
+    assert compared(row, "position", *claims) == (
+        0,
+        1,
+        0,
+    )  # the cat is a thing of the caption, whatever else it is
+
+
 def test_relations_meet_by_family() -> None:
+    inside = gold(["cup", "jar"], positions=[["cup", "in", "jar"]])
+    assert compared(inside, "position", position("jar", "containing", "cup")) == (1, 0, 0)
     row = gold(["cup", "jar"], positions=[["cup", "next to", "jar"]])
     assert compared(row, "position", position("cup", "near", "jar")) == (1, 0, 0)
     assert compared(row, "position", position("cup", "left of", "jar")) == (0, 1, 1)
@@ -192,7 +206,7 @@ def test_regions_are_no_positions() -> None:
         ("size", {"size": "tiny"}, (0, 0, 1)),  # may be said, and is not the one asked for
     ],
 )
-def test_attributes(kind: str, said: dict[str, Any], expected: tuple[int, int, int]) -> None:
+def test_attributes(kind: Any, said: dict[str, Any], expected: tuple[int, int, int]) -> None:
     row = gold(
         ["boot"],
         [["boot", "tiny"]],
@@ -240,3 +254,13 @@ def test_a_lie_is_found_by_its_own_kind() -> None:
     assert judge(row, [object_("dog")]).lies == {"dog": False}
     count = Claim(kind="count", span=(0, 1), object="dog", count=3)
     assert judge(row, [object_("dog"), count]).lies == {"dog": True}
+
+
+def test_tables_and_mistakes() -> None:
+    row = gold(["dog", "cat"], objects=[["dog", 1]], verdicts={"not_contradicted": "all"})
+    read = [(row, [object_("dog"), object_("sun"), object_("cat")])]
+    assert claims_table({"short": read})[2].startswith("| object | 2 | 0.667 | 1.000 | 0.800 ")
+    assert "| true captions, nothing contradicted | 1 | 0.000 " in verdicts_table({"short": read})[2]
+    assert list(errors(read, "object")) == ["x ''\n    + sun"]
+    (line,) = verdict_errors(read)
+    assert "contradicted: object cat" in line
