@@ -79,6 +79,8 @@ class Context:
         after = _NEXT.match(self.caption, span[1])
         if after is not None and after[1] in lexicon.tails and self.caption[span[1] - 1] != "s":
             return "a part of a name"
+        if self.caption[span[1] : span[1] + 1] == "-":
+            return "a part of a word"
         if head in lexicon.of and _OF.match(self.caption, span[1]):
             return lexicon.of[head]
         if _FOR.search(before):

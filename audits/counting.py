@@ -36,13 +36,14 @@ class Counted:
         most: their number with all the unsure and doubtful ones.
         crowd: whether there are more than are listed.
         classes: what they are.
+        shares: of the image's area that each object covers, sure or not, the largest first.
     """
 
     sure: tuple[Seen, ...]
     most: int
     crowd: bool
     classes: frozenset[str]
-    picture: float
+    shares: tuple[float, ...]
 
     @property
     def total(self) -> int:
@@ -69,12 +70,13 @@ def counted(objects: Sequence[Seen], classes: frozenset[str], evidence: Evidence
     """
     sure = [each for each in objects if each.score is None or each.score >= evidence.counting]
     doubtful = sum(each.category in classes for each in evidence.doubtful)
+    picture = max(evidence.width * evidence.height, 1)
     return Counted(
         sure=tuple(sorted(sure, key=_area, reverse=True)),
         most=len(objects) + doubtful,
         crowd=bool(evidence.uncounted & classes),
         classes=classes,
-        picture=max(evidence.width * evidence.height, 1),
+        shares=tuple(sorted((_area(each) / picture for each in objects), reverse=True)),
     )
 
 
@@ -115,8 +117,8 @@ def _beyond(number: int, objects: Counted) -> bool | None:
     if not objects.most:
         return False
     several = objects.classes & load_lexicon().grouped
-    smallest = _area(objects.sure[-1]) if objects.sure else 0.0
-    overlooked = smallest < MEDIUM * objects.picture and number <= 2 * objects.most + 1
+    small = bool(objects.shares) and objects.shares[-1] < MEDIUM
+    overlooked = small and number <= 2 * objects.most + 1
     rounded = number >= MANY and 2 * objects.most >= number
     return None if several or objects.most >= MANY or overlooked or rounded else False
 
@@ -126,7 +128,7 @@ def _short_of(number: int, objects: Counted) -> bool | None:
     areas = [_area(each) for each in objects.sure]
     if number < 1:
         return False
-    plain = sum(area >= MEDIUM * objects.picture for area in areas)
+    plain = sum(share >= MEDIUM for share in objects.shares)
     distinct = _distinct(objects.sure)
     step = areas[number] <= STEP * areas[number - 1]
     rounded = number >= MANY and objects.total <= 2 * number

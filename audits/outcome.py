@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audits.skew import Skew
-from audits.summary import FIGURES
+from audits.summary import FIGURES, title
 from recapdata.versions.figures import read_figures
 
 
@@ -58,7 +58,9 @@ class AuditSummary:
         if any(missing.values()):
             rows.append(("missing", [f"{missing[name]:,}" if name in missing else "–" for name in self.sets]))
         figures = list(read_figures({"sets": self.sets}).values())
-        rows += [(name, [each[name].text() if name in each else "–" for each in figures]) for name in names]
+        rows += [
+            (title(name), [each[name].text() if name in each else "–" for each in figures]) for name in names
+        ]
         first = max(len(name) for name, _ in rows)
         widths = [max(len(cells[place]) for _, cells in rows) for place in range(len(self.sets))]
         return [

@@ -43,19 +43,35 @@ def related(one: Seen, other: Seen, relation: str, evidence: Evidence) -> bool |
 
 
 def in_region(seen: Seen, region: str, evidence: Evidence) -> bool | None:
-    """Whether the center of a boxed object lies in a region of the image; None where that is a matter of taste or of depth."""
+    """Whether a boxed object lies in a region of the image; None where that is a matter of taste or of depth.
+
+    Its center decides that it does; that it does not, only a box that is clear of the region's half of the image.
+    """
     assert seen.bbox is not None
-    x = (seen.bbox[0] + seen.bbox[2] / 2) / max(evidence.width, 1) - 0.5
-    y = (seen.bbox[1] + seen.bbox[3] / 2) / max(evidence.height, 1) - 0.5
+    sides = (max(evidence.width, 1), max(evidence.height, 1))
+    # From −0.5 to 0.5 along each axis, 0 being the middle of the image.
+    low = [seen.bbox[axis] / sides[axis] - 0.5 for axis in (0, 1)]
+    high = [(seen.bbox[axis] + seen.bbox[axis + 2]) / sides[axis] - 0.5 for axis in (0, 1)]
+    middle = [(low[axis] + high[axis]) / 2 for axis in (0, 1)]
     if region == "center":
-        off = max(abs(x), abs(y))
-        return True if off <= CENTER[0] else False if off > CENTER[1] else None
+        off = max(abs(each) for each in middle)
+        reaches = all(low[axis] <= CENTER[0] and high[axis] >= -CENTER[0] for axis in (0, 1))
+        return True if off <= CENTER[0] else False if off > CENTER[1] and not reaches else None
     found = []
     for word in region.split():
         if word not in ("left", "right", "top", "bottom"):
             return None
-        along = (x if word in ("left", "right") else y) * (1 if word in ("right", "bottom") else -1)
-        found.append(True if along > REGION_MARGIN else False if along < -REGION_MARGIN else None)
+        axis = 0 if word in ("left", "right") else 1
+        sign = 1 if word in ("right", "bottom") else -1
+        farthest = max(sign * low[axis], sign * high[axis])
+        along = sign * middle[axis]
+        found.append(
+            True
+            if along > REGION_MARGIN
+            else False
+            if farthest < REGION_MARGIN and along < -REGION_MARGIN
+            else None
+        )
     return False if False in found else None if None in found else True
 
 

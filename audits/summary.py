@@ -100,7 +100,7 @@ RATIOS: tuple[Ratio | str, ...] = (
     Ratio("count recall", "counts_said", "counts_present"),
     Ratio("color recall", "colors_said", "colors_present"),
     Ratio("text recall", "texts_said", "texts_present"),
-    # CHAIR (Rohrbach et al. 2018) by sentence and by mention, over what the evidence can judge.
+    # CHAIR_s and CHAIR_i (Rohrbach et al. 2018), over the captions and the mentions that the evidence can judge.
     Ratio("hallucination rate", "hallucinates", "judges objects", better="lower"),
     Ratio("hallucinated mentions", "hallucinates mentions", "judged object", better="lower"),
     Ratio("claims judged", "judged", "claims if grounded", better=None),
@@ -122,8 +122,16 @@ CLIP_SCORES = (
     "clip_margin",
 )
 
+ALIASES: Mapping[str, str] = {"hallucination rate": "CHAIR_s", "hallucinated mentions": "CHAIR_i"}
+"""What the literature calls a figure, shown beside its name."""
+
 FIGURES = tuple(each if isinstance(each, str) else each.name for each in RATIOS)
 """Names of all figures in reading order."""
+
+
+def title(figure: str) -> str:
+    """The name of a figure as tables show it, with what the literature calls it."""
+    return f"{figure} ({ALIASES[figure]})" if figure in ALIASES else figure
 
 
 class SetSummary:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audits.hygiene import FLAGS
-from audits.summary import FIGURES
+from audits.summary import FIGURES, title
 from recapdata.records import CLAIM_KINDS, Provenance
 from recapdata.versions.figures import Figure
 
@@ -26,8 +26,8 @@ HINTS = {
     "coverage": "share of captions that speak of it",
     "precision": "share of judged claims that the evidence supports",
     "recall": "share of what the evidence shows that is said",
-    "hallucination rate": "share of captions, of those whose objects can be judged, with an object that is not there",
-    "hallucinated mentions": "share of judged mentions of objects that are not there",
+    "hallucination rate": "CHAIR_s: share of captions, of those whose objects can be judged, with an object that is not there",
+    "hallucinated mentions": "CHAIR_i: share of judged mentions of objects that are not there",
     "nearest lie": "100·cos of the caption less that of the caption with one word made wrong",
     "than their lie": "share of captions that score no higher than themselves with one word made wrong",
 }
@@ -67,7 +67,7 @@ def groups(figures: Mapping[str, Mapping[str, Figure]]) -> list[Group]:
     by_group: dict[str, list[Row]] = {}
     for name in names:
         cells = [each[name].text() if name in each else "–" for each in figures.values()]
-        by_group.setdefault(_group(name), []).append(Row(name, _hint(name), cells))
+        by_group.setdefault(_group(name), []).append(Row(title(name), _hint(name), cells))
     return [Group(title, rows) for title, rows in by_group.items()]
 
 

@@ -9,8 +9,9 @@ from audits.claims import claims as extract
 from audits.evidence import Evidence, Scope, Seen
 from audits.evidence.annotations import annotated
 from audits.grounding import Grounding, ground
+from audits.lexicon import load_lexicon
 from audits.tables import EXTENTS
-from recapdata.records import Claim
+from recapdata.records import Claim, Hedge
 from recapdata.scenes import SHAPES, SIDE, draw_scene, human_long, human_short, scene_objects
 
 DRAWN = Scope(classes=frozenset({*SHAPES, "word"}), attributes=frozenset({"color", "size", "text"}))
@@ -131,6 +132,74 @@ def test_a_count_is_of_those_described() -> None:
     assert verdict(count("circle", 3), seen) == "supported"
 
 
+def sides(*areas: float, category: str = "person", score: float | None = None) -> list[Seen]:
+    """Objects of these areas, without overlap."""
+    return [
+        Seen(bbox=(200.0 * place, 0, area, 1), category=category, score=score)
+        for place, area in enumerate(areas)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (2, "supported"),  # 100 and 90 stand out from 20: a step to less than a quarter
+        (3, "unknown"),  # from 20 to 12 is a step to 0.6: nobody can tell
+        (4, "supported"),
+        (1, "contradicted"),  # 90 is as prominent as 100
+        (5, "contradicted"),
+    ],
+)
+def test_honest_counts(number: int, expected: str) -> None:
+    # 0.3 % of 1,500 pixels is 5: none of them is small enough to be passed over.
+    seen = Evidence(source="truth", scope=BARE, objects=tuple(sides(100, 90, 20, 12)), width=1500, height=1)
+    assert verdict(count("people", number), seen) == expected
+
+
+def test_small_ones_may_be_passed_over_by_people_and_annotators() -> None:
+    # 2 of 1,000 pixels is less than 32² of 640×480.
+    seen = Evidence(source="truth", scope=BARE, objects=tuple(sides(2, 2, 2, 2)), width=1000, height=1)
+    assert [verdict(count("people", number), seen) for number in (2, 4, 6, 12)] == [
+        "unknown", "supported", "unknown", "contradicted",
+    ]  # fmt: skip
+
+
+def test_large_numbers_are_rounded() -> None:
+    seen = evidence(
+        *(box("person", 10 * (place % 10), 20 * (place // 10)) for place in range(12)), scope=BARE
+    )
+    assert [verdict(count("people", number), seen) for number in (10, 12, 20, 4)] == [
+        "unknown", "supported", "unknown", "contradicted",
+    ]  # fmt: skip
+
+
+def test_a_pair_of_skis_is_one_box_or_two() -> None:
+    scope = Scope(classes=frozenset({"skis"}))
+    pair = count("skis", 2)
+    assert verdict(pair, evidence(box("skis", 0, 0), scope=scope)) == "supported"
+    assert verdict(pair, evidence(box("skis", 0, 0), box("skis", 50, 0), scope=scope)) == "supported"
+    assert verdict(count("skis", 8), evidence(box("skis", 0, 0), scope=scope)) == "contradicted"
+
+
+def test_one_box_may_hold_a_bunch() -> None:
+    scope = Scope(classes=frozenset({"banana"}))
+    assert verdict(count("banana", 6), evidence(box("banana", 0, 0), scope=scope)) == "unknown"
+    assert verdict(count("banana", 6), evidence(scope=scope)) == "contradicted"
+
+
+def test_numbers_of_one_noun_add_up() -> None:
+    seen = evidence(*(box("dog", x, 0) for x in (0, 20, 40)), scope=BARE)
+    two, one = count("dog", 2), Claim(kind="count", span=(10, 17), object="dog", count=1)
+    assert [each.verdict for each in ground([two, one], [seen]).claims] == ["supported", "supported"]
+    assert verdict(two, seen) == "contradicted"
+
+
+def test_a_number_in_a_part_of_the_picture_is_of_some() -> None:
+    seen = evidence(*(box("dog", x, 0) for x in (0, 20, 40)), scope=BARE)
+    assert verdict(count("dog", 2), seen, position("dog", None, region="background")) == "unknown"
+    assert verdict(count("dog", 4), seen, position("dog", None, region="background")) == "contradicted"
+
+
 # --- colors and sizes ----------------------------------------------------------------------------------------------------
 
 
@@ -233,6 +302,32 @@ def test_any_pair_will_do_unless_the_mention_says_which() -> None:
 )  # fmt: skip
 def test_regions(region: str, expected: str) -> None:
     assert verdict(position("circle", None, region=region), evidence(box("circle", 0, 0))) == expected
+
+
+def test_a_region_is_wrong_only_of_what_is_clear_of_it() -> None:
+    # From 30 to 100 of 100 pixels: its center (65) is on the right, a part of it on the left.
+    wide = evidence(box("circle", 30, 0, 70))
+    assert verdict(position("circle", None, region="right"), wide) == "supported"
+    assert verdict(position("circle", None, region="left"), wide) == "unknown"
+    right = evidence(box("circle", 60, 0, 40))
+    assert verdict(position("circle", None, region="left"), right) == "contradicted"
+
+
+def test_on_top_is_no_region_of_the_picture() -> None:
+    low = evidence(box("circle", 0, 90))
+    top = position("circle", None, region="top")
+    assert verdict(top, low) == "contradicted"
+    assert ground([top], [low], "a circle on top of it all, you see").claims[0].verdict == "unknown"
+
+
+def test_positions_of_what_may_be_something_else_are_not_wrong() -> None:
+    # A "sign" may be another one than the stop sign.
+    seen = evidence(
+        box("stop sign", 80, 0), box("car", 0, 0), scope=Scope(classes=frozenset({"stop sign", "car"}))
+    )
+    assert verdict(position("sign", "left of", "car"), seen) == "unknown"
+    assert verdict(position("stop sign", "left of", "car"), seen) == "contradicted"
+    assert verdict(position("sign", "right of", "car"), seen) == "supported"
 
 
 def test_what_is_not_there_has_no_place() -> None:
@@ -376,6 +471,126 @@ def test_a_source_judges_its_kinds_only() -> None:
     found = ground([object_("cat"), count("dog", 2), color("dog", "brown")], [seen])
     assert [claim.verdict for claim in found.claims] == ["unknown", "unknown", "supported"]
     assert (shares(found)["objects_present"], shares(found)["colors_said"]) == (None, 1)
+
+
+def test_doubtful_boxes_make_up_for_what_is_missing() -> None:
+    # One sure dog, one at 0.5 and two below the threshold: one to four dogs.
+    seen = Evidence(
+        source="detector",
+        scope=BARE,
+        objects=(box("dog", 0, 0, score=0.95), box("dog", 20, 0, score=0.5)),
+        width=100,
+        height=100,
+        counting=0.9,
+        doubtful=(box("dog", 40, 0, score=0.2), box("dog", 60, 0, score=0.2), box("cat", 80, 0, score=0.2)),
+    )
+    assert [verdict(count("dog", number), seen) for number in (1, 2, 4, 5)] == [
+        "supported", "unknown", "unknown", "contradicted",
+    ]  # fmt: skip
+    assert verdict(object_("cat"), seen) == "unknown"
+    assert verdict(object_("car"), seen) == "contradicted"
+
+
+def test_what_is_supported_is_never_counted_as_nought() -> None:
+    unsure = Evidence(
+        source="detector",
+        scope=BARE,
+        objects=(box("car", 0, 0, score=0.4),),
+        width=100,
+        height=100,
+        counting=0.9,
+    )
+    found = ground([object_("car"), count("car", 3)], [unsure]).claims
+    assert [(each.verdict, each.evidence) for each in found] == [
+        ("supported", "detector: 1 car"),
+        ("contradicted", "detector: up to 1 car, none of them sure"),
+    ]
+
+
+# --- what evidence cannot rule out ---------------------------------------------------------------------------------------
+
+COCO = Scope(classes=load_lexicon().vocabularies[0])
+
+
+def hedged(hedge: Hedge, **fields: Any) -> Claim:
+    return Claim(**{"kind": "object", "span": (0, 5), "object": "dog", "hedge": hedge, **fields})
+
+
+@pytest.mark.parametrize("hedge", ["depicted", "owner", "sought"])
+def test_a_hedged_claim_is_supported_or_unknown(hedge: Hedge) -> None:
+    dog, nothing = evidence(box("dog", 0, 0, color="brown"), scope=BARE), evidence(scope=BARE)
+    assert (verdict(hedged(hedge), dog), verdict(hedged(hedge), nothing)) == ("supported", "unknown")
+    number = hedged(hedge, kind="count", count=3)
+    assert (verdict(number, dog), verdict(number, nothing)) == ("unknown", "unknown")
+    shown = hedged(hedge, kind="color", color="white")
+    assert verdict(shown, evidence(box("dog", 0, 0, color="brown"), scope=DRAWN)) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(1, "supported"), (2, "supported"), (3, "unknown"), (4, "contradicted")]
+)
+def test_a_number_of_some_is_no_more_than_all(number: int, expected: str) -> None:
+    # Two sure dogs and one that is not sure.
+    seen = Evidence(
+        source="detector",
+        scope=BARE,
+        objects=tuple(box("dog", x, 0, score=score) for x, score in ((0, 0.95), (20, 0.95), (40, 0.4))),
+        width=100,
+        height=100,
+        counting=0.9,
+    )
+    assert verdict(hedged("partial", kind="count", count=number), seen) == expected
+
+
+def told(
+    caption: str, noun: str, *objects: Seen, others: tuple[str, ...] = ()
+) -> tuple[str | None, str | None]:
+    """Verdict and evidence of an object claim in its caption."""
+    spans = {each: (caption.index(each), caption.index(each) + len(each)) for each in (noun, *others)}
+    claims = [object_(each, span) for each, span in spans.items()]
+    found = ground(claims, [evidence(*objects, scope=COCO)], caption).claims[0]
+    return found.verdict, found.evidence
+
+
+@pytest.mark.parametrize(
+    ("caption", "noun", "others", "expected"),
+    [
+        ("a plate of chicken", "chicken", (), "no bird (chicken may be food)"),
+        ("a bed of roses", "bed", (), "no bed (bed may be what flowers grow in, or a layer)"),
+        ("a soup with carrot", "carrot", ("soup",), "no carrot (carrot may be a part of a dish)"),
+        ("a lion and its mother", "mother", ("lion",), "no person (mother may be an animal)"),
+        ("a view from a train", "train", (), "no train (train may be around the camera)"),
+        ("a cage for a bird", "bird", (), "no bird (bird may be what something is for)"),
+        ("a train set", "train", (), "no train (train may be a part of a name)"),
+    ],
+)
+def test_other_readings_are_named(caption: str, noun: str, others: tuple[str, ...], expected: str) -> None:
+    assert told(caption, noun, others=others) == ("unknown", f"truth: {expected}")
+
+
+@pytest.mark.parametrize(
+    ("caption", "noun", "others"),
+    [
+        ("a carrot on a table", "carrot", ("table",)),
+        ("a man, a dog and its mother", "man", ("dog", "mother")),
+        ("a mother and her baby", "mother", ("baby",)),
+        ("a bed in a room", "bed", ("room",)),
+        ("a man in front of a train", "train", ()),
+    ],
+)
+def test_the_plain_reading_is_contradicted(caption: str, noun: str, others: tuple[str, ...]) -> None:
+    assert told(caption, noun, others=others)[0] == "contradicted"
+
+
+def test_what_annotators_take_for_it_is_not_called_absent() -> None:
+    assert told("a couch", "couch", box("chair", 0, 0)) == ("unknown", "truth: no couch, but 1 chair")
+    assert told("a couch", "couch", box("dog", 0, 0))[0] == "contradicted"
+
+
+def test_the_match_that_decided() -> None:
+    assert told("a sedan", "sedan", box("car", 0, 0)) == ("supported", "truth: sedan = car (1 car)")
+    assert told("a dog", "dog", box("dog", 0, 0)) == ("supported", "truth: 1 dog")
+    assert told("a woman", "woman") == ("contradicted", "truth: no person (woman = person)")
 
 
 # --- drawn scenes --------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from audits.summary import FIGURES, REPLICATES, SetSummary, summarize
+from audits.summary import FIGURES, REPLICATES, SetSummary, summarize, title
 from audits.tables import AUDIT_SCHEMA, SCORES_TYPE
 from recapdata.records import Claim
 
@@ -84,6 +84,12 @@ def test_precision_leaves_out_what_is_unknown() -> None:
     assert found["hallucinated mentions"].value == pytest.approx(1 / 3)
     assert found["claims judged"].value == pytest.approx(4 / 6)
     assert "count precision" not in found
+
+
+def test_figures_of_the_literature_carry_its_names() -> None:
+    assert title("hallucination rate") == "hallucination rate (CHAIR_s)"
+    assert title("hallucinated mentions") == "hallucinated mentions (CHAIR_i)"
+    assert title("object recall") == "object recall"
 
 
 def test_recall_is_over_all_that_is_there() -> None:
