@@ -116,8 +116,8 @@ def _claim(tree: Tree, kind: str, word: Word, mention: Mention) -> Claim:
         max(tree.end[word.last], tree.end[mention.head]),
     )
     if kind == "color":
-        return Claim(kind="color", span=span, object=mention.object, color=word.name)
-    return Claim(kind="size", span=span, object=mention.object, size=word.name)
+        return Claim(kind="color", span=span, object=mention.object, color=word.name, hedge=mention.hedge)
+    return Claim(kind="size", span=span, object=mention.object, size=word.name, hedge=mention.hedge)
 
 
 def _part_of_longer(tree: Tree, index: int, kind: str) -> bool:

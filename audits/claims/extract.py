@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from audits.claims import nouns, style, texts
 from audits.claims.attributes import attributes
+from audits.claims.hedges import hedge
 from audits.claims.numbers import counts, set_of
 from audits.claims.phrases import OBJECT
 from audits.claims.positions import positions
@@ -43,8 +44,14 @@ def extract_claims(doc: Doc, scheme: Scheme | None = None, *, text: str | None =
         masked = masked | texts.masked_tokens(tree, manner)
     announcing = texts.announcing_tokens(tree, lettering) if lettering else set()
     phrases = nouns.find(tree, masked, announcing)
+    hedge(phrases)
     found = [
-        Claim(kind="object", span=(tree.start[mention.first], tree.end[mention.head]), object=mention.object)
+        Claim(
+            kind="object",
+            span=(tree.start[mention.first], tree.end[mention.head]),
+            object=mention.object,
+            hedge=mention.hedge,
+        )
         for mention in phrases.mentions
         if mention.kind == OBJECT and mention.real
     ]

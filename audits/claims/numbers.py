@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from audits.claims import words as lexicon
 from audits.claims.phrases import OBJECT, PARTITIVE, Mention, Phrases
 from audits.claims.tree import Tree
-from recapdata.records import Claim
+from recapdata.records import Claim, Hedge
 
 GLUED_AFTER = frozenset(["-", "–", "/", "x", ":", ".", "°", "%", "'", '"', "th", "st", "nd", "rd"])
 GLUED_BEFORE = frozenset(["-", "–", "/", "x", ":", "#", "$", "€", "£", "no.", "number", "::", "--"])
+#: More things than these nobody counts in a picture: a larger number is a price, a code or a figure of speech.
+LARGEST = 1_000_000
+LONGEST_NUMBER = len(f"{LARGEST:,}")
 _DIGITS = re.compile(r"\d{1,3}(?:,\d{3})*|\d+")
 
 
@@ -22,7 +25,7 @@ def value(tree: Tree, index: int) -> int | None:
         number = 12
     elif word in lexicon.NUMBERS:
         number = lexicon.NUMBERS[word]
-    elif _DIGITS.fullmatch(word):
+    elif len(word) <= LONGEST_NUMBER and _DIGITS.fullmatch(word):
         number = int(word.replace(",", ""))
     else:
         parts = word.split("-")
@@ -30,7 +33,7 @@ def value(tree: Tree, index: int) -> int | None:
             return None
         number = lexicon.NUMBERS[parts[0]] + lexicon.NUMBERS[parts[1]]
     year = len(word) == 4 and word.isdigit()
-    return number if number > 0 and not year else None
+    return number if 0 < number <= LARGEST and not year else None
 
 
 def counts(phrases: Phrases) -> Iterator[Claim]:
@@ -50,7 +53,53 @@ def counts(phrases: Phrases) -> Iterator[Claim]:
             span=(tree.start[start], tree.end[max(target.head, mention.head)]),
             object=target.object,
             count=number,
+            hedge=_hedge_of(phrases, target, number, start),
         )
+
+
+def _hedge_of(phrases: Phrases, mention: Mention, number: int, start: int) -> Hedge | None:
+    """The hedge of a number: `partial` where it is of some of them ("two more", "one … the others"), else its noun's."""
+    tree = phrases.tree
+    if mention.hedge is not None:
+        return mention.hedge
+    around = {tree.lower[i] for i in range(max(0, start - 2), mention.head)}
+    if around & lexicon.FURTHER or tree.lower[start + 1 : start + 2] == ["of"]:
+        return "partial"
+    sentences = [
+        tree.lower[i]
+        for i in range(mention.head + 1, len(tree))
+        if tree.sent[i] <= tree.sent[mention.head] + 1
+    ]
+    rest = {"others", "another", "rest"} & set(sentences)
+    other = any(
+        word == "other" and sentences[place - 1 : place] and sentences[place - 1] in ("the", "an")
+        for place, word in enumerate(sentences)
+    )
+    if rest or other:
+        return "partial"
+    same = [
+        m
+        for m in phrases.mentions
+        if m is not mention
+        and m.kind == OBJECT
+        and m.real
+        and m.object.split()[-1] == mention.object.split()[-1]
+    ]
+    return "partial" if any(_is_told_apart(phrases, m) for m in same) else None
+
+
+def _is_told_apart(phrases: Phrases, mention: Mention) -> bool:
+    """Whether a noun said again speaks of other ones: with a number or an article of its own, not "the"."""
+    tree = phrases.tree
+    index = mention.first - 1
+    while index >= 0 and tree.heads[index] == mention.head:
+        if (
+            tree.lower[index] in ("a", "an", "another", "some", "several", "many")
+            or value(tree, index) is not None
+        ):
+            return True
+        index -= 1
+    return False
 
 
 def set_of(phrases: Phrases) -> Iterator[Claim]:
@@ -121,6 +170,8 @@ def _counting_noun(tree: Tree, mention: Mention, each: int) -> tuple[int, int, M
     times, start = before if before is not None else (1, mention.first)
     if tree.lower[mention.head].endswith("s") and before is None:  # "dozens of", "pairs of"
         return None
+    if times * each > LARGEST:
+        return None
     if before is None and mention.first > 0 and tree.lower[mention.first - 1] in ("a", "an", "the", "one"):
         start = mention.first - 1
     if _estimated(tree, start):
@@ -183,7 +234,7 @@ def _compound(tree: Tree, number: int, index: int) -> tuple[int, int]:
         if before[-2:] in (["half", "a"], ["half", "-"]):
             return 6, index - 2
         times = value(tree, index - 1) if index > 0 else None
-        if times is not None:
+        if times is not None and 12 * times <= LARGEST:
             return 12 * times, index - 1
         return 12, index - 1 if before[-1:] == ["a"] else index
     return number, index

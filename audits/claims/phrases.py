@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from audits.claims.tree import NOMINAL, Tree
+from recapdata.records import Hedge
 
 #: What kind of noun a mention is; only `object` mentions are claimed.
 #: partitive: "a group (of people)"; region: "the left side"; picture: "a photo (of)"; abstract: "day", "style";
@@ -28,6 +29,7 @@ class Mention:
         real: False where the caption denies or supposes it ("no people", "as if riding a horse").
         target: for a partitive, the mention that it is a part or group of.
         plural: whether it names several.
+        hedge: why the caption can be true without it (`Claim.hedge`).
     """
 
     head: int
@@ -37,6 +39,7 @@ class Mention:
     real: bool = True
     target: Mention | None = None
     plural: bool = False
+    hedge: Hedge | None = None
 
     def resolved(self) -> Mention:
         """What a partitive is of, itself otherwise: people for "a group of people"."""

@@ -8,16 +8,33 @@ from audits.claims import words as lexicon
 from audits.claims.phrases import OBJECT, Mention, Phrases, conjuncts
 from audits.claims.reference import RELATIVES, antecedent, relative_noun
 from audits.claims.spatial import Phrase, spatial_phrases
-from audits.claims.subjects import SUBJECTS, climb, located, named, nearest
+from audits.claims.reality import is_negated
+from audits.claims.subjects import SUBJECTS, climb, inverted, located, named, nearest
 from audits.claims.tree import Tree
 from recapdata.records import Claim
 
 #: "a cake topped with berries" puts the berries on the cake.
-TURNED = {"topped with": "on top of", "surrounded by": "around", "flanked by": "next to"}
+TURNED = {
+    "topped with": "on top of",
+    "topped by": "on top of",
+    "covered with": "covering",
+    "covered in": "covering",
+    "covered by": "covering",
+    "surrounded by": "around",
+    "encircled by": "around",
+    "enclosed by": "around",
+    "flanked by": "next to",
+    "bordered by": "next to",
+    "lined with": "lining",
+    "lined by": "lining",
+    "filled with": "filling",
+}
 
 TIMES = frozenset(
     ["sunset", "sunrise", "dawn", "dusk", "night", "noon", "midnight", "midday", "twilight", "daybreak"]
 )
+#: Pronouns that say whose left it is.
+OWNING = frozenset({"its", "his", "her", "their"})
 #: "says OPEN in white letters" tells how it is written.
 LETTERS = frozenset(["letter", "lettering", "font", "print", "script", "writing", "capital"])
 
@@ -32,6 +49,7 @@ def positions(phrases: Phrases, masked: set[int]) -> Iterator[Claim]:
             continue
         yield from _related(phrases, phrase)
     yield from _covered(phrases, masked)
+    yield from _said_by_verbs(phrases)
 
 
 def _covered(phrases: Phrases, masked: set[int]) -> Iterator[Claim]:
@@ -52,9 +70,40 @@ def _covered(phrases: Phrases, masked: set[int]) -> Iterator[Claim]:
                     yield claim
 
 
+def _said_by_verbs(phrases: Phrases) -> Iterator[Claim]:
+    """ "Trees surround the house", "a vase holds flowers": clauses whose verb says where its subject is."""
+    tree = phrases.tree
+    for verb, lemma in enumerate(tree.lemmas):
+        lemma = lemma.lower()
+        if tree.pos[verb] != "VERB" or lemma not in lexicon.PLACED_BY:
+            continue
+        if tree.has(verb, "nsubj:pass", "aux:pass") or is_negated(tree, verb):
+            continue
+        subject = next((kid for kid in tree.kids[verb] if tree.deps[kid] == "nsubj"), None)
+        if subject is None and tree.deps[verb] == "acl" and tree.tags[verb] == "VBG":
+            subject = tree.heads[verb]
+        object_ = next((kid for kid in tree.kids[verb] if tree.deps[kid] == "obj"), None)
+        if subject is None or object_ is None or object_ not in phrases.at:
+            continue
+        phrase = Phrase(lexicon.PLACED_BY[lemma], None, verb, verb)
+        for one in named(phrases, subject, phrase):
+            if lemma == "hold" and one.object.split()[-1].lower() in lexicon.LIVING:
+                continue
+            for other in _coordinated(phrases, phrases.at[object_]):
+                if other.kind == OBJECT and other.real and other is not one:
+                    yield _claim(tree, phrase, one, other)
+
+
 def _related(phrases: Phrases, phrase: Phrase) -> Iterator[Claim]:
     """The claims of a phrase that opens an object, or that leaves it out in a relative clause."""
     tree = phrases.tree
+    possessor = next((i for i in range(phrase.first, phrase.last + 1) if tree.lower[i] in OWNING), None)
+    if possessor is not None and phrase.relation in ("left of", "right of"):
+        yield from _of_its(phrases, phrase, possessor)
+        return
+    if tree.lower[phrase.first : phrase.last + 1] == ["on", "top"]:
+        yield from _on_top(phrases, phrase)
+        return
     place = _object(phrases, phrase)
     if place is None:
         yield from _stranded(phrases, phrase)
@@ -64,6 +113,51 @@ def _related(phrases: Phrases, phrase: Phrase) -> Iterator[Claim]:
         for target in objects:
             if subject is not target and not phrase.first <= subject.head <= phrase.last:
                 yield _claim(tree, phrase, subject, target)
+
+
+def _of_its(phrases: Phrases, phrase: Phrase, possessor: int) -> Iterator[Claim]:
+    """ "a lamp on its left": whose left it is stands in a possessive."""
+    subjects = (
+        inverted(phrases, phrase, phrase.last) or _had(phrases, phrase) or located(phrases, phrase, None)
+    )
+    target = antecedent(phrases, possessor, apart=subjects[-1] if subjects else None)
+    if target is None or not target.real or target.resolved().kind != OBJECT:
+        return
+    for subject in subjects:
+        if subject is not target.resolved():
+            yield _claim(phrases.tree, phrase, subject, target.resolved())
+
+
+def _on_top(phrases: Phrases, phrase: Phrase) -> Iterator[Claim]:
+    """ "a cake with three candles on top", "the table has a cup on top": on what, the host of "with" or "has" says."""
+    tree = phrases.tree
+    subjects = nearest(phrases, phrase, None)
+    if not subjects:
+        return
+    index = subjects[-1].head
+    while tree.deps[index] == "conj" and tree.heads[index] in phrases.at:
+        index = tree.heads[index]
+    first = phrases.at.get(index, subjects[-1])
+    host: Mention | None = None
+    opening = [tree.lower[i] for i in range(max(0, first.first - 4), first.first)]
+    above = tree.heads[index]
+    if "with" in opening:
+        before = [
+            m for m in phrases.mentions if m.head < first.first and m.resolved().kind == OBJECT and m.real
+        ]
+        host = phrases.at.get(above) if above in phrases.at else (before[-1] if before else None)
+    elif tree.lemmas[above].lower() == "have" and tree.deps[index] == "obj":
+        owner = next((kid for kid in tree.kids[above] if tree.deps[kid] == "nsubj"), None)
+        host = phrases.at.get(owner) if owner is not None else None
+    if host is None or host.resolved().kind != OBJECT or not host.real:
+        return
+    for part in conjuncts(phrases, first):
+        if (
+            part.head < phrase.first
+            and part.resolved().kind == OBJECT
+            and part.resolved() is not host.resolved()
+        ):
+            yield _claim(tree, phrase, part.resolved(), host.resolved())
 
 
 def _stranded(phrases: Phrases, phrase: Phrase) -> Iterator[Claim]:
@@ -76,7 +170,9 @@ def _stranded(phrases: Phrases, phrase: Phrase) -> Iterator[Claim]:
         and tree.pos[following] == "PRON"
         and not tree.deps[following].startswith("nmod:poss")
     ):
-        subjects = _had(phrases, phrase) or located(phrases, phrase, None)
+        subjects = (
+            inverted(phrases, phrase, following) or _had(phrases, phrase) or located(phrases, phrase, None)
+        )
         target = antecedent(phrases, following, apart=subjects[-1] if subjects else None)
     elif (
         word in RELATIVES
@@ -147,4 +243,5 @@ def _claim(tree: Tree, phrase: Phrase, subject: Mention, target: Mention | None)
         relation=phrase.relation,
         object=target.object if target is not None else None,
         region=phrase.region,
+        hedge=subject.hedge or (target.hedge if target is not None else None),
     )

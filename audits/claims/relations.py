@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 _THE = r"(?:the |its |his |her |their |our |my |one |each |either |both |a |an )?"
+#: Whose left it is, where no "of" follows: the pronoun is the object.
+_POSSESSIVE = r"(?:its|his|her|their) "
 _FAR = r"(?:very |far |extreme |immediate |upper |lower |other |opposite |outer |inner |near )?"
 
 #: (pattern, relation), the more specific first. A blank stands for any white space. What follows is the object.
@@ -19,34 +21,41 @@ RELATIONS: tuple[tuple[str, str], ...] = (
         rf"(?:to|on|at|in|from|towards?) {_THE}{_FAR}right(?:[- ]?hand)?(?: sides?| edge| end| part| corner)? (?:of|to|from)",
         "right of",
     ),
+    (rf"(?:to|on|at|in) {_POSSESSIVE}{_FAR}left(?:[- ]?hand)?(?: sides?)?", "left of"),
+    (rf"(?:to|on|at|in) {_POSSESSIVE}{_FAR}right(?:[- ]?hand)?(?: sides?)?", "right of"),
     (r"left (?:of|to)", "left of"),
     (r"right of", "right of"),
+    (
+        rf"(?:near|nearby|close to|next to|beside|by|towards?) {_THE}{_FAR}"
+        r"(?:top|bottom|edge|end|side|foot|base|tip|front|back|rear|center|centre|middle|corner)s? of",
+        "near",
+    ),
     (r"(?:in|at) (?:the )?(?:very )?front of", "in front of"),
     (r"on (?:the )?front of", "on the front of"),
     (r"front of", "in front of"),
-    (rf"(?:at|on|in|near|from|to) {_THE}(?:very )?top (?:side |part |half |end |edge )?of", "on top of"),
+    (rf"(?:at|on|in|from|to) {_THE}(?:very )?top (?:side |part |half |end |edge )?of", "on top of"),
     (r"atop(?: of)?", "on top of"),
     (r"top of", "on top of"),
-    (rf"(?:at|on|in|near) {_THE}(?:very )?bottom (?:side |part |half |end |edge )?of", "at the bottom of"),
+    (rf"(?:at|on|in) {_THE}(?:very )?bottom (?:side |part |half |end |edge )?of", "at the bottom of"),
     (r"in back of|in the rear of|at the (?:back|rear) of|to the rear of", "behind"),
     (r"on (?:the )?(?:back|rear) of", "on the back of"),
     (r"in the back of", "in the back of"),
     (
-        rf"(?:in|at|on|near|around|through) {_THE}(?:very |exact )?(?:middle|center|centre) of",
+        rf"(?:in|at|on|around|through) {_THE}(?:very |exact )?(?:middle|center|centre) of",
         "in the middle of",
     ),
     (rf"(?:in|on|to|at|along|by|near|alongside|from) {_THE}{_FAR}sides? of", "on the side of"),
     (rf"(?:in|on) {_THE}inside of|inside(?: of)?", "inside"),
     (rf"(?:in|on) {_THE}outside of|outside(?: of)?", "outside"),
-    (rf"(?:on|along|at|near|by) {_THE}{_FAR}(?:edge|surface|face) of", "on"),
-    (rf"(?:in|at|on) {_THE}{_FAR}(?:corner|midst|interior) of", "in"),
-    (rf"(?:at|on|near) {_THE}{_FAR}(?:end|foot|base|tip) of", "at"),
+    (rf"on {_THE}{_FAR}(?:edge|surface|face|end|tip)s? of", "on"),
+    (rf"(?:along|at) {_THE}{_FAR}(?:edge|end|foot|base|tip|surface|face)s? of", "at"),
+    (rf"(?:in|at|on) {_THE}{_FAR}(?:corner|midst|interior)s? of", "in"),
     (
         r"side by side with|right next to|next to|adjacent to|beside(?: of)?|alongside(?: of)?|close by|right by|next",
         "next to",
     ),
     (r"close to|nearby to|near to|near by|nearby|in the vicinity of|near|not far from", "near"),
-    (r"far (?:away )?from|away from", "far from"),
+    (r"far (?:away )?from", "far from"),
     (r"in between|between", "between"),
     (r"across from|opposite(?: of| to| from)?", "across from"),
     (r"leaning (?:up )?against|up against|against", "against"),
@@ -60,8 +69,15 @@ RELATIONS: tuple[tuple[str, str], ...] = (
     (r"across", "across"),
     (r"along", "along"),
     (r"through", "through"),
-    (r"within", "in"),
+    (r"within|throughout", "in"),
+    (r"into", "into"),
+    (r"out of", "out of"),
+    (r"from", "hanging from"),
+    (r"(?:half ?way |midway )?up", "up"),
+    (r"(?:half ?way |midway )?down", "down"),
+    (r"beyond", "behind"),
     (r"amongst|among|amid|amidst", "among"),
+    (r"on top", "on top of"),
     (r"up on|down on|on to|onto|upon|on", "on"),
     (r"in", "in"),
     (r"at", "at"),
@@ -94,7 +110,7 @@ REGIONS: tuple[tuple[str, str], ...] = (
         r"(?:in|at|on|to|near) (?:the )?(?:very |far |extreme )?right(?:[- ]?hand)?(?: side| edge| part| half)?",
         "right",
     ),
-    (r"(?:in|at|on|near) (?:the )?(?:very |far )?top(?: side| edge| part| half)?", "top"),
+    (r"(?:in|at|on|near) the (?:very |far )?top(?: side| edge| part| half)?", "top"),
     (r"(?:in|at|on|near) (?:the )?(?:very |far )?bottom(?: side| edge| part| half)?", "bottom"),
     (r"(?:in|at|on|near) (?:the )?(?:very |exact )?(?:middle|center|centre)(?: part)?", "center"),
     (r"(?:in|on|at) (?:the )?(?:\w+ )?(?:foreground|forefront)", "foreground"),
@@ -172,7 +188,21 @@ OPENERS = frozenset(
             "behind",
             "within",
         ),
-        *("amongst", "among", "amid", "amidst", "onto", "upon"),
+        *(
+            "amongst",
+            "among",
+            "amid",
+            "amidst",
+            "onto",
+            "upon",
+            "into",
+            "out",
+            "throughout",
+            "beyond",
+            "half",
+            "halfway",
+            "midway",
+        ),
     ]
 )
 

@@ -11,6 +11,10 @@ from audits.claims import words as lexicon
 from audits.claims.tree import NOMINAL, Tree
 
 
+#: Prepositions of which only some uses say a place.
+GATED = frozenset({"from", "up", "down"})
+
+
 @dataclass(frozen=True, slots=True)
 class Phrase:
     """A spatial phrase: its word, and the tokens of the phrase itself without its object."""
@@ -49,6 +53,16 @@ def spatial_phrases(tree: Tree, masked: set[int]) -> Iterator[Phrase]:
             yield Phrase(relations.name_of(match, relations.RELATIONS), None, first, last)
 
 
+def _is_gated_in(tree: Tree, index: int) -> bool:
+    """Words that say a place in some company only: "hangs from", "drives down the road"."""
+    word, object_ = tree.lower[index], tree.heads[index]
+    governor = tree.lemmas[tree.heads[object_]].lower()
+    before = tree.lemmas[index - 1].lower() if index > 0 else ""
+    if word == "from":
+        return bool({governor, before} & lexicon.HANGING)
+    return tree.lemmas[object_].lower() in lexicon.PATHS and tree.deps[index] == "case"
+
+
 def _tokens(tree: Tree, start: int, end: int) -> tuple[int, int] | None:
     """First and last token of a span of the text; None where the span cuts a token."""
     first = bisect_left(tree.start, start)
@@ -77,6 +91,11 @@ def _is_place(tree: Tree, first: int, last: int) -> bool:
     if tree.pos[first] in ("SCONJ", "CCONJ") or tree.deps[first] == "compound:prt":
         return False
     word = tree.lower[first]
+    if word in GATED:
+        return _is_gated_in(tree, first)
+    if word == "in" and first > 0 and tree.tags[first - 1] in ("VBN", "VBD", "JJ"):
+        if tree.lower[first - 1] in lexicon.MADE_IN:
+            return False
     if word == "by":
         head = tree.heads[first]
         return tree.deps[head] != "obl:agent" and not (first > 0 and tree.tags[first - 1] in ("VBN", "VBD"))

@@ -10,21 +10,22 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audits.claims.extract import extract_claims
-from audits.claims.style import without_parameters
 from audits.language import identity, load_pipeline, pipeline_scheme
+from audits.text import Squeezed, read_form, squeeze
 from recapdata.console import progress, say
 from recapdata.errors import InputError, OptionError
 from recapdata.records import CLAIM_KINDS, Claim
 
 if TYPE_CHECKING:
     from spacy.language import Language
+    from spacy.tokens import Doc
 
 BATCH_SIZE = 256
 #: Words that the pipeline's vocabulary may remember, some 30 MB: the frequent ones, since they come first.
@@ -66,26 +67,45 @@ def claims(
 
 def _serial(captions: Iterable[str], nlp: Language, batch_size: int) -> Iterator[list[Claim]]:
     scheme = pipeline_scheme(nlp)
-    readable = ((_readable(caption), caption) for caption in _fitting(captions, nlp.max_length))
-    while batch := list(islice(readable, batch_size)):
+    texts = (squeeze(read_form(caption).text) for caption in _fitting(captions, nlp.max_length))
+    while batch := list(islice(texts, batch_size)):
         # Later words are forgotten with their batch: a large set has no end of names and misspellings.
         with nlp.memory_zone() if len(nlp.vocab) > LEARNED else nullcontext():
-            docs = nlp.pipe(batch, as_tuples=True, batch_size=batch_size)
-            found = [extract_claims(doc, scheme, text=caption) for doc, caption in docs]
+            docs = nlp.pipe((_document(nlp, text) for text in batch), batch_size=batch_size)
+            found = [
+                _located(extract_claims(doc, scheme, text=text.text), text)
+                for doc, text in zip(docs, batch, strict=True)
+            ]
         yield from found
 
 
-def _readable(caption: str) -> str:
-    """What the pipeline gets to see of a caption, of the same length so that spans fit.
+def _document(nlp: Language, text: Squeezed) -> str | Doc:
+    """What the pipeline gets to see of a text, and where its sentences begin for sure."""
+    readable = _lowered(text.text)
+    if not text.breaks:
+        return readable
+    doc = nlp.make_doc(readable)
+    starts = set(text.breaks)
+    for token in doc:
+        if token.i and token.idx in starts:
+            token.is_sent_start = True
+    return doc
 
-    A caption all in capitals, or That Capitalizes Every Word, in lower case: taggers take its words for names. Blanks for the
-    parameters of prompts, which no tagger has met.
-    """
-    readable = without_parameters(caption)
-    words = _WORD.findall(readable)
+
+def _lowered(text: str) -> str:
+    """A text all in capitals, or That Capitalizes Every Word, in lower case: taggers take its words for names."""
+    words = _WORD.findall(text)
     if len(words) > 2 and not any(word[0].islower() for word in words):
-        readable = readable.lower()
-    return readable if len(readable) == len(caption) else caption
+        lower = text.lower()
+        return lower if len(lower) == len(text) else text
+    return text
+
+
+def _located(claims: list[Claim], text: Squeezed) -> list[Claim]:
+    """Claims of a text with their spans in the caption."""
+    if text.origins is None:
+        return claims
+    return [replace(claim, span=text.original(claim.span)) for claim in claims]
 
 
 def _fitting(captions: Iterable[str], longest: int) -> Iterator[str]:

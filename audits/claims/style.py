@@ -1,11 +1,11 @@
-"""What a prompt says to the painter and not of the picture: artists, media, engines, parameters."""
+"""What a prompt says to the painter and not of the picture: artists, media, engines.
+
+Its parameters and weights are no text and do not come so far (`audits.text.prompts`).
+"""
 
 from __future__ import annotations
 
 import re
-
-#: "--ar 9:16", "::2", "(word:1.2)" weights, "<lora:name:0.8>".
-PARAMETERS = re.compile(r"(?:--|—)(?:no [^-]+|\w+(?:\s+[\d.:]+)?)|::\s*-?[\d.]*|<[a-z]+:[^>\s]+>")
 
 _ART = (
     r"(?:art|artwork|painting|illustration|drawing|photo|photograph|photography|picture|image|print|poster|render|sketch|"
@@ -36,25 +36,9 @@ SEGMENT = re.compile(
 )
 
 
-def without_parameters(text: str) -> str:
-    """The text with parameters blanked out, a comma in place of one inside: what they cut in two stays apart."""
-    if not ("--" in text or "::" in text or "—" in text or "<" in text):
-        return text
-
-    def blank(match: re.Match[str]) -> str:
-        last = not text[match.end() :].strip()
-        return (" " if last else ",") + " " * (match.end() - match.start() - 1)
-
-    return PARAMETERS.sub(blank, text)
-
-
 def spans(text: str) -> list[tuple[int, int]]:
-    """Code point spans of style and parameters; empty for nearly every caption, and cheap to find so."""
-    found = (
-        [match.span() for match in PARAMETERS.finditer(text)]
-        if "--" in text or "::" in text or "—" in text or "<" in text
-        else []
-    )
+    """Code point spans of style; empty for nearly every caption, and cheap to find so."""
+    found = []
     if " by " in f" {text.lower()}" or "style of" in text or "©" in text:
         for match in ARTISTS.finditer(text):
             assert match.lastgroup is not None

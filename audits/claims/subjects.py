@@ -11,29 +11,29 @@ from audits.claims.spatial import Phrase
 from audits.claims.tree import NOMINAL, Tree
 
 CLAUSAL = ("VERB", "AUX")
-#: Verbs that may stand before their subject, where a place opens the sentence.
-PRESENTING = frozenset(
-    [
+LINKS = frozenset([";", ":", ",", "and", "while", "but"])
+OPENING = frozenset(
+    {
         "is",
         "are",
         "was",
         "were",
         "sits",
-        "sit",
-        "sat",
         "stands",
-        "stand",
-        "stood",
         "lies",
-        "lie",
-        "lay",
         "hangs",
-        "hang",
-        "hung",
-    ]
+        "on",
+        "in",
+        "at",
+        "to",
+        "behind",
+        "above",
+        "below",
+        "under",
+        "beside",
+        "near",
+    }
 )
-LINKS = frozenset([";", ":", ",", "and", "while", "but"])
-OPENING = PRESENTING | {"on", "in", "at", "to", "behind", "above", "below", "under", "beside", "near"}
 SUBJECTS = ("nsubj", "nsubj:pass", "nsubj:outer")
 
 
@@ -42,8 +42,8 @@ def located(phrases: Phrases, phrase: Phrase, place: Mention | None) -> list[Men
     tree = phrases.tree
     if place is None and phrase.region is not None and (opened := _opened(phrases, phrase)) is not None:
         return [opened]
-    if inverted := _inverted(phrases, phrase, place):
-        return inverted
+    if turned := inverted(phrases, phrase, place.head if place is not None else phrase.last):
+        return turned
     inside = set(range(phrase.first, (place.head if place is not None else phrase.last) + 1))
     index = place.head if place is not None else phrase.last
     subject_of_place = [kid for kid in tree.kids[index] if tree.deps[kid] in SUBJECTS and kid not in inside]
@@ -76,15 +76,22 @@ def _opened(phrases: Phrases, phrase: Phrase) -> Mention | None:
     return mention.resolved()
 
 
-def _inverted(phrases: Phrases, phrase: Phrase, place: Mention | None) -> list[Mention]:
-    """ "Behind the bench is a tree", "To the left of the table stands a waiter": what follows the verb is at the place."""
+def inverted(phrases: Phrases, phrase: Phrase, last: int) -> list[Mention]:
+    """ "Behind the bench is a tree", "To the left of the table stands a waiter": what follows the verb is at the place.
+
+    Args:
+        last: the last token of the place.
+    """
     tree = phrases.tree
-    index = (place.head if place is not None else phrase.last) + 1
-    before = phrase.first - 1
+    index, before = last + 1, phrase.first - 1
     opens = before < 0 or tree.sent[before] != tree.sent[phrase.first] or tree.lower[before] in LINKS
-    while index < len(tree) and tree.lower[index] in (",", "there"):
+    while index < len(tree) and (
+        tree.lower[index] in (",", "there") or tree.deps[index] in ("aux", "aux:pass", "advmod")
+    ):
         index += 1
-    if not opens or index + 1 >= len(tree) or tree.lower[index] not in PRESENTING:
+    if not opens or index + 1 >= len(tree) or not _presents(tree, index):
+        return []
+    if tree.tags[index] in ("VBN", "VBG") and tree.lower[index + 1] in ("by", "with", "in", "on"):
         return []
     mention = phrases.following(index + 1)
     if mention is None:
@@ -95,6 +102,10 @@ def _inverted(phrases: Phrases, phrase: Phrase, place: Mention | None) -> list[M
         if other.head >= mention.head and not OPENING & set(tree.lower[mention.head : other.first]):
             together.append(other.resolved())
     return [other for other in together if other.kind == OBJECT and other.real]
+
+
+def _presents(tree: Tree, index: int) -> bool:
+    return tree.pos[index] in CLAUSAL and tree.lemmas[index].lower() in lexicon.PRESENTING
 
 
 def climb(phrases: Phrases, governor: int, child: int, phrase: Phrase) -> list[Mention]:

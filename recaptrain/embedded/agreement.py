@@ -90,14 +90,18 @@ def read_rows(path: Path) -> list[dict]:
         return [json.loads(line) for line in file]
 
 
-def caption_docs(trees: list[Tree], vocab: Vocab, *, seed: int) -> Iterator[Doc]:
-    """The captions as they are written: most alone, some as the sentences of a paragraph."""
+def caption_docs(trees: list[Tree], vocab: Vocab, *, seed: int, alone: float = 0.85) -> Iterator[Doc]:
+    """The captions as they are written: most alone, some as the sentences of a paragraph.
+
+    Args:
+        alone: the share of documents of one caption.
+    """
     rng = random.Random(seed)
     trees = [unstopped(tree) for tree in trees if tree.deps.count("ROOT") == 1]
     rng.shuffle(trees)
     start = 0
     while start < len(trees):
-        size = 1 if rng.random() < 0.85 else rng.randint(2, 5)
+        size = 1 if rng.random() < alone else rng.randint(2, 5)
         group = trees[start : start + size]
         start += size
         if len(group) == 1:

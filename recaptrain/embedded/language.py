@@ -1,10 +1,12 @@
 """The recipe of the project's spaCy pipeline: a treebank in, `recapdata/weights/language` out.
 
-    python -m recaptrain.embedded.language UD_ENGLISH_EWT_DIR OUT --captions FACTUAL_TRAIN.jsonl [--seed S]
+    python -m recaptrain.embedded.language UD_ENGLISH_EWT_DIR OUT --more UD_FILES_DIR --wordnet WORDNET_DIR \\
+        --captions FACTUAL_TRAIN.jsonl [--seed S]
 
-Two rounds. The first learns from the treebank's train split with the caption-like variants of `treebank.py`, and parses
-captions that people drew scene graphs for; the second goes on with those where both agree (`agreement.py`) besides.
-The best step is chosen on the treebank's dev split as it stands. OUT/pipeline is the finished pipeline in spaCy's own format.
+Word vectors and the lemmatizer's tables are made of WordNet (`wordnet.py`). Two rounds: the first learns from the treebanks with
+the caption-like variants of `treebank.py`, and parses captions that people drew scene graphs for; the second goes on with those
+where both agree (`agreement.py`) and with sentences of a caption grammar (`caption_grammar.py`) besides. The best step is
+chosen on EWT's dev split as it stands. OUT/pipeline is the finished pipeline in spaCy's own format.
 """
 
 from __future__ import annotations
@@ -12,20 +14,45 @@ from __future__ import annotations
 import argparse
 import json
 import random
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recaptrain.embedded.agreement import agreeing_trees, caption_docs, mended, read_rows
+from recaptrain.embedded.caption_grammar import grammar_trees
 from recaptrain.embedded.treebank import Tree, read_trees, to_doc, training_docs
+from recaptrain.embedded.wordnet import WordNet, lemma_tables, word_vectors
+
+if TYPE_CHECKING:
+    from spacy.language import Language
 
 NAME = "recapdata"
-VERSION = "1.1.0"
+VERSION = "2.0.0"
 SOURCES = [
     {
         "name": "Universal Dependencies English EWT (train split, with caption-like variants of its trees)",
         "url": "https://github.com/UniversalDependencies/UD_English-EWT",
         "license": "CC BY-SA 4.0",
         "author": "Universal Dependencies contributors",
+    },
+    {
+        "name": "Universal Dependencies English GUM (its documents under CC BY and CC BY-SA, and public-domain speeches)",
+        "url": "https://github.com/UniversalDependencies/UD_English-GUM",
+        "license": "CC BY 4.0, CC BY-SA 3.0",
+        "author": "Amir Zeldes and contributors",
+    },
+    {
+        "name": "Universal Dependencies English PUD",
+        "url": "https://github.com/UniversalDependencies/UD_English-PUD",
+        "license": "CC BY-SA 3.0",
+        "author": "Universal Dependencies contributors",
+    },
+    {
+        "name": "WordNet 3.0 (word vectors and the lemmatizer's tables)",
+        "url": "https://wordnet.princeton.edu",
+        "license": "WordNet License",
+        "author": "Princeton University",
     },
     {
         "name": "FACTUAL scene graphs (train split: captions whose graph and first parse agree)",
@@ -41,27 +68,50 @@ REPORTED = ("tag_acc", "pos_acc", "morph_acc", "dep_uas", "dep_las", "lemma_acc"
 #: Steps of the first pipeline, whose only task is to parse captions for the second to learn from.
 FIRST_STEPS = 3000
 #: The second goes on at full batches, with a rate that falls to nothing: small first batches would undo the first round.
-#: The weights that travel with the project are its checkpoint of step 1,250, where the training was ended.
-SECOND_STEPS = 2500
+SECOND_STEPS = 6000
 BATCH_WORDS = 1000
-#: What the second round goes on from. Not the lemmatizer: loaded from disk, spaCy 3.8's does not know its own labels when it
-#: is trained further (`tree2label` is not saved), and unlearns everything.
-CONTINUED = ("tok2vec", "tagger", "morphologizer", "parser")
+GRAMMAR_TREES = 40_000
+TRAINED = ("tok2vec", "tagger", "morphologizer", "parser")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What a pipeline is trained on.
+
+    Attributes:
+        treebank: a folder with train.conllu and dev.conllu.
+        more: further files of trees, all of them for training.
+        wordnet: the folder of WordNet's database files, for word vectors and lemmas; None leaves both out.
+        captions: JSON lines of captions with scene graphs; None leaves the second round out.
+    """
+
+    treebank: Path
+    more: tuple[Path, ...] = ()
+    wordnet: Path | None = None
+    captions: Path | None = None
 
 
 def write_corpora(
-    treebank: Path, out: Path, *, seed: int, captions: list[Tree] | None = None
+    sources: Sources, out: Path, *, seed: int, captions: list[Tree] | None = None, grammar: int = 0
 ) -> tuple[Path, Path]:
-    """Writes the training and dev documents as spaCy DocBins and returns their paths."""
+    """Writes the training and dev documents as spaCy DocBins and returns their paths.
+
+    Args:
+        captions: trees of captions to learn from besides.
+        grammar: sentences of the caption grammar to learn from besides.
+    """
     import spacy
     from spacy.tokens import DocBin
 
     out.mkdir(parents=True, exist_ok=True)
     vocab = spacy.blank("en").vocab
-    train = training_docs(read_trees(treebank / "train.conllu"), vocab, seed=seed)
+    trees = [tree for path in (sources.treebank / "train.conllu", *sources.more) for tree in read_trees(path)]
+    train = training_docs(trees, vocab, seed=seed)
     train.extend(caption_docs(captions or [], vocab, seed=seed))
+    if grammar:
+        train.extend(caption_docs(list(grammar_trees(grammar, seed=seed)), vocab, seed=seed, alone=0.5))
     random.Random(seed).shuffle(train)
-    sentences = read_trees(treebank / "dev.conllu")
+    sentences = read_trees(sources.treebank / "dev.conllu")
     dev = [to_doc(sentences[start : start + 10], vocab) for start in range(0, len(sentences), 10)]
     paths = (out / "train.spacy", out / "dev.spacy")
     for path, docs in zip(paths, (train, dev), strict=True):
@@ -69,43 +119,55 @@ def write_corpora(
     return paths
 
 
-def train_pipeline(
-    treebank: Path, out: Path, *, captions: Path | None = None, seed: int = 0, steps: int | None = None
-) -> Path:
-    """Trains from the treebank folder and returns the finished pipeline's folder.
+def train_pipeline(sources: Sources, out: Path, *, seed: int = 0, steps: int | None = None) -> Path:
+    """Trains a pipeline and returns its folder.
 
     Args:
-        treebank: a folder with train.conllu and dev.conllu.
         out: gets first/ and second/ (corpora and spaCy's checkpoints) and pipeline/.
-        captions: JSON lines of captions with scene graphs; None leaves the second round out.
-        steps: at most so many steps in the last round (default: the configuration's, or `SECOND_STEPS`).
+        steps: at most so many steps in the last round (default: `FIRST_STEPS` or `SECOND_STEPS`).
     """
-    if captions is None:
-        return finish(
-            train_round(treebank, out / "first", seed=seed, steps=steps), out / "pipeline", captions=False
-        )
-    first = train_round(treebank, out / "first", seed=seed, steps=FIRST_STEPS)
-    return second_round(treebank, out, first, captions, seed=seed, steps=steps)
+    if sources.captions is None:
+        first = train_round(sources, out / "first", seed=seed, steps=steps or FIRST_STEPS)
+        return finish(first, out / "pipeline", sources)
+    first = train_round(sources, out / "first", seed=seed, steps=FIRST_STEPS)
+    return second_round(sources, out, first, seed=seed, steps=steps)
 
 
 def second_round(
-    treebank: Path, out: Path, first: Path, captions: Path, *, seed: int = 0, steps: int | None = None
+    sources: Sources,
+    out: Path,
+    first: Path,
+    *,
+    seed: int = 0,
+    steps: int | None = None,
+    grammar: int = GRAMMAR_TREES,
 ) -> Path:
-    """Goes on from a first pipeline with the captions on whose scene graphs it agrees with people."""
+    """Goes on from a first pipeline with the grammar's sentences, and the captions on whose scene graphs it agrees."""
     import spacy
 
-    trees = mended(agreeing_trees(spacy.load(first), read_rows(captions)))
-    second = train_round(treebank, out / "second", seed=seed, steps=steps, captions=trees, start=first)
-    return finish(second, out / "pipeline", captions=True)
+    assert sources.captions is not None
+    nlp = with_lemmatizer(spacy.load(first), sources)
+    trees = mended(agreeing_trees(nlp, read_rows(sources.captions)))
+    second = train_round(
+        sources,
+        out / "second",
+        seed=seed,
+        steps=steps or SECOND_STEPS,
+        captions=trees,
+        grammar=grammar,
+        start=first,
+    )
+    return finish(second, out / "pipeline", sources)
 
 
 def train_round(
-    treebank: Path,
+    sources: Sources,
     out: Path,
     *,
     seed: int,
-    steps: int | None = None,
+    steps: int,
     captions: list[Tree] | None = None,
+    grammar: int = 0,
     start: Path | None = None,
 ) -> Path:
     """One `spacy train`; returns the folder of its best checkpoint.
@@ -116,40 +178,56 @@ def train_round(
     from spacy.cli.train import train
     from spacy.util import load_config
 
-    train_path, dev_path = write_corpora(treebank, out / "corpus", seed=seed, captions=captions)
+    train_path, dev_path = write_corpora(
+        sources, out / "corpus", seed=seed, captions=captions, grammar=grammar
+    )
     config = load_config(Path(str(files("recaptrain.embedded").joinpath("language.cfg"))))
     config["paths"]["train"], config["paths"]["dev"] = str(train_path), str(dev_path)
     config["system"]["seed"] = seed
-    if steps is not None:
-        config["training"]["max_steps"] = steps
+    config["training"]["max_steps"] = steps
+    if sources.wordnet is None:
+        config["components"]["tok2vec"]["model"]["embed"]["include_static_vectors"] = False
+    else:
+        config["paths"]["vectors"] = str(_write_vectors(sources.wordnet, out / "vectors"))
     if start is not None:
-        config = config.interpolate()  # the lemmatizer's width is read off a section that is now elsewhere
         config["training"]["batcher"]["size"] = BATCH_WORDS
-        config["training"]["eval_frequency"] = 250
-        config["training"]["max_steps"] = steps or SECOND_STEPS
+        config["training"]["eval_frequency"] = 500
         config["training"]["optimizer"]["learn_rate"] = {
             "@schedules": "warmup_linear.v1",
             "warmup_steps": 100,
             "initial_rate": 0.001,
-            "total_steps": steps or SECOND_STEPS,
+            "total_steps": steps,
         }
-        for name in CONTINUED:
+        for name in TRAINED:
             config["components"][name] = {"source": str(start)}
     config.to_disk(out / "config.cfg")
     train(out / "config.cfg", out)
     return out / "model-best"
 
 
-def finish(checkpoint: Path, out: Path, *, captions: bool, notes: str = "") -> Path:
-    """Copies a checkpoint with a meta.json that names sources, license and measured accuracy, and no local paths.
-
-    Args:
-        captions: whether the second round's captions were among the training text.
-        notes: what else is to be known of this training, for the meta.json.
-    """
+def _write_vectors(wordnet: Path, out: Path) -> Path:
+    """A blank pipeline with the word vectors, as spaCy's training takes them."""
     import spacy
 
-    nlp = spacy.load(checkpoint)
+    nlp = spacy.blank("en")
+    nlp.vocab.vectors = word_vectors(WordNet(wordnet))
+    nlp.to_disk(out)
+    return out
+
+
+def with_lemmatizer(nlp: Language, sources: Sources) -> Language:
+    """The pipeline with spaCy's rule lemmatizer on WordNet's tables at its end."""
+    if sources.wordnet is not None:
+        lemmatizer = nlp.add_pipe("lemmatizer", config={"mode": "rule"})
+        lemmatizer.initialize(lookups=lemma_tables(WordNet(sources.wordnet)))
+    return nlp
+
+
+def finish(checkpoint: Path, out: Path, sources: Sources) -> Path:
+    """Copies a checkpoint, with its lemmatizer and a meta.json that names sources, license and accuracy, and no local paths."""
+    import spacy
+
+    nlp = with_lemmatizer(spacy.load(checkpoint), sources)
     performance = nlp.meta.get("performance", {})
     nlp.config["paths"] = {"train": None, "dev": None, "vectors": None, "init_tok2vec": None}
     for corpus in ("train", "dev"):
@@ -158,15 +236,13 @@ def finish(checkpoint: Path, out: Path, *, captions: bool, notes: str = "") -> P
     nlp.meta["version"] = VERSION
     nlp.meta["description"] = (
         "English tagger, morphologizer, dependency parser and lemmatizer for reading image captions; "
-        "no static vectors. Accuracy: UD English EWT dev split, raw text."
+        "word vectors from WordNet's lexicographer classes. Accuracy: UD English EWT dev split, raw text."
     )
-    if notes:
-        nlp.meta["notes"] = notes
     nlp.meta["author"] = "recapdata"
     nlp.meta["url"] = ""
     nlp.meta["license"] = "CC BY-SA 4.0"
     nlp.meta["spacy_version"] = ">=3.8.0,<3.9.0"
-    nlp.meta["sources"] = SOURCES if captions else SOURCES[:1]
+    nlp.meta["sources"] = [source for source in SOURCES if _used(source["name"], sources)]
     nlp.to_disk(out)
     meta_path = out / "meta.json"
     meta = json.loads(meta_path.read_text(encoding="utf8"))
@@ -174,6 +250,14 @@ def finish(checkpoint: Path, out: Path, *, captions: bool, notes: str = "") -> P
     meta_path.write_text(json.dumps(meta, indent=2) + "\n", encoding="utf8")
     (out / "LICENSE.txt").write_text(_license(meta["sources"]), encoding="utf8")
     return out
+
+
+def _used(name: str, sources: Sources) -> bool:
+    if "GUM" in name or "PUD" in name:
+        return bool(sources.more)
+    if "WordNet" in name:
+        return sources.wordnet is not None
+    return sources.captions is not None if "FACTUAL" in name else True
 
 
 def _license(sources: list[dict[str, str]]) -> str:
@@ -196,21 +280,25 @@ def main() -> None:
     )
     parser.add_argument("treebank", type=Path, help="folder with train.conllu and dev.conllu")
     parser.add_argument("out", type=Path, help="folder for corpora, checkpoints and the finished pipeline")
+    parser.add_argument("--more", type=Path, default=None, help="folder of further .conllu files to train on")
+    parser.add_argument("--wordnet", type=Path, default=None, help="folder of WordNet's database files")
     parser.add_argument(
         "--captions", type=Path, default=None, help="JSON lines of captions with scene graphs"
     )
     parser.add_argument("--first", type=Path, default=None, help="a finished first round to go on from")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--steps", type=int, default=None, help="at most so many steps (default: the configuration's)"
+        "--steps", type=int, default=None, help="at most so many steps (default: the recipe's)"
     )
     args = parser.parse_args()
+    more = tuple(sorted(args.more.glob("*.conllu"))) if args.more is not None else ()
+    sources = Sources(treebank=args.treebank, more=more, wordnet=args.wordnet, captions=args.captions)
     if args.first is not None:
         if args.captions is None:
             parser.error("--first goes on with --captions")
-        second_round(args.treebank, args.out, args.first, args.captions, seed=args.seed, steps=args.steps)
+        second_round(sources, args.out, args.first, seed=args.seed, steps=args.steps)
     else:
-        train_pipeline(args.treebank, args.out, captions=args.captions, seed=args.seed, steps=args.steps)
+        train_pipeline(sources, args.out, seed=args.seed, steps=args.steps)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """WordNet 3.0 read from its database files: the lexicographer classes of English words, as counts of their senses.
 
 The files are those of Debian's package `wordnet-base` (`/usr/share/wordnet`). Made of them are the word vectors of
-the embedded spaCy pipeline (`word_vectors`), its lemmatizer's tables (`lemma_tables`), and two word
+the embedded spaCy pipeline (`word_vectors`), its lemmatizer's tables (`lemma_tables`), and the word
 lists of `audits.claims.words` (`python -m recaptrain.embedded.wordnet /usr/share/wordnet audits/claims/wordnet.txt`).
 
 License: WordNet 3.0, Copyright 2006 by Princeton University; its license text travels beside what is made from it.
@@ -210,6 +210,16 @@ def unseen_nouns(wordnet: WordNet) -> list[str]:
     return sorted(lemma for lemma, kinds in nouns if lemma.isalpha() and visible(kinds) < UNSEEN)
 
 
+def living_nouns(wordnet: WordNet) -> list[str]:
+    """Nouns of one word of which half of the senses or more, by weight, are animals and people."""
+    nouns = wordnet.senses["n"].items()
+    return sorted(
+        lemma
+        for lemma, kinds in nouns
+        if lemma.isalpha() and kinds.get("animal", 0) + kinds.get("person", 0) >= sum(kinds.values()) / 2
+    )
+
+
 def fixed_compounds(wordnet: WordNet) -> list[str]:
     """Things named by two words of which the second alone would name none ("remote-control"), or the first looks like an
     attribute ("hot-dog", "baking-sheet"). Joined by a hyphen."""
@@ -279,8 +289,12 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="text file to write: a section of words after each [name]")
     args = parser.parse_args()
     wordnet = WordNet(args.wordnet)
-    sections = {"unseen": unseen_nouns(wordnet), "fixed": fixed_compounds(wordnet)}
-    about = "unseen: nouns that name nothing to see; fixed: things named by two words.\n\n" + wordnet.license
+    sections = {
+        "unseen": unseen_nouns(wordnet),
+        "living": living_nouns(wordnet),
+        "fixed": fixed_compounds(wordnet),
+    }
+    about = "unseen: nouns that name nothing to see; living: animals and people; fixed: things named by two words.\n\n" + wordnet.license
     lines = [
         f"# {line}".rstrip()
         for line in ["Made by recaptrain/embedded/wordnet.py of WordNet 3.0.", *about.splitlines()]

@@ -1,0 +1,126 @@
+"""Hedges: nouns whose thing need not be in the picture for the caption to be true, and numbers of only some of them.
+
+A statue of a man, a child's umbrella, a bus that is waited for: the noun is claimed, and evidence that sees no man, no child
+and no bus does not make the caption false. Which nouns a caption denies is `reality`'s matter: those are no claims at all.
+"""
+
+from __future__ import annotations
+
+from audits.claims import words as lexicon
+from audits.claims.phrases import OBJECT, Mention, Phrases
+from audits.claims.tree import Tree
+
+POSSESSIVES = frozenset(["'s", "’s", "'", "’"])
+
+
+def hedge(phrases: Phrases) -> None:
+    """Set `Mention.hedge` of every object of a caption."""
+    for mention in phrases.mentions:
+        if mention.kind != OBJECT:
+            continue
+        if _is_depicted(phrases, mention):
+            mention.hedge = "depicted"
+        elif _is_owner(phrases.tree, mention):
+            mention.hedge = "owner"
+        elif _is_sought(phrases.tree, mention):
+            mention.hedge = "sought"
+    for mention in phrases.mentions:  # "a statue of a man and a horse", "a child's and a dog's toys"
+        above = phrases.at.get(phrases.tree.heads[mention.head])
+        if phrases.tree.deps[mention.head] == "conj" and above is not None and above is not mention:
+            between = {phrases.tree.lower[i] for i in range(above.head, mention.first)}
+            if (
+                above.hedge is not None
+                and mention.hedge is None
+                and not between & {"with", "next", "near", ";"}
+            ):
+                mention.hedge = above.hedge
+
+
+def _noun(mention: Mention) -> str:
+    return mention.object.split()[-1].lower()
+
+
+def _is_depicted(phrases: Phrases, mention: Mention) -> bool:
+    """Shown by another thing: "a statue of a man", "a toy car", "a stuffed bear", "dressed as a pirate"."""
+    tree = phrases.tree
+    noun = _noun(mention)
+    words = {tree.lower[i] for i in range(mention.first, mention.head)}
+    words |= {
+        tree.lower[kid] for kid in tree.kids[mention.head] if tree.deps[kid] in ("amod", "compound", "acl")
+    }
+    if words & lexicon.IMITATING or (words & lexicon.MATERIALS and noun in lexicon.LIVING | lexicon.TOYED):
+        return True
+    index, climbed = mention.head, 0
+    while climbed < 6:
+        above = tree.heads[index]
+        if above == index:
+            return False
+        case = tree.case_of(index).split()
+        other = phrases.at.get(above)
+        if case and other is not None:
+            shows = _noun(other) in lexicon.DEPICTIONS and (
+                other.kind != "picture" or _noun(other) in lexicon.PICTURE_THINGS
+            )
+            if shows and case[-1] in ("of", "with", "featuring", "depicting", "showing"):
+                return True
+            if case[-1] == "about":
+                return True
+            if case[-1] not in ("of", "with", "in", "on", "at", "under", "near", "by"):
+                return False
+        elif (
+            case
+            and case[-1] == "as"
+            and tree.lemmas[above].lower() in ("dress", "disguise", "costume", "shape")
+        ):
+            return True
+        elif tree.deps[index] in ("obj", "obl") and tree.lemmas[above].lower() in lexicon.DEPICTING:
+            noun_above = phrases.at.get(tree.heads[above])
+            subject = next(
+                (phrases.at.get(kid) for kid in tree.kids[above] if tree.deps[kid] == "nsubj"), None
+            )
+            shower = subject or noun_above
+            return shower is not None and shower.kind == OBJECT and _noun(shower) in lexicon.DEPICTIONS
+        elif (
+            tree.deps[index] not in ("conj", "acl", "nmod", "obj", "obl", "nsubj", "acl:relcl")
+            or tree.deps[index] == "nsubj"
+        ):
+            return False
+        index, climbed = above, climbed + 1
+    return False
+
+
+def _is_owner(tree: Tree, mention: Mention) -> bool:
+    """Whose the thing is or for whom: "a child's umbrella", "a train set for kids"."""
+    after = tree.lower[mention.head + 1 : mention.head + 2]
+    if after and after[0] in POSSESSIVES and tree.pos[mention.head + 1] in ("PART", "PUNCT"):
+        return True
+    above = tree.heads[mention.head]
+    return (
+        tree.case_of(mention.head) == "for"
+        and above != mention.head
+        and tree.pos[above] in ("NOUN", "PROPN", "ADJ")
+    )
+
+
+def _is_sought(tree: Tree, mention: Mention) -> bool:
+    """Waited for, aimed at or about to be met: "waiting for a bus", "trying to catch a frisbee", "on the way to a beach"."""
+    index = mention.head
+    case = tree.case_of(index).split()
+    above = tree.heads[index]
+    if case and case[-1] in ("for", "to", "after") and tree.lemmas[above].lower() in lexicon.SEEKING:
+        return True
+    if tree.deps[index] not in ("obj", "conj"):
+        return False
+    for _ in range(6):
+        above = tree.heads[index]
+        if above == index:
+            return False
+        if tree.pos[index] in ("VERB", "AUX") and any(
+            tree.deps[kid] == "mark" and tree.lower[kid] == "to" for kid in tree.kids[index]
+        ):
+            governor = tree.lemmas[above].lower()
+            return index != mention.head and (governor in lexicon.INTENDING or tree.deps[index] == "advcl")
+        if tree.deps[index] in ("nsubj", "nsubj:pass", "acl:relcl"):
+            return False
+        index = above
+    return False
