@@ -61,7 +61,8 @@ def finished(phrase: Phrase, *, capital: bool, stop: str) -> Tree:
             if token[4] == "a" and _vowel_sound(following):
                 token[0] = "an"
         elif tag == "VBG" and token[2] == "VERB" and token[6] != "case":
-            token[3] = GERUND if token[6] in ("acl", "amod") else PARTICIPLE
+            gerund = token[6] in ("acl", "amod") or (token[6] == "xcomp" and tokens[place - 1][0] != "be")
+            token[3] = GERUND if gerund else PARTICIPLE
         following = token[0]
     if capital:
         first = tokens[0][0]
@@ -598,6 +599,7 @@ class Grammar(Phrases):
         if self.chance() < 0.5:
             general[-1][7] = False
             tokens.insert(0, self.tok(",", "punct", first))
+        root[0], root[1], root[3] = "are", "VBP", PRESENT.format("Plur")
         return there + under((general, head), root, "nsubj") + tokens, root
 
     def template(self) -> Phrase:
@@ -751,7 +753,7 @@ class Grammar(Phrases):
 
     def interrupted(self) -> Phrase:
         """ "The dog, a brown poodle, sleeps"; "A man, wearing a hat, stands"; "The bus, which is red, drives by"."""
-        tokens, subject, plural = self.subject(depth=0)
+        tokens, subject, plural = self.np(THINGS if self.chance() < 0.3 else "person person animal vehicle")
         kind = subject[8] or "person"
         draw = self.chance()
         if draw < 0.35:

@@ -117,7 +117,7 @@ class Phrases:
         self.states, self.agents = Deck(words.states, self.rng), Deck(words.agents, self.rng)
         self.with_states, self.written = Deck(words.with_states, self.rng), self.deck(words.written)
         self.writing, self.quotes = self.deck(words.writing), self.deck(words.quotes)
-        self.verbs = {id(group): self.deck(list(group.verbs)) for group in words.verbs}
+        self.verbs = {id(group): Deck(list(group.verbs), self.rng) for group in words.verbs}
         weighted = [group for group in words.verbs for _ in range(max(2, round(len(group.verbs) ** 0.8)))]
         self.any_group = self.deck(weighted)
         self.transitive = self.deck([group for group in weighted if group.frame == "tr"])
@@ -377,7 +377,8 @@ class Phrases:
 
     def group_phrase(self, kinds: Kinds, depth: int) -> Marked:
         """ "a group of zebras", "two rows of trees", "lots of people", "a pair of scissors"."""
-        inner, head, _ = self.np(kinds, plural=True, article="")
+        paired = self.chance() < 0.15
+        inner, head, _ = self.np("paired" if paired else kinds, plural=True, article="")
         draw = self.chance()
         many = True
         before: list[Token] = []
@@ -389,6 +390,8 @@ class Phrases:
         else:
             tokens, many, _ = self.noun_tokens("group", draw > 0.82)
             group = tokens[-1]
+            if paired:
+                group[0], group[4] = "pairs" if many else "pair", "pair"
             if many:
                 before = [self.tok("n:" + self.number(), "nummod", group)]
             else:
@@ -472,7 +475,12 @@ class Phrases:
                 self.pick("in in in in in in inside at at outside through within"),
                 "place place container",
             )
-            if draw > 0.65:
+            if draw < 0.38:
+                if draw < 0.355:
+                    tokens, head, _ = self.np("time", plural=False, article="" if draw < 0.35 else "the")
+                    return [self.tok("p:at", "case", head), *tokens], head
+                word, kinds = self.pick("at at during"), "event"
+            elif draw > 0.65:
                 name = row_token(self.names.draw())
                 return [self.tok("p:in", "case", name), name], name
         else:
@@ -570,6 +578,9 @@ class Phrases:
     def where(self, head: Token, *, of_noun: bool, depth: int = 0) -> list[Token]:
         """A place under a noun or a verb."""
         phrase, adverb = self.place(depth)
+        if of_noun and phrase[1][0] == "close":
+            phrase[1][1:4] = "JJ", "ADJ", "Degree=Pos"
+            return under(phrase, head, "amod")
         return under(phrase, head, "advmod" if adverb else "nmod" if of_noun else "obl")
 
     # -- what follows a noun

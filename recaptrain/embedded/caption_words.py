@@ -148,8 +148,7 @@ def read_noun(entry: str) -> Noun:
     if singular:
         one = _noun_parts(singular, (head, "NN", "NOUN", "Number=Sing", lemma))
     if plural:
-        ptan = not singular and plural not in ("people", "clothes", "flowers", "trees", "leaves")
-        lemma = {"leaves": "leaf", "flowers": "flower", "trees": "tree"}.get(head, head)
+        ptan = not singular and plural not in ("people", "woods")
         row = (head_plural, "NNS", "NOUN", "Number=Ptan" if ptan else "Number=Plur", lemma)
         many = _noun_parts(plural, row)
     return Noun(
