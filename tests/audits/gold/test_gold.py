@@ -258,9 +258,9 @@ def test_a_lie_is_found_by_its_own_kind() -> None:
 
 def test_tables_and_mistakes() -> None:
     row = gold(["dog", "cat"], objects=[["dog", 1]], verdicts={"not_contradicted": "all"})
-    read = [(row, [object_("dog"), object_("sun"), object_("cat")])]
-    assert claims_table({"short": read})[2].startswith("| object | 2 | 0.667 | 1.000 | 0.800 ")
-    assert "| true captions, nothing contradicted | 1 | 0.000 " in verdicts_table({"short": read})[2]
-    assert list(errors(read, "object")) == ["x ''\n    + sun"]
-    (line,) = verdict_errors(read)
+    read = [(row, [object_("dog"), object_("sun"), object_("cat")])] * 2
+    assert claims_table({"short": read})[2].startswith("| object | 4 | 0.667 | 1.000 | 0.800 ")
+    assert "| true captions, nothing contradicted | 2 | 0.000 " in verdicts_table({"short": read})[2]
+    assert list(errors(read, "object")) == ["x ''\n    + sun"] * 2
+    line, _ = verdict_errors(read)
     assert "contradicted: object cat" in line
