@@ -12,10 +12,13 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from audits.claims.texts import quotations
+from audits.text import FLAGS as FORM_FLAGS
+from audits.text import read_form
 
 _REFUSAL = re.compile(
     r"\bas an ai\b|\bi(?:'m| am) (?:sorry|unable|not able|afraid)\b|\bi apologi[sz]e\b|\bmy apologies\b|^\W*sorry\b|"
@@ -198,6 +201,10 @@ def _is_in_another_script(caption: str) -> bool:
     return len(letters) >= 3 and len(_LATIN.findall(caption)) < 0.7 * len(letters)
 
 
+def _has_form(flag: str, caption: str) -> bool:
+    return flag in read_form(caption).flags
+
+
 #: Flag -> the question it answers, in the order in which flags are given.
 FLAGS: Mapping[str, Callable[[str], bool]] = {
     "empty": _is_empty,
@@ -209,6 +216,7 @@ FLAGS: Mapping[str, Callable[[str], bool]] = {
     "wrong_script": _is_in_another_script,
     "garbled": _is_garbled,
     "markup": _has_markup,
+    **{name: partial(_has_form, name) for name in FORM_FLAGS},
 }
 
 

@@ -53,6 +53,13 @@ HAVE = {
         "[a dog](dog.png)",
         "```python",
     ],
+    "not_english": ["Ein Hund sitzt auf einer grünen Bank.", "Una mujer con un paraguas rojo cruza la calle"],
+    "json": ['{"caption": "a dog"}', "['a dog', 'a cat']"],
+    "html": ["<p>a dog</p>", "a dog &amp; a cat"],
+    "markdown": ["**A dog** on a mat", "# A dog", "- a dog\n- a cat", "| a | b |\n|---|---|\n| dog | cat |"],
+    "latex": [r"\textbf{a dog} on a mat"],
+    "tags": ["1girl, solo, red_dress", "car, street, night, rain, neon sign"],
+    "prompt_syntax": ["a ((dog)) on a mat", "a (dog:1.2)", "a dog --ar 16:9", "a dog <lora:fur:0.7>"],
 }
 CLEAN = [
     "A dog on a mat.",
@@ -65,6 +72,9 @@ CLEAN = [
     "a picture hangs on the wall",
     "People, people, people everywhere.",
     "Ein Hund — naïve café, Zoë's",
+    "A bus, a car, a tram, a taxi and a truck",
+    "a dog (brown) and a cat (white)",
+    "Château de Chambord, France",
     "cat < dog > mouse",
     "two men, two women and two children",
     "a woman holding a sign with the word 日本 on it",

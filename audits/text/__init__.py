@@ -1,0 +1,13 @@
+"""What a caption is as a text, before it is parsed: its form and its language.
+
+form.py       the form of a caption, and the text in it that the pipeline reads
+notations.py  JSON, HTML, Markdown, escapes, addresses: what is no text in them
+prompts.py    tags, weights and parameters of image generators
+languages.py  which sentences are not English
+squeezed.py   the text without its gaps, and where each of its characters stands in the caption
+"""
+
+from audits.text.form import FLAGS, Form, read_form
+from audits.text.squeezed import Squeezed, squeeze
+
+__all__ = ["FLAGS", "Form", "Squeezed", "read_form", "squeeze"]

@@ -1,0 +1,403 @@
+"""JSON, HTML, Markdown and escapes: each function blanks what is no text in one notation, and keeps every position.
+
+In what they return a blank stands for a character that was no text, `NOTHING` for one inside a word, and `END` ends a sentence
+(see `audits.text.squeezed`).
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Callable
+
+from audits.text.squeezed import END, NOTHING
+
+# --- characters ---------------------------------------------------------------------------------------------------------
+
+_INVISIBLE = re.compile("[\u200c-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u00ad\u061c\u180e]")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]")
+_SPACE = re.compile("[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000]")
+_STYLED = re.compile("[\uff01-\uff5e\U0001d400-\U0001d7ff]")
+_PICTOGRAM = re.compile(
+    "[\U0001f000-\U0001faff\u2190-\u21ff\u2300-\u23ff\u2460-\u24ff\u25a0-\u27bf\u2b00-\u2bff\ufe00-\ufe0f\u20e3"
+    "\U000e0020-\U000e007f]"
+)
+#: Marks of list items, which only lines begin with.
+_LIST_MARKS = "•·‣◦▪●■➤►✓✔☐☑"
+_ADDRESS = re.compile(
+    r"\b(?:https?|ftp)://[^\s<>\"()\[\]]+|\bwww\.[^\s<>\"()\[\]]+|\bdata:image/[^\s\"]+|(?<![\w@.])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+|"
+    r"(?<![\w/.-])[\w/.-]{1,120}\.(?:jpe?g|png|gif|webp|bmp|tiff?|svg|mp4)\b|(?<!\w)@\w{2,30}\b",
+    re.I,
+)
+_HASHTAGS = re.compile(r"(?<![\w&])#[^\W\d]\w*(?:[ \t]+#[^\W\d]\w*)+|(?<![\w&])#[^\W\d]\w*[ \t]*(?=\n|\Z)")
+_HASH = re.compile(r"(?<![\w&])#(?=[^\W\d])")
+
+
+def without_signs(text: str) -> str:
+    """The text without invisible characters, controls, pictograms and addresses; styled letters as plain ones."""
+    if not text.isascii():
+        text = _SPACE.sub(" ", text)
+        text = _INVISIBLE.sub(NOTHING, text)
+        text = _STYLED.sub(_plain, text)
+        text = re.sub(rf"(?m)^([ \t]*)[{_LIST_MARKS}]", r"\1-", text)
+        text = _PICTOGRAM.sub(" ", text)
+    text = _CONTROL.sub(" ", text)
+    if "." in text or "@" in text or "://" in text:
+        text = _ADDRESS.sub(_blank, text)
+    if "#" in text:
+        text = _HASH.sub(NOTHING, _HASHTAGS.sub(_blank, text))
+    return text
+
+
+def _plain(match: re.Match[str]) -> str:
+    plain = unicodedata.normalize("NFKC", match.group())
+    return plain if len(plain) == 1 else match.group()
+
+
+# --- escapes ------------------------------------------------------------------------------------------------------------
+
+_LATEX = re.compile(
+    r"\\(?:text(?:bf|it|tt)?|emph|section|subsection|paragraph|begin|end|item|caption|label|includegraphics)\b"
+)
+_LATEX_UNREAD = re.compile(
+    r"\\(?:begin|end|label|includegraphics|ref|cite|usepackage|documentclass)\s?(?:\[[^\[\]]*\])?\{[^{}]*\}"
+)
+_COMMAND = re.compile(r"\\[a-zA-Z]+\*?")
+_FORMULA = re.compile(r"\$\$[^$]+\$\$|\$(?=[^$\s])[^$\n]{0,200}[\\^_={][^$\n]{0,200}\$|\\\([^()\n]*\\\)")
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.S)
+
+
+def is_latex(text: str) -> bool:
+    return bool(_LATEX.search(text))
+
+
+def read_latex(text: str) -> str:
+    """The text of LaTeX: arguments of commands, no formulas."""
+    text = _FORMULA.sub(_blank, text)
+    text = _LATEX_UNREAD.sub(_broken, text)
+    text = re.sub(r"\\item\b", lambda match: END + " " * 4, text)
+    text = _COMMAND.sub(_blank, text)
+    text = re.sub(r"\\\\", f"{END} ", text)
+    text = re.sub(r"\\(?=[%&$#_])", NOTHING, text)
+    return re.sub(r"[{}\\]", NOTHING, text)
+
+
+def without_escapes(text: str) -> str:
+    r"""The text with what its escapes stand for: `\n` ends a line, `caf\u00e9` is one word."""
+    return _ESCAPE.sub(_unescaped, text)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    code, byte, letter = match.groups()
+    if code or byte:
+        character = chr(int(code or byte, 16))
+        if not character.isprintable():
+            character = NOTHING
+        return character + NOTHING * (len(match.group()) - 1)
+    if letter in "nr":
+        return "\n "
+    if letter in "tfb":
+        return "  "
+    if letter in "\"'/\\*_#()[]{}.-!&|~`>+":
+        return NOTHING + ("" if letter == "\\" else letter) + (NOTHING if letter == "\\" else "")
+    return match.group()
+
+
+# --- JSON ---------------------------------------------------------------------------------------------------------------
+
+#: Keys whose values are no description of a picture.
+_UNREAD_KEYS = re.compile(
+    r"(?:\w*_)?(?:id|ids|url|uri|file|files|file_?name|path|image|img|src|source|model|lang|language|license|author|date|type|format|"
+    r"role|version|seed|key|score|confidence|bbox|split|index|width|height|style|mood|medium|quality|lighting|atmosphere)",
+    re.I,
+)
+_JSON = re.compile(r"[{\[]\s*(?:[\"'{\[])|[{\[]\s*\}")
+_JSON_KEY = re.compile(r"[\"']\s*:\s*[\"'{\[\w-]|\[\s*\"")
+
+
+def json_start(text: str) -> int | None:
+    """Where a JSON object or array begins in a text, which need not end; None where there is none."""
+    match = _JSON.search(text)
+    if match is None:
+        return None
+    if match.group()[0] == "[" and text[: match.start()].strip():
+        return None
+    return match.start() if _JSON_KEY.search(text, match.start()) else None
+
+
+def read_json(text: str, start: int, read_value: Callable[[str], str]) -> str:
+    """The string values of JSON, also of a Python literal or one that is cut off, each as a sentence; what surrounds it stays."""
+    end = max(text.rfind("}"), text.rfind("]")) + 1
+    if end <= start:
+        end = len(text)
+    parts = [text[:start]]
+    index, key = start, ""
+    while index < end:
+        mark = text[index]
+        if mark not in "\"'":
+            # Numbers, true and null are values without text; a bracket ends a sentence.
+            parts.append(END if mark in "{}[]" else " ")
+            index += 1
+            continue
+        close = min(_closing(text, index, end), end)
+        content = text[index + 1 : close]
+        mark = END if close < end else ""
+        index = close + len(mark)
+        after = _next(text, index, end)
+        if after == ":":
+            key = content
+            parts.append(" " * (1 + len(content)) + mark)
+            continue
+        unread = _UNREAD_KEYS.fullmatch(key) is not None
+        parts.append(END + (" " * len(content) if unread else read_value(content)) + mark)
+    parts.append(text[end:])
+    return "".join(parts)
+
+
+def _closing(text: str, index: int, end: int) -> int:
+    """The index of the mark that closes a string; of the end where none does."""
+    mark = text[index]
+    index += 1
+    while index < end:
+        if text[index] == "\\":
+            index += 2
+            continue
+        if text[index] == mark and (mark == '"' or _next(text, index + 1, end) in ",:]}"):
+            return index
+        index += 1
+    return end
+
+
+_NOT_BLANK = re.compile(r"\S")
+
+
+def _next(text: str, index: int, end: int) -> str:
+    match = _NOT_BLANK.search(text, index, min(end, index + 100))
+    return match.group() if match else ""
+
+
+# --- HTML ---------------------------------------------------------------------------------------------------------------
+
+_INLINE = "b|i|u|em|strong|span|font|small|big|sub|sup|mark|code|tt|del|ins|q|cite|abbr|label|strike|center|a|bdi|kbd"
+_BLOCK = (
+    "br|p|div|li|ul|ol|dl|dt|dd|h[1-6]|hr|table|tr|td|th|thead|tbody|caption|figure|figcaption|img|section|article|header|footer|"
+    "main|nav|aside|body|html|head|title|meta|link|blockquote|pre|script|style|svg|path|iframe|input|button|form|video|picture|source"
+)
+_TAG = re.compile(rf"</?(?P<name>{_INLINE}|{_BLOCK})(?:\s[^<>]*)?/?>", re.I)
+_UNCLOSED = re.compile(
+    rf"</(?:{_INLINE}|{_BLOCK})(?![\w>])|<(?:{_INLINE}|{_BLOCK})(?:(?:\s[^<>]*)?=[^<>]*|/)?\Z", re.I
+)
+_ESCAPED_TAG = re.compile(rf"&lt;/?(?:{_INLINE}|{_BLOCK})\b[^&<>]*&gt;", re.I)
+_COMMENT = re.compile(r"<![^<>]*>")
+_ENTITY = re.compile(r"&(?:amp;)*(#\d{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,31}\d{0,2});", re.I)
+_ALT = re.compile(r"\b(?:alt|title)\s?=\s?(?:\"([^\"<>]*)\"|'([^'<>]*)')", re.I)
+_ANY_TAG = re.compile(r"</?[a-z][\w:.-]*(?:\s[^<>]*)?/?>", re.I)
+
+
+def is_html(text: str) -> bool:
+    return bool(_TAG.search(text) or _UNCLOSED.search(text) or _ESCAPED_TAG.search(text)) or any(
+        html.unescape(match.group()) != match.group() for match in _ENTITY.finditer(text)
+    )
+
+
+def read_html(text: str) -> str:
+    """The text between tags, and of `alt` and `title`; entities as their characters."""
+    text = _without_scripts(text)
+    text = _ESCAPED_TAG.sub(_broken, text)
+    text = _COMMENT.sub(_blank, text)
+    text = _TAG.sub(_tag, text)
+    text = _UNCLOSED.sub(_blank, text)
+    return _ENTITY.sub(_entity, text)
+
+
+def _without_scripts(text: str) -> str:
+    lower = text.lower()
+    for name in ("script", "style"):
+        start = lower.find(f"<{name}")
+        while start >= 0:
+            end = lower.find(f"</{name}", start)
+            end = len(text) if end < 0 else end
+            text = text[:start] + " " * (end - start) + text[end:]
+            start = lower.find(f"<{name}", end)
+    return text
+
+
+def _tag(match: re.Match[str]) -> str:
+    tag = match.group()
+    if match["name"].lower() in _INLINE.split("|"):
+        return NOTHING * len(tag)
+    blank = [END] + [" "] * (len(tag) - 1)
+    for each in _ALT.finditer(tag):
+        start, end = each.span(each.lastindex or 0)
+        blank[start:end] = tag[start:end]
+        blank[end] = END
+    return "".join(blank)
+
+
+def _entity(match: re.Match[str]) -> str:
+    entity = match.group()
+    character = html.unescape(f"&{match.group(1)};")
+    if len(character) != 1:
+        return entity
+    if character in "<>\xa0" or not character.isprintable():
+        return " " * len(entity)
+    return character + NOTHING * (len(entity) - 1)
+
+
+# --- what models leave behind -------------------------------------------------------------------------------------------
+
+_SPECIAL = re.compile(
+    r"<\|[^|<>\n]{1,40}\|>(?:\s*(?:system|user|assistant)\b)?|</?(?:s|pad|eos|bos|unk|image|img|sys|think|start_of_turn|end_of_turn)\d*>|"
+    r"<<\s?/?SYS\s?>>|</?s>",
+    re.I,
+)
+_INSTRUCTION = re.compile(r"\[INST\][^\[\]]*\[/INST\]|\[/?INST\]")
+_TURN = re.compile(r"^\W*(?:user|human|instruction|question|q)\s*:", re.I)
+_REPLY = re.compile(r"\b(?:assistant|answer|response|a|gpt|ai)\s*:", re.I)
+
+
+def without_turns(text: str) -> str:
+    """The text without the tokens of a model, and without what a user has said to it."""
+    if "[" in text:
+        text = _INSTRUCTION.sub(_blank, text)
+    if "<" in text:
+        text = _SPECIAL.sub(_blank, text)
+        text = _ANY_TAG.sub(_blank, text)
+    if ":" in text and _TURN.match(text) and (reply := _REPLY.search(text)):
+        text = " " * reply.end() + text[reply.end() :]
+    return text
+
+
+# --- Markdown and lines of "key: value" ---------------------------------------------------------------------------------
+
+_LABELS = (
+    r"(?:(?:image|short|long|detailed|main|brief|full|alt|photo|picture|figure|video)[ _-])?(?:captions?|descriptions?|alt[ -]?text|subjects?|"
+    r"foreground|background|midground|middle ?ground|objects?|setting|scene|colou?rs?|composition|details|elements|people|animals|"
+    r"actions?|pose|clothing|location|place|answer|response|output|assistant|ai|human|user|system|question|prompt|positive prompt|"
+    r"summary|tags|keywords|image|photo|picture|fig(?:ure|\.)? ?\d*|text|overall|left|right|center|top|bottom|note|view)"
+)
+_UNREAD_LABELS = re.compile(
+    r"(?:art |camera |color |colour )?(?:style|mood|tone|lighting|atmosphere|camera|lens|seed|steps|sampler|size|model(?: hash)?|resolution|"
+    r"aspect ratio|quality|negative prompt|language|source|url|date|author|artist|medium|id|file ?name|file|format|cfg(?: scale)?|"
+    r"rating|score|width|height|genre|technique|camera angle|angle|perspective|palette|copyright|credits?|license|instruction|emotion)",
+    re.I,
+)
+_PLAIN_LABEL = re.compile(rf"[\s>]*({_LABELS})\s*:(?=\s|\Z)", re.I)
+#: After a sentence: "Foreground: a dog. Background: a cat."
+_LATER_LABEL = re.compile(rf"(?<=[.!?;])\s+(?=[A-Z])(?i:{_LABELS}):(?=\s)")
+_ANY_LABEL = re.compile(r"[\s>]*([^\W\d_][\w /-]{0,30}?)\s?:(?:\s+(?=\S)|\s*\Z)")
+_BOLD_LABEL = re.compile(
+    r"\s*(?:\*\*|__)([^*_\n]{1,60}?)\s?(?::(?:\*\*|__)\s*:?|(?:\*\*|__)\s?(?::|[-–—](?=\s)))"
+)
+_HEADING = re.compile(r"\s{0,3}#{1,6}\s+")
+_DETERMINED = re.compile(r"\b(?:a|an|the|two|three|four|five|some|several|\d+|is|are)\b", re.I)
+_QUOTE = re.compile(r"\s*>\s?")
+_BULLET = re.compile(r"\s*(?:[-*+–—](?:\s+\[[ xX]?\])?|\d{1,3}[.)]|\(\d{1,3}\)|[a-h]\))\s+(?=\S)")
+_RULE = re.compile(r"\s*(?:-{3,}|={3,}|\*{3,}|_{3,}|(?:`{3,}|~{3,})\s*\w*)\s*")
+_FENCE = re.compile(r"\s*(?:`{3,}|~{3,})\s*(\w*)\s*")
+_TABLE_RULE = re.compile(r"(?=[^\n]*-)(?=[^\n]*\|)[\s|:-]+")
+_LINK = re.compile(r"!?\[([^\[\]\n]{0,300})\]\([^()\s]{0,500}(?:\s\"[^\"\n]{0,200}\")?\)")
+_REFERENCE = re.compile(r"\[\d{1,3}\]")
+_EMPHASIS = re.compile(r"\*+|(?<![^\W_])_{1,3}(?=[^\s_])|(?<=[^\s_])_{1,3}(?![^\W_])|`+|~~+")
+_NUMBERED = re.compile(r"(?<=[^\s\d])\s+(\d{1,2})[.)](?=\s+\S)")
+_CODE_NAMES = "python py js javascript typescript ts java c cpp bash sh sql css html xml rust go ruby php"
+_CODE = frozenset(_CODE_NAMES.split())
+
+
+def is_markdown(text: str) -> bool:
+    """Whether a text has headings, lists, tables, emphasis, links or fences in Markdown."""
+    if re.search(r"\*\*\S|(?<!\w)__\S[^_\n]*__(?!\w)|```|~~~|!?\[[^\[\]\n]{0,300}\]\([^()\s]{0,500}", text):
+        return True
+    lines = text.split("\n")
+    marked = sum(bool(_BULLET.match(line)) for line in lines)
+    return (
+        any(_HEADING.match(line) or (len(lines) > 1 and _TABLE_RULE.fullmatch(line)) for line in lines)
+        or (marked > 0 and (len(lines) > 1 or not lines[0][:1].isdigit()))
+        or sum(line.count("|") >= 2 and line.strip().startswith("|") for line in lines) > 0
+        or re.match(r"\s*1[.)]\s", text) is not None
+    )
+
+
+def without_links(text: str) -> str:
+    """The text of Markdown's links and pictures without their addresses."""
+    return _LINK.sub(_link, text)
+
+
+def read_lines(text: str) -> str:
+    """The text of Markdown, of lines of "key: value" and of plain lines: no marks and labels, sentences end with their items."""
+    text = _REFERENCE.sub(_blank, text)
+    lines = text.split("\n")
+    tables = [number for number, line in enumerate(lines) if _TABLE_RULE.fullmatch(line)]
+    labels = sum(bool(_ANY_LABEL.match(line)) for line in lines) >= 2
+    code = False
+    found: list[str] = []
+    for number, line in enumerate(lines):
+        fence = _FENCE.fullmatch(line)
+        if fence:
+            code = not code and fence[1].lower() in _CODE
+        if fence or code or _RULE.fullmatch(line) or number in tables or number + 1 in tables:
+            found.append(" " * len(line))
+        else:
+            found.append(_line(line, labels))
+    joined = []
+    for number, line in enumerate(found):
+        joined.append(line)
+        if number + 1 < len(found):
+            hard = line != lines[number] or found[number + 1] != lines[number + 1]
+            joined.append(END if hard or _begins_sentence(lines[number + 1]) else " ")
+    return "".join(joined)
+
+
+def _line(line: str, labels: bool) -> str:
+    """One line without its marks; `labels` where the lines of this text are of the form "key: value"."""
+    start = 0
+    heading = False
+    for pattern in (_QUOTE, _HEADING, _BULLET):
+        if match := pattern.match(line, start):
+            start = match.end()
+            heading = heading or pattern is _HEADING
+    if (
+        heading
+        and len(line[start:].split()) <= 4
+        and (line.rstrip().endswith(":") or not _DETERMINED.search(line[start:]))
+    ):
+        return " " * len(line)
+    line = line[:start] + _LATER_LABEL.sub(_broken, line[start:])
+    label = _BOLD_LABEL.match(line, start) or _PLAIN_LABEL.match(line, start)
+    any_label = _ANY_LABEL.match(line, start)
+    if any_label and _UNREAD_LABELS.fullmatch((label or any_label)[1].strip()):
+        return " " * len(line)
+    label = label or (any_label if labels else None)
+    if label is not None and len(label[1].split()) <= 5:
+        start = label.end()
+    if line.count("|") >= 2 or " | " in line:
+        line = line.replace("|", END)
+    if re.match(r"\s*1[.)]\s", line):
+        line = _NUMBERED.sub(_broken, line)
+    return " " * start + _EMPHASIS.sub(_nothing, line[start:])
+
+
+def _begins_sentence(line: str) -> bool:
+    stripped = line.lstrip()
+    return not stripped or stripped[0].isupper() or stripped[0].isdigit()
+
+
+def _link(match: re.Match[str]) -> str:
+    start, end = match.start(1) - match.start(), match.end(1) - match.start()
+    return " " * start + match[1] + " " * (len(match.group()) - end)
+
+
+# --- replacements of the same length ------------------------------------------------------------------------------------
+
+
+def _blank(match: re.Match[str]) -> str:
+    return " " * len(match.group())
+
+
+def _nothing(match: re.Match[str]) -> str:
+    return NOTHING * len(match.group())
+
+
+def _broken(match: re.Match[str]) -> str:
+    return END + " " * (len(match.group()) - 1)
