@@ -379,7 +379,7 @@ def diff(
     epilog=examples(
         "recapdata hub",
         "recapdata hub --root /data/hub --port 9000",
-        "recapdata hub --root /data/hub --host 0.0.0.0 --user team",
+        "recapdata hub --root /data/hub --host 0.0.0.0 --name hub.example.org --user team",
     )
 )
 def hub(
@@ -393,6 +393,12 @@ def hub(
         str,
         typer.Option(help="Address to listen on. Loopback: this machine only; another lets the network in."),
     ] = "127.0.0.1",
+    name: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Further name of this machine by which clients reach the Hub; repeat for more. Requests under others are refused."
+        ),
+    ] = None,
     user: Annotated[
         str, typer.Option(help="Name of the Hub's user, owner of repositories without namespace.")
     ] = "me",
@@ -407,7 +413,14 @@ def hub(
     from recapdata.hub.console import print_exports, print_ready
     from recapdata.hub.server import serve
 
-    serve(root, host=host, port=port, user=user, on_ready=print_ready if json else print_exports)
+    serve(
+        root,
+        host=host,
+        port=port,
+        user=user,
+        names=name or (),
+        on_ready=print_ready if json else print_exports,
+    )
     say(f"stopped; everything is kept in {root.resolve()}")
 
 

@@ -24,10 +24,11 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--user", default="me")
+    parser.add_argument("--name", action="append", default=[])
     options = parser.parse_args()
     token = os.environ.get("RECAPDATA_HUB_TOKEN") or None  # not an option: those can be read by every user
     try:
-        serve(options.root, options.host, options.port, token, _announce, options.user)
+        serve(options.root, options.host, options.port, token, _announce, options.user, options.name)
     except HubError as error:
         sys.stdout.write(json.dumps({"error": str(error)}) + "\n")
         sys.exit(1)

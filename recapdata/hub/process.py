@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,18 +51,25 @@ def client_env(endpoint: str, token: str) -> dict[str, str]:
 
 @contextmanager
 def running_hub(
-    root: Path, *, port: int = 0, token: str | None = None, host: str = "127.0.0.1", user: str = "me"
+    root: Path,
+    *,
+    port: int = 0,
+    token: str | None = None,
+    host: str = "127.0.0.1",
+    user: str = "me",
+    names: Sequence[str] = (),
 ) -> Iterator[Hub]:
     """Serve the Hub in `root` by a child process for the length of a block.
 
     Args:
         port: 0 takes any that is free.
         token: what writes need; None for the folder's own.
+        names: further names under which clients reach it.
 
     Raises:
         HubError: the folder is in use or not a Hub's, or the port is taken.
     """
-    hub = start_hub(root, port=port, token=token, host=host, user=user)
+    hub = start_hub(root, port=port, token=token, host=host, user=user, names=names)
     try:
         yield hub
     finally:
@@ -70,11 +77,18 @@ def running_hub(
 
 
 def start_hub(
-    root: Path, *, port: int = 0, token: str | None = None, host: str = "127.0.0.1", user: str = "me"
+    root: Path,
+    *,
+    port: int = 0,
+    token: str | None = None,
+    host: str = "127.0.0.1",
+    user: str = "me",
+    names: Sequence[str] = (),
 ) -> Hub:
     """As `running_hub`, to be ended by `stop_hub` (or by `hub.process.kill()`)."""
     command = [sys.executable, "-m", "recapdata.hub", str(root)]
     command += ["--host", host, "--port", str(port), "--user", user]
+    command += [f"--name={name}" for name in names]
     env = {**os.environ, **({"RECAPDATA_HUB_TOKEN": token} if token else {})}
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
     assert process.stdout is not None

@@ -2,7 +2,7 @@
 
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ def serve(
     token: str | None = None,
     on_ready: "Callable[[str, HubFolder], None] | None" = None,
     user: str = "me",
+    names: Collection[str] = (),
 ) -> None:
     """Serve the Hub in `root` (made if missing) until interrupted.
 
@@ -31,6 +32,7 @@ def serve(
         token: what writes need; None for the folder's own, made at the first start and kept in `root`/token.
         on_ready: called once with the address for HF_ENDPOINT and the opened folder, when requests are taken.
         user: the name of the token's owner, author of all commits; its token may write to any namespace.
+        names: further names under which clients reach it, beside loopback, `host` and the machine's own.
 
     Raises:
         HubError: the folder is not a Hub's or in use, or the port is taken.
@@ -41,14 +43,16 @@ def serve(
     from recapdata.hub.app import application
     from recapdata.hub.endpoints.uploads import XET_PHRASE, XET_STATUS
     from recapdata.hub.folder import opened
+    from recapdata.own_pages import Names, OwnPagesOnly
 
     # All that hf_xet shows of a refusal is its status line, so that line has to say what to do.
     h11_impl.STATUS_PHRASES[XET_STATUS] = XET_PHRASE.encode()
     with _listening(host, port) as listening, opened(root, token=token, user=user) as folder:
         shown = f"[{host}]" if ":" in host else host
         endpoint = f"http://{shown}:{listening.getsockname()[1]}"
+        app = application(folder, lambda: on_ready(endpoint, folder) if on_ready else None)
         config = uvicorn.Config(
-            application(folder, lambda: on_ready(endpoint, folder) if on_ready else None),
+            OwnPagesOnly(app, Names(host, names), is_page=lambda path: path == "/"),
             http="h11",
             log_level="error",
             access_log=False,

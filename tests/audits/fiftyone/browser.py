@@ -65,12 +65,13 @@ def served(target: Path | str, *options: str) -> Iterator[str]:
 
 
 @contextmanager
-def browsing(asked: set[str | None] | None = None) -> Iterator["Page"]:
-    """A page in Chromium; the hosts that it asks are put into `asked`."""
+def browsing(asked: set[str | None] | None = None, *, rebind: str | None = None) -> Iterator["Page"]:
+    """A page in Chromium; the hosts that it asks are put into `asked`, and the name `rebind` leads to this machine."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        rules = [f"--host-resolver-rules=MAP {rebind} 127.0.0.1"] if rebind else []
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *rules])
         page = browser.new_page(viewport={"width": SIZES[0][0], "height": SIZES[0][1]})
         page.set_default_timeout(PATIENCE)
         if asked is not None:
