@@ -15,8 +15,9 @@ from audits.tables import AUDIT_SCHEMA, Identity, read_audit, read_identity
 from recapdata.errors import AuditNotFound, CaptionSetNotFound
 from recapdata.store import shard_name
 from recapdata.targets import Target, take_rows
-from recapdata.versions.comparable import EARLIER, PARTS, Made, Reason, remedy
+from recapdata.versions.comparable import EARLIER, PARTS, Made, affected, comparable, remedy, sentence
 from recapdata.versions.digest import rows_hash
+from recapdata.versions.figures import Figure
 
 BATCH = 4096
 
@@ -131,20 +132,38 @@ def made_by(identities: Iterable[Identity]) -> dict[str, list[str]]:
     return {part: sorted(found[part]) for part in PARTS if part in found}
 
 
-def outdated(made: Made) -> Reason | None:
-    """Whether rules have changed since an audit was made, and what to type; None where they are today's."""
-    old = {
-        part: texts
+def outdated(made: Made) -> list[str]:
+    """The parts of an audit that were made by other rules than today's."""
+    return [
+        part
         for part, texts in made.parts.items()
-        if any(not _is_current(word) for text in texts for word in text.split(" "))
-    }
-    if not old:
-        return None
-    return Reason(
-        part=next(iter(old)),
-        why=f"the audit of {made.set_name} was made by earlier rules ({', '.join(old)})",
-        command=remedy(made, made),
-    )
+        if not all(_is_current(word) for text in texts for word in text.split(" "))
+    ]
+
+
+def notices(sides: Sequence[Made], figures: Mapping[str, Mapping[str, Figure]]) -> list[str]:
+    """What to know of audits that are shown side by side, a sentence each: rules that have changed, figures that do not compare.
+
+    Args:
+        figures: those of each set.
+    """
+    old = [side for side in sides if outdated(side)]
+    found = []
+    if old:
+        names = ", ".join(side.set_name for side in old)
+        parts = ", ".join(dict.fromkeys(part for side in old for part in outdated(side)))
+        found.append(f"the audit of {names} was made by earlier rules ({parts}); run: {remedy(*old)}")
+    current = [side for side in sides if side not in old]
+    for other in current[1:]:
+        reasons = comparable(current[0], other)
+        unlike = [
+            name
+            for name, figure in figures.get(other.set_name, {}).items()
+            if affected(reasons, figure.rests_on)
+        ]
+        if unlike:
+            found.append(sentence(unlike, reasons))
+    return found
 
 
 def _is_current(word: str) -> bool:

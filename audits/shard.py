@@ -29,6 +29,8 @@ SCORED: frozenset[Part] = frozenset({"clip", "margin"})
 """The parts for which images are encoded."""
 COMPARED: frozenset[Part] = frozenset({"names", "copies"})
 """The parts for which captions are held against other texts."""
+JUDGED: frozenset[Part] = frozenset({"evidence"})
+"""The part for which captions are read again beside their claims."""
 NO_MARGIN = asdict(Margin())
 IMAGE_BATCH = 128
 """Rows read at once where their images are wanted: a few batches of large photographs fit into memory."""
@@ -141,7 +143,7 @@ def _aligned_steps(target: Target, plans: Sequence[ShardPlan], engine: Engine) -
     looks = any("image" in source.columns for source in engine.evidence) and _any(plans, "evidence")
     rows = IMAGE_BATCH if scored or looks else TEXT_BATCH
     columns = ["key", *(["image"] if scored else [])]
-    columns += [plan.set_name for plan in plans if plan.stale & (SCORED | COMPARED)]
+    columns += [plan.set_name for plan in plans if plan.stale & (SCORED | COMPARED | JUDGED)]
     if _any(plans, "names") and engine.alt is not None and engine.alt not in columns:
         columns.append(engine.alt)
     if _any(plans, "evidence"):
@@ -215,7 +217,7 @@ def _audit_rows(
     scored = (
         _scored(plan, step, claims, images, cosines) if images and cosines and plan.stale & SCORED else None
     )
-    captions = step.main.column(plan.set_name)
+    captions = step.main.column(plan.set_name) if plan.stale & JUDGED else None
     rows = []
     for place, key in enumerate(keys):
         row = {"key": key, "set": plan.set_name, "claims": claims[place], "scores": scores[place]}
@@ -226,7 +228,7 @@ def _audit_rows(
         if scored is not None and images is not None:
             row["scores"] |= scored[place]
             row["scores"]["error"] = images.errors[place] or row["scores"]["error"]
-        if "evidence" in plan.stale and evidence is not None:
+        if captions is not None and evidence is not None:
             row |= _grounded(row, evidence[place], captions[place].as_py())
     return rows
 

@@ -7,14 +7,16 @@ one more caption set is a change of every shard. What people added in the App (t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from audits.audited import made_by
 from audits.fiftyone import require
 from audits.fiftyone.media import Media, media_folder
 from audits.fiftyone.naming import PARTS, dataset_name, field_names, identity, revision_prefix
 from audits.fiftyone.schema import activate, captions_open, declare
 from audits.fiftyone.shards import audit_paths, build_shard, shard_keys, state
 from audits.fiftyone.views import save_views, save_workspace
+from audits.tables import Identity, read_identity
 from recapdata.console import progress, say
 from recapdata.edited import complete_edited
 from recapdata.errors import DatasetBusy, DatasetExists, OptionError
@@ -181,10 +183,13 @@ def _fill(
     shards: dict[str, str] = {}
     added = updated = 0
     audited: set[str] = set()
+    identities: dict[str, list[Identity]] = {}
     with progress("build", _records(target), unit="samples") as advance:
         for shard in target.shards():
             found = audit_paths(target, audits, shard)
             audited |= set(found)
+            for name, path in found.items():
+                identities.setdefault(name, []).append(cast("Identity", read_identity(path)))
             content = state(target, shard, found)
             if before.get(str(shard)) != content or shelf.missing(shard_keys(target, shard)):
                 new, changed = build_shard(dataset, target, shard, found, fields, shelf, advance)
@@ -192,7 +197,7 @@ def _fill(
             else:
                 advance(target.rows(shard))
             shards[str(shard)] = content
-            _describe(dataset, target, fields, shards)
+            _describe(dataset, target, fields, shards, identities)
     return added, updated, audited
 
 
@@ -200,8 +205,14 @@ def _records(target: Target) -> int:
     return sum(target.rows(shard) for shard in target.shards())
 
 
-def _describe(dataset: Any, target: Target, fields: Mapping[str, str], shards: Mapping[str, str]) -> None:
-    """Write into the dataset's info where it comes from, who wrote its sets, and what state it shows."""
+def _describe(
+    dataset: Any,
+    target: Target,
+    fields: Mapping[str, str],
+    shards: Mapping[str, str],
+    identities: Mapping[str, Sequence[Identity]],
+) -> None:
+    """Write into the dataset's info where it comes from, who wrote and what audited its sets, and what state it shows."""
     manifest = target.manifest
     dataset.info[INFO] = {
         **identity(target),
@@ -211,6 +222,7 @@ def _describe(dataset: Any, target: Target, fields: Mapping[str, str], shards: M
         "sets": {each.name: each.provenance.to_dict() for each in manifest},
         "fields": dict(fields),
         "audit": target.summary(),
+        "made_by": {name: made_by(each) for name, each in identities.items()},
         "shards": dict(shards),
     }
     dataset.save()

@@ -1,14 +1,18 @@
 """What a FiftyOne dataset shows: where it lies, its sets, why it cannot be changed, and which others show the same pictures."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from audits.audited import notices
 from audits.fiftyone import require
 from audits.fiftyone.dataset import INFO, TAG
 from recapdata.errors import NotADataset
 from recapdata.store import MANIFEST
+from recapdata.versions.comparable import Made
+from recapdata.versions.figures import read_figures
 
 PROBE = 100
 """Pictures by which two datasets are known to show the same."""
@@ -22,6 +26,7 @@ class Shown:
         target: the folder, or `user/name@commit`.
         folder: None for a published version.
         fields: field by caption set.
+        notices: what to know of the audits that are shown, a sentence each (`audits.audited.notices`).
     """
 
     target: str
@@ -30,6 +35,7 @@ class Shown:
     repo_id: str | None = None
     revision: str | None = None
     version: str | None = None
+    notices: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -64,7 +70,16 @@ def shown(dataset: Any) -> Shown | None:
         repo_id=about.get("repo_id"),
         revision=about.get("revision"),
         version=about.get("version"),
+        notices=_notices(about),
     )
+
+
+def _notices(about: Mapping[str, Any]) -> tuple[str, ...]:
+    sides = [
+        Made(set_name=name, target=about["target"], parts=parts, published="folder" not in about)
+        for name, parts in (about.get("made_by") or {}).items()
+    ]
+    return tuple(notices(sides, read_figures(about.get("audit"))))
 
 
 def same_pictures(dataset: Any) -> dict[str, Shown]:

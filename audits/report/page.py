@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audits.audited import AuditedSet, open_audit
+from audits.audited import AuditedSet, notices, open_audit
 from audits.corrections import Correction, agreement, corrections_of
 from audits.coverage import CLIP_CONTEXT
 from audits.outcome import short_model
@@ -97,6 +97,7 @@ def write_report(
         judged=bool(summary["evidence"]),
         heads=heads(target.manifest.sets, summary, figures),
         left_out=left_out,
+        notices=notices([each.made for each in audited.values()], figures),
         agreement=_agreement(target),
         groups=groups(figures),
         **_drawings(figures, surveys),

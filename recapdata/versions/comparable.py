@@ -128,15 +128,15 @@ def sentence(figures: Sequence[str], reasons: Sequence[Reason]) -> str:
     return f"{names} cannot be compared, because {why}; run: {reasons[0].command}"
 
 
-def remedy(a: Made, b: Made) -> str:
-    """What to type so that both are audited alike; what is up to date already is not computed again by it.
+def remedy(*sides: Made) -> str:
+    """What to type so that all are audited alike; what is up to date already is not computed again by it.
 
-    An audit in a published version stays as it is: that version is audited into a folder, and the two are compared from there.
+    An audit in a published version stays as it is: that version is audited into a folder, and two are compared from there.
     """
-    options = _options(a, b)
-    sides = [replace(side, audits=side.audits or _folder(side)) for side in (a, b)]
+    options = _options(sides)
+    placed = [replace(side, audits=side.audits or _folder(side)) for side in sides]
     runs: dict[tuple[str, str | None], list[str]] = {}
-    for side in sides:
+    for side in placed:
         sets = runs.setdefault((side.target, side.audits), [])
         if side.set_name not in sets:
             sets.append(side.set_name)
@@ -146,8 +146,8 @@ def remedy(a: Made, b: Made) -> str:
         words += [word for name in sets for word in ("--captions", name)]
         words += [*options, *(["--out", audits] if audits is not None else [])]
         commands.append(shlex.join(words))
-    if a != b and (a.published or b.published):
-        commands.append(_comparison(*sides))
+    if len(placed) == 2 and any(side.published for side in placed):
+        commands.append(_comparison(*placed))
     return " && ".join(commands)
 
 
@@ -206,27 +206,24 @@ def _short(model: str) -> str:
     return _HASH.sub(r"\1\2", model)
 
 
-def _options(a: Made, b: Made) -> list[str]:
-    """The options that both sides are audited with: those of `a`, and of `b` what `a` lacks."""
+def _options(sides: Sequence[Made]) -> list[str]:
+    """The options that all are audited with: those of the first, and of the others what it lacks."""
     words: list[str] = []
-    pipeline = _models(a, b, "claims")[:1]
+    pipeline = _models(sides, "claims")[:1]
     if pipeline and (name := pipeline[0].partition("@")[0]) != OWN_PIPELINE:
         words += ["--pipeline", name]
     sources = [
-        source
-        for side in (a, b)
-        for text in side.parts.get("evidence") or ()
-        for source in source_names(text)
+        source for side in sides for text in side.parts.get("evidence") or () for source in source_names(text)
     ]
     if sources:
         words += ["--evidence", ",".join(dict.fromkeys(sources))]
-    models = _models(a, b, "clip", "margin")
+    models = _models(sides, "clip", "margin")
     return [*words, "--clip", clip_option(models[0])] if models else words
 
 
-def _models(a: Made, b: Made, *parts: str) -> list[str]:
-    """The models that some parts were made with, those of `a` first."""
-    texts = [text for side in (a, b) for part in parts for text in side.parts.get(part) or ()]
+def _models(sides: Sequence[Made], *parts: str) -> list[str]:
+    """The models that some parts were made with, those of the first side first."""
+    texts = [text for side in sides for part in parts for text in side.parts.get(part) or ()]
     return [text.split(" ")[0] for text in texts if "@" in text.split(" ")[0]]
 
 

@@ -173,6 +173,8 @@ class CaptionAudit(operators.Panel):
         looks.text(panel, "head", head, fontWeight=600)
         if about.read_only:
             looks.text(panel, "read_only", about.read_only, opacity=0.75, fontSize="0.8rem")
+        for place, notice in enumerate(about.notices):
+            looks.text(panel, f"notice_{place}", notice, color="warning.main", fontSize="0.8rem")
         _actions(panel, read_only=bool(about.read_only))
         if not about.read_only:
             for place, (words, _) in enumerate(ctx.panel.get_state("runs") or []):

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from audits.fiftyone.dataset import build
+from audits.fiftyone.dataset import INFO, build
 from audits.fiftyone.distributions import MEASURES, distribution, within
 from audits.fiftyone.figures import COVERAGE, LINES, PRECISION, RECALL, REST, figures, shown_by
+from audits.fiftyone.source import shown
 from audits.fiftyone.spans import Piece, direction, pieces
 from audits.runner import run
 from recapdata.ingest import ingest
@@ -151,3 +152,23 @@ def test_the_view_itself_tells_what_a_click_has_shown(fo: ModuleType) -> None:
     found = marked(base, "alt: captions of 10 words").limit(1)
     assert looked_at(found) == (stages, "alt: captions of 10 words")
     assert marked(base, "alt: captions of 10 words").count() == 2  # it takes nothing away
+
+
+def test_sets_that_other_rules_audited_are_named(dataset: Any, scenes: Path) -> None:
+    about = shown(dataset)
+    assert about is not None
+    assert about.notices == ()
+    info = dataset.info[INFO]
+    parts = info["made_by"]["alt"]
+    try:
+        dataset.info[INFO] = {
+            **info,
+            "made_by": {**info["made_by"], "alt": {**parts, "claims": ["en@1 earlier"]}},
+        }
+        (notice,) = shown(dataset).notices
+    finally:
+        dataset.info[INFO] = info
+    assert notice == (
+        f"the audit of alt was made by earlier rules (claims); run: audits run {scenes.resolve()} --captions alt --pipeline en "
+        "--evidence annotations"
+    )
