@@ -29,10 +29,11 @@ THINGS = (
     "building structure sports toy tool instrument landscape text decoration animal_part part vehicle_part"
 )
 COMMON = (
-    "person person person animal animal bird vehicle food furniture building plant structure clothing tool container sports "
-    "electronics kitchen decoration landscape toy"
+    "person person person person person animal animal animal bird bird sea vehicle vehicle boat aircraft food food furniture "
+    "furniture building building plant plant structure structure clothing tool container container sports sports electronics kitchen "
+    "bathroom decoration landscape toy instrument insect also_adjective compound compound"
 )
-LANDMARKS = "furniture building plant structure person vehicle animal electronics container landscape"
+LANDMARKS = "furniture furniture compound building plant structure person vehicle animal electronics container landscape"
 OWNERS = "person person person animal bird vehicle building"
 CARRIED = "clothing clothing part animal_part food plant vehicle_part tool decoration furniture person structure container"
 
