@@ -29,6 +29,7 @@ def save_yolo(
     unit: float = 1.0,
     masks: int = 0,
     sign: float = 1.0,
+    centers: bool = False,
 ) -> Path:
     """Write a model.
 
@@ -41,6 +42,7 @@ def save_yolo(
         unit: what boxes are given in, 1/size for shares of the input.
         masks: coefficients of masks per box, with an output of prototypes.
         sign: of the boxes' sizes; -1 makes sizes that no decoded box has.
+        centers: whether `end-to-end` gives center and size, as RT-DETR does, and not corners.
     """
     from onnx import TensorProto, checker, helper, numpy_helper, save
 
@@ -75,7 +77,7 @@ def save_yolo(
         ],
         float,
     )
-    if layout == "end-to-end":
+    if layout == "end-to-end" and not centers:
         boxes[:, 2:] += boxes[:, :2]
     else:
         boxes[:, :2] += boxes[:, 2:] / 2

@@ -158,7 +158,7 @@ def make_detector(path: str) -> CustomDetector:
     classes, revision = getattr(made, "classes", None), getattr(made, "revision", None)
     if not callable(getattr(made, "detect", None)):
         raise _no_detector(path, "no function `detect`")
-    if not _is_list(classes) or not all(isinstance(each, str) for each in classes):
+    if not isinstance(classes, list | tuple) or not all(isinstance(each, str) for each in classes):
         raise _no_detector(path, "no `classes`, a list of names")
     names = tuple(dict.fromkeys(filter(None, map(class_name, classes))))
     if not names:

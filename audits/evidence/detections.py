@@ -85,19 +85,23 @@ def class_name(name: str) -> str:
 
 
 def valid(found: Sequence[Seen], width: int, height: int) -> list[Seen]:
-    """The detections of an image with a finite score and a box of some area inside it, cut off at its edges."""
-    inside = []
-    for each in found:
-        assert each.bbox is not None
-        x, y, w, h = each.bbox
-        if not all(map(isfinite, (*each.bbox, _score(each)))) or w <= 0 or h <= 0:
-            continue
-        left, top, right, bottom = max(x, 0.0), max(y, 0.0), min(x + w, width), min(y + h, height)
-        if right > left and bottom > top:
-            whole = (left, top, right, bottom) == (x, y, x + w, y + h)
-            box = each.bbox if whole else (left, top, right - left, bottom - top)
-            inside.append(replace(each, bbox=box, area=box[2] * box[3]))
-    return inside
+    """The detections of an image with a finite score and a finite box of some area inside it."""
+    return [
+        each
+        for each in found
+        if all(map(isfinite, (*_box(each), _score(each))))
+        and min(_box(each)[2:]) > 0
+        and _inside(each, width, height)
+    ]
+
+
+def cut_off(seen: Seen, width: int, height: int) -> Seen:
+    """A detection with its box cut off at the edges of the image; its area is that of the box."""
+    x, y, w, h = _box(seen)
+    left, top, right, bottom = _edges(seen, width, height)
+    whole = (left, top, right, bottom) == (x, y, x + w, y + h)
+    box = (x, y, w, h) if whole else (left, top, right - left, bottom - top)
+    return replace(seen, bbox=box, area=box[2] * box[3])
 
 
 def keep(found: Sequence[Seen], thresholds: Thresholds) -> Kept:
@@ -137,8 +141,7 @@ def suppress(found: Sequence[Seen], nms: float, *, across_classes: bool = False)
     numbers: dict[str, int] = {}
     corners, groups = [], []
     for each in found:
-        assert each.bbox is not None
-        x, y, width, height = each.bbox
+        x, y, width, height = _box(each)
         corners.append((x, y, x + width, y + height))
         groups.append(0 if across_classes else numbers.setdefault(str(each.category), len(numbers)))
     kept = batched_nms(
@@ -152,3 +155,19 @@ def suppress(found: Sequence[Seen], nms: float, *, across_classes: bool = False)
 
 def _score(seen: Seen) -> float:
     return seen.score if seen.score is not None else 0.0
+
+
+def _box(seen: Seen) -> tuple[float, float, float, float]:
+    assert seen.bbox is not None
+    return seen.bbox
+
+
+def _edges(seen: Seen, width: int, height: int) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of a box inside the image."""
+    x, y, w, h = _box(seen)
+    return max(x, 0.0), max(y, 0.0), min(x + w, width), min(y + h, height)
+
+
+def _inside(seen: Seen, width: int, height: int) -> bool:
+    left, top, right, bottom = _edges(seen, width, height)
+    return right > left and bottom > top

@@ -20,7 +20,7 @@ from PIL import Image
 
 from audits.evidence import Case, Evidence, Scope, Seen
 from audits.evidence.custom_detectors import CustomSource, open_custom
-from audits.evidence.detections import Thresholds, keep, valid, with_options
+from audits.evidence.detections import Thresholds, cut_off, keep, valid, with_options
 from audits.evidence.onnx_detectors import NMS, OnnxSource, open_onnx
 from audits.lexicon import load_lexicon
 from audits.rules import source_rules
@@ -35,7 +35,7 @@ ZERO_SHOT_NMS = 0.5
 """Models with classes of their own are trained to say each thing once; zero-shot ones say it from several patches."""
 ONNX = ".onnx"
 
-_OPTION = re.compile(r"[a-z]+=[^:/]*")
+_OPTION = re.compile(r"[A-Za-z_]+=[^:/]*")
 
 Source = ModelSource | OnnxSource | CustomSource
 
@@ -89,18 +89,18 @@ class Detections:
             found: boxed objects with category and score.
             asked: nouns that were looked for because a caption has them.
         """
-        boxes = valid(found, picture.width, picture.height)
+        boxes = valid(found, *picture.size)
         kept = keep(boxes, self.thresholds)
         borne_out = asked & {str(each.category) for each in kept.objects}
         return Evidence(
             source=self.name,
             scope=Scope(classes=frozenset(self.classes) | borne_out, asked=borne_out),
-            objects=kept.objects,
+            objects=tuple(cut_off(each, *picture.size) for each in kept.objects),
             width=picture.width,
             height=picture.height,
             uncounted=kept.uncounted,
             counting=self.thresholds.counting,
-            doubtful=kept.doubtful,
+            doubtful=tuple(cut_off(each, *picture.size) for each in kept.doubtful),
             invalid=len(found) - len(boxes),
         )
 

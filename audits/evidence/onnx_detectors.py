@@ -3,9 +3,10 @@
 Three layouts of the output are read, for N boxes and C classes, in pixels of the model's input:
 
     [batch, N, 5 + C]   center, size, objectness, a score per class                 (YOLOv5 to YOLOv7)
-    [batch, 4 + C, N]   center, size, a score per class                             (YOLOv8 to YOLOv12; RT-DETR as [batch, N, 4 + C])
+    [batch, 4 + C, N]   center, size, a score per class                             (YOLOv8 to YOLOv12)
     [batch, N, 6]       corners, score, number of the class; suppressed already     (YOLOv10, YOLO26, exports with NMS)
 
+RT-DETR's exports are read as well: the second with boxes before values, or the third, with centers and sizes in shares of the input.
 Segmentation models give their boxes. A picture is scaled to fit the input and padded with gray at both sides, as Ultralytics does.
 """
 
@@ -155,15 +156,20 @@ class OnnxDetector:
     def _boxes(self, output: NDArray[np.float32], fitted: "Letterboxed", lowest: float) -> list[Seen]:
         """The boxes of one picture in its own pixels, each with its likeliest class."""
         kind, table = self.layout(output)
+        shares = _in_shares(table)
         if kind == "end-to-end":
-            corners, scores, numbers = table[:, :4], table[:, 4], table[:, 5].astype(int)
+            scores, numbers = table[:, 4], table[:, 5].astype(int)
         else:
             likely = table[:, 4:] if kind == "classes" else table[:, 5:] * table[:, 4:5]
-            numbers, scores = likely.argmax(1), likely.max(1)
+            scores, numbers = likely.max(1), likely.argmax(1)
+        # RT-DETR gives centers and sizes in shares, 300 of them, which are never all ordered as corners are.
+        if kind == "end-to-end" and not (shares and not _ordered(table).all()):
+            corners = table[:, :4].copy()
+        else:
             half = table[:, 2:4] / 2
-            corners = np.concatenate([table[:, :2] - half, table[:, :2] + half], axis=1)
-        if _in_shares(table):
-            corners = corners * np.array([self.size[1], self.size[0]] * 2, np.float32)
+            corners = np.hstack([table[:, :2] - half, table[:, :2] + half])
+        if shares:
+            corners *= np.array([self.size[1], self.size[0]] * 2, np.float32)
         # What has no score at all fills the table up.
         wanted = np.flatnonzero((scores >= lowest) & (scores > 0) | ~np.isfinite(scores))
         placed = fitted.placed(corners[wanted])
@@ -200,8 +206,7 @@ class Letterboxed:
     def placed(self, corners: NDArray[np.float32]) -> NDArray[np.float32]:
         """Corners [n, 4] in the input → in the picture."""
         shifted = corners - np.array([self.left, self.top] * 2, np.float32)
-        placed: NDArray[np.float32] = shifted / np.array(self.scale * 2, np.float32)
-        return placed
+        return np.asarray(shifted / np.array(self.scale * 2, np.float32), np.float32)
 
 
 def letterbox(picture: Image.Image, size: tuple[int, int]) -> Letterboxed:
@@ -278,11 +283,12 @@ def _session(name: str, path: Path) -> Any:
     options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 0)
     wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
     providers = [each for each in wanted if each in onnxruntime.get_available_providers()]
-    failures = (state.Fail, state.InvalidProtobuf, state.InvalidGraph, state.InvalidArgument)
-    failures += (state.NotImplemented, state.NoSuchFile, state.NoModel, state.RuntimeException)
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=providers)
-    except failures as error:
+    except (
+        state.Fail, state.InvalidProtobuf, state.InvalidGraph, state.InvalidArgument, state.NotImplemented, state.NoSuchFile,
+        state.NoModel, state.RuntimeException,
+    ) as error:  # fmt: skip
         raise ModelNotSupported(f"detector:{name}: onnxruntime cannot read it: {error}") from error
 
 
@@ -340,7 +346,12 @@ def _suppressed(output: NDArray[np.float32], classes: int) -> bool:
     if (output[:, 5] % 1).any():
         return False
     # Of one class or two the other layouts have six values as well; but a center and a size are as a rule no ordered corners.
-    return classes > 2 or not len(output) or bool((output[:, 2:4] >= output[:, :2]).all(1).mean() > 0.5)
+    return classes > 2 or not len(output) or bool(_ordered(output).mean() > 0.5)
+
+
+def _ordered(table: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which rows may begin with two corners: right of left, and bottom below top."""
+    return np.asarray((table[:, 2:4] >= table[:, :2]).all(1))
 
 
 def _in_shares(table: NDArray[np.float32]) -> bool:

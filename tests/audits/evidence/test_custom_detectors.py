@@ -131,6 +131,16 @@ def test_what_it_sees_is_evidence(mine: Any, target: Target) -> None:
     assert (evidence.width, evidence.height, evidence.counting, evidence.invalid) == (64, 48, 0.9, 0)
 
 
+def test_boxes_are_compared_before_they_are_cut_off(mine: Any, target: Target) -> None:
+    # An IoU of 100 / 1,100; what is left of both inside the picture is the same.
+    mine.ANSWERS = (
+        {"bbox": [-100, 0, 110, 10], "category": "dog", "score": 0.9},
+        {"bbox": [0, 0, 10, 10], "category": "dog", "score": 0.8},
+    )
+    (evidence,) = look(open_detector(target, "mypackage.mine:make:nms=0.5"))
+    assert [(each.bbox, each.area) for each in evidence.objects] == [((0, 0, 10, 10), 100)] * 2
+
+
 def test_thresholds_and_identity(mine: Any, target: Target) -> None:
     source = open_detector(target, "mypackage.mine:make:threshold=0.96:doubt=0.5")
     (evidence,) = look(source)
@@ -253,6 +263,7 @@ def test_a_detector_that_fails_says_which_it_was(mine: Any, target: Target) -> N
         ("mypackage.mine:no_revision", "no `revision`"),
         ("mypackage.mine:blank_revision", "no `revision`"),
         ("mypackage.mine:make:sure=0.5", "a detector takes threshold, counting, nms, doubt"),
+        ("mypackage.mine:make:NMS=0.5", "a detector takes threshold, counting, nms, doubt"),
     ],
 )
 def test_mistakes(mine: Any, target: Target, path: str, words: str) -> None:

@@ -5,7 +5,7 @@ from math import inf, nan
 import pytest
 
 from audits.evidence import Seen
-from audits.evidence.detections import Thresholds, class_name, keep, suppress, valid, with_options
+from audits.evidence.detections import Thresholds, class_name, cut_off, keep, suppress, valid, with_options
 from audits.places import overlap
 from recapdata.errors import OptionError
 
@@ -84,7 +84,7 @@ def test_one_thing_has_one_name() -> None:
     ],
 )
 def test_boxes_are_cut_off_at_the_picture_and_invalid_ones_left_out(box, left) -> None:
-    boxes = valid([Seen(bbox=box, category="dog", score=0.5)], 100, 50)
+    boxes = [cut_off(each, 100, 50) for each in valid([Seen(bbox=box, category="dog", score=0.5)], 100, 50)]
     assert [(each.bbox, each.area) for each in boxes] == ([(left, left[2] * left[3])] if left else [])
 
 

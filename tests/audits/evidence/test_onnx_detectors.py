@@ -115,6 +115,8 @@ def test_boxes_in_shares_of_the_input(target: Target, tmp_path: Path, layout: st
     others = [save_yolo(tmp_path / "shares.onnx", layout, unit=1 / 64)]
     if layout == "classes":  # as RT-DETR has them
         others.append(save_yolo(tmp_path / "turned.onnx", layout, unit=1 / 64, transposed=True))
+    if layout == "end-to-end":  # as RT-DETR has them
+        others.append(save_yolo(tmp_path / "centers.onnx", layout, unit=1 / 64, centers=True))
     expected = look(open_detector(target, str(plain)), WIDE)[0]
     assert len(expected.objects) == 2
     for path in others:
