@@ -135,17 +135,18 @@ def _eight_bits(image: Image.Image, white: float | None) -> Image.Image:
     import numpy as np
 
     values = np.asarray(image)
-    finite = values[np.isfinite(values)].astype(np.float64)
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    if white is None and low >= 0:
+    low, high = 0.0, white
+    if high is None:
+        finite = values[np.isfinite(values)]
+        low, most = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
         whole = not (finite % 1).any()
-        whites = (255.0, 65535.0) if whole and high > 1 else (1.0,) if image.mode == "F" else (255.0,)
-        white = next((each for each in whites if high <= each), None)
-    if white is not None:
-        low, high = 0.0, white
-    scaled = (values.astype(np.float64) - low) / max(high - low, np.finfo(np.float64).tiny) * 255
-    scaled = np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0)
-    gray = Image.fromarray(np.rint(scaled.clip(0, 255)).astype(np.uint8))
+        whites = (255.0, 65535.0) if image.mode == "I" or (whole and most > 1) else (1.0,)
+        known = next((each for each in whites if low >= 0 and most <= each), None)
+        low, high = (low, most) if known is None else (0.0, known)
+    with np.errstate(invalid="ignore"):
+        scaled = (values.astype(np.float32) - np.float32(low)) * np.float32(255 / ((high - low) or 1.0))
+    scaled = np.nan_to_num(scaled, copy=False, nan=0.0, posinf=255.0, neginf=0.0)
+    gray = Image.fromarray(np.rint(scaled.clip(0, 255, out=scaled), out=scaled).astype(np.uint8))
     transparent = image.info.get("transparency")
     if isinstance(transparent, int):
         gray.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))

@@ -102,10 +102,10 @@ def test_doubt_leaves_absence_and_count_unknown(target: Target, tmp_path: Path) 
     dim = picture(128, 64, (32, 0, 32, RED), (64, 0, 32, (51, 0, 0)), (0, 0, 32, DIM_GREEN))
     (evidence,) = look(source, dim)
     claims = [Claim(kind="object", span=(0, 1), object=each) for each in source.classes]
-    claims += [Claim(kind="count", span=(0, 1), object="red", count=count) for count in (1, 2, 3)]
+    claims += [Claim(kind="count", span=(0, 1), object="red", count=count) for count in (1, 2)]
     # One red for certain and one in doubt; a green one in doubt; no blue.
     assert [each.verdict for each in ground(claims, [evidence]).claims] == [
-        "supported", "unknown", "contradicted", "supported", "unknown", "contradicted",
+        "supported", "unknown", "contradicted", "supported", "unknown",
     ]  # fmt: skip
 
 
