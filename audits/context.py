@@ -25,6 +25,11 @@ _PART = re.compile(
 _ON = re.compile(rf"\b(?:on|off|onto) {_WORDS}", re.IGNORECASE)
 _BOARDED = frozenset({"bus", "train", "airplane", "boat"})
 _OF = re.compile(r"\s+of\b", re.IGNORECASE)
+_SHAPE = re.compile(
+    rf"\b(?:face|head|shape|form|silhouette|outline|image|likeness) of {_WORDS}|"
+    rf"\b(?:decorated|printed|embroidered|painted) with {_WORDS}|\bwarn(?:s|ing)? (?:of|about) {_WORDS}",
+    re.IGNORECASE,
+)
 _NEXT = re.compile(r" ([a-z]+)\b")
 _REACH = 60
 """Characters before a noun in which a preposition of its own can stand."""
@@ -53,11 +58,21 @@ class Context:
         Args:
             span: where the noun stands; None where that is not known.
         """
-        found = meaning(noun or "", evidence.scope.classes)
+        found = meaning(self._whole(noun or "", span), evidence.scope.classes)
         if not found.classes:
             return found
         other = self._other(noun or "", found, evidence, span)
         return found.doubted(other) if other else found
+
+    def _whole(self, noun: str, span: tuple[int, int] | None) -> str:
+        """The noun with the word before it, where the two are one thing, whatever a parser made of it: "gummy bear"."""
+        before = re.search(r"([\w'-]+) $", self.caption[: span[0]]) if span is not None else None
+        if before is None:
+            return noun
+        lexicon = load_lexicon()
+        word, whole = before[1].lower(), f"{before[1]} {noun}".lower()
+        unmade = word in lexicon.unmaking or (word in lexicon.materials and lexicon.lives(noun))
+        return whole if unmade or whole in lexicon.names or whole in lexicon.maybe else noun
 
     def _other(self, noun: str, found: Meaning, evidence: Evidence, span: tuple[int, int] | None) -> str:
         """What else the noun may be, here; empty where it is nothing else."""
@@ -83,6 +98,8 @@ class Context:
             return "a part of a word"
         if head in lexicon.of and _OF.match(self.caption, span[1]):
             return lexicon.of[head]
+        if _SHAPE.search(before) or self._on_surface(span[1]):
+            return "a picture of it"
         if _FOR.search(before):
             return "what something is for"
         enclosing = found.classes & lexicon.enclosing
@@ -90,6 +107,14 @@ class Context:
             _INSIDE.search(before) or _PART.search(before) or (enclosing & _BOARDED and _ON.search(before))
         )
         return "around the camera" if enclosing and inside else ""
+
+    def _on_surface(self, end: int) -> bool:
+        """Whether a noun that ends there is on something that bears pictures."""
+        words = re.findall(r"[\w'-]+", self.caption[end : end + _REACH])[:5]
+        surfaces = load_lexicon().surfaces
+        return words[:1] == ["on"] and any(
+            word.lower().rstrip("s").removeprefix("t-") in surfaces for word in words[1:]
+        )
 
 
 def read_context(claims: Sequence[Claim], caption: str | None = None) -> Context:

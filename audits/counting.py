@@ -23,6 +23,8 @@ STEP = 0.6
 MANY = 10
 """From this number on people round, and annotators may have stopped counting."""
 UNBOXED = 1e12
+PLAIN = 0.1
+"""Where the smallest object covers this share of the image, a detector that sees it will not miss another one."""
 ONE_PLACE = 0.5
 """Two boxes of a class with this overlap (IoU) may be one object seen twice."""
 
@@ -37,6 +39,7 @@ class Counted:
         crowd: whether there are more than are listed.
         classes: what they are.
         shares: of the image's area that each object covers, sure or not, the largest first.
+        detected: whether a detector saw them, and not an annotator.
     """
 
     sure: tuple[Seen, ...]
@@ -44,6 +47,7 @@ class Counted:
     crowd: bool
     classes: frozenset[str]
     shares: tuple[float, ...]
+    detected: bool
 
     @property
     def total(self) -> int:
@@ -76,6 +80,7 @@ def counted(objects: Sequence[Seen], classes: frozenset[str], evidence: Evidence
         most=len(objects) + doubtful,
         crowd=bool(evidence.uncounted & classes),
         classes=classes,
+        detected=bool(doubtful) or any(each.score is not None for each in objects),
         shares=tuple(sorted((_area(each) / picture for each in objects), reverse=True)),
     )
 
@@ -120,7 +125,12 @@ def _beyond(number: int, objects: Counted) -> bool | None:
     small = bool(objects.shares) and objects.shares[-1] < MEDIUM
     overlooked = small and number <= 2 * objects.most + 1
     rounded = number >= MANY and 2 * objects.most >= number
-    return None if several or objects.most >= MANY or overlooked or rounded else False
+    # Where a detector was unsure of some it may have seen nothing of as many others, and of one in any case, but of large ones.
+    easy = objects.total and objects.shares and objects.shares[-1] >= PLAIN
+    undetected = (
+        objects.detected and not easy and number <= objects.most + max(1, objects.most - objects.total)
+    )
+    return None if several or objects.most >= MANY or overlooked or rounded or undetected else False
 
 
 def _short_of(number: int, objects: Counted) -> bool | None:

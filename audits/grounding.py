@@ -128,7 +128,8 @@ def _judge_count(claim: Claim, context: Context, evidence: Evidence) -> Finding:
     if True in found:
         return "supported", _counted_text(noun, number, ways[found.index(True)])
     most = max(ways, key=lambda way: way.most)
-    text = most.text(_named(most.classes) if most.most or len(most.classes) > 1 else noun)
+    nearest = next((way for way in ways if way.most), ways[0])
+    text = nearest.text(_named(nearest.classes))
     if claim.hedge == "partial" and number <= most.total:
         return "supported", f"{number} of {text}"
     if _sum_of_mentions(claim, context) in {way.total for way in ways}:

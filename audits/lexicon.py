@@ -56,6 +56,8 @@ class Lexicon:
     senses: Mapping[str, str]
     compounds: frozenset[str]
     plain: frozenset[str]
+    vague: frozenset[str]
+    surfaces: frozenset[str]
     of: Mapping[str, str]
     among: Mapping[str, frozenset[str]]
     tails: frozenset[str]
@@ -95,6 +97,10 @@ class Lexicon:
         tails = (" ".join(words[start:]) for start in range(len(words)))
         return next((found for tail in tails if (found := self._animal_or_name(tail)) is not None), False)
 
+    def lives(self, noun: str) -> bool:
+        """Whether a noun phrase means something that lives or grows, so that one of wood or chocolate is none."""
+        return bool(self.meaning(noun, self.vocabularies[0]).any & self.living)
+
     def dish(self, noun: str) -> bool:
         """Whether a noun phrase is a dish, in which ingredients are not told apart."""
         words = noun.lower().split()
@@ -121,7 +127,10 @@ class Lexicon:
         if before & self.unmaking or (before & self.materials and found.any & self.living):
             return found.doubted("an imitation")
         if modifiers:
-            if phrase in self.compounds and not set(modifiers) <= self.plain:
+            unlike = not set(modifiers) <= self.plain | set(self.colors) | self.materials
+            if unlike and phrase in self.vague and phrase not in classes:
+                return Meaning()
+            if unlike and phrase in self.compounds:
                 found = found.doubted("a thing of another kind")
             return Meaning(found.classes, found.maybe, exact=False, other=found.other)
         return found
@@ -197,7 +206,7 @@ def meaning(noun: str, classes: frozenset[str]) -> Meaning:
 def load_lexicon() -> Lexicon:
     """The lexicon of the project."""
     table = yaml.safe_load(files("audits").joinpath(TABLE).read_bytes())
-    sets = ("compounds", "plain", "tails", "unmaking", "materials", "living", "kin", "young", "animals", "enclosing", "ingredients",
+    sets = ("compounds", "plain", "vague", "surfaces", "tails", "unmaking", "materials", "living", "kin", "young", "animals", "enclosing", "ingredients",
             "dishes", "pairs", "grouped", "uncounted")  # fmt: skip
     return Lexicon(
         names=_by_word(table["names"]),

@@ -438,7 +438,8 @@ def test_classes_that_only_a_caption_asked_for_are_not_missed() -> None:
 
 
 def test_only_sure_objects_are_counted() -> None:
-    # Two dogs at 0.95, one at 0.4: two are sure, three are possible, one or four are wrong.
+    # Two dogs at 0.95, one at 0.4: two are sure, three are possible, and a fourth
+    # may have been overlooked as one was nearly; one or five are wrong.
     seen = Evidence(
         source="detector",
         scope=BARE,
@@ -447,9 +448,10 @@ def test_only_sure_objects_are_counted() -> None:
         height=100,
         counting=0.9,
     )
-    assert [verdict(count("dog", number), seen) for number in (1, 2, 3, 4)] == [
+    assert [verdict(count("dog", number), seen) for number in (1, 2, 3, 4, 5)] == [
         "contradicted",
         "supported",
+        "unknown",
         "unknown",
         "contradicted",
     ]
@@ -474,7 +476,7 @@ def test_a_source_judges_its_kinds_only() -> None:
 
 
 def test_doubtful_boxes_make_up_for_what_is_missing() -> None:
-    # One sure dog, one at 0.5 and two below the threshold: one to four dogs.
+    # One sure dog, one at 0.5 and two below the threshold: one to four dogs, and as many overlooked as are not sure.
     seen = Evidence(
         source="detector",
         scope=BARE,
@@ -484,7 +486,7 @@ def test_doubtful_boxes_make_up_for_what_is_missing() -> None:
         counting=0.9,
         doubtful=(box("dog", 40, 0, score=0.2), box("dog", 60, 0, score=0.2), box("cat", 80, 0, score=0.2)),
     )
-    assert [verdict(count("dog", number), seen) for number in (1, 2, 4, 5)] == [
+    assert [verdict(count("dog", number), seen) for number in (1, 2, 7, 8)] == [
         "supported", "unknown", "unknown", "contradicted",
     ]  # fmt: skip
     assert verdict(object_("cat"), seen) == "unknown"
@@ -527,7 +529,7 @@ def test_a_hedged_claim_is_supported_or_unknown(hedge: Hedge) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "expected"), [(1, "supported"), (2, "supported"), (3, "unknown"), (4, "contradicted")]
+    ("number", "expected"), [(1, "supported"), (2, "supported"), (3, "unknown"), (5, "contradicted")]
 )
 def test_a_number_of_some_is_no_more_than_all(number: int, expected: str) -> None:
     # Two sure dogs and one that is not sure.
