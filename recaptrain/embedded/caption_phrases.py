@@ -31,7 +31,7 @@ THINGS = (
 COMMON = (
     "person person person person person animal animal animal bird bird sea vehicle vehicle boat aircraft food food furniture "
     "furniture building building plant plant structure structure clothing tool container container sports sports electronics kitchen "
-    "bathroom decoration landscape toy instrument insect also_adjective compound compound"
+    "bathroom decoration landscape toy instrument insect also_adjective compound compound compound compound"
 )
 LANDMARKS = "furniture furniture compound building plant structure person vehicle animal electronics container landscape"
 OWNERS = "person person person animal bird vehicle building"
@@ -638,7 +638,10 @@ class Phrases:
         tokens, subject, _ = self.np(kinds, simple=self.chance() < 0.8)
         draw = self.chance()
         role = "nsubj"
-        if draw < 0.25:
+        if draw < 0.10:
+            top = common("top")
+            phrase = [self.tok("p:on", "case", top), top], top
+        elif draw < 0.25:
             phrase = self.region()
         elif draw < 0.45:
             phrase = self.worn_place()
