@@ -246,6 +246,13 @@ def view(
             metavar="DIR", help="Folder for the pictures; beside FiftyOne's own datasets if not given."
         ),
     ] = None,
+    exports: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder that the App exports files to; exports/ of the dataset folder if not given.",
+        ),
+    ] = None,
     clip: Annotated[
         str | None,
         typer.Option(
@@ -268,7 +275,7 @@ def view(
     summary = build(target, name=name, audits=audit, media=media, clip=clip)
     finish(summary, summary.text(), as_json=json)
     if not no_app:
-        open_app(summary.name, port=port)
+        open_app(summary.name, port=port, media=summary.media, exports=exports)
 
 
 def _listed(text: str | None) -> list[str]:

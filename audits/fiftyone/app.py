@@ -10,10 +10,13 @@ import urllib.error
 import urllib.request
 import webbrowser
 from contextlib import suppress
+from pathlib import Path
 from urllib.parse import quote
 
 from audits.fiftyone import require
+from audits.fiftyone.exports import EXPORTS
 from audits.fiftyone.installing import install
+from audits.fiftyone.media import media_folder
 from audits.fiftyone.server import ADDRESS
 from audits.fiftyone.views import WORKSPACE
 from recapdata.console import say
@@ -44,10 +47,16 @@ def check_port(port: int) -> None:
             ) from error
 
 
-def open_app(name: str, *, port: int = PORT) -> None:
+def open_app(
+    name: str, *, port: int = PORT, media: str | Path | None = None, exports: str | Path | None = None
+) -> None:
     """Serve the App for a dataset until interrupted, and show it in a browser where there is a screen.
 
     The plugin is there, and what it delegates is run, for as long.
+
+    Args:
+        media: the folder of the dataset's pictures; the one that is used unless told otherwise where None.
+        exports: the folder that operators export to; the dataset's own where None.
 
     Raises:
         AppFailed: the server stopped, or did not answer in time.
@@ -55,8 +64,13 @@ def open_app(name: str, *, port: int = PORT) -> None:
     require()
     url = f"http://{ADDRESS}:{port}/datasets/{quote(name)}?workspace={WORKSPACE}"
     command = [sys.executable, "-m", "audits.fiftyone.server", "--port", str(port)]
+    command += [
+        f"--media={folder}"
+        for folder in {Path(media or media_folder()).absolute(), media_folder().absolute()}
+    ]
     install()
-    server = subprocess.Popen(command, stdin=subprocess.PIPE)
+    environment = {**os.environ, **({EXPORTS: str(Path(exports).absolute())} if exports is not None else {})}
+    server = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)
     worker = subprocess.Popen(
         [sys.executable, "-m", "audits.fiftyone.worker", name],
         stdin=subprocess.PIPE,

@@ -1,11 +1,15 @@
 """Pictures on disk for the App: the original bytes, once, under their key, shared by all revisions that hold them."""
 
 import os
+import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 from audits.fiftyone import require
+from recapdata.errors import DatasetDamaged
+from recapdata.paths import is_below
+from recapdata.records import KEY
 
 EXTENSIONS = (
     (b"\x89PNG", ".png"),
@@ -15,6 +19,9 @@ EXTENSIONS = (
     (b"II*\0", ".tif"),
     (b"MM\0*", ".tif"),
 )
+
+
+_NAME = re.compile(rf"(?P<key>{KEY.pattern})\.(?:png|jpg|gif|bmp|tif|webp|avif|img)")
 
 
 def media_folder() -> Path:
@@ -30,7 +37,15 @@ class Media:
         self._known = cache(self._list)
 
     def path(self, key: str) -> Path | None:
-        """Where the picture of a key lies; None while it is not there."""
+        """Where the picture of a key lies; None while it is not there.
+
+        Raises:
+            DatasetDamaged: it is no key, and would name another file.
+        """
+        if not KEY.fullmatch(key):
+            raise DatasetDamaged(
+                f"a record has the key {key[:80]!a}, which is no SHA-256 in 64 hexadecimal digits; ingest the dataset again"
+            )
         name = self._known(key[:2]).get(key)
         return self.folder / key[:2] / name if name is not None else None
 
@@ -51,6 +66,17 @@ class Media:
         os.replace(temporary, path)
         self._known(key[:2])[key] = path.name
         return path
+
+    def holds(self, path: str) -> bool:
+        """Whether a path is that of a picture in this folder, and of no file that lies elsewhere or is something else."""
+        name = Path(path)
+        match = _NAME.fullmatch(name.name)
+        return (
+            match is not None
+            and name == Path(os.path.abspath(self.folder)) / match["key"][:2] / name.name
+            and is_below(self.folder, name)
+            and name.is_file()
+        )
 
     def _list(self, prefix: str) -> dict[str, str]:
         try:

@@ -1,10 +1,13 @@
-"""FiftyOne's own App server, by whose pages the browser asks nobody else, and an open sample has its captions beside it.
+"""FiftyOne's own App server for its own page alone, which asks nobody else, and shows an open sample beside its captions.
+
+FiftyOne answers whoever reaches its port: any page in the browser, under any name, with any file of the user. Here requests
+under another name or from another page are refused, and what is served as media are the pictures of `audits view` only.
 
 The App's page names fonts, tiles and pictures on other hosts. What is looked at here may not be public, so a content policy tells
 it to load nothing from elsewhere. Run as a process of its own, since FiftyOne's server settings are read when it is first imported; it
 ends when its standard input does, that is with the process that started it, however that ends.
 
-    python -m audits.fiftyone.server --port 5151
+    python -m audits.fiftyone.server --port 5151 --media DIR
 """
 
 import argparse
@@ -15,8 +18,13 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
+
+from audits.fiftyone.media import Media
+from recapdata.own_pages import Application, Names, OwnPagesOnly, Receive, Scope, Send
 
 ADDRESS = "127.0.0.1"
 GRACE = 10.0
@@ -33,6 +41,7 @@ POLICY = "; ".join(
         "worker-src 'self' blob:",
         "frame-src 'self' blob:",
         "form-action 'self'",
+        "frame-ancestors 'self'",
     ]
 )
 POLICY_HEADER = (b"content-security-policy", POLICY.encode())
@@ -63,14 +72,42 @@ FIRST_LAYOUT = (
 ).encode()
 """Laid out so until a person lays it out otherwise, which the App remembers."""
 
-Message = MutableMapping[str, Any]
-Application = Callable[..., Awaitable[None]]
+MEDIA = "/media"
+"""FiftyOne's route that serves any file by its path."""
+
+
+def guarded(app: Application, folders: Sequence[Path]) -> Application:
+    """FiftyOne's ASGI application for its own page, with no other media than the pictures in these folders."""
+    return OwnPagesOnly(_own_media(with_policy(app), folders), Names(ADDRESS), is_page=_is_page)
+
+
+def _is_page(path: str) -> bool:
+    """Whether a link may lead to a path: the App's page, alone or on a dataset."""
+    return path == "/" or path.startswith("/datasets/")
+
+
+def _own_media(app: Application, folders: Sequence[Path]) -> Application:
+    shelves = [Media(folder) for folder in folders]
+
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].strip("/") != MEDIA.strip("/"):
+            await app(scope, receive, send)
+            return
+        paths = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get("filepath", [])
+        # Two paths are refused, so that it does not matter which of them FiftyOne would take.
+        if len(paths) == 1 and "\0" not in paths[0] and any(shelf.holds(paths[0]) for shelf in shelves):
+            await app(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 404, "headers": []})
+        await send({"type": "http.response.body", "body": b"no picture of a dataset that is shown here"})
+
+    return served
 
 
 def with_policy(app: Application) -> Application:
     """The ASGI application with `POLICY` on every response, and its pages and style sheets as `rewritten` makes them."""
 
-    async def wrapped(scope: Message, receive: Any, send: Callable[[Message], Awaitable[None]]) -> None:
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         await app(scope, receive, _Rewritten(send))
 
     return wrapped
@@ -84,12 +121,12 @@ def rewritten(content: bytes) -> bytes:
 class _Rewritten:
     """The `send` of one response."""
 
-    def __init__(self, send: Callable[[Message], Awaitable[None]]) -> None:
+    def __init__(self, send: Send) -> None:
         self._send = send
-        self._start: Message | None = None
+        self._start: Scope | None = None
         self._body = bytearray()
 
-    async def __call__(self, message: Message) -> None:
+    async def __call__(self, message: Scope) -> None:
         if message["type"] == "http.response.start":
             message["headers"] = [*message.get("headers", ()), POLICY_HEADER]
             if _is_text(message):
@@ -106,7 +143,7 @@ class _Rewritten:
         await self._send(message)
 
 
-def _is_text(message: Message) -> bool:
+def _is_text(message: Scope) -> bool:
     """Whether a response is a page or a style sheet."""
     headers = {name.lower(): value for name, value in message["headers"]}
     kind = headers.get(b"content-type", b"").split(b";")[0]
@@ -126,7 +163,9 @@ def main() -> None:
     """Serve the App on loopback until standard input ends."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
-    port = parser.parse_args().port
+    parser.add_argument("--media", type=Path, action="append", required=True)
+    options = parser.parse_args()
+    port = options.port
     # As FiftyOne's own server does before it is imported: this process only reads the database that the parent started.
     os.environ.pop("FIFTYONE_DISABLE_SERVICES", None)
     os.environ["FIFTYONE_SERVER"] = "1"
@@ -148,7 +187,7 @@ def main() -> None:
     config.loglevel = "WARNING"
     set_port(port)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    asyncio.run(serve(with_policy(app), config))  # type: ignore[arg-type]
+    asyncio.run(serve(guarded(app, options.media), config))  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

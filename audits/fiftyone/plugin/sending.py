@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import fiftyone.operators as operators
 import fiftyone.operators.types as types
 
 from audits.fiftyone.dataset import build
+from audits.fiftyone.exports import export, export_folder
 from audits.fiftyone.plugin import forms
 from audits.fiftyone.source import writable
 from audits.summary import named_clip
@@ -40,7 +41,7 @@ class ExportKeys(operators.Operator):
         return operators.OperatorConfig(
             name="export_keys",
             label="Export keys",
-            description="Write the keys of the selected samples to a file, for recapdata recaption or remove --keys",
+            description="Write the keys of the selected samples to a file in the folder of exports, for recapdata recaption or remove --keys",
             icon="key",
             view_target=False,
         )
@@ -51,21 +52,23 @@ class ExportKeys(operators.Operator):
         if about is None:
             return prop
         form.view("which", types.Notice(label=f"The keys of {forms.meant(ctx)[1]}, one a line"))
-        form.str("file", label="File", default=str((about.folder or Path.cwd()) / "keys.txt"), required=True)
+        folder = export_folder(ctx.dataset, about)
+        form.str("file", label="File", description=f"In {folder}", default="keys.txt", required=True)
         return prop
 
     def execute(self, ctx: Any) -> dict[str, Any]:
         """Write them."""
-        path = Path(ctx.params["file"]).expanduser()
-        try:
-            keys = write_keys(path, forms.meant(ctx)[0])
-        except OSError as error:
-            ctx.ops.notify(
-                f"{path} cannot be written: {error.strerror}; choose another file", variant="error"
-            )
+        about = forms.shown(ctx.dataset)
+        if about is None:
             return {}
-        ctx.ops.notify(f"{keys:,} keys written to {path}", variant="success")
-        return {"keys": keys}
+        keys = forms.meant(ctx)[0].values("key")
+        try:
+            path = export(export_folder(ctx.dataset, about), str(ctx.params["file"]), lines_of(keys))
+        except (RecapdataError, OSError) as error:
+            ctx.ops.notify(f"nothing is written: {error}; choose another file", variant="error")
+            return {}
+        ctx.ops.notify(f"{len(keys):,} keys written to {path}", variant="success")
+        return {"keys": len(keys)}
 
 
 class RecaptionSelection(operators.Operator):
@@ -171,8 +174,13 @@ def audit_command(folder: Path, set_name: str, evidence: str | None) -> list[str
 def write_keys(path: Path, samples: Any) -> int:
     """Write the keys of samples, one a line; how many."""
     keys = samples.values("key")
-    path.write_text("".join(f"{key}\n" for key in keys), encoding="utf8")
+    path.write_text(lines_of(keys), encoding="utf8")
     return len(keys)
+
+
+def lines_of(keys: Sequence[str]) -> str:
+    """Keys as a file of them holds them, one a line."""
+    return "".join(f"{key}\n" for key in keys)
 
 
 def _follow(ctx: Any, command: list[str], start: float, end: float) -> CommandFailed | None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from audits.fiftyone.dataset import build
+from audits.fiftyone.exports import EXPORTS
 from audits.fiftyone.installing import install
 from audits.runner import run
 from recapdata.publish import plan_publication, publish
@@ -70,15 +71,66 @@ def test_two_revisions_are_compared(fo: ModuleType, hub: Any, repo_id: str, fold
     assert KEYS[0] in str(view)
 
 
-def test_keys_are_exported(fo: ModuleType, folder: DatasetFolder, tmp_path: Path) -> None:
+def test_keys_are_exported_into_the_folder_of_exports(
+    fo: ModuleType, folder: DatasetFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dataset = fo.load_dataset(build(folder.path).name)
     chosen = dataset.limit(2).values("id")
-    found, _ = execute("export_keys", dataset, selected=chosen, params={"file": str(tmp_path / "keys.txt")})
+    found, _ = execute("export_keys", dataset, selected=chosen, params={"file": "keys.txt"})
     assert found == {"keys": 2}
-    assert read_keys_file(tmp_path / "keys.txt") == set(KEYS[:2])
-    found, asked = execute("export_keys", dataset, params={"file": str(tmp_path / "no" / "keys.txt")})
+    assert read_keys_file(folder.path / "exports" / "keys.txt") == set(KEYS[:2])
+    monkeypatch.setenv(EXPORTS, str(tmp_path / "told"))
+    found, asked = execute("export_keys", dataset, params={"file": "all keys.txt"})
+    assert found == {"keys": 6}
+    assert str(tmp_path / "told" / "all keys.txt") in str(asked)
+    assert read_keys_file(tmp_path / "told" / "all keys.txt") == set(KEYS)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "{own}",
+        "../own.txt",
+        "../../own.txt",
+        "a/own.txt",
+        ".own",
+        "..",
+        ".",
+        "own.txt\n",
+        "a\0",
+        "~/own.txt",
+        "-",
+        "x" * 101,
+    ],
+    ids=ascii,
+)
+def test_nothing_is_exported_elsewhere(
+    fo: ModuleType, folder: DatasetFolder, tmp_path: Path, name: str
+) -> None:
+    own = tmp_path / "own.txt"
+    own.write_text("precious")
+    before = sorted(tmp_path.rglob("*"))
+    dataset = fo.load_dataset(build(folder.path).name)
+    found, asked = execute("export_keys", dataset, params={"file": name.replace("{own}", str(own))})
     assert found == {}
     assert "choose another file" in str(asked)
+    assert own.read_text() == "precious"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_nothing_is_exported_through_links(fo: ModuleType, folder: DatasetFolder, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "keys.txt").write_text("precious")
+    dataset = fo.load_dataset(build(folder.path).name)
+    (folder.path / "exports").symlink_to(own)
+    assert execute("export_keys", dataset, params={"file": "keys.txt"})[0] == {}
+    (folder.path / "exports").unlink()
+    (folder.path / "exports").mkdir()
+    (folder.path / "exports" / "keys.txt").symlink_to(own / "keys.txt")
+    assert execute("export_keys", dataset, params={"file": "keys.txt"})[0] == {"keys": 6}
+    assert not (folder.path / "exports" / "keys.txt").is_symlink()
+    assert (own / "keys.txt").read_text() == "precious"
 
 
 def test_a_verdict_is_marked_and_a_caption_edited(fo: ModuleType, folder: DatasetFolder) -> None:
