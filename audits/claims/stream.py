@@ -67,7 +67,7 @@ def claims(
 
 def _serial(captions: Iterable[str], nlp: Language, batch_size: int) -> Iterator[list[Claim]]:
     scheme = pipeline_scheme(nlp)
-    texts = (squeeze(read_form(caption).text) for caption in _fitting(captions, nlp.max_length))
+    texts = (_squeezed(caption, nlp.max_length) for caption in _fitting(captions, nlp.max_length))
     while batch := list(islice(texts, batch_size)):
         # Later words are forgotten with their batch: a large set has no end of names and misspellings.
         with nlp.memory_zone() if len(nlp.vocab) > LEARNED else nullcontext():
@@ -77,6 +77,13 @@ def _serial(captions: Iterable[str], nlp: Language, batch_size: int) -> Iterator
                 for doc, text in zip(docs, batch, strict=True)
             ]
         yield from found
+
+
+def _squeezed(caption: str, longest: int) -> Squeezed:
+    """The readable text of a caption; with its gaps where full stops would make it longer than the pipeline takes."""
+    text = read_form(caption).text
+    squeezed = squeeze(text)
+    return squeezed if len(squeezed.text) <= longest else Squeezed(text)
 
 
 def _document(nlp: Language, text: Squeezed) -> str | Doc:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from audits.text.prompts import STYLE
+
 _ART = (
     r"(?:art|artwork|painting|illustration|drawing|photo|photograph|photography|picture|image|print|poster|render|sketch|"
     r"portrait|design|style|work|pic|directed|inspired|painted|drawn|made|created|designed|photographed|illustrated|shot|"
@@ -23,17 +25,6 @@ ARTISTS = re.compile(
     r"|(?P<f>©\s*[^,.;:|]+)",
     re.I,
 )
-#: A whole segment between commas that only says how: "highly detailed", "octane render", "trending on artstation".
-SEGMENT = re.compile(
-    r"^\s*(?:(?:\w+[- ]){0,4})?(?:artstation(?: hq)?|octane(?: render)?|unreal engine(?: \d)?|render(?:ing|ed)?|4k|8k|4 k|8 k|16k|hdr?|uhd|hq|dslr|"
-    r"bokeh|photorealis(?:m|tic)|hyper-?realis(?:m|tic)|lifelike|unrealistic|realistic|surrealism|cinematic|(?:highly|ultra|very|extremely|super|insanely|hyper)[ -]?"
-    r"(?:detailed|realistic|sharp)|detailed|sharp focus|smooth|intricate|elegant|volumetric (?:light|lighting)|lighting|concept art|"
-    r"digital (?:art|painting|illustration)|matte painting|oil on canvas|art nouveau|art deco|screen-?print|acrylic painting|"
-    r"oil painting|pixel art|vector|svg|eps\d*|wide angle|depth of field|film grain|\d+ ?mm|\d+k resolution|resolution|"
-    r"hd quality|trending|award[- ]winning|masterpiece|symmetrical|isometric|low poly|ray ?tracing|constructivism|stunning photography)"
-    r"(?: (?:on|of|by|from|in) [\w ]+| (?:style|render|art|quality|resolution|lighting|view|perspective|hq))?\s*[.!]?\s*$",
-    re.I,
-)
 
 
 def spans(text: str) -> list[tuple[int, int]]:
@@ -46,7 +37,7 @@ def spans(text: str) -> list[tuple[int, int]]:
     if "," in text:
         start = 0
         for segment in text.split(","):
-            if len(segment) < 60 and SEGMENT.match(segment):
+            if len(segment) < 60 and STYLE.match(segment):
                 found.append((start, start + len(segment)))
             start += len(segment) + 1
     return found

@@ -35,7 +35,10 @@ _HASH = re.compile(r"(?<![\w&])#(?=[^\W\d])")
 
 
 def without_signs(text: str) -> str:
-    """The text without invisible characters, controls, pictograms and addresses; styled letters as plain ones."""
+    """The text without invisible characters, controls, pictograms and addresses; styled letters as plain ones.
+
+    Quotation marks as treebanks and TeX write them, ``so'', become the usual ones.
+    """
     if not text.isascii():
         text = _SPACE.sub(" ", text)
         text = _INVISIBLE.sub(NOTHING, text)
@@ -45,6 +48,8 @@ def without_signs(text: str) -> str:
     text = _CONTROL.sub(" ", text)
     if "." in text or "@" in text or "://" in text:
         text = _ADDRESS.sub(_blank, text)
+    if "``" in text and "''" in text and "```" not in text:
+        text = text.replace("``", f"{NOTHING}“").replace("''", f"”{NOTHING}")
     if "#" in text:
         text = _HASH.sub(NOTHING, _HASHTAGS.sub(_blank, text))
     return text
@@ -113,7 +118,7 @@ _UNREAD_KEYS = re.compile(
     re.I,
 )
 _JSON = re.compile(r"[{\[]\s*(?:[\"'{\[])|[{\[]\s*\}")
-_JSON_KEY = re.compile(r"[\"']\s*:\s*[\"'{\[\w-]|\[\s*\"")
+_JSON_KEY = re.compile(r"[\"']\s*:\s*[\"'{\[\w-]|\[\s*[\"']")
 
 
 def json_start(text: str) -> int | None:

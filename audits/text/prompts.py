@@ -41,6 +41,7 @@ _FUNCTION_WORD = re.compile(
 #: Prepositions are in tags, too ("holding sword", "hands on hips"), yet in few.
 MIN_TAGS = 3
 MIN_PLAIN_TAGS = 5
+LONGEST_TAG = 60
 
 _HOW = (
     "masterpiece|(?:best|high|highest|amazing|great|good|normal|low|worst|bad|top) quality|(?:high|low|hi|absurd|ultra ?high|)res|"
@@ -57,8 +58,19 @@ _HOW = (
     "chromatic aberration|film grain|trending on \\w+|illustration|digital (?:art|painting)|artwork|newest|recent|mid|early|late|"
     "very aesthetic|year \\d{4}|\\d{4}|highres|multiple views|2d|3d|cg|game cg|unity|unreal engine(?: \\d)?|octane render"
 )
+#: A whole segment between commas that only says how: "highly detailed", "octane render", "trending on artstation".
+STYLE = re.compile(
+    r"^\s*(?:(?:\w+[- ]){0,4})?(?:artstation(?: hq)?|octane(?: render)?|unreal engine(?: \d)?|render(?:ing|ed)?|4k|8k|4 k|8 k|16k|hdr?|uhd|hq|dslr|"
+    r"bokeh|photorealis(?:m|tic)|hyper-?realis(?:m|tic)|lifelike|unrealistic|realistic|surrealism|cinematic|(?:highly|ultra|very|extremely|super|insanely|hyper)[ -]?"
+    r"(?:detailed|realistic|sharp)|detailed|sharp focus|smooth|intricate|elegant|volumetric (?:light|lighting)|lighting|concept art|"
+    r"digital (?:art|painting|illustration)|matte painting|oil on canvas|art nouveau|art deco|screen-?print|acrylic painting|"
+    r"oil painting|pixel art|vector|svg|eps\d*|wide angle|depth of field|film grain|\d+ ?mm|\d+k resolution|resolution|"
+    r"hd quality|trending|award[- ]winning|masterpiece|symmetrical|isometric|low poly|ray ?tracing|constructivism|stunning photography)"
+    r"(?: (?:on|by|from|in) [\w ]+| (?:style|render|art|quality|resolution|lighting|view|perspective|hq))?\s*[.!]?\s*$",
+    re.I,
+)
 #: A tag that says how the picture is made, framed or rated, or how somebody stands or looks; no thing that can be seen.
-_META = re.compile(rf"\s*(?:{_HOW})\s*\.?\s*", re.I)
+_META = re.compile(rf"\s*(?:{_HOW})\s*[.,]?\s*", re.I)
 
 
 def without_parameters(text: str) -> str:
@@ -103,7 +115,7 @@ def are_tags(text: str) -> bool:
     phrases = sum(bool(_FUNCTION_WORD.search(tag)) for tag in tags)
     if counted or any("_" in tag.strip("_") for tag in tags):
         return 3 * phrases <= len(tags)
-    meta = sum(bool(_META.fullmatch(tag)) for tag in tags)
+    meta = sum(_is_meta(tag) for tag in tags)
     if meta >= 2:
         return 4 * phrases <= len(tags)
     return len(tags) >= MIN_PLAIN_TAGS and not phrases and not re.search(r"[.!?]\s+\w", text)
@@ -115,7 +127,11 @@ def read_tags(text: str) -> str:
     text = re.sub(r"\s", END, text) if spaced else _SEPARATOR.sub(_broken, text)
     text = _UNREAD_COUNT.sub(_blank, text)
     text = _UNDERSCORES.sub(_blank, text)
-    return END.join(" " * len(tag) if _META.fullmatch(tag) else tag for tag in text.split(END))
+    return END.join(" " * len(tag) if _is_meta(tag) else tag for tag in text.split(END))
+
+
+def _is_meta(tag: str) -> bool:
+    return len(tag) < LONGEST_TAG and bool(_META.fullmatch(tag) or STYLE.match(tag))
 
 
 def _blank(match: re.Match[str]) -> str:

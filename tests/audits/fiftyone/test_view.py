@@ -63,7 +63,7 @@ def test_a_sample_holds_all_there_is(fo: ModuleType, folder: DatasetFolder) -> N
     color = next(claim for claim in sample(dataset, 0).alt_claims if claim["kind"] == "color")
     assert (color["span"], color["words"], color["verdict"]) == ([2, 9], "red dog", "contradicted")
     assert sample(dataset, 2).alt_audit is None  # no caption, nothing to audit
-    assert sample(dataset, 3).alt_audit["flags"] == ["wrong_script", "markup"]
+    assert sample(dataset, 3).alt_audit["flags"] == ["wrong_script", "markup", "not_english", "html"]
     assert sample(dataset, 4).alt_audit["missed"] == ["dog"]
 
 

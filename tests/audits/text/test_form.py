@@ -16,7 +16,13 @@ from audits.text.squeezed import END, NOTHING, Squeezed
 SHARED = Path(os.environ.get("RECAPDATA_SHARED", Path(__file__).parents[4] / "shared"))
 OTHER_LANGUAGES = yaml.safe_load((Path(__file__).parent / "captions.yaml").read_text(encoding="utf8"))
 #: The classifier takes these for each other, which readers do, too, in a short sentence.
-RELATIVES = [{"nb", "no", "nn", "da", "sv"}, {"zh", "yue"}, {"id", "ms"}, {"pt", "gl", "es"}]
+RELATIVES = [
+    {"nb", "no", "nn", "da", "sv"},
+    {"zh", "yue"},
+    {"id", "ms"},
+    {"pt", "gl", "es", "ca"},
+    {"hr", "sr", "sl"},
+]
 
 
 def read(caption: str) -> str:
@@ -124,6 +130,7 @@ TEXTS = {
     "a photo\ufeff of a pho\u00adto\u200b frame": ("a photo of a photo frame", set()),
     "ａ ｄｏｇ and a 𝐜𝐚𝐭": ("a dog and a cat", set()),
     "a dog IMG_2034.jpg see https://a.org/b?c=d me@a.org @rex": ("a dog see", set()),
+    "a sign with the words `` NO PARKING '' on it": ("a sign with the words “ NO PARKING ” on it", set()),
     '"a dog named ""Rex"" on a mat"': ('a dog named "Rex" on a mat', set()),
     r"\textbf{A red car} near $x^2$ trees \cite{a1}\\ \emph{two} dogs": (
         "A red car near trees. two dogs",
