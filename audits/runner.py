@@ -241,7 +241,8 @@ def _summarize(
             kept = still_fresh(target, out, name, wanted)
             if kept is None:
                 say(
-                    f"{name}: its earlier audit is of other captions or another pipeline, and not in the summary"
+                    f"{name}: its earlier audit is of other captions, or by other rules or another pipeline, and not in the "
+                    f"summary; run: audits run {target.name} --captions {name}"
                 )
             else:
                 plans[name] = list(kept)

@@ -19,6 +19,7 @@ from audits.counterfactual import KINDS as LIES
 from audits.hygiene import Habits
 from audits.tables import EXTENTS, SCORES_TYPE
 from recapdata.records import CLAIM_KINDS, VERDICTS
+from recapdata.versions.comparable import clip_option
 from recapdata.versions.figures import Better, Figure
 
 FORMAT = 1
@@ -353,6 +354,4 @@ def named_clip(summary: Mapping[str, Any] | None) -> str | None:
     named = (summary or {}).get("clip")
     if not named or "," in named:
         return None
-    name, _, revision = named.partition("@")
-    # A local model's hash tells which it was; there is no other revision of it to ask for.
-    return str(name if revision.startswith("sha256:") else named)
+    return clip_option(named)

@@ -7,7 +7,7 @@ missing keeps its place, with null claims and null scores: a failure is counted,
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +176,7 @@ def read_identity(path: Path) -> Identity | None:
     values: dict[str, Any] = json.loads(footer)
     if values.get("format") != FORMAT:
         return None
-    return Identity(**{name: each for name, each in values.items() if name != "format"})
+    return Identity(**{each.name: values.get(each.name) for each in fields(Identity)})
 
 
 def read_audit(file: pq.ParquetFile, columns: Sequence[str], *, batch_rows: int) -> Iterator[pa.RecordBatch]:

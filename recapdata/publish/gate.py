@@ -7,6 +7,7 @@ from recapdata.publish.publication import Local, Published, Remote, Request
 from recapdata.publish.published import MANAGED
 from recapdata.store import CORRECTIONS
 from recapdata.versions.changes import Changes, counted
+from recapdata.versions.comparable import Made, remedy
 from recapdata.versions.figures import FigureChange, incomparable, not_compared
 
 CORRECTED = ("audits", CORRECTIONS.removeprefix("audits/"))
@@ -55,8 +56,13 @@ def audit_notes(
     Raises:
         PublishRefused: a figure got worse beyond its confidence interval, and that was not allowed.
     """
-    if local.summary is None or parent is None or parent.summary is None:
-        return [] if local.summary else [f"not audited; run: audits run {local.path}"]
+    if local.summary is None:
+        return [f"not audited; run: audits run {local.path}"]
+    if parent is None or parent.summary is None:
+        sides = [Made.from_summary(local.summary, name, str(local.path)) for name in local.summary["sets"]]
+        old = [side for side in sides if side.earlier]
+        names = ", ".join(side.set_name for side in old)
+        return [f"the audit of {names} was made by an earlier recapdata; run: {remedy(*old)}"] if old else []
     unlike = incomparable(
         figures,
         (parent.summary, local.summary),

@@ -59,6 +59,11 @@ class Made:
         parts = summary["sets"][set_name].get("made_by") or _earlier(summary)
         return cls(set_name=set_name, target=target, parts=parts, published=published)
 
+    @property
+    def earlier(self) -> bool:
+        """Whether a recapdata made any part of it that did not declare the versions of its rules."""
+        return any(EARLIER in text.split(" ") for texts in self.parts.values() for text in texts)
+
 
 def _earlier(summary: Mapping[str, Any]) -> dict[str, list[str]]:
     """The parts of a summary that names its models and sources alone."""

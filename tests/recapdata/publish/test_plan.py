@@ -175,6 +175,15 @@ def test_the_gate_names_what_cannot_be_compared(claims: str | None):
     )
 
 
+def test_a_first_version_with_an_earlier_audit_is_told():
+    first = Remote(endpoint="http://hub")
+    (note,) = plan(local=replace(LOCAL, summary=summary(0.5, 0.6, None)), remote=first, version="1.0.0").notes
+    assert note == (
+        "the audit of alt was made by an earlier recapdata; run: audits run birds --captions alt --pipeline p"
+    )
+    assert not plan(local=replace(LOCAL, summary=summary(0.5, 0.6)), remote=first, version="1.0.0").notes
+
+
 def test_a_folder_that_is_behind_is_told():
     behind = replace(LOCAL, manifest=replace(MANIFEST, version="1.0.0"))
     assert any("last published as 1.0.0, the Hub is at 1.2.0" in note for note in plan(local=behind).notes)
