@@ -19,16 +19,19 @@ _INSIDE = re.compile(
     rf"\b(?:in|inside|within|aboard|onboard|from|through|into) (?:of )?{_WORDS}", re.IGNORECASE
 )
 _PART = re.compile(
-    rf"(?<!in )(?<!in the )\b(?:front|back|rear|seat|bed|inside|interior|trunk|hood|roof|window|side|end|wheel) of {_WORDS}",
+    rf"(?<!in )(?<!in the )\b(?:front|back|rear|seat|bed|inside|interior|trunk|hood|roof|window|side|end|wheel|cockpit|dashboard|cabin|aisle|deck) of {_WORDS}",
     re.IGNORECASE,
 )
 _ON = re.compile(rf"\b(?:on|off|onto) {_WORDS}", re.IGNORECASE)
 _BOARDED = frozenset({"bus", "train", "airplane", "boat"})
 _OF = re.compile(r"\s+of\b", re.IGNORECASE)
 _SHAPE = re.compile(
-    rf"\b(?:face|head|shape|form|silhouette|outline|image|likeness) of {_WORDS}|"
+    rf"\b(?:face|head|shape|form|silhouette|outline|image|likeness|shadow|reflection|photo|photograph|picture|painting|drawing|portrait|statue|sculpture|mural|print) of {_WORDS}|"
     rf"\b(?:decorated|printed|embroidered|painted) with {_WORDS}|\bwarn(?:s|ing)? (?:of|about) {_WORDS}",
     re.IGNORECASE,
+)
+_MADE = re.compile(
+    r"\s+(?:(?:is|are|was|were) )?(?:made|built|carved|knitted|folded|formed|cut) (?:up |out |entirely )?(?:of|from)\b"
 )
 _NEXT = re.compile(r" ([a-z]+)\b")
 _REACH = 60
@@ -63,6 +66,11 @@ class Context:
             return found
         other = self._other(noun or "", found, evidence, span)
         return found.doubted(other) if other else found
+
+    def adjectives(self, claim: Claim) -> frozenset[str]:
+        """The words between the number and the noun of a count; empty where the caption is not known."""
+        words = re.findall(r"[\w'-]+", self.caption[claim.span[0] : claim.span[1]].lower())
+        return frozenset(words[1 : len(words) - len((claim.object or "").split())])
 
     def _whole(self, noun: str, span: tuple[int, int] | None) -> str:
         """The noun with the word before it, where the two are one thing, whatever a parser made of it: "gummy bear"."""
@@ -100,6 +108,8 @@ class Context:
             return lexicon.of[head]
         if _SHAPE.search(before) or self._on_surface(span[1]):
             return "a picture of it"
+        if found.classes & lexicon.living and _MADE.match(self.caption, span[1]):
+            return "an imitation"
         if _FOR.search(before):
             return "what something is for"
         enclosing = found.classes & lexicon.enclosing

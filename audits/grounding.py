@@ -142,7 +142,7 @@ def _judge_count(claim: Claim, context: Context, evidence: Evidence) -> Finding:
         else:
             certain = meaning.firm and not _confused(meaning, evidence)
         return ("contradicted" if certain else "unknown"), text
-    if claim.hedge == "partial" or not meaning.exact or _counts_a_part(claim, context):
+    if claim.hedge == "partial" or not meaning.exact or _counts_a_part(claim, context, evidence):
         return "unknown", f"{text}; cannot count {noun} apart"
     return "contradicted", text
 
@@ -177,8 +177,15 @@ def _sum_of_mentions(claim: Claim, context: Context) -> int | None:
     return sum(other.count or 0 for other in mentions) if len(mentions) > 1 else None
 
 
-def _counts_a_part(claim: Claim, context: Context) -> bool:
-    """Whether a number may be of some only: of those in a part of the picture, or one of several numbers of the noun."""
+def _counts_a_part(claim: Claim, context: Context, evidence: Evidence) -> bool:
+    """Whether a number may be of some only: in a part of the picture, of a look that evidence does not know, or one of several."""
+    looks = [
+        other for other in context.claims if other.kind in ("color", "size") and _same_mention(other, claim)
+    ]
+    known = [other for other in looks if other.kind in evidence.scope.attributes]
+    words = frozenset(word for other in known for word in f"{other.color or other.size}".lower().split())
+    if len(known) < len(looks) or context.adjectives(claim) - words:
+        return True
     in_region = any(
         other.kind == "position" and other.region and other.subject == claim.object and _overlap(other, claim)
         for other in context.claims

@@ -125,7 +125,7 @@ def audited() -> list[tuple[str | None, str, Grounding]]:
         told.append((kind, lie) if lie is not None else (None, write(scene)))
     claims = extract(caption for _, caption in told)
     return [
-        (kind, caption, ground(mine, [truth(scene)]))
+        (kind, caption, ground(mine, [truth(scene)], caption))
         for (kind, caption), mine, scene in zip(told, claims, scenes, strict=True)
     ]
 
