@@ -25,6 +25,7 @@ from zlib import crc32
 import numpy as np
 import yaml
 from PIL import Image, ImageDraw
+from pycocotools.mask import encode
 from spacy.lang.en import English
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -40,7 +41,7 @@ from audits.evidence.detections import Thresholds
 from audits.evidence.detector import Detections
 from audits.evidence.ocr import SCOPE, SURE
 from audits.grounding import ground
-from audits.hygiene import flags
+from audits.hygiene import flags, habits
 from audits.language import load_pipeline
 from audits.lexicon import load_lexicon
 from audits.repeats import find_repeats
@@ -111,6 +112,9 @@ def outputs(golden: Golden) -> dict[str, dict[str, Any]]:
     }
     others = {name: of() for name, of in _OTHERS.items()}
     found: dict[str, dict[str, Any]] = {**by_caption, **others}
+    # Captions are said twice, as they are and with another blank, so that some are repeated.
+    repeated = [text for row in golden.captions for text in (row["caption"], f"{row['caption']} ")]
+    found["hygiene"] = {**found["hygiene"], "habits": _rounded(asdict(habits(repeated[:100])))}
     for name, patterns in TABLES.items():
         found[name] = {**found[name], "tables": _tables(patterns)}
     return cast("dict[str, dict[str, Any]]", json.loads(json.dumps(found)))
@@ -307,7 +311,12 @@ def _picture() -> tuple[Image.Image, list[Seen]]:
         share = 10 * (number % 5)
         draw.rectangle((x, y, x + share, y + 79), fill=COLORS[(number + 5) % len(COLORS)])
         objects.append(Seen(bbox=(x, y, 100, 80), category="box", area=8000))
-    return picture, [*objects, Seen(bbox=(2, 2, 16, 16), category="box", area=256)]
+    disc = Image.new("1", SIZE)
+    ImageDraw.Draw(disc).ellipse((20, 20, 119, 99), fill=1)
+    mask = encode(np.asfortranarray(np.asarray(disc, np.uint8)))
+    covered = {"size": [SIZE[1], SIZE[0]], "counts": mask["counts"].decode()}
+    masked = Seen(bbox=(20, 20, 100, 80), category="box", area=6300, mask=covered)
+    return picture, [*objects, masked, Seen(bbox=(2, 2, 16, 16), category="box", area=256)]
 
 
 def _colors() -> dict[str, Any]:
@@ -322,7 +331,7 @@ def _clip_colors() -> dict[str, Any]:
     return {
         "prompts": color_clip.PROMPTS,
         "crops": [
-            hashlib.sha256(color_clip.crop(picture, each).tobytes()).hexdigest() for each in objects[:4]
+            hashlib.sha256(color_clip.crop(picture, each).tobytes()).hexdigest() for each in objects[-4:]
         ],
         "named": [[each.colors, sorted(each.near_colors)] for each in named],
     }
