@@ -379,7 +379,7 @@ def diff(
     epilog=examples(
         "recapdata hub",
         "recapdata hub --root /data/hub --port 9000",
-        "recapdata hub --root /data/hub --host 0.0.0.0 --name hub.example.org --user team",
+        "recapdata hub --host 0.0.0.0 --name hub.example.org --user team",
     )
 )
 def hub(

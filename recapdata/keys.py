@@ -89,6 +89,13 @@ class KeyIndex:
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path, isolation_level=None)
+        db.execute("PRAGMA trusted_schema=OFF")
+        if db.execute(
+            "SELECT 1 FROM sqlite_master WHERE type IN ('trigger', 'view') OR sql LIKE 'CREATE VIRTUAL%'"
+        ).fetchone():
+            raise sqlite3.DatabaseError(
+                "not made here"
+            )  # the index of somebody else's folder may do anything
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
         db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")

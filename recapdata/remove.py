@@ -359,7 +359,7 @@ def _write_removed(path: Path, keys: Iterable[bytes]) -> None:
 def _taken_out(folder: DatasetFolder, asked: set[str]) -> set[str]:
     """Those of the keys that the folder once held."""
     held: set[str] = set()
-    for path in sorted((folder.path / "removed").glob("train-*.parquet")):
+    for path in folder.ledgers("removed"):
         table = pq.read_table(path, columns=["key", "reason"])
         for key, reason in zip(
             table.column("key").to_pylist(), table.column("reason").to_pylist(), strict=True

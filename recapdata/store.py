@@ -36,7 +36,7 @@ PARTS = ("images", "captions", "audits", *LEDGERS)
 """The folders of the layout."""
 OWN_FILES = (MANIFEST, f".{MANIFEST}.tmp", ".lock", ".keys.sqlite", ".publishing")
 """What else a command reads or writes at the top, by the beginning of its name."""
-MANIFEST_BYTES = 16 * 2**20
+MANIFEST_BYTES = 2**20
 SHARD_BYTES = 400 * 2**20
 ROW_GROUP_BYTES = 32 * 2**20
 ROW_GROUP_ROWS = 10_000
@@ -311,6 +311,11 @@ class DatasetFolder:
         """Path of a ledger (`duplicates`, `failures` or `removed`) of one image shard."""
         return self.path / kind / shard_name(shard)
 
+    def ledgers(self, kind: str) -> list[Path]:
+        """Paths of all files of a ledger, in the order of their shards."""
+        paths = (self.path / kind).glob("train-*.parquet")
+        return sorted(path for path in paths if shard_number(path.name) is not None)
+
     def shards(self) -> list[int]:
         """Numbers of the finished image shards, ascending and without a gap.
 
@@ -391,7 +396,7 @@ class DatasetFolder:
 
     def ledger_rows(self, kind: str) -> int:
         """How many rows a ledger holds over all shards, from the footers."""
-        return sum(pq.read_metadata(path).num_rows for path in (self.path / kind).glob("train-*.parquet"))
+        return sum(pq.read_metadata(path).num_rows for path in self.ledgers(kind))
 
     def count(self, items: int) -> Counts:
         """Counts of what is on disk, to be held against `items` as an ingest counted them.

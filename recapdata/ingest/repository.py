@@ -26,7 +26,7 @@ CARDS = ("README.md", ".huggingface.yaml")
 FIELDS = ("data_files", "data_dir")
 BUILDERS = frozenset({"arrow", "csv", "imagefolder", "json", "parquet", "webdataset"})
 """Layouts of `datasets` whose files name nothing that is opened but rows' images (HDF5 has external links, for one)."""
-CARD_BYTES = 16 * 2**20
+CARD_BYTES = 4 * 2**20
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError, NotImplementedError, ValueError)
 """What `zipfile` raises of a broken, encrypted or unknown archive, and `HfFileSystem` of a path that is none."""

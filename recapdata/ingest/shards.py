@@ -15,7 +15,14 @@ from recapdata.extents import Extent
 from recapdata.ingest.images import Picture
 from recapdata.records import FAILURE_SCHEMA, RECORD_SCHEMA, Failure, Item
 from recapdata.remove import REMOVED_SCHEMA
-from recapdata.store import LEDGERS, ROW_GROUP_BYTES, ROW_GROUP_ROWS, DatasetFolder, ShardWriter
+from recapdata.store import (
+    LEDGERS,
+    ROW_GROUP_BYTES,
+    ROW_GROUP_ROWS,
+    DatasetFolder,
+    ShardWriter,
+    shard_number,
+)
 
 
 class RowGroups:
@@ -134,9 +141,7 @@ def clear_unfinished(folder: DatasetFolder) -> None:
 
 
 def _ledgers_from(folder: DatasetFolder, kind: str, shard: int) -> Iterator[Path]:
-    for path in sorted((folder.path / kind).glob("train-*.parquet")):
-        if int(path.stem.removeprefix("train-")) >= shard:
-            yield path
+    return (path for path in folder.ledgers(kind) if (shard_number(path.name) or 0) >= shard)
 
 
 def ledger_rows(folder: DatasetFolder, kind: str, shard: int) -> int:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -362,6 +363,42 @@ def test_a_new_dataset_is_not_made_through_links(precious: Path, tmp_path: Path)
     with pytest.raises(DatasetDamaged, match="symbolic link"):
         ingest("scenes:2", out)
     assert contents(precious) == before
+
+
+def test_strange_files_among_the_ledgers_are_nobodys(tmp_path: Path) -> None:
+    ingest("scenes:3,seed=1", tmp_path / "drawn")
+    for kind in ("failures", "duplicates", "removed"):
+        (tmp_path / "drawn" / kind).mkdir(exist_ok=True)
+        for name in (
+            "train-x.parquet",
+            "train-.parquet",
+            "train-00000.parquet.parquet",
+            "train-000000.parquet",
+        ):
+            (tmp_path / "drawn" / kind / name).write_bytes(SECRET)
+    assert ingest("scenes:2,seed=2", tmp_path / "drawn", append=True).dataset.items == 5
+    keys = tmp_path / "keys"
+    keys.write_text(DatasetFolder(tmp_path / "drawn").read_keys(0)[0])
+    assert remove(tmp_path / "drawn", keys).taken_out == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TRIGGER t AFTER INSERT ON recent BEGIN DELETE FROM removed; END",
+        "DROP TABLE removed; CREATE VIEW removed AS WITH RECURSIVE n(key) AS (SELECT 1 UNION ALL SELECT key FROM n) SELECT key FROM n",
+    ],
+)
+def test_an_index_that_does_more_than_hold_keys_is_made_again(tmp_path: Path, statement: str) -> None:
+    ingest("scenes:3,seed=1", tmp_path / "drawn")
+    with sqlite3.connect(tmp_path / "drawn" / ".keys.sqlite") as db:
+        db.executescript(statement)
+    db.close()
+    assert ingest("scenes:2,seed=2", tmp_path / "drawn", append=True).dataset.records == 5
+    with sqlite3.connect(tmp_path / "drawn" / ".keys.sqlite") as db:
+        kinds = {row[0] for row in db.execute("SELECT type FROM sqlite_master")}
+    db.close()
+    assert kinds <= {"table", "index"}
 
 
 # --- publishing ----------------------------------------------------------------------------------------------------------
