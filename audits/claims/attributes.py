@@ -80,7 +80,7 @@ def attributes(phrases: Phrases, masked: set[int]) -> Iterator[Claim]:
         if index in masked:
             continue
         for kind, word in (("color", color_at(tree, index)), ("size", size_at(tree, index))):
-            if word is None or _part_of_longer(tree, index, kind):
+            if word is None or _part_of_longer(tree, index, kind) or _is_thing(phrases, index):
                 continue
             part = _part_after(tree, index)
             if part is not None:
@@ -89,6 +89,17 @@ def attributes(phrases: Phrases, masked: set[int]) -> Iterator[Claim]:
             for mention in _bearers(phrases, word):
                 if mention.real and (mention.kind == OBJECT or (kind == "color" and _is_background(mention))):
                     yield _claim(tree, kind, word, mention)
+
+
+def _is_thing(phrases: Phrases, index: int) -> bool:
+    """ "an orange and a knife": the color's name is what is there."""
+    mention = phrases.at.get(index)
+    return (
+        phrases.tree.lower[index] == "orange"
+        and mention is not None
+        and mention.head == index
+        and mention.kind == OBJECT
+    )
 
 
 def _part_after(tree: Tree, index: int) -> int | None:

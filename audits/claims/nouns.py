@@ -81,11 +81,41 @@ def _is_noun(tree: Tree, index: int) -> bool:
         )
         if ahead in lexicon.COLORED or lexicon.among_colors(tree.lower, index):
             return False
+    if _is_side_of(tree, index):
+        return False
     if word == "orange" and _is_fruit(tree, index):
+        return True
+    if _ends_compound(tree, index):
         return True
     if word in lexicon.POSTURES and _acts(tree, index):
         return False
     return tree.pos[index] in NOMINAL or _stands_as_noun(tree, index)
+
+
+def _is_side_of(tree: Tree, index: int) -> bool:
+    """ "a cow right of a laptop": no noun, where no article stands before."""
+    return (
+        tree.lower[index] in ("left", "right")
+        and tree.lower[index + 1 : index + 2] == ["of"]
+        and index > 0
+        and tree.lower[index - 1] not in lexicon.BEFORE_SIDES
+    )
+
+
+def _ends_compound(tree: Tree, index: int) -> bool:
+    """ "hair drier", "trash can", "jet skis": a thing named by two words, whatever its second is tagged as.
+
+    A verb in place of the second has an object of its own after it ("the trash can fall").
+    """
+    if index == 0 or tree.pos[index] in NOMINAL:
+        return False
+    pair = f"{tree.lower[index - 1]}-{lexicon.singular(tree.lower[index])}"
+    if pair not in lexicon.FIXED and f"{tree.lower[index - 1]}-{tree.lower[index]}" not in lexicon.FIXED:
+        return False
+    following = tree.pos[index + 1] if index + 1 < len(tree) else "PUNCT"
+    return tree.pos[index - 1] in ("NOUN", "PROPN", "ADJ", "VERB") and not (
+        tree.pos[index] in ("VERB", "AUX") and following in ("DET", "PRON", "NUM", "PART", "VERB")
+    )
 
 
 def _is_fruit(tree: Tree, index: int) -> bool:
@@ -175,9 +205,9 @@ def noun_lemma(tree: Tree, index: int) -> str:
     word, lemma = tree.lower[index], tree.lemmas[index].lower()
     if word in lexicon.IRREGULAR:
         return lexicon.IRREGULAR[word]
-    if word == "glasses" and tree.lower[index + 1 : index + 2] == ["of"]:
+    if word == "glasses" and _are_vessels(tree, index):
         return "glass"
-    if word in lexicon.INVARIABLE:
+    if word in lexicon.INVARIABLE and not (word == "skis" and tree.lower[index - 1] == "jet"):
         return word
     if tree.pos[index] == "PROPN" and tree.tags[index] != "NNPS" and not tree.words[index].islower():
         return tree.words[index]
@@ -189,6 +219,16 @@ def noun_lemma(tree: Tree, index: int) -> str:
     if plausible and (lemma != word or tree.tags[index] not in ("NNS", "NNPS")):
         return lemma
     return lexicon.singular(word)
+
+
+def _are_vessels(tree: Tree, index: int) -> bool:
+    """ "wine glasses", "three glasses", "glasses of milk": those that are worn are counted in pairs."""
+    before = tree.lower[max(0, index - 4) : index]
+    return (
+        tree.lower[index + 1 : index + 2] == ["of"]
+        or bool(lexicon.DRINKS & set(before[-1:]))
+        or any(tree.deps[kid] == "nummod" for kid in tree.kids[index])
+    )
 
 
 def _resolve_partitives(phrases: Phrases) -> None:

@@ -164,9 +164,11 @@ def _count_of(phrases: Phrases, mention: Mention) -> tuple[int, int, Mention] | 
 def _counting_noun(tree: Tree, mention: Mention, each: int) -> tuple[int, int, Mention] | None:
     target = mention.target
     assert target is not None
-    if target.object.split()[-1].lower() in lexicon.PAIRED and each == 2:
-        return None
     before = _number_before(tree, mention)
+    if target.object.split()[-1].lower() in lexicon.PAIRED and each == 2:
+        if before is None:  # "a pair of scissors" is one thing and no count
+            return None
+        each = 1
     times, start = before if before is not None else (1, mention.first)
     if tree.lower[mention.head].endswith("s") and before is None:  # "dozens of", "pairs of"
         return None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from audits.claims import words as lexicon
 from audits.claims.phrases import OBJECT, Mention, Phrases, conjuncts
+from audits.claims.reality import is_negated
 from audits.claims.reference import RELATIVES, antecedent, relative_noun
 from audits.claims.spatial import Phrase, spatial_phrases
-from audits.claims.reality import is_negated
-from audits.claims.subjects import SUBJECTS, climb, inverted, located, named, nearest
+from audits.claims.subjects import SUBJECTS, climb, located, named, nearest
 from audits.claims.tree import Tree
 from recapdata.records import Claim
 
@@ -117,10 +118,11 @@ def _related(phrases: Phrases, phrase: Phrase) -> Iterator[Claim]:
 
 def _of_its(phrases: Phrases, phrase: Phrase, possessor: int) -> Iterator[Claim]:
     """ "a lamp on its left": whose left it is stands in a possessive."""
-    subjects = (
-        inverted(phrases, phrase, phrase.last) or _had(phrases, phrase) or located(phrases, phrase, None)
+    had = _had(phrases, phrase)
+    subjects = had or located(phrases, phrase, None)
+    target = (_host(phrases, had[-1]) if had else None) or antecedent(
+        phrases, possessor, apart=subjects[-1] if subjects else None
     )
-    target = antecedent(phrases, possessor, apart=subjects[-1] if subjects else None)
     if target is None or not target.real or target.resolved().kind != OBJECT:
         return
     for subject in subjects:
@@ -134,30 +136,35 @@ def _on_top(phrases: Phrases, phrase: Phrase) -> Iterator[Claim]:
     subjects = nearest(phrases, phrase, None)
     if not subjects:
         return
-    index = subjects[-1].head
-    while tree.deps[index] == "conj" and tree.heads[index] in phrases.at:
-        index = tree.heads[index]
-    first = phrases.at.get(index, subjects[-1])
-    host: Mention | None = None
-    opening = [tree.lower[i] for i in range(max(0, first.first - 4), first.first)]
-    above = tree.heads[index]
-    if "with" in opening:
-        before = [
-            m for m in phrases.mentions if m.head < first.first and m.resolved().kind == OBJECT and m.real
-        ]
-        host = phrases.at.get(above) if above in phrases.at else (before[-1] if before else None)
-    elif tree.lemmas[above].lower() == "have" and tree.deps[index] == "obj":
-        owner = next((kid for kid in tree.kids[above] if tree.deps[kid] == "nsubj"), None)
-        host = phrases.at.get(owner) if owner is not None else None
-    if host is None or host.resolved().kind != OBJECT or not host.real:
+    host = _host(phrases, subjects[-1])
+    if host is None:
         return
-    for part in conjuncts(phrases, first):
+    for part in conjuncts(phrases, subjects[-1]):
         if (
             part.head < phrase.first
             and part.resolved().kind == OBJECT
             and part.resolved() is not host.resolved()
         ):
             yield _claim(tree, phrase, part.resolved(), host.resolved())
+
+
+def _host(phrases: Phrases, mention: Mention) -> Mention | None:
+    """What has the mention: "a cake with three candles", "the table has a cup"."""
+    tree = phrases.tree
+    index = mention.head
+    while tree.deps[index] == "conj" and tree.heads[index] in phrases.at and tree.heads[index] < index:
+        index = tree.heads[index]
+    first, above = phrases.at.get(index, mention), tree.heads[index]
+    host: Mention | None = None
+    if "with" in tree.lower[max(0, first.first - 4) : first.first]:
+        before = [
+            m for m in phrases.mentions if m.head < first.first and m.resolved().kind == OBJECT and m.real
+        ]
+        host = phrases.at.get(above) or (before[-1] if before else None)
+    elif tree.lemmas[above].lower() in ("have", "feature") and tree.deps[index] == "obj":
+        owner = next((kid for kid in tree.kids[above] if tree.deps[kid] == "nsubj"), None)
+        host = phrases.at.get(owner) if owner is not None else None
+    return host if host is not None and host.resolved().kind == OBJECT and host.real else None
 
 
 def _stranded(phrases: Phrases, phrase: Phrase) -> Iterator[Claim]:
@@ -170,10 +177,11 @@ def _stranded(phrases: Phrases, phrase: Phrase) -> Iterator[Claim]:
         and tree.pos[following] == "PRON"
         and not tree.deps[following].startswith("nmod:poss")
     ):
-        subjects = (
-            inverted(phrases, phrase, following) or _had(phrases, phrase) or located(phrases, phrase, None)
+        had = _had(phrases, phrase)
+        subjects = had or located(phrases, replace(phrase, last=following), None)
+        target = (_host(phrases, had[-1]) if had else None) or antecedent(
+            phrases, following, apart=subjects[-1] if subjects else None
         )
-        target = antecedent(phrases, following, apart=subjects[-1] if subjects else None)
     elif (
         word in RELATIVES
         or following == len(tree)

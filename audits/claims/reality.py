@@ -6,6 +6,35 @@ from audits.claims.phrases import PARTITIVE, Mention, Phrases
 from audits.claims.tree import Tree
 
 NEGATIONS = frozenset(["not", "n't", "never", "n’t"])
+#: Before "of": "empty of cars", "the size of a bus", "instead of a hat".
+WITHOUT = frozenset(
+    {
+        "instead",
+        "free",
+        "shape",
+        "form",
+        "devoid",
+        "style",
+        "empty",
+        "bereft",
+        "void",
+        "clear",
+        "bare",
+        "size",
+        "lack",
+        "absence",
+    }
+    | {
+        "height",
+        "length",
+        "width",
+        "color",
+        "colour",
+        "shapes",
+        "reminiscent",
+    }
+)
+PERHAPS = frozenset({"perhaps", "maybe", "possibly"})
 HYPOTHETICAL = frozenset({"would", "could", "might", "may", "should"})
 
 
@@ -20,11 +49,9 @@ def is_real(tree: Tree, mention: Mention) -> bool:
             return False
         if word in ("like", "resembling", "unlike", "except", "minus") and not _hedged(tree, token):
             return False
-        if (
-            word == "of"
-            and token > 0
-            and tree.lower[token - 1] in ("instead", "free", "shape", "form", "devoid", "style")
-        ):
+        if word == "of" and token > 0 and tree.lower[token - 1] in WITHOUT:
+            return False
+        if word in PERHAPS:
             return False
         if word in ("a", "an", "the"):
             if tree.lower[token - 1] not in ("like", "not", "without", "as", "of", "resembling", "except"):
@@ -41,7 +68,14 @@ def is_real(tree: Tree, mention: Mention) -> bool:
         ):
             return False
         child = head
-    return not (tree.has(index, "cop") and is_negated(tree, index))
+    if tree.case_of(index).split()[-1:] in (["than"], ["unlike"], ["except"], ["minus"], ["without"]):
+        return False
+    return not (tree.has(index, "cop") and (is_negated(tree, index) or _is_supposed(tree, index)))
+
+
+def _is_supposed(tree: Tree, index: int) -> bool:
+    """ "It could be a dog", "perhaps it is a wolf"."""
+    return any(tree.lower[kid] in HYPOTHETICAL | PERHAPS and kid < index for kid in tree.kids[index])
 
 
 def _hedged(tree: Tree, like: int) -> bool:

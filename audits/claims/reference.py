@@ -7,9 +7,9 @@ from audits.claims.phrases import OBJECT, Mention, Phrases
 
 RELATIVES = frozenset({"that", "which", "who", "whom"})
 MALE, FEMALE, SEVERAL = (
-    frozenset({"he", "him"}),
+    frozenset({"he", "him", "his"}),
     frozenset({"she", "her"}),
-    frozenset({"they", "them", "these", "those"}),
+    frozenset({"they", "them", "these", "those", "their"}),
 )
 
 
@@ -41,13 +41,25 @@ def antecedent(phrases: Phrases, index: int, apart: Mention | None = None) -> Me
         fitting = subjects or fitting
         if not fitting and word == "they":  # one person whose gender is not told
             fitting = [m for m in earlier if _noun(m) in lexicon.ANY_PERSON]
-    elif word == "it":
+    elif word in ("it", "its"):
         fitting = [m for m in earlier if not m.plural and _noun(m) not in lexicon.ANY_PERSON]
         topics = [m for m in fitting if _is_topic(phrases, m)]
         fitting = (topics if apart is None else []) or fitting
     else:
         return None
-    return fitting[-1] if len({m.object for m in fitting}) == 1 else None
+    return _one_of(phrases, fitting, index)
+
+
+def _one_of(phrases: Phrases, fitting: list[Mention], index: int) -> Mention | None:
+    """The only noun that fits, else the only one that this sentence or the one before it is about."""
+    tree = phrases.tree
+    if len({m.object for m in fitting}) == 1:
+        return fitting[-1]
+    for sentence in (tree.sent[index], tree.sent[index] - 1):
+        topics = [m for m in fitting if tree.sent[m.head] == sentence and _is_topic(phrases, m)]
+        if topics:
+            return topics[-1] if len({m.object for m in topics}) == 1 else None
+    return None
 
 
 def _noun(mention: Mention) -> str:

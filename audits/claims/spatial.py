@@ -10,7 +10,6 @@ from audits.claims import relations
 from audits.claims import words as lexicon
 from audits.claims.tree import NOMINAL, Tree
 
-
 #: Prepositions of which only some uses say a place.
 GATED = frozenset({"from", "up", "down"})
 
@@ -47,6 +46,11 @@ def spatial_phrases(tree: Tree, masked: set[int]) -> Iterator[Phrase]:
         if first in regions:
             taken = regions[first].last
             yield regions[first]
+            continue
+        if tree.lower[last] in ("left", "right") and _goes_on(tree, last):  # "in his left hand"
+            if tree.lower[first] in ("in", "on", "at"):
+                taken = last
+                yield Phrase(tree.lower[first], None, first, first)
             continue
         if _is_place(tree, first, last):
             taken = last
@@ -93,9 +97,8 @@ def _is_place(tree: Tree, first: int, last: int) -> bool:
     word = tree.lower[first]
     if word in GATED:
         return _is_gated_in(tree, first)
-    if word == "in" and first > 0 and tree.tags[first - 1] in ("VBN", "VBD", "JJ"):
-        if tree.lower[first - 1] in lexicon.MADE_IN:
-            return False
+    if word == "in" and first > 0 and tree.lower[first - 1] in lexicon.MADE_IN:
+        return False
     if word == "by":
         head = tree.heads[first]
         return tree.deps[head] != "obl:agent" and not (first > 0 and tree.tags[first - 1] in ("VBN", "VBD"))

@@ -12,37 +12,17 @@ from audits.claims.tree import NOMINAL, Tree
 
 CLAUSAL = ("VERB", "AUX")
 LINKS = frozenset([";", ":", ",", "and", "while", "but"])
-OPENING = frozenset(
-    {
-        "is",
-        "are",
-        "was",
-        "were",
-        "sits",
-        "stands",
-        "lies",
-        "hangs",
-        "on",
-        "in",
-        "at",
-        "to",
-        "behind",
-        "above",
-        "below",
-        "under",
-        "beside",
-        "near",
-    }
-)
+PRESENTED = frozenset({"is", "are", "was", "were", "sits", "stands", "lies", "hangs"})
 SUBJECTS = ("nsubj", "nsubj:pass", "nsubj:outer")
 
 
 def located(phrases: Phrases, phrase: Phrase, place: Mention | None) -> list[Mention]:
     """What is at the place: the noun or the clause's subject that the phrase hangs on, with its conjuncts."""
     tree = phrases.tree
-    if place is None and phrase.region is not None and (opened := _opened(phrases, phrase)) is not None:
-        return [opened]
-    if turned := inverted(phrases, phrase, place.head if place is not None else phrase.last):
+    end = place_end(tree, place.head) if place is not None else phrase.last
+    if fronted := _fronted(phrases, phrase, end):
+        return fronted
+    if turned := inverted(phrases, phrase, end):
         return turned
     inside = set(range(phrase.first, (place.head if place is not None else phrase.last) + 1))
     index = place.head if place is not None else phrase.last
@@ -64,16 +44,42 @@ def located(phrases: Phrases, phrase: Phrase, place: Mention | None) -> list[Men
     return climb(phrases, governor, index, phrase) or nearest(phrases, phrase, place)
 
 
-def _opened(phrases: Phrases, phrase: Phrase) -> Mention | None:
-    """ "On the left, a boy": a region and a comma that open a clause without a verb are of the noun that follows."""
+def place_end(tree: Tree, head: int) -> int:
+    """The last token of the noun phrase of a place with what belongs to it: "the roof of the house"."""
+    end = head
+    for kid in tree.kids[head]:
+        if (
+            kid > head
+            and tree.deps[kid] == "nmod"
+            and tree.case_of(kid).split()[:1] in (["of"], ["in"], ["on"])
+        ):
+            end = max(end, place_end(tree, kid))
+    return end
+
+
+def _fronted(phrases: Phrases, phrase: Phrase, end: int) -> list[Mention]:
+    """ "On the left, a boy", "Above the door, a sign reads …": a place and a comma before the noun that is there."""
     tree = phrases.tree
-    opens = phrase.first == 0 or tree.lower[phrase.first - 1] in (".", ";", ",", "and", ":")
-    if not opens or tree.lower[phrase.last + 1 : phrase.last + 2] != [","]:
-        return None
-    mention = phrases.following(phrase.last + 2)
+    opens = phrase.first == 0 or tree.lower[phrase.first - 1] in (".", ";", ",", "and", ":", "while", "\n")
+    if not opens or tree.lower[end + 1 : end + 2] not in ([","], [":"]):
+        return []
+    mention = phrases.following(end + 2)
     if mention is None or mention.resolved().kind != OBJECT or not mention.real:
-        return None
-    return mention.resolved()
+        return []
+    if tree.deps[mention.head] == "conj" and tree.heads[mention.head] <= end:
+        return []  # "on the table, the chair and the floor"
+    return _together(phrases, mention)
+
+
+def _together(phrases: Phrases, mention: Mention) -> list[Mention]:
+    """A mention and its conjuncts after it, up to one that another clause presents."""
+    tree, together = phrases.tree, []
+    for other in conjuncts(phrases, mention):
+        # "On the left is a car, and on the right is a truck": another place begins another list.
+        between = tree.lower[mention.head : other.first]
+        if other.head >= mention.head and not (PRESENTED & set(between)):
+            together.append(other.resolved())
+    return [other for other in together if other.kind == OBJECT and other.real]
 
 
 def inverted(phrases: Phrases, phrase: Phrase, last: int) -> list[Mention]:
@@ -96,12 +102,7 @@ def inverted(phrases: Phrases, phrase: Phrase, last: int) -> list[Mention]:
     mention = phrases.following(index + 1)
     if mention is None:
         return []
-    together = []
-    for other in conjuncts(phrases, mention):
-        # "On the left is a car, and on the right is a truck": another place begins another list.
-        if other.head >= mention.head and not OPENING & set(tree.lower[mention.head : other.first]):
-            together.append(other.resolved())
-    return [other for other in together if other.kind == OBJECT and other.real]
+    return _together(phrases, mention)
 
 
 def _presents(tree: Tree, index: int) -> bool:

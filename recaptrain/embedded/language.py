@@ -68,9 +68,9 @@ REPORTED = ("tag_acc", "pos_acc", "morph_acc", "dep_uas", "dep_las", "lemma_acc"
 #: Steps of the first pipeline, whose only task is to parse captions for the second to learn from.
 FIRST_STEPS = 3000
 #: The second goes on at full batches, with a rate that falls to nothing: small first batches would undo the first round.
-SECOND_STEPS = 6000
+SECOND_STEPS = 3000
 BATCH_WORDS = 1000
-GRAMMAR_TREES = 40_000
+GRAMMAR_TREES = 30_000
 TRAINED = ("tok2vec", "tagger", "morphologizer", "parser")
 
 

@@ -24,15 +24,12 @@ if TYPE_CHECKING:
 
 POS = {"noun": "n", "verb": "v", "adj": "a", "adv": "r"}
 #: Lexicographer files by number (lexnames(5WN)), the verbs' fifteen as one.
-CLASSES = (
-    "adj adj.pert adv tops act animal artifact attribute body cognition communication event feeling food group location "
-    "motive object person phenomenon plant possession process quantity relation shape state substance time"
-).split()
+CLASSES = ["adj", "adj.pert", "adv", "tops", "act", "animal", "artifact", "attribute", "body", "cognition", "communication", "event", "feeling", "food", "group", "location", "motive", "object", "person", "phenomenon", "plant", "possession", "process", "quantity", "relation", "shape", "state", "substance", "time"]
 PARTICIPIAL = 44
 #: Classes of nouns whose members can be seen.
-PHYSICAL = frozenset("animal artifact body food object person plant substance".split())
+PHYSICAL = frozenset(["animal", "artifact", "body", "food", "object", "person", "plant", "substance"])
 #: Classes of nouns some of whose members can be seen: signs, crowds, places, rain, circles.
-PARTLY = frozenset("communication group location phenomenon shape tops possession".split())
+PARTLY = frozenset(["communication", "group", "location", "phenomenon", "shape", "tops", "possession"])
 #: How a word form relates to its lemma.
 FORMS = ("lemma", "plural", "third", "gerund", "past", "compared")
 #: Endings that come off, with what takes their place (morphy(7WN)), for spaCy's rule lemmatizer.
@@ -44,11 +41,10 @@ LEMMA_RULES = {
 #: Nouns that are visible for less than this are no objects.
 UNSEEN = 0.15
 #: Classes in which an adjective and a noun may name one thing.
-NAMED_BY_TWO = frozenset("animal artifact food plant".split())
+NAMED_BY_TWO = frozenset(["animal", "artifact", "food", "plant"])
 #: These say something of their noun also in compounds that WordNet lists ("old man", "white house").
 COMMON_ADJECTIVES = frozenset(
-    "old young big great little small large tall long short new good bad common white black red blue green yellow brown pink "
-    "purple orange gray grey silver gold golden open closed empty full wooden round square double single dark light wet dry".split()
+    ["old", "young", "big", "great", "little", "small", "large", "tall", "long", "short", "new", "good", "bad", "common", "white", "black", "red", "blue", "green", "yellow", "brown", "pink", "purple", "orange", "gray", "grey", "silver", "gold", "golden", "open", "closed", "empty", "full", "wooden", "round", "square", "double", "single", "dark", "light", "wet", "dry"]
 )
 #: Every sense counts this much beside its occurrences in the sense-tagged texts.
 SMOOTHING = 0.5
@@ -221,20 +217,23 @@ def living_nouns(wordnet: WordNet) -> list[str]:
 
 
 def fixed_compounds(wordnet: WordNet) -> list[str]:
-    """Things named by two words of which the second alone would name none ("remote-control"), or the first looks like an
-    attribute ("hot-dog", "baking-sheet"). Joined by a hyphen."""
+    """Things named by two words of which the second alone would name none ("remote-control"), or one can be taken for an
+    attribute or a verb ("hot-dog", "baking-sheet", "trash-can"). Joined by a hyphen."""
     nouns, adjectives = wordnet.senses["n"], wordnet.senses["a"]
-    participles = {
-        form for form, name, pos, _ in wordnet.forms() if pos == "v" and name in ("gerund", "past")
-    }
+    verbs = {form: name for form, name, pos, _ in wordnet.forms() if pos == "v"}
     found = []
     for lemma, kinds in nouns.items():
         first, _, last = lemma.partition("_")
         if not (last.isalpha() and first.isalpha()) or visible(kinds) < 0.5 or first in COMMON_ADJECTIVES:
             continue
         unseen_head = last in nouns and visible(nouns[last]) < UNSEEN
-        attributive = first in adjectives or first in participles
-        if unseen_head or (attributive and max(kinds, key=kinds.__getitem__) in NAMED_BY_TWO):
+        misread = (
+            first in adjectives
+            or verbs.get(first) in ("gerund", "past")
+            or last in verbs
+            or last in adjectives
+        )
+        if unseen_head or (misread and max(kinds, key=kinds.__getitem__) in NAMED_BY_TWO):
             found.append(f"{first}-{last}")
     return sorted(found)
 
@@ -294,7 +293,10 @@ def main() -> None:
         "living": living_nouns(wordnet),
         "fixed": fixed_compounds(wordnet),
     }
-    about = "unseen: nouns that name nothing to see; living: animals and people; fixed: things named by two words.\n\n" + wordnet.license
+    about = (
+        "unseen: nouns that name nothing to see; living: animals and people; fixed: things named by two words.\n\n"
+        + wordnet.license
+    )
     lines = [
         f"# {line}".rstrip()
         for line in ["Made by recaptrain/embedded/wordnet.py of WordNet 3.0.", *about.splitlines()]
