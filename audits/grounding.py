@@ -281,10 +281,8 @@ def _matching(meaning: Meaning, evidence: Evidence) -> list[Seen]:
 
 
 def _confused(meaning: Meaning, evidence: Evidence) -> list[Seen]:
-    """What is there of the classes that are taken for those of the noun."""
-    confused = load_lexicon().confused
-    others = frozenset().union(*(confused.get(class_, frozenset()) for class_ in meaning.classes))
-    return [seen for seen in evidence.objects if seen.category in others]
+    """What is there of the classes that overlap with those of the noun, or are taken for them."""
+    return [seen for seen in evidence.objects if seen.category in meaning.near]
 
 
 def _mentioned(

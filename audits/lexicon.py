@@ -5,7 +5,7 @@ The table itself is `lexicon.yaml`, to read and extend; this module looks things
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from importlib.resources import files
 
@@ -25,12 +25,14 @@ class Meaning:
         maybe: classes that would bear the noun out, while their absence says nothing.
         exact: whether the noun says no more than its class, so that it can be counted against it.
         other: what else the noun may be, for the evidence text; empty where nothing else is known.
+        near: classes that overlap with the noun's, and are not the same: where one is seen the noun is not called absent.
     """
 
     classes: frozenset[str] = frozenset()
     maybe: frozenset[str] = frozenset()
     exact: bool = False
     other: str = ""
+    near: frozenset[str] = frozenset()
 
     @property
     def any(self) -> frozenset[str]:
@@ -44,7 +46,7 @@ class Meaning:
 
     def doubted(self, other: str) -> "Meaning":
         """The same classes, of which the absence says nothing."""
-        return Meaning(maybe=self.any, exact=self.exact, other=self.other or other)
+        return replace(self, classes=frozenset(), maybe=self.any, other=self.other or other)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +134,7 @@ class Lexicon:
                 return Meaning()
             if unlike and phrase in self.compounds:
                 found = found.doubted("a thing of another kind")
-            return Meaning(found.classes, found.maybe, exact=False, other=found.other)
+            return replace(found, exact=False)
         return found
 
     def _phrase(self, phrase: str, classes: frozenset[str]) -> Meaning:
@@ -141,7 +143,17 @@ class Lexicon:
         strong = named | {phrase}
         weak = self.maybe.get(phrase, frozenset())
         exact = phrase in classes or bool(self.same.get(phrase, frozenset()) & classes)
-        found = Meaning(strong & classes, weak & classes, exact and phrase not in self.uncounted)
+        # Of the classes "person" and "woman" a woman is either, a person is both, and of a guy "man" says nothing for certain.
+        above = frozenset({phrase}) if phrase in classes else strong
+        kinds = frozenset(each for each in classes if self.names.get(each, frozenset()) & above) - strong
+        strong, near = (strong | kinds, frozenset()) if phrase in classes else (strong, kinds)
+        taken = frozenset().union(*(self.confused.get(each, frozenset()) for each in strong & classes))
+        found = Meaning(
+            strong & classes,
+            weak & classes,
+            exact and phrase not in self.uncounted,
+            near=(near | taken) & classes,
+        )
         if phrase in self.senses:
             return found.doubted(self.senses[phrase])
         if phrase not in classes and len(named & classes) < len(_alternatives(named, self.vocabularies)):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audits.evidence import Evidence, Seen
-from audits.lexicon import load_lexicon
+from audits.lexicon import meaning
 from audits.tables import EXTENTS
 from audits.texts import quoted
 from recapdata.records import Claim
@@ -131,11 +131,11 @@ def _claims_of(class_: str, claims: Sequence[Claim], evidence: Sequence[Evidence
     """The claims about a thing that may be of the class."""
     classes = frozenset().union(*(each.scope.classes for each in evidence))
     meanings = {
-        noun: load_lexicon().meaning(noun, classes)
+        noun: meaning(noun, classes)
         for noun in {claim.object for claim in claims if claim.kind in ("object", "count", "color")}
         if noun is not None
     }
-    fitting = {noun for noun, meaning in meanings.items() if class_ in meaning.classes | meaning.maybe}
+    fitting = {noun for noun, found in meanings.items() if class_ in found.any}
     return [
         claim for claim in claims if claim.kind in ("object", "count", "color") and claim.object in fitting
     ]

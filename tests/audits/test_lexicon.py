@@ -115,6 +115,17 @@ def test_absence_says_nothing_where_a_class_of_the_noun_was_not_looked_for() -> 
     assert load_lexicon().meaning("sedan", frozenset({"car", "dog"})).firm is True
 
 
+def test_classes_that_are_kinds_of_a_class() -> None:
+    # Open Images has boxes of persons and of women: "a person" is any of them, "a guy" is not told from a woman by a person's box.
+    classes = frozenset({"person", "woman", "man", "dog"})
+    lexicon = load_lexicon()
+    assert lexicon.meaning("person", classes).classes == {"person", "woman", "man"}
+    assert lexicon.meaning("woman", classes).classes == {"person", "woman"}
+    guy = lexicon.meaning("guy", classes)
+    assert (guy.classes, guy.near) == ({"person"}, {"woman", "man"})
+    assert lexicon.meaning("dog", classes).near == frozenset()
+
+
 @pytest.mark.parametrize(
     ("noun", "expected"),
     [("dog", True), ("lion", True), ("mother elephant", True), ("puppy", True), ("hot dog", False), ("man", False),
