@@ -62,7 +62,7 @@ class Made:
     @property
     def earlier(self) -> bool:
         """Whether a recapdata made any part of it that did not declare the versions of its rules."""
-        return any(EARLIER in text.split(" ") for texts in self.parts.values() for text in texts)
+        return any(_is_earlier(text) for texts in self.parts.values() for text in texts)
 
 
 def _earlier(summary: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -107,7 +107,11 @@ def comparable(a: Made, b: Made) -> list[Reason]:
         one, other = (sorted(set(side.parts.get(part) or ())) for side in (a, b))
         if not one or not other:
             continue
-        if one != other or len(one) > 1 or EARLIER in one[0].split(" "):
+        old = [name for name, texts in zip(names, (one, other), strict=True) if any(map(_is_earlier, texts))]
+        if old:
+            verb = "was" if len(set(old)) == 1 else "were"
+            found.append((part, f"{' and '.join(dict.fromkeys(old))} {verb} audited by earlier rules"))
+        elif one != other or len(one) > 1:
             what = zip(names, _differing(one, other), strict=True)
             found.append((part, f"{begins} {' and by '.join(f'{text} in {name}' for name, text in what)}"))
         elif part == "evidence" and a.target == b.target and a.seen and b.seen and a.seen != b.seen:
@@ -181,6 +185,11 @@ def _names(a: Made, b: Made) -> tuple[str, str]:
     return f"{a.set_name} of {a.target}", f"{b.set_name} of {b.target}"
 
 
+def _is_earlier(text: str) -> bool:
+    """Whether a part was made by rules without a declared version, or from evidence that was."""
+    return any(word.rpartition("+")[2] == EARLIER for word in text.split(" "))
+
+
 def _differing(one: Sequence[str], other: Sequence[str]) -> tuple[str, str]:
     """What made either side, as far as the two differ."""
     words = [[text.split(" ") for text in side] for side in (one, other)]
@@ -189,9 +198,6 @@ def _differing(one: Sequence[str], other: Sequence[str]) -> tuple[str, str]:
         common = set()  # one has what the other has and more
     texts = []
     for side in words:
-        if any(EARLIER in text for text in side):
-            texts.append("earlier rules")
-            continue
         each = [" and ".join(_plain(word) for word in text if word not in common) for text in side]
         texts.append(" or ".join(each))
     return texts[0], texts[1]

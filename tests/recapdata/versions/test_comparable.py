@@ -68,7 +68,14 @@ def test_earlier_rules_compare_with_nothing() -> None:
     for one, other in ((made(), old), (old, made()), (old, old)):
         reasons = comparable(one, other)
         assert [reason.part for reason in reasons] == ["claims"]
-        assert "earlier rules" in reasons[0].why
+        assert reasons[0].why == "long was audited by earlier rules"
+    both = comparable(
+        made(claims="earlier", hygiene="earlier"), made("long", claims="earlier", hygiene="earlier")
+    )
+    assert sentence(["words"], both) == (
+        "words cannot be compared, because short and long were audited by earlier rules; run: audits run ds --captions short "
+        "--captions long"
+    )
 
 
 def test_shards_audited_differently_compare_with_nothing() -> None:
