@@ -1,8 +1,8 @@
-"""What the rest of a caption makes of a noun: what it says of animals, of food, in passing, or from inside a thing.
+"""The meaning of a noun in its caption: readings under which its thing need not be seen in the picture.
 
-The lexicon knows a noun by itself. In its caption an ordinary reading may be another one: "the mother" of elephants is no person,
-the carrots of a soup are no carrots that an annotator would find, what a thing is "for" need not be there. Such a reading never
-makes a noun mean more; it says that the absence of its classes proves nothing.
+The lexicon knows a noun by itself. In a caption it may ordinarily be read another way: "the mother" of elephants is no person, the
+carrots of a soup are no carrots that an annotator would find, "a view from a train" shows no train. Such a reading adds no class to
+a noun's meaning; it says that the absence of its classes does not contradict the caption.
 """
 
 import re
@@ -13,29 +13,39 @@ from audits.evidence import Evidence
 from audits.lexicon import Lexicon, Meaning, load_lexicon, meaning
 from recapdata.records import Claim
 
+# Up to two words (a determiner, an adjective) between a preposition and its noun.
 _WORDS = r"(?:(?!of\b|front\b|with\b|and\b)[\w'-]+ ){0,2}$"
-_FOR = re.compile(rf"\bfor {_WORDS}", re.IGNORECASE)
-_INSIDE = re.compile(
-    rf"\b(?:in|inside|within|aboard|onboard|from|through|into) (?:of )?{_WORDS}", re.IGNORECASE
-)
-_PART = re.compile(
-    rf"(?<!in )(?<!in the )\b(?:front|back|rear|seat|bed|inside|interior|trunk|hood|roof|window|side|end|wheel|cockpit|dashboard|cabin|aisle|deck) of {_WORDS}",
-    re.IGNORECASE,
-)
-_ON = re.compile(rf"\b(?:on|off|onto) {_WORDS}", re.IGNORECASE)
-_BOARDED = frozenset({"bus", "train", "airplane", "boat"})
-_OF = re.compile(r"\s+of\b", re.IGNORECASE)
-_SHAPE = re.compile(
-    rf"\b(?:face|head|shape|form|silhouette|outline|image|likeness|shadow|reflection|photo|photograph|picture|painting|drawing|portrait|statue|sculpture|mural|print) of {_WORDS}|"
-    rf"\b(?:decorated|printed|embroidered|painted) with {_WORDS}|\bwarn(?:s|ing)? (?:of|about) {_WORDS}",
-    re.IGNORECASE,
-)
+_PICTURES = "shape|form|silhouette|outline|likeness|shadow|statue|sculpture|mural"
+_SHOWING = "decorated|printed|embroidered|painted|adorned"
+_MEDIA = "book|magazine|movie|film|story|documentary|article|song|game"
+_SEEKING = "about|trying|tries|ready|wants?|hop(?:es?|ing)|going|prepar(?:es?|ing)|learning"
+_RESEMBLING = "(?:looks?|looking|shaped|just|much) like|resembl(?:es?|ing)|similar to"
+_BEFORE: Sequence[tuple[re.Pattern[str], str]] = [
+    (re.compile(rf"\b(?:{_PICTURES}) of {_WORDS}", re.IGNORECASE), "a picture of it"),
+    (re.compile(rf"\b(?:{_SHOWING}) with {_WORDS}", re.IGNORECASE), "a picture of it"),
+    (re.compile(rf"\b(?:{_MEDIA})s? (?:about|on) {_WORDS}", re.IGNORECASE), "what it is about"),
+    (re.compile(r"\bwarn(?:s|ing)? (?:of|about) (?:[\w'-]+ ){0,4}$", re.IGNORECASE), "what it is about"),
+    (re.compile(rf"\b(?:{_RESEMBLING}) {_WORDS}", re.IGNORECASE), "a likeness"),
+    (re.compile(rf"\b(?:{_SEEKING}) to \w+ {_WORDS}", re.IGNORECASE), "not there yet"),
+    (re.compile(rf"\bfor {_WORDS}", re.IGNORECASE), "what something is for"),
+]
+"""Words before a noun after which its thing need not be in the picture, and what the evidence text says then.
+
+Most of them hedge the claim already (`Claim.hedge`), where the caption was parsed right."""
 _MADE = re.compile(
     r"\s+(?:(?:is|are|was|were) )?(?:made|built|carved|knitted|folded|formed|cut) (?:up |out |entirely )?(?:of|from)\b"
 )
+_INSIDE = re.compile(
+    rf"\b(?:in|inside|within|aboard|onboard|from|through|into) (?:of )?{_WORDS}", re.IGNORECASE
+)
+_PARTS = "front|back|rear|seat|bed|inside|interior|trunk|hood|roof|window|side|end|wheel|cockpit|dashboard|cabin|aisle|deck"
+_PART = re.compile(rf"(?<!in )(?<!in the )\b(?:{_PARTS}) of {_WORDS}", re.IGNORECASE)
+_ON_BOARD = re.compile(rf"\b(?:on|off|onto) {_WORDS}", re.IGNORECASE)
+_BOARDED = frozenset({"bus", "train", "airplane", "boat"})
+_OF = re.compile(r"\s+of\b", re.IGNORECASE)
 _NEXT = re.compile(r" ([a-z]+)\b")
 _REACH = 60
-"""Characters before a noun in which a preposition of its own can stand."""
+"""Characters before and after a noun that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +104,10 @@ class Context:
             return "a thing of another kind"
         if span is None or not self.caption:
             return ""
-        return self._in_passing(head[0], found, span)
+        return self._by_words(head[0], found, span)
 
-    def _in_passing(self, head: str, found: Meaning, span: tuple[int, int]) -> str:
+    def _by_words(self, head: str, found: Meaning, span: tuple[int, int]) -> str:
+        """What else a noun may be by the words around it; empty where they say nothing."""
         lexicon = load_lexicon()
         before = self.caption[max(0, span[0] - _REACH) : span[0]]
         after = _NEXT.match(self.caption, span[1])
@@ -106,16 +117,15 @@ class Context:
             return "a part of a word"
         if head in lexicon.of and _OF.match(self.caption, span[1]):
             return lexicon.of[head]
-        if _SHAPE.search(before) or self._on_surface(span[1]):
+        if self._on_surface(span[1]):
             return "a picture of it"
         if found.classes & lexicon.living and _MADE.match(self.caption, span[1]):
             return "an imitation"
-        if _FOR.search(before):
-            return "what something is for"
+        if reason := next((reason for pattern, reason in _BEFORE if pattern.search(before)), ""):
+            return reason
         enclosing = found.classes & lexicon.enclosing
-        inside = (
-            _INSIDE.search(before) or _PART.search(before) or (enclosing & _BOARDED and _ON.search(before))
-        )
+        boarded = enclosing & _BOARDED and _ON_BOARD.search(before)
+        inside = _INSIDE.search(before) or _PART.search(before) or boarded
         return "around the camera" if enclosing and inside else ""
 
     def _on_surface(self, end: int) -> bool:

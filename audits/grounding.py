@@ -101,27 +101,27 @@ def _judged(claim: Claim, context: Context, evidence: Sequence[Evidence]) -> Cla
 def _judge_object(claim: Claim, context: Context, evidence: Evidence) -> Finding:
     noun = claim.object or ""
     meaning = context.meaning(noun, evidence, claim.span)
-    if not meaning.any:
+    if not meaning.supporting:
         return "unknown", f"does not look for {noun}"
     seen = _matching(meaning, evidence)
     if seen:
         return "supported", _match(noun, seen)
-    if crowds := meaning.any & evidence.uncounted:
+    if crowds := meaning.supporting & evidence.uncounted:
         return "supported", f"a crowd of {' and '.join(sorted(crowds))}"
-    absent = f"no {' or '.join(sorted(meaning.any))}"
-    if doubtful := [each for each in evidence.doubtful if each.category in meaning.any]:
+    absent = f"no {' or '.join(sorted(meaning.supporting))}"
+    if doubtful := [each for each in evidence.doubtful if each.category in meaning.supporting]:
         return "unknown", f"{absent} for certain ({len(doubtful)} doubtful)"
     if not meaning.firm:
         return "unknown", f"{absent} ({noun} may be {meaning.other or 'something else'})"
     if confused := _confused(meaning, evidence):
         return "unknown", f"{absent}, but {_listed(confused)}"
-    return "contradicted", absent if noun in meaning.any else f"{absent} ({noun} = {_named(meaning.any)})"
+    return "contradicted", absent if noun in meaning.supporting else f"{absent} ({noun} = {_named(meaning.supporting)})"
 
 
 def _judge_count(claim: Claim, context: Context, evidence: Evidence) -> Finding:
     noun, number = claim.object or "", claim.count or 0
     meaning = context.meaning(noun, evidence, claim.span)
-    if not meaning.any:
+    if not meaning.supporting:
         return "unknown", f"does not look for {noun}"
     ways = _ways_to_count(claim, meaning, context, evidence)
     found = [fits(number, way) for way in ways]
@@ -150,7 +150,7 @@ def _judge_count(claim: Claim, context: Context, evidence: Evidence) -> Finding:
 def _ways_to_count(claim: Claim, meaning: Meaning, context: Context, evidence: Evidence) -> list[Counted]:
     """The objects that may be meant, as far as its colors and sizes fit: of the class of that name, of its classes, and of all."""
     found: list[Counted] = []
-    for classes in (frozenset({claim.object or ""}) & meaning.any, meaning.classes, meaning.any):
+    for classes in (frozenset({claim.object or ""}) & meaning.supporting, meaning.classes, meaning.supporting):
         seen = [each for each in evidence.objects if each.category in classes]
         if not classes or (found and len(seen) == len(found[0].sure)):
             continue
@@ -277,7 +277,7 @@ _JUDGES = {
 
 
 def _matching(meaning: Meaning, evidence: Evidence) -> list[Seen]:
-    return [seen for seen in evidence.objects if seen.category in meaning.any]
+    return [seen for seen in evidence.objects if seen.category in meaning.supporting]
 
 
 def _confused(meaning: Meaning, evidence: Evidence) -> list[Seen]:
@@ -301,7 +301,7 @@ def _mentioned(
     mention = (mentions[0] if first or claim.subject != claim.object else mentions[-1]) if mentions else None
     meaning = context.meaning(noun, evidence, mention.span if mention else None)
     seen = [each for each in _matching(meaning, evidence) if each.bbox is not None]
-    more = evidence.uncounted & meaning.any or any(each.category in meaning.any for each in evidence.doubtful)
+    more = evidence.uncounted & meaning.supporting or any(each.category in meaning.supporting for each in evidence.doubtful)
     certain = meaning.firm and not more and (mention is None or mention.hedge is None)
     if mention is None:
         return seen, certain

@@ -35,7 +35,7 @@ class Meaning:
     near: frozenset[str] = frozenset()
 
     @property
-    def any(self) -> frozenset[str]:
+    def supporting(self) -> frozenset[str]:
         """All classes that bear the noun out."""
         return self.classes | self.maybe
 
@@ -46,7 +46,7 @@ class Meaning:
 
     def doubted(self, other: str) -> "Meaning":
         """The same classes, of which the absence says nothing."""
-        return replace(self, classes=frozenset(), maybe=self.any, other=self.other or other)
+        return replace(self, classes=frozenset(), maybe=self.supporting, other=self.other or other)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ class Lexicon:
 
     def lives(self, noun: str) -> bool:
         """Whether a noun phrase means something that lives or grows, so that one of wood or chocolate is none."""
-        return bool(self.meaning(noun, self.vocabularies[0]).any & self.living)
+        return bool(self.meaning(noun, self.vocabularies[0]).supporting & self.living)
 
     def dish(self, noun: str) -> bool:
         """Whether a noun phrase is a dish, in which ingredients are not told apart."""
@@ -126,7 +126,7 @@ class Lexicon:
             # A "giraffe family" is giraffes, a "lion father" is no person.
             return self.meaning(" ".join(modifiers), classes)
         found = self._phrase(phrase, classes)
-        if before & self.unmaking or (before & self.materials and found.any & self.living):
+        if before & self.unmaking or (before & self.materials and found.supporting & self.living):
             return found.doubted("an imitation")
         if modifiers:
             unlike = not set(modifiers) <= self.plain | set(self.colors) | self.materials

@@ -135,7 +135,7 @@ def _claims_of(class_: str, claims: Sequence[Claim], evidence: Sequence[Evidence
         for noun in {claim.object for claim in claims if claim.kind in ("object", "count", "color")}
         if noun is not None
     }
-    fitting = {noun for noun, found in meanings.items() if class_ in found.any}
+    fitting = {noun for noun, found in meanings.items() if class_ in found.supporting}
     return [
         claim for claim in claims if claim.kind in ("object", "count", "color") and claim.object in fitting
     ]

@@ -578,6 +578,8 @@ def test_other_readings_are_named(caption: str, noun: str, others: tuple[str, ..
         ("a mother and her baby", "mother", ("baby",)),
         ("a bed in a room", "bed", ("room",)),
         ("a man in front of a train", "train", ()),
+        ("a photo of a dog", "dog", ()),
+        ("a girl looks at a dog", "dog", ()),
     ],
 )
 def test_the_plain_reading_is_contradicted(caption: str, noun: str, others: tuple[str, ...]) -> None:
