@@ -86,11 +86,13 @@ class Reason:
         part: a name of `PARTS`.
         why: the difference, a clause.
         command: what to type so that both are made alike.
+        earlier: the names of the sides that were made by earlier rules, where that is the difference.
     """
 
     part: str
     why: str
     command: str
+    earlier: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.why}; run: {self.command}"
@@ -108,18 +110,17 @@ def comparable(a: Made, b: Made) -> list[Reason]:
         if not one or not other:
             continue
         old = [name for name, texts in zip(names, (one, other), strict=True) if any(map(_is_earlier, texts))]
+        why = ""
         if old:
-            verb = "was" if len(set(old)) == 1 else "were"
-            found.append((part, f"{' and '.join(dict.fromkeys(old))} {verb} audited by earlier rules"))
+            why = _by_earlier_rules(old)
         elif one != other or len(one) > 1:
-            what = zip(names, _differing(one, other), strict=True)
-            found.append((part, f"{begins} {' and by '.join(f'{text} in {name}' for name, text in what)}"))
+            made = zip(_differing(one, other), names, strict=True)
+            why = f"{begins} {' and by '.join(f'{text} in {name}' for text, name in made)}"
         elif part == "evidence" and a.target == b.target and a.seen and b.seen and a.seen != b.seen:
-            found.append((part, "the evidence has changed between the two audits"))
-    if not found:
-        return []
-    command = remedy(a, b)
-    return [Reason(part=part, why=why, command=command) for part, why in found]
+            why = "the evidence has changed between the two audits"
+        if why:
+            found.append(Reason(part=part, why=why, command=remedy(a, b), earlier=tuple(old)))
+    return found
 
 
 def affected(reasons: Iterable[Reason], rests_on: Iterable[str]) -> list[Reason]:
@@ -133,8 +134,16 @@ def sentence(figures: Sequence[str], reasons: Sequence[Reason]) -> str:
     rest = len(figures) - NAMED
     more = f" and {rest} more figure{'s' if rest > 1 else ''}" if rest > 0 else ""
     names = ", ".join(figures[:NAMED]) + more
-    why = ", ".join(dict.fromkeys(reason.why for reason in reasons))
+    old = [name for reason in reasons for name in reason.earlier]
+    clauses = [_by_earlier_rules(old)] if old else []
+    clauses += dict.fromkeys(reason.why for reason in reasons if not reason.earlier)
+    why = " and ".join([", ".join(clauses[:-1]), clauses[-1]] if clauses[1:] else clauses)
     return f"{names} cannot be compared, because {why}; run: {reasons[0].command}"
+
+
+def _by_earlier_rules(names: Iterable[str]) -> str:
+    sides = list(dict.fromkeys(names))
+    return f"{' and '.join(sides)} {'were' if len(sides) > 1 else 'was'} audited by earlier rules"
 
 
 def remedy(*sides: Made) -> str:

@@ -69,6 +69,13 @@ def test_earlier_rules_compare_with_nothing() -> None:
         reasons = comparable(one, other)
         assert [reason.part for reason in reasons] == ["claims"]
         assert reasons[0].why == "long was audited by earlier rules"
+    mixed = comparable(
+        made(clip="m@1 earlier"), made("long", claims="earlier", clip="m@1 scores:1", hygiene="hygiene:2")
+    )
+    assert (
+        "because long and short were audited by earlier rules and hygiene flags were raised by"
+        in sentence(["x"], mixed)
+    )
     both = comparable(
         made(claims="earlier", hygiene="earlier"), made("long", claims="earlier", hygiene="earlier")
     )
@@ -121,6 +128,6 @@ def test_one_sentence_for_all_figures() -> None:
     assert affected(reasons, ()) == reasons
     assert sentence(["object coverage", "color coverage", "count coverage", "hygiene flags"], reasons) == (
         "object coverage, color coverage, count coverage and 1 more figure cannot be compared, because claims were read by "
-        "claims rules 3 in short and by claims rules 4 in long, hygiene flags were raised by hygiene rules 1 in short and by "
+        "claims rules 3 in short and by claims rules 4 in long and hygiene flags were raised by hygiene rules 1 in short and by "
         "hygiene rules 2 in long; run: audits run ds --captions short --captions long"
     )
