@@ -14,7 +14,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from fnmatch import fnmatch
 from importlib.resources import files
 from pathlib import Path
@@ -37,7 +37,7 @@ from audits.coverage import caption_figures
 from audits.evidence import Case, Evidence, Scope, Seen, color_clip
 from audits.evidence.annotations import Annotations
 from audits.evidence.colors import Pixels
-from audits.evidence.detections import Thresholds
+from audits.evidence.detections import Thresholds, keep, valid
 from audits.evidence.detector import Detections
 from audits.evidence.ocr import SCOPE, SURE
 from audits.grounding import ground
@@ -115,6 +115,7 @@ def outputs(golden: Golden) -> dict[str, dict[str, Any]]:
     # Captions are said twice, as they are and with another blank, so that some are repeated.
     repeated = [text for row in golden.captions for text in (row["caption"], f"{row['caption']} ")]
     found["hygiene"] = {**found["hygiene"], "habits": _rounded(asdict(habits(repeated[:100])))}
+    found["detector"] = {**found["detector"], "scores": _detected_scores()}
     for name, patterns in TABLES.items():
         found[name] = {**found[name], "tables": _tables(patterns)}
     return cast("dict[str, dict[str, Any]]", json.loads(json.dumps(found)))
@@ -232,6 +233,35 @@ def _detector(golden: Golden, row: Row) -> Any:
         found.counting,
         len(found.scope.classes),
     ]
+
+
+def _detected_scores() -> dict[str, Any]:
+    """Boxes of every score apart and in pairs that overlap more and more; more than are counted; and some that are no boxes."""
+    scores = [step / 20 for step in range(1, 20)]
+    apart = [_box(30 * number, 0, score, "dog") for number, score in enumerate(scores)]
+    pairs = [
+        _box(40 * (number // 2) + number % 2 * number, 100, 0.9 - number / 50, "cat") for number in range(12)
+    ]
+    many = [_box(30 * number, 200, 0.5, "bird") for number in range(18)]
+    none = [
+        replace(apart[0], bbox=bbox, category="cow", score=0.9)
+        for bbox in (
+            (0.0, 0.0, 0.0, 5.0),
+            (700.0, 0.0, 9.0, 9.0),
+            (630.0, 470.0, 20.0, 20.0),
+            (float("nan"), 0.0, 9.0, 9.0),
+        )
+    ]
+    kept = keep(valid([*apart, *pairs, *many, *none], *SIZE), Thresholds())
+    return {
+        "objects": _objects(kept.objects),
+        "doubtful": _objects(kept.doubtful),
+        "uncounted": sorted(kept.uncounted),
+    }
+
+
+def _box(x: float, y: float, score: float, category: str) -> Seen:
+    return Seen(bbox=(float(x), float(y), 25.0, 25.0), category=category, score=score, area=625.0)
 
 
 def _readings(golden: Golden, row: Row) -> Evidence | None:
