@@ -19,7 +19,7 @@ STAR = Object(bbox=(1, 1, 3, 3), category="star", color="red")
 HEART = Object(bbox=(30, 20, 60, 30), category="heart")
 SETS = {
     "alt": [SCRIPT, ARABIC, ENDLESS, LONG, None, "two hearts"],
-    "a-set-with-a-name-that-is-much-longer-than-any-column-of-a-table-on-a-phone": ["A star."] * 6,
+    "a-set-with-a-name-that-is-longer-than-any-column-of-a-phone": ["A star."] * 6,
 }
 
 
