@@ -29,8 +29,8 @@ class Word:
 def color_at(tree: Tree, index: int) -> Word | None:
     """The color that ends at a token, with what shades it."""
     word = tree.lower[index]
-    following = tree.lower[index + 1] if index + 1 < len(tree) else ""
-    after_hyphen = tree.lower[index + 2] if following == "-" and index + 2 < len(tree) else ""
+    following = tree.lower[index + 1] if index + 1 < len(tree.words) else ""
+    after_hyphen = tree.lower[index + 2] if following == "-" and index + 2 < len(tree.words) else ""
     if word not in lexicon.COLORS:
         unsure = word in lexicon.UNSURE_COLORS
         if not unsure or not (
@@ -66,7 +66,7 @@ def size_at(tree: Tree, index: int) -> Word | None:
     word = tree.lower[index]
     if word not in lexicon.SIZES:
         return None
-    if index + 1 < len(tree) and tree.lower[index + 1] == "-":
+    if index + 1 < len(tree.words) and tree.lower[index + 1] == "-":
         return None
     if index > 0 and tree.lemmas[index - 1].lower() in lexicon.UNITS:
         return None
@@ -76,7 +76,7 @@ def size_at(tree: Tree, index: int) -> Word | None:
 def attributes(phrases: Phrases, masked: set[int]) -> Iterator[Claim]:
     """The color and size claims of a caption."""
     tree = phrases.tree
-    for index in range(len(tree)):
+    for index in range(len(tree.words)):
         if index in masked:
             continue
         for kind, word in (("color", color_at(tree, index)), ("size", size_at(tree, index))):
@@ -104,8 +104,8 @@ def _is_thing(phrases: Phrases, index: int) -> bool:
 
 def _part_after(tree: Tree, index: int) -> int | None:
     """The token of "haired" in "brown haired", "brown-haired"."""
-    after = index + 2 if index + 1 < len(tree) and tree.lower[index + 1] == "-" else index + 1
-    return after if after < len(tree) and tree.lower[after] in lexicon.PARTED else None
+    after = index + 2 if index + 1 < len(tree.words) and tree.lower[index + 1] == "-" else index + 1
+    return after if after < len(tree.words) and tree.lower[after] in lexicon.PARTED else None
 
 
 def _claims_of_part(tree: Tree, kind: str, word: Word, part: int) -> Iterator[Claim]:
@@ -133,9 +133,9 @@ def _claim(tree: Tree, kind: str, word: Word, mention: Mention) -> Claim:
 
 def _part_of_longer(tree: Tree, index: int, kind: str) -> bool:
     """A color that only shades the next one ("navy blue", "blue-green")."""
-    if kind != "color" or index + 1 >= len(tree):
+    if kind != "color" or index + 1 >= len(tree.words):
         return False
-    following = index + 2 if tree.lower[index + 1] == "-" and index + 2 < len(tree) else index + 1
+    following = index + 2 if tree.lower[index + 1] == "-" and index + 2 < len(tree.words) else index + 1
     if tree.lower[following] not in lexicon.COLORS:
         return False
     return following == index + 2 or tree.lower[index] in lexicon.SHADES
@@ -166,11 +166,15 @@ def _noun_ahead(phrases: Phrases, word: Word) -> Mention | None:
     if here is not None and here.head > word.last:
         return here
     index = word.last + 1
-    while index < len(tree):
+    while index < len(tree.words):
         mention = phrases.at.get(index)
         text = tree.lower[index]
         if mention is not None:
-            if mention.first == mention.head and text in lexicon.COLORS and mention.head + 1 < len(tree):
+            if (
+                mention.first == mention.head
+                and text in lexicon.COLORS
+                and mention.head + 1 < len(tree.words)
+            ):
                 index += 1  # "orange" taken for a noun in "orange and white cat"
                 continue
             if (
@@ -210,9 +214,9 @@ def _after_comma(phrases: Phrases, word: Word, index: int) -> Mention | None:
 def _more_of_the_same(tree: Tree, index: int) -> bool:
     """After "and" or a comma another adjective or color follows, not a new noun phrase."""
     following = index + 1
-    while following < len(tree) and tree.lower[following] in ("and", "or", ","):
+    while following < len(tree.words) and tree.lower[following] in ("and", "or", ","):
         following += 1
-    if following >= len(tree):
+    if following >= len(tree.words):
         return False
     text = tree.lower[following]
     return (
@@ -300,7 +304,7 @@ def _apposed(phrases: Phrases, word: Word) -> list[Mention]:
     if (
         before > 0
         and tree.lower[before] == ","
-        and (word.last + 1 == len(tree) or tree.lower[word.last + 1] in (",", "."))
+        and (word.last + 1 == len(tree.words) or tree.lower[word.last + 1] in (",", "."))
     ):
         mention = phrases.at.get(before - 1)
         return [mention] if mention is not None else []

@@ -26,7 +26,11 @@ def hedge(phrases: Phrases) -> None:
             mention.hedge = "sought"
     for mention in phrases.mentions:  # "a statue of a man and a horse", "a child's and a dog's toys"
         above = phrases.at.get(phrases.tree.heads[mention.head])
-        if phrases.tree.deps[mention.head] == "conj" and above is not None and above is not mention:
+        if (
+            phrases.tree.deps[mention.head] in ("conj", "appos", "parataxis")
+            and above is not None
+            and above is not mention
+        ):
             between = {phrases.tree.lower[i] for i in range(above.head, mention.first)}
             if (
                 above.hedge is not None
@@ -34,6 +38,15 @@ def hedge(phrases: Phrases) -> None:
                 and not between & {"with", "next", "near", ";"}
             ):
                 mention.hedge = above.hedge
+    for mention in phrases.mentions:  # "three stuffed animals: a rabbit, an elephant and a bear"
+        if mention.hedge == "depicted" and phrases.tree.lower[mention.head + 1 : mention.head + 2] == [":"]:
+            for other in phrases.mentions:
+                if other.head > mention.head and _same_breath(phrases.tree, mention.head, other.head):
+                    other.hedge = other.hedge or mention.hedge
+
+
+def _same_breath(tree: Tree, first: int, last: int) -> bool:
+    return not {".", ";"} & set(tree.lower[first:last])
 
 
 def _noun(mention: Mention) -> str:
@@ -48,7 +61,7 @@ def _is_depicted(phrases: Phrases, mention: Mention) -> bool:
     words |= {
         tree.lower[kid] for kid in tree.kids[mention.head] if tree.deps[kid] in ("amod", "compound", "acl")
     }
-    if words & lexicon.IMITATING or (words & lexicon.MATERIALS and noun in lexicon.LIVING | lexicon.TOYED):
+    if words & lexicon.IMITATING or (words & lexicon.MATERIALS and noun in lexicon.MODELLED):
         return True
     index, climbed = mention.head, 0
     while climbed < 6:
@@ -73,7 +86,7 @@ def _is_depicted(phrases: Phrases, mention: Mention) -> bool:
             and tree.lemmas[above].lower() in ("dress", "disguise", "costume", "shape")
         ):
             return True
-        elif tree.deps[index] in ("obj", "obl") and tree.lemmas[above].lower() in lexicon.DEPICTING:
+        elif tree.deps[index] == "obj" and tree.lemmas[above].lower() in lexicon.DEPICTING:
             noun_above = phrases.at.get(tree.heads[above])
             subject = next(
                 (phrases.at.get(kid) for kid in tree.kids[above] if tree.deps[kid] == "nsubj"), None

@@ -22,6 +22,8 @@ _HANGING = frozenset(
     ]
 )
 
+#: Tokens from the start of a caption within which "a portrait of" speaks of the caption's own picture.
+OPENING = 8
 TOWARDS = frozenset(["at", "to", "toward", "towards", "facing", "into", "for"])
 WEARERS = frozenset(
     ["women", "men", "ladies", "gentlemen", "girls", "boys", "kids", "children", "toddlers", "infants"]
@@ -31,7 +33,7 @@ WEARERS = frozenset(
 def kind_of(tree: Tree, first: int, head: int, lemma: str) -> str:
     """The kind of the noun phrase that ends at `head`; `lemma` is its last noun's, in lower case."""
     word = tree.lower[head]
-    of = head + 1 < len(tree) and tree.lower[head + 1] == "of"
+    of = head + 1 < len(tree.words) and tree.lower[head + 1] == "of"
     if _looks_out(tree, first, head) or _is_for(tree, first, head):
         return ABSTRACT
     if word == "up" or word == "ups":  # of "close-up"
@@ -66,7 +68,7 @@ def kind_of(tree: Tree, first: int, head: int, lemma: str) -> str:
             tree.tags[head] == "NNS" or tree.lower[head - 1 : head] in (["a"], ["an"], ["the"])
         )
         return OBJECT if fruit else ABSTRACT
-    parted = head + 2 < len(tree) and tree.lower[head + 1] in lexicon.PARTED
+    parted = head + 2 < len(tree.words) and tree.lower[head + 1] in lexicon.PARTED
     if parted and tree.pos[head + 2] in ("NOUN", "PROPN", "ADJ"):
         return ABSTRACT  # "wood framed windows"
     if lemma == "line" and first > 0 and ("in" in tree.lower[max(0, first - 2) : first]):
@@ -108,14 +110,14 @@ def _about_the_picture(tree: Tree, first: int, head: int, lemma: str, of: bool) 
     if (
         first > 0
         and tree.lower[first - 1] == ","
-        and (head + 1 == len(tree) or tree.lower[head + 1] in (",", "."))
+        and (head + 1 == len(tree.words) or tree.lower[head + 1] in (",", "."))
     ):
         return True
     before = {tree.lower[i] for i in range(max(0, first - 3), first)}
-    if before & {"this", "the"} or of:
+    if before & {"this", "the"} or (of and head <= OPENING):
         return True
     if tree.tags[head] == "NNS" or any(tree.pos[kid] == "NUM" for kid in tree.kids[head]):
         return False
-    if head + 1 < len(tree) and tree.pos[head + 1] == "ADP":  # "a picture above a bed"
+    if head + 1 < len(tree.words) and tree.pos[head + 1] == "ADP":  # "a picture above a bed"
         return False
     return tree.deps[head] in ("ROOT", "appos", "parataxis", "list", "dep") or head <= 3

@@ -13,6 +13,9 @@ MEASURING = frozenset(
     ["lane", "piece", "door", "seat", "tier", "way", "wheel", "engine", "level", "layer", "burner"]
 )
 
+#: Parts of speech whose words are no nouns, however they stand.
+NEVER = frozenset({"DET", "ADP", "PUNCT", "CCONJ", "SCONJ", "PRON", "NUM", "PART", "SYM", "SPACE", "INTJ"})
+
 #: Plurals of which small lemmatizers only take the "s" ("crosse", "mangoe"); the rule of `words.singular` knows better.
 HALFWAY = ("sses", "xes", "ches", "shes", "zzes", "oes")
 
@@ -25,7 +28,7 @@ def find(tree: Tree, masked: set[int], announcing: set[int]) -> Phrases:
         announcing: tokens that only say that lettering follows ("with the text 'Hello'").
     """
     phrases = Phrases(tree)
-    index, size = 0, len(tree)
+    index, size = 0, len(tree.words)
     while index < size:
         if not _is_noun(tree, index) or index in masked:
             index += 1
@@ -64,6 +67,8 @@ def _without_modifier(tree: Tree, first: int, head: int) -> int:
 
 
 def _is_noun(tree: Tree, index: int) -> bool:
+    if tree.pos[index] in NEVER:
+        return False
     word = tree.lower[index]
     if not word[0].isalpha() or (len(word) == 1 and word != "t"):
         return False
@@ -71,17 +76,17 @@ def _is_noun(tree: Tree, index: int) -> bool:
         return False
     if "/" in word and any(letter.isdigit() for letter in word):  # "f/1.4"
         return False
-    if word in lexicon.SHADES and index + 1 < len(tree) and tree.lower[index + 1] in lexicon.COLORS:
+    if word in lexicon.SHADES and index + 1 < len(tree.words) and tree.lower[index + 1] in lexicon.COLORS:
         return False
-    if index + 1 < len(tree) and word in lexicon.UNSURE_COLORS:
+    if index + 1 < len(tree.words) and word in lexicon.UNSURE_COLORS:
         ahead = (
             tree.lower[index + 2]
-            if tree.lower[index + 1] == "-" and index + 2 < len(tree)
+            if tree.lower[index + 1] == "-" and index + 2 < len(tree.words)
             else tree.lower[index + 1]
         )
         if ahead in lexicon.COLORED or lexicon.among_colors(tree.lower, index):
             return False
-    if _is_side_of(tree, index):
+    if _is_side_of(tree, index) or _is_form(tree, index):
         return False
     if word == "orange" and _is_fruit(tree, index):
         return True
@@ -102,17 +107,26 @@ def _is_side_of(tree: Tree, index: int) -> bool:
     )
 
 
+def _is_form(tree: Tree, index: int) -> bool:
+    """ "a dog-shaped balloon", "a jungle themed room": what something looks like is not there."""
+    hyphen = tree.lower[index + 1 : index + 2] == ["-"]
+    formed = index + 2 if hyphen else index + 1
+    if tree.lower[formed : formed + 1] == [] or tree.lower[formed] not in lexicon.FORMED:
+        return False
+    return hyphen or tree.pos[formed + 1 : formed + 2] in (["NOUN"], ["ADJ"], ["PROPN"])
+
+
 def _ends_compound(tree: Tree, index: int) -> bool:
     """ "hair drier", "trash can", "jet skis": a thing named by two words, whatever its second is tagged as.
 
     A verb in place of the second has an object of its own after it ("the trash can fall").
     """
-    if index == 0 or tree.pos[index] in NOMINAL:
+    if index == 0 or tree.pos[index] in NOMINAL or tree.lower[index - 1] not in lexicon.FIXED_FIRST:
         return False
     pair = f"{tree.lower[index - 1]}-{lexicon.singular(tree.lower[index])}"
     if pair not in lexicon.FIXED and f"{tree.lower[index - 1]}-{tree.lower[index]}" not in lexicon.FIXED:
         return False
-    following = tree.pos[index + 1] if index + 1 < len(tree) else "PUNCT"
+    following = tree.pos[index + 1] if index + 1 < len(tree.words) else "PUNCT"
     return tree.pos[index - 1] in ("NOUN", "PROPN", "ADJ", "VERB") and not (
         tree.pos[index] in ("VERB", "AUX") and following in ("DET", "PRON", "NUM", "PART", "VERB")
     )
@@ -120,7 +134,7 @@ def _ends_compound(tree: Tree, index: int) -> bool:
 
 def _is_fruit(tree: Tree, index: int) -> bool:
     """ "an orange on a plate": an article before, and nothing after that it could be the color of."""
-    after = tree.pos[index + 1] if index + 1 < len(tree) else "PUNCT"
+    after = tree.pos[index + 1] if index + 1 < len(tree.words) else "PUNCT"
     return tree.lower[index - 1 : index] in (["a"], ["an"], ["the"]) and after in (
         "PUNCT",
         "ADP",
@@ -133,7 +147,7 @@ def _is_fruit(tree: Tree, index: int) -> bool:
 def _acts(tree: Tree, index: int) -> bool:
     """A verb after its noun and before a place or an object, whatever its tag ("a bus sits on the ground")."""
     before = tree.pos[index - 1] if index > 0 else ""
-    after = tree.pos[index + 1] if index + 1 < len(tree) else "ADP"
+    after = tree.pos[index + 1] if index + 1 < len(tree.words) else "ADP"
     if tree.lower[index - 1] in lexicon.REGION_NOUNS and index > 0:  # "the one in the middle wears"
         before = "NOUN"
     quotes = after == "PUNCT" and tree.lower[index + 1] in ('"', "'", "“", "‘", ":")
@@ -145,7 +159,9 @@ def _stands_as_noun(tree: Tree, index: int) -> bool:
     if tree.pos[index] not in ("ADJ", "VERB") or tree.lower[index] in lexicon.NEVER_NOUNS:
         return False
     following = index + 1
-    if following < len(tree) and (tree.pos[following] in NOMINAL or tree.lower[following] in ("-", "of")):
+    if following < len(tree.words) and (
+        tree.pos[following] in NOMINAL or tree.lower[following] in ("-", "of")
+    ):
         return False
     dep = tree.deps[index]
     if tree.pos[index] == "VERB":
@@ -159,13 +175,13 @@ def _joins(tree: Tree, index: int, masked: set[int]) -> bool:
     """Whether the noun at an index goes on in the next one ("stop" + "sign", "T" + "-" + "shirt")."""
     following = index + 1
     if (
-        following + 1 < len(tree)
+        following + 1 < len(tree.words)
         and tree.lower[following] == "-"
         and tree.end[index] == tree.start[following]
     ):
         after = following + 1
         return _is_noun(tree, after) and tree.end[following] == tree.start[after] and after not in masked
-    if following >= len(tree) or following in masked or not _is_noun(tree, following):
+    if following >= len(tree.words) or following in masked or not _is_noun(tree, following):
         return False
     if tree.sent[index] != tree.sent[following]:
         return False
@@ -210,7 +226,10 @@ def noun_lemma(tree: Tree, index: int) -> str:
     if word in lexicon.INVARIABLE and not (word == "skis" and tree.lower[index - 1] == "jet"):
         return word
     if tree.pos[index] == "PROPN" and tree.tags[index] != "NNPS" and not tree.words[index].islower():
-        return tree.words[index]
+        opens = index == 0 or tree.sent[index - 1] != tree.sent[index]
+        if not (opens and lexicon.singular(word) != word and tree.words[index].istitle()):
+            return tree.words[index]
+        return lexicon.singular(word)  # "Seagulls circle above": the sentence's capital
     if lemma == word and word.endswith("s") and tree.words[index].islower():
         return lexicon.singular(word)
     if lemma == word[:-1] and word.endswith(HALFWAY):
@@ -237,7 +256,7 @@ def _resolve_partitives(phrases: Phrases) -> None:
         if mention.kind != PARTITIVE:
             continue
         index = mention.head + 1
-        if index < len(tree) and tree.lower[index] == "of":
+        if index < len(tree.words) and tree.lower[index] == "of":
             index += 1
         target = phrases.following(index)
         if target is not None and target is not mention:

@@ -67,7 +67,7 @@ def _hedge_of(phrases: Phrases, mention: Mention, number: int, start: int) -> He
         return "partial"
     sentences = [
         tree.lower[i]
-        for i in range(mention.head + 1, len(tree))
+        for i in range(mention.head + 1, len(tree.words))
         if tree.sent[i] <= tree.sent[mention.head] + 1
     ]
     rest = {"others", "another", "rest"} & set(sentences)
@@ -105,8 +105,8 @@ def _is_told_apart(phrases: Phrases, mention: Mention) -> bool:
 def set_of(phrases: Phrases) -> Iterator[Claim]:
     """ "cocktail napkins, white, set of four": the number is of what the caption opened with."""
     tree = phrases.tree
-    for index in range(2, len(tree)):
-        ends = index + 1 == len(tree) or tree.lower[index + 1] in (",", ".", ")", ";")
+    for index in range(2, len(tree.words)):
+        ends = index + 1 == len(tree.words) or tree.lower[index + 1] in (",", ".", ")", ";")
         if (
             not ends
             or tree.lower[index - 1] != "of"
@@ -195,6 +195,13 @@ def _number_before(tree: Tree, mention: Mention) -> tuple[int, int] | None:
                 return None
             if _bound(tree, index) or _estimated(tree, index):
                 return None
+            if (
+                tree.lower[index] == "dozen"
+                and index > 0
+                and tree.lower[index - 1].isdigit()
+                and value(tree, index - 1) is None
+            ):
+                return None
             return _compound(tree, number, index)
         if tree.lower[index] == "both" and mention.plural and tree.lower[index + 1] != "of":
             return 2, index
@@ -244,7 +251,7 @@ def _compound(tree: Tree, number: int, index: int) -> tuple[int, int]:
 
 def _bound(tree: Tree, index: int) -> bool:
     """A number glued to something else: "3-seater", "4x4", "no. 5", "2-3"; not the end of "twenty-one"."""
-    after = tree.lower[index + 1] if index + 1 < len(tree) else ""
+    after = tree.lower[index + 1] if index + 1 < len(tree.words) else ""
     before = tree.lower[index - 1] if index > 0 else ""
     tens = lexicon.NUMBERS.get(tree.lower[index - 2], 1) if index > 1 else 1
     return after in GLUED_AFTER or (before in GLUED_BEFORE and not (before == "-" and tens % 10 == 0))
@@ -256,7 +263,7 @@ def _estimated(tree: Tree, index: int) -> bool:
     if "than" in window or "least" in window or "most" in window:
         return True
     ahead = tree.lower[index + 1 : index + 2]
-    if ahead in (["or"], ["to"]) and index + 2 < len(tree) and value(tree, index + 2):
+    if ahead in (["or"], ["to"]) and index + 2 < len(tree.words) and value(tree, index + 2):
         return True
     if not window or window[-1] not in lexicon.ESTIMATES:
         return False

@@ -62,12 +62,12 @@ class Phrases:
     def following(self, index: int) -> Mention | None:
         """The mention whose noun phrase starts at a token: only determiners, numbers and adjectives come before it."""
         tree = self.tree
-        while index < len(tree):
+        while index < len(tree.words):
             mention = self.at.get(index)
             if mention is not None:
                 after = mention.head + 1
                 if (
-                    after < len(tree)
+                    after < len(tree.words)
                     and tree.lower[after] in _POSSESSIVES
                     and tree.pos[after] in ("PART", "PUNCT")
                 ):
@@ -97,7 +97,7 @@ class Phrases:
 def _modifies(tree: Tree, index: int) -> bool:
     """A participle or a possessive before its noun ("a painted wall", "his", "the man 's", "cutting board")."""
     dep, head = tree.deps[index], tree.heads[index]
-    if tree.pos[index] == "VERB" and index + 1 < len(tree) and tree.pos[index + 1] in NOMINAL:
+    if tree.pos[index] == "VERB" and index + 1 < len(tree.words) and tree.pos[index + 1] in NOMINAL:
         return tree.tags[index] in ("VBG", "VBN")
     return head > index and dep in ("amod", "nmod:poss", "compound", "case", "det", "advmod", "nummod")
 

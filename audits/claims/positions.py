@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from audits.claims import words as lexicon
-from audits.claims.phrases import OBJECT, Mention, Phrases, conjuncts
+from audits.claims.phrases import OBJECT, REGION, Mention, Phrases, conjuncts
 from audits.claims.reality import is_negated
 from audits.claims.reference import RELATIVES, antecedent, relative_noun
 from audits.claims.spatial import Phrase, spatial_phrases
@@ -56,7 +56,7 @@ def positions(phrases: Phrases, masked: set[int]) -> Iterator[Claim]:
 def _covered(phrases: Phrases, masked: set[int]) -> Iterator[Claim]:
     """The participles of `TURNED`: subject and object change places."""
     tree = phrases.tree
-    for index in range(1, len(tree) - 2):
+    for index in range(1, len(tree.words) - 2):
         relation = TURNED.get(f"{tree.lower[index]} {tree.lower[index + 1]}")
         if relation is None or index in masked:
             continue
@@ -86,13 +86,15 @@ def _said_by_verbs(phrases: Phrases) -> Iterator[Claim]:
         object_ = next((kid for kid in tree.kids[verb] if tree.deps[kid] == "obj"), None)
         if subject is None or object_ is None or object_ not in phrases.at:
             continue
-        phrase = Phrase(lexicon.PLACED_BY[lemma], None, verb, verb)
-        for one in named(phrases, subject, phrase):
-            if lemma == "hold" and one.object.split()[-1].lower() in lexicon.LIVING:
-                continue
-            for other in _coordinated(phrases, phrases.at[object_]):
+        for one in named(phrases, subject, Phrase(None, None, verb, verb)):
+            relation = lexicon.PLACED_BY[lemma]
+            if lemma in lexicon.HOLDERS:
+                noun = one.object.split()[-1].lower()
+                relation = next((on for on, nouns in lexicon.HOLDERS[lemma].items() if noun in nouns), "")
+            for other in _coordinated(phrases, phrases.at[object_]) if relation else ():
                 if other.kind == OBJECT and other.real and other is not one:
-                    yield _claim(tree, phrase, one, other)
+                    pair = (other, one) if lemma in lexicon.HOLDERS else (one, other)
+                    yield _claim(tree, Phrase(relation, None, verb, verb), *pair)
 
 
 def _related(phrases: Phrases, phrase: Phrase) -> Iterator[Claim]:
@@ -171,7 +173,7 @@ def _stranded(phrases: Phrases, phrase: Phrase) -> Iterator[Claim]:
     """ "the chair she sits on", "a lake with cows in it", "sand on which a girl walks": the object is said elsewhere."""
     tree = phrases.tree
     following = phrase.last + 1
-    word = tree.lower[following] if following < len(tree) else ""
+    word = tree.lower[following] if following < len(tree.words) else ""
     if (
         word in ("it", "them", "him", "her")
         and tree.pos[following] == "PRON"
@@ -184,9 +186,12 @@ def _stranded(phrases: Phrases, phrase: Phrase) -> Iterator[Claim]:
         )
     elif (
         word in RELATIVES
-        or following == len(tree)
+        or following == len(tree.words)
         or tree.pos[following] in ("PUNCT", "VERB", "AUX", "CCONJ")
     ):
+        if (parted := _contact_clause(phrases, phrase)) is not None:
+            yield parted
+            return
         target = relative_noun(phrases, phrase.first)
         verb = phrase.first
         while verb != tree.heads[verb] and tree.deps[verb] not in ("acl:relcl", "acl"):
@@ -205,11 +210,30 @@ def _stranded(phrases: Phrases, phrase: Phrase) -> Iterator[Claim]:
             yield _claim(tree, phrase, subject, target.resolved())
 
 
+def _contact_clause(phrases: Phrases, phrase: Phrase) -> Claim | None:
+    """ "The lawn the bears are standing on": two nouns with only an article between, verbs, and a preposition left over."""
+    tree = phrases.tree
+    before = [m for m in phrases.mentions if m.head < phrase.first]
+    if len(before) < 2 or phrase.first == before[-1].head + 1:
+        return None
+    target, subject = before[-2:]
+    between = range(target.head + 1, subject.first)
+    verbs = range(subject.head + 1, phrase.first)
+    if (
+        tree.lower[target.head + 1] not in ("a", "an", "the", "two", "some", "his", "her", "their", "its")
+        or any(tree.pos[i] not in ("DET", "ADJ", "NUM", "PRON") for i in between)
+        or any(tree.pos[i] not in ("AUX", "VERB", "ADV", "PART") for i in verbs)
+        or {target.resolved().kind, subject.resolved().kind} != {OBJECT}
+        or not (target.real and subject.real)
+    ):
+        return None
+    return _claim(tree, phrase, subject.resolved(), target.resolved())
+
+
 def _had(phrases: Phrases, phrase: Phrase) -> list[Mention]:
     """ "a sign with a plate underneath it": what it has is there, not itself."""
     before = nearest(phrases, phrase, None)
-    opening = phrases.tree.lower[max(0, before[0].first - 3) : before[0].first] if before else []
-    return before if "with" in opening else []
+    return before if before and _host(phrases, before[-1]) is not None else []
 
 
 def _coordinated(phrases: Phrases, mention: Mention) -> list[Mention]:
@@ -225,6 +249,12 @@ def _object(phrases: Phrases, phrase: Phrase) -> Mention | None:
     """The noun phrase that a spatial phrase opens."""
     tree = phrases.tree
     mention = phrases.following(phrase.last + 1)
+    if (
+        mention is not None
+        and mention.kind == REGION
+        and tree.lower[mention.head + 1 : mention.head + 2] == ["of"]
+    ):
+        mention = phrases.following(mention.head + 2)  # "against the side of the barn"
     if mention is None:
         return None
     target = mention.resolved()

@@ -36,6 +36,7 @@ WITHOUT = frozenset(
 )
 PERHAPS = frozenset({"perhaps", "maybe", "possibly"})
 HYPOTHETICAL = frozenset({"would", "could", "might", "may", "should"})
+SUPPOSING = HYPOTHETICAL | PERHAPS
 
 
 def is_real(tree: Tree, mention: Mention) -> bool:
@@ -75,7 +76,7 @@ def is_real(tree: Tree, mention: Mention) -> bool:
 
 def _is_supposed(tree: Tree, index: int) -> bool:
     """ "It could be a dog", "perhaps it is a wolf"."""
-    return any(tree.lower[kid] in HYPOTHETICAL | PERHAPS and kid < index for kid in tree.kids[index])
+    return any(tree.lower[kid] in SUPPOSING and kid < index for kid in tree.kids[index])
 
 
 def _hedged(tree: Tree, like: int) -> bool:

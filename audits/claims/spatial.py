@@ -33,7 +33,7 @@ def spatial_phrases(tree: Tree, masked: set[int]) -> Iterator[Phrase]:
         if found is None:
             continue
         after = relations.OF_PICTURE.match(tree.text, match.end())
-        following = tree.lower[found[1] + 1] if found[1] + 1 < len(tree) else ""
+        following = tree.lower[found[1] + 1] if found[1] + 1 < len(tree.words) else ""
         if after is None and (following in ("of", "-", "to") or _goes_on(tree, found[1])):
             continue
         last = _tokens(tree, match.start(), after.end())[1] if after is not None else found[1]  # type: ignore[index]
@@ -71,7 +71,12 @@ def _tokens(tree: Tree, start: int, end: int) -> tuple[int, int] | None:
     """First and last token of a span of the text; None where the span cuts a token."""
     first = bisect_left(tree.start, start)
     last = bisect_left(tree.end, end)
-    if first >= len(tree) or last >= len(tree) or tree.start[first] != start or tree.end[last] != end:
+    if (
+        first >= len(tree.words)
+        or last >= len(tree.words)
+        or tree.start[first] != start
+        or tree.end[last] != end
+    ):
         return None
     return first, last
 
@@ -80,7 +85,7 @@ def _goes_on(tree: Tree, last: int) -> bool:
     """The region word modifies a noun: "on the left shoulder", "in the front yard", "at the top shelf"."""
     following = last + 1
     return (
-        following < len(tree)
+        following < len(tree.words)
         and tree.pos[following] in NOMINAL
         and (tree.heads[last] == following or tree.deps[last] in ("amod", "compound"))
     )

@@ -91,11 +91,11 @@ def inverted(phrases: Phrases, phrase: Phrase, last: int) -> list[Mention]:
     tree = phrases.tree
     index, before = last + 1, phrase.first - 1
     opens = before < 0 or tree.sent[before] != tree.sent[phrase.first] or tree.lower[before] in LINKS
-    while index < len(tree) and (
+    while index < len(tree.words) and (
         tree.lower[index] in (",", "there") or tree.deps[index] in ("aux", "aux:pass", "advmod")
     ):
         index += 1
-    if not opens or index + 1 >= len(tree) or not _presents(tree, index):
+    if not opens or index + 1 >= len(tree.words) or not _presents(tree, index):
         return []
     if tree.tags[index] in ("VBN", "VBG") and tree.lower[index + 1] in ("by", "with", "in", "on"):
         return []
@@ -106,7 +106,10 @@ def inverted(phrases: Phrases, phrase: Phrase, last: int) -> list[Mention]:
 
 
 def _presents(tree: Tree, index: int) -> bool:
-    return tree.pos[index] in CLAUSAL and tree.lemmas[index].lower() in lexicon.PRESENTING
+    if tree.pos[index] not in CLAUSAL:
+        return False
+    after = any(tree.deps[kid] == "nsubj" and kid > index for kid in tree.kids[index])
+    return after or tree.lemmas[index].lower() in lexicon.PRESENTING
 
 
 def climb(phrases: Phrases, governor: int, child: int, phrase: Phrase) -> list[Mention]:
@@ -168,12 +171,12 @@ def _placed(tree: Tree, verb: int, child: int, phrase: Phrase) -> int | None:
         return objects[-1]
     if objects[-1] > phrase.first:
         return None
-    if lemma in lexicon.HOLDING and phrase.last + 1 < len(tree):
+    if lemma in lexicon.HOLDING and phrase.last + 1 < len(tree.words):
         return (
             objects[-1]
             if any(
                 tree.lemmas[i].lower() in lexicon.BODY
-                for i in range(phrase.last + 1, min(len(tree), phrase.last + 4))
+                for i in range(phrase.last + 1, min(len(tree.words), phrase.last + 4))
             )
             else None
         )

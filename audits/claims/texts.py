@@ -112,7 +112,7 @@ def masked_tokens(tree: Tree, lettering: list[tuple[int, int]]) -> set[int]:
     """Tokens that stand inside lettering."""
     return {
         index
-        for index in range(len(tree))
+        for index in range(len(tree.words))
         if any(start <= tree.start[index] and tree.end[index] <= end for start, end in lettering)
     }
 
@@ -144,7 +144,7 @@ def _carrier(phrases: Phrases, start: int, end: int) -> str | None:
     """The noun that the words are on: "a 'Club' sign", "a sign that says 'Club'", "'Club' on a sign"."""
     tree = phrases.tree
     after = next(
-        (i for i in range(len(tree)) if tree.start[i] >= end and tree.words[i].strip("\"'’”»“")), None
+        (i for i in range(len(tree.words)) if tree.start[i] >= end and tree.words[i].strip("\"'’”»“")), None
     )
     if (
         after is not None
@@ -170,7 +170,7 @@ def _carrier(phrases: Phrases, start: int, end: int) -> str | None:
         and mention.object.split()[-1].lower() not in LETTERING
     ]
     if earlier and tree.sent[earlier[-1].head] == max(
-        (tree.sent[i] for i in range(len(tree)) if tree.start[i] < start), default=0
+        (tree.sent[i] for i in range(len(tree.words)) if tree.start[i] < start), default=0
     ):
         return earlier[-1].object
     return None
@@ -180,7 +180,11 @@ def _said_of(phrases: Phrases, start: int) -> str | None:
     """The subject of "has the number 42", "shows the words": what the noun before the lettering is said of."""
     tree = phrases.tree
     noun = next(
-        (i for i in range(len(tree) - 1, -1, -1) if tree.end[i] <= start and tree.lemmas[i] in LETTERING),
+        (
+            i
+            for i in range(len(tree.words) - 1, -1, -1)
+            if tree.end[i] <= start and tree.lemmas[i] in LETTERING
+        ),
         None,
     )
     if noun is None or start - tree.end[noun] > 4 or tree.deps[noun] not in ("obj", "conj"):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from audits.language import CLEARNLP_TO_UD, Scheme, scheme_of
 
 if TYPE_CHECKING:
+    from spacy.strings import StringStore
     from spacy.tokens import Doc
 
 NOMINAL = frozenset({"NOUN", "PROPN"})
@@ -42,9 +43,6 @@ class Tree:
     kids: list[list[int]]
     sent: list[int]
 
-    def __len__(self) -> int:
-        return len(self.words)
-
     def case_of(self, index: int) -> str:
         """The prepositions that a token stands behind, in lower case ("in front of" is not one token's: "of")."""
         return " ".join(
@@ -61,28 +59,38 @@ def read(doc: Doc, scheme: Scheme | None = None) -> Tree:
     Args:
         scheme: the labels' scheme; None reads it off the doc's own labels.
     """
-    from spacy.attrs import HEAD, SENT_START
+    from spacy.attrs import DEP, HEAD, LEMMA, ORTH, POS, SENT_START, SPACY, TAG
 
-    words, blanks, lower, lemmas, pos, tags, deps, start, end = ([] for _ in range(9))  # type: ignore[var-annotated]
-    for token in doc:
-        word = token.text
-        words.append(word)
-        blanks.append(token.whitespace_)
-        lower.append(word.lower())
-        lemmas.append(token.lemma_ or word)
-        pos.append(token.pos_)
-        tags.append(token.tag_)
-        deps.append(token.dep_)
-        start.append(token.idx)
-        end.append(token.idx + len(word))
-    offsets, breaks = doc.to_array([HEAD, SENT_START]).astype("int64").T.tolist()
+    columns = doc.to_array([ORTH, LEMMA, POS, TAG, DEP, SPACY, HEAD, SENT_START])
+    orth, lemma, pos_, tag, dep, spaces = columns[:, :6].T.tolist()
+    offsets, breaks = columns[:, 6:].astype("int64").T.tolist()
+    strings = doc.vocab.strings
+    words = [strings[word] for word in orth]
+    lemmas = [strings[each] if each else word for each, word in zip(lemma, words, strict=True)]
+    pos, tags, deps = ([_label(each, strings) for each in column] for column in (pos_, tag, dep))
+    lower = [word.lower() for word in words]
+    ends = list(accumulate(len(word) + space for word, space in zip(words, spaces, strict=True)))
+    end = [after - space for after, space in zip(ends, spaces, strict=True)]
+    start = [0, *ends[:-1]]
     heads = [index + offset for index, offset in enumerate(offsets)]
     sentences = accumulate(int(index > 0 and begins == 1) for index, begins in enumerate(breaks))
     if (scheme or scheme_of(deps)) == "clearnlp":
         _to_ud(lower, lemmas, pos, deps, heads)
-    return Tree(
-        doc.text, words, lower, lemmas, pos, tags, deps, heads, start, end, _kids(heads), list(sentences)
-    )
+    _join_lists(lower, pos, deps, heads)
+    # Not `doc.text`, which makes an object of every token.
+    text = "".join(word + " " * space for word, space in zip(words, spaces, strict=True))
+    return Tree(text, words, lower, lemmas, pos, tags, deps, heads, start, end, _kids(heads), list(sentences))
+
+
+_LABELS: dict[int, str] = {}
+
+
+def _label(number: int, strings: StringStore) -> str:
+    """The name of a part of speech, tag or dependency: few, so that each is looked up once."""
+    name = _LABELS.get(number)
+    if name is None:
+        name = _LABELS[number] = strings[number] if number else ""
+    return name
 
 
 def _kids(heads: list[int]) -> list[list[int]]:
@@ -91,6 +99,48 @@ def _kids(heads: list[int]) -> list[list[int]]:
         if head != index:
             kids[head].append(index)
     return kids
+
+
+def _join_lists(lower: list[str], pos: list[str], deps: list[str], heads: list[int]) -> None:
+    """Hang the members of a list on its first, in place, where a parser has parted them.
+
+    In captions "two mugs, a bowl and three spoons" is a list and no apposition, a second subject after "and" stands beside
+    the first, and what is coordinated with a coordinated noun belongs to the same list.
+    """
+    kids = _kids(heads)
+
+    def joined(index: int) -> bool:
+        return any(deps[kid] == "cc" and kid < index for kid in kids[index])
+
+    for index in range(1, len(heads)):
+        head = heads[index]
+        if pos[index] not in NOMINAL or head >= index:
+            if deps[index] in ("nsubj", "nsubj:pass") and pos[index] in NOMINAL and joined(index):
+                before = [k for k in kids[head] if k < index and deps[k] == deps[index] and pos[k] in NOMINAL]
+                if before:
+                    heads[index], deps[index] = before[0], "conj"
+            continue
+        if deps[index] == "appos" and pos[head] in NOMINAL and lower[index - 1 : index] != ["("]:
+            if any(deps[kid] == "conj" and joined(kid) for kid in kids[index]):
+                deps[index] = "conj"
+        elif (
+            deps[index] == "conj"
+            and pos[head] in ("VERB", "AUX")
+            and not any(deps[kid] in ("nsubj", "nsubj:pass", "cop") for kid in kids[index])
+        ):
+            beside = [
+                k
+                for k in kids[head]
+                if head < k < index and deps[k] in ("obj", "nsubj") and pos[k] in NOMINAL
+            ]
+            if beside:
+                heads[index] = beside[-1]
+    for index, dep in enumerate(deps):
+        if dep == "conj" and pos[index] in NOMINAL:
+            head = heads[index]
+            while deps[head] == "conj" and pos[head] in NOMINAL and heads[head] < head:
+                head = heads[head]
+            heads[index] = head
 
 
 def _to_ud(lower: list[str], lemmas: list[str], pos: list[str], deps: list[str], heads: list[int]) -> None:

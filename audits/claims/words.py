@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -44,6 +45,7 @@ IMITATING = _set("imitating")
 MATERIALS = _set("materials")
 TOYED = _set("toyed")
 LIVING = _WORDNET["living"] | _set("living")
+MODELLED = LIVING | TOYED
 DEPICTIONS = _set("depictions")
 DEPICTING = _set("depicting")
 SEEKING = _set("seeking")
@@ -66,6 +68,9 @@ NO_PLACE = _set("no_place")
 FIXED = _set("fixed") | _WORDNET["fixed"]
 BEFORE_SIDES = _set("before_sides")
 DRINKS = _set("drinks")
+#: Verb → relation → nouns whose object is so placed.
+HOLDERS = {verb: {"in": _set("vessels"), "on": _set("surfaces")} for verb in ("contain", "hold")}
+FORMED = _set("formed")
 MADE_IN = _set("made_in")
 HANGING = _set("hanging")
 PATHS = _set("paths")
@@ -73,6 +78,8 @@ PLACED_BY: dict[str, str] = _LISTS["placed_by"]
 PRESENTING = _set("presenting")
 POSTURES = _set("postures")
 INVARIABLE = _set("invariable")
+#: Words that open a thing named by two.
+FIXED_FIRST = frozenset(pair.partition("-")[0] for pair in FIXED)
 PERSONS = {"he": _set("male") | _set("anyone"), "she": _set("female") | _set("anyone")}
 ANY_PERSON = PERSONS["he"] | PERSONS["she"] | {"people", "crowd", "couple", "family", "friend"}
 NEVER_NOUNS = COLORS | SIZES | COLORED | PARTED.keys() | SHADES | _set("never_nouns")
@@ -102,6 +109,7 @@ def among_colors(lower: list[str], index: int) -> bool:
     )
 
 
+@lru_cache(maxsize=1 << 16)
 def singular(word: str) -> str:
     """The singular of a plural noun, by rule: for nouns that the pipeline's lemmatizer has not met."""
     if word in IRREGULAR:

@@ -30,7 +30,11 @@ def parsed(table: str) -> Doc:
 def said(claims: list[Claim]) -> set[tuple]:
     """Claims without spans and hedges, as tuples that read well in a failed assertion."""
     return {
-        tuple(value for name, value in claim.to_dict().items() if name not in ("span", "hedge") and value is not None)
+        tuple(
+            value
+            for name, value in claim.to_dict().items()
+            if name not in ("span", "hedge") and value is not None
+        )
         for claim in claims
     }
 

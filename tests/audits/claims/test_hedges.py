@@ -5,12 +5,14 @@ import pytest
 from audits.claims import claims
 
 OBJECTS = {
-    "a statue of a man in a park": {"statue": None, "man": "depicted", "park": None},
+    "a statue of a man": {"statue": None, "man": "depicted"},
+    "a dog-shaped balloon": {"dog": "no claim", "balloon": None},
+    "three stuffed animals: a rabbit, an elephant and a bear": {"rabbit": "depicted", "bear": "depicted"},
     "a photo of a dog": {"dog": None},
     "a painting of a ship above the sofa": {"ship": "depicted", "sofa": None},
     "a mug with a picture of a cat on it": {"mug": None, "cat": "depicted"},
     "a toy car beside a wooden horse": {"toy car": "depicted", "horse": "depicted"},
-    "a wooden bench under a stone bridge": {"bench": None, "bridge": None},
+    "a wooden bench under an iron lamp": {"bench": None, "lamp": None},
     "a knitted owl on a knitted blanket": {"owl": "depicted", "blanket": None},
     "a girl dressed as a pirate": {"girl": None, "pirate": "depicted"},
     "a child's umbrella on the sand": {"child": "owner", "umbrella": None},
@@ -25,7 +27,6 @@ COUNTS = {
     "two more people wait at the stop": "partial",
     "another three boats are moored": "partial",
     "one horse drinks while the others graze": "partial",
-    "one of the dogs is brown": "partial",
     "two dogs run and three dogs sleep": "partial",
     "a dog and two cats": None,
 }
@@ -44,7 +45,9 @@ def test_counts(caption):
     assert set(found) == {COUNTS[caption]}
 
 
-@pytest.mark.parametrize("number", ["3000000000", "4006381333931", "9" * 4301, "1,000,001", "100000000 dozen"])
+@pytest.mark.parametrize(
+    "number", ["3000000000", "4006381333931", "9" * 4301, "1,000,001", "100000000 dozen"]
+)
 def test_a_number_out_of_range_is_no_count(number):
     found = next(claims([f"{number} bottles on a shelf"]))
     assert {claim.object for claim in found if claim.kind == "object"} >= {"bottle", "shelf"}
@@ -52,7 +55,9 @@ def test_a_number_out_of_range_is_no_count(number):
 
 
 def test_large_numbers_are_counts():
-    assert [claim.count for claim in next(claims(["1,000 balloons and 250 kites"])) if claim.kind == "count"] == [
+    assert [
+        claim.count for claim in next(claims(["1,000 balloons and 250 kites"])) if claim.kind == "count"
+    ] == [
         1000,
         250,
     ]
