@@ -10,6 +10,25 @@ from audits.claims import words as lexicon
 from audits.claims.phrases import OBJECT, Mention, Phrases
 from audits.claims.tree import Tree
 
+#: Prepositions by which a thing belongs to what is shown: "a painting of a man on a horse".
+CARRYING = frozenset(
+    [
+        "of",
+        "with",
+        "in",
+        "on",
+        "at",
+        "under",
+        "near",
+        "by",
+        "about",
+        "featuring",
+        "depicting",
+        "showing",
+        "riding",
+    ]
+)
+DRESSING = frozenset(["dress", "disguise", "costume", "shape"])
 POSSESSIVES = frozenset(["'s", "’s", "'", "’"])
 
 
@@ -70,6 +89,8 @@ def _is_depicted(phrases: Phrases, mention: Mention) -> bool:
             return False
         case = tree.case_of(index).split()
         other = phrases.at.get(above)
+        if case and case[-1] not in CARRYING:
+            return case[-1] == "as" and tree.lemmas[above].lower() in DRESSING
         if case and other is not None:
             shows = _noun(other) in lexicon.DEPICTIONS and (
                 other.kind != "picture" or _noun(other) in lexicon.PICTURE_THINGS
@@ -78,14 +99,6 @@ def _is_depicted(phrases: Phrases, mention: Mention) -> bool:
                 return True
             if case[-1] == "about":
                 return True
-            if case[-1] not in ("of", "with", "in", "on", "at", "under", "near", "by"):
-                return False
-        elif (
-            case
-            and case[-1] == "as"
-            and tree.lemmas[above].lower() in ("dress", "disguise", "costume", "shape")
-        ):
-            return True
         elif tree.deps[index] == "obj" and tree.lemmas[above].lower() in lexicon.DEPICTING:
             noun_above = phrases.at.get(tree.heads[above])
             subject = next(

@@ -24,6 +24,7 @@ _HANGING = frozenset(
 
 #: Tokens from the start of a caption within which "a portrait of" speaks of the caption's own picture.
 OPENING = 8
+AT_THE = (["at", "the"], ["near", "the"], ["by", "the"])
 TOWARDS = frozenset(["at", "to", "toward", "towards", "facing", "into", "for"])
 WEARERS = frozenset(
     ["women", "men", "ladies", "gentlemen", "girls", "boys", "kids", "children", "toddlers", "infants"]
@@ -45,6 +46,8 @@ def kind_of(tree: Tree, first: int, head: int, lemma: str) -> str:
     if lemma in lexicon.REGION_NOUNS or word in lexicon.REGION_NOUNS:
         place = all(tree.lower[i] in lexicon.REGION_NOUNS for i in range(first, head))  # "the bottom right"
         return REGION if place or lemma in ("side", "background") else OBJECT
+    if of and lemma in ("foot", "base", "tip", "head") and tree.lower[max(0, head - 2) : head] in AT_THE:
+        return REGION
     if of and lemma in lexicon.TRANSPARENT:
         return PARTITIVE
     if lemma in lexicon.PICTURE_WORDS and _about_the_picture(tree, first, head, lemma, of):

@@ -190,10 +190,12 @@ def _joins(tree: Tree, index: int, masked: set[int]) -> bool:
 
 def _mention(tree: Tree, first: int, head: int, announcing: set[int]) -> Mention:
     lemma = noun_lemma(tree, head)
+    fixed = "-".join([*tree.lower[first:head], lemma.lower()]) in lexicon.FIXED
     parts = [
         tree.words[i] if tree.pos[i] == "PROPN" and not tree.words[i].islower() else tree.lower[i]
         for i in range(first, head)
-        if not (tree.lower[i] in lexicon.COLORS or tree.lower[i] in lexicon.SIZES or _measures(tree, i))
+        if fixed
+        or not (tree.lower[i] in lexicon.COLORS or tree.lower[i] in lexicon.SIZES or _measures(tree, i))
     ]
     word = tree.lower[head]
     plural = (

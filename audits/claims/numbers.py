@@ -134,13 +134,9 @@ def _can_be_many(tree: Tree, mention: Mention) -> bool:
         or word.endswith("s")
         or word in lexicon.INVARIABLE
         or (
-            word == mention.object.split()[-1].lower()
-            and (
-                mention.first > 0
-                and value(tree, mention.first - 1) is not None
-                and word not in lexicon.UNITS
-                and mention.first == mention.head
-            )
+            mention.first == mention.head
+            and word not in lexicon.UNITS
+            and any(tree.deps[kid] == "nummod" for kid in tree.kids[mention.head])
         )
     )
 
@@ -193,6 +189,9 @@ def _number_before(tree: Tree, mention: Mention) -> tuple[int, int] | None:
         if number is not None:
             if tree.deps[index] in ("nsubj", "conj") and tree.pos[index] == "PRON":
                 return None
+            if tree.lower[index + 1] == "-":  # "two 3-seater sofas": an attribute
+                index -= 1
+                continue
             if _bound(tree, index) or _estimated(tree, index):
                 return None
             if (
@@ -204,7 +203,7 @@ def _number_before(tree: Tree, mention: Mention) -> tuple[int, int] | None:
                 return None
             return _compound(tree, number, index)
         if tree.lower[index] == "both" and mention.plural and tree.lower[index + 1] != "of":
-            return 2, index
+            return None if mention.object.split()[-1] in lexicon.BODY else (2, index)
         if tree.lower[index] in ("single", "lone", "solitary") and tree.pos[index] == "ADJ":
             return 1, index
         if tree.pos[index] == "DET" and tree.lower[index] in ("a", "an"):

@@ -34,6 +34,10 @@ TURNED = {
 TIMES = frozenset(
     ["sunset", "sunrise", "dawn", "dusk", "night", "noon", "midnight", "midday", "twilight", "daybreak"]
 )
+#: What they own where that is a place: "on its left", "along its side".
+OWNED = frozenset(
+    {"left", "right", "side", "sides", "front", "top", "surface", "edge", "edges", "rim", "center", "length"}
+)
 #: Pronouns that say whose left it is.
 OWNING = frozenset({"its", "his", "her", "their"})
 #: "says OPEN in white letters" tells how it is written.
@@ -64,7 +68,15 @@ def _covered(phrases: Phrases, masked: set[int]) -> Iterator[Claim]:
         place = _object(phrases, phrase)
         if place is None:
             continue
-        for whole in climb(phrases, index, index + 1, phrase) or nearest(phrases, phrase, place):
+        if tree.deps[index] == "acl" and tree.heads[index] in phrases.at:
+            wholes = [
+                each
+                for each in [phrases.at[tree.heads[index]].resolved()]
+                if each.kind == OBJECT and each.real
+            ]
+        else:
+            wholes = climb(phrases, index, index + 1, phrase) or nearest(phrases, phrase, place)
+        for whole in wholes:
             for part in _coordinated(phrases, place):
                 if part.kind == OBJECT and part.real and part is not whole:
                     claim = _claim(tree, phrase, part, whole)
@@ -86,12 +98,15 @@ def _said_by_verbs(phrases: Phrases) -> Iterator[Claim]:
         object_ = next((kid for kid in tree.kids[verb] if tree.deps[kid] == "obj"), None)
         if subject is None or object_ is None or object_ not in phrases.at:
             continue
+        place = _whole(phrases, phrases.at[object_])
+        if place is None:
+            continue
         for one in named(phrases, subject, Phrase(None, None, verb, verb)):
             relation = lexicon.PLACED_BY[lemma]
             if lemma in lexicon.HOLDERS:
                 noun = one.object.split()[-1].lower()
                 relation = next((on for on, nouns in lexicon.HOLDERS[lemma].items() if noun in nouns), "")
-            for other in _coordinated(phrases, phrases.at[object_]) if relation else ():
+            for other in _coordinated(phrases, place) if relation else ():
                 if other.kind == OBJECT and other.real and other is not one:
                     pair = (other, one) if lemma in lexicon.HOLDERS else (one, other)
                     yield _claim(tree, Phrase(relation, None, verb, verb), *pair)
@@ -101,7 +116,7 @@ def _related(phrases: Phrases, phrase: Phrase) -> Iterator[Claim]:
     """The claims of a phrase that opens an object, or that leaves it out in a relative clause."""
     tree = phrases.tree
     possessor = next((i for i in range(phrase.first, phrase.last + 1) if tree.lower[i] in OWNING), None)
-    if possessor is not None and phrase.relation in ("left of", "right of"):
+    if possessor is not None and tree.lower[phrase.last] in OWNED:
         yield from _of_its(phrases, phrase, possessor)
         return
     if tree.lower[phrase.first : phrase.last + 1] == ["on", "top"]:
@@ -122,9 +137,7 @@ def _of_its(phrases: Phrases, phrase: Phrase, possessor: int) -> Iterator[Claim]
     """ "a lamp on its left": whose left it is stands in a possessive."""
     had = _had(phrases, phrase)
     subjects = had or located(phrases, phrase, None)
-    target = (_host(phrases, had[-1]) if had else None) or antecedent(
-        phrases, possessor, apart=subjects[-1] if subjects else None
-    )
+    target = _referent(phrases, possessor, subjects, had)
     if target is None or not target.real or target.resolved().kind != OBJECT:
         return
     for subject in subjects:
@@ -162,11 +175,34 @@ def _host(phrases: Phrases, mention: Mention) -> Mention | None:
         before = [
             m for m in phrases.mentions if m.head < first.first and m.resolved().kind == OBJECT and m.real
         ]
-        host = phrases.at.get(above) or (before[-1] if before else None)
+        # Between a thing and what has it may stand the place ("a cake with candles on top") and a verb ("sits, with a cup").
+        for _ in range(4):
+            subject = next((kid for kid in tree.kids[above] if tree.deps[kid] in SUBJECTS), above)
+            if subject != index and phrases.at.get(subject) in before:
+                return phrases.at[subject]
+            above = tree.heads[above]
+        host = before[-1] if before else None
     elif tree.lemmas[above].lower() in ("have", "feature") and tree.deps[index] == "obj":
         owner = next((kid for kid in tree.kids[above] if tree.deps[kid] == "nsubj"), None)
         host = phrases.at.get(owner) if owner is not None else None
     return host if host is not None and host.resolved().kind == OBJECT and host.real else None
+
+
+def _referent(phrases: Phrases, index: int, subjects: list[Mention], had: list[Mention]) -> Mention | None:
+    """What the pronoun of a place stands for: what has the thing that is there, else its antecedent, else the first of its list.
+
+    Args:
+        index: the token of the pronoun.
+        subjects: what is at the place.
+        had: the same, where another thing has it.
+    """
+    if had and (host := _host(phrases, had[-1])) is not None:
+        return host
+    found = antecedent(phrases, index, apart=subjects)
+    if found is None and len(subjects) == 1 and phrases.tree.lower[index] in ("it", "its"):
+        first = conjuncts(phrases, subjects[0])[0]
+        return first if first is not subjects[0] and not first.plural else None
+    return found
 
 
 def _stranded(phrases: Phrases, phrase: Phrase) -> Iterator[Claim]:
@@ -181,9 +217,7 @@ def _stranded(phrases: Phrases, phrase: Phrase) -> Iterator[Claim]:
     ):
         had = _had(phrases, phrase)
         subjects = had or located(phrases, replace(phrase, last=following), None)
-        target = (_host(phrases, had[-1]) if had else None) or antecedent(
-            phrases, following, apart=subjects[-1] if subjects else None
-        )
+        target = _referent(phrases, following, subjects, had)
     elif (
         word in RELATIVES
         or following == len(tree.words)
@@ -245,16 +279,18 @@ def _coordinated(phrases: Phrases, mention: Mention) -> list[Mention]:
     return found or [mention.resolved()]
 
 
+def _whole(phrases: Phrases, mention: Mention) -> Mention | None:
+    """The thing of a part that is only a place of it: the barn for "the side of the barn"."""
+    if mention.kind == REGION and phrases.tree.lower[mention.head + 1 : mention.head + 2] == ["of"]:
+        return phrases.following(mention.head + 2)
+    return mention
+
+
 def _object(phrases: Phrases, phrase: Phrase) -> Mention | None:
     """The noun phrase that a spatial phrase opens."""
     tree = phrases.tree
     mention = phrases.following(phrase.last + 1)
-    if (
-        mention is not None
-        and mention.kind == REGION
-        and tree.lower[mention.head + 1 : mention.head + 2] == ["of"]
-    ):
-        mention = phrases.following(mention.head + 2)  # "against the side of the barn"
+    mention = _whole(phrases, mention) if mention is not None else None
     if mention is None:
         return None
     target = mention.resolved()

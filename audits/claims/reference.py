@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from audits.claims import words as lexicon
-from audits.claims.phrases import OBJECT, Mention, Phrases
+from audits.claims.phrases import OBJECT, Mention, Phrases, conjuncts
 
 RELATIVES = frozenset({"that", "which", "who", "whom"})
 MALE, FEMALE, SEVERAL = (
@@ -13,11 +15,11 @@ MALE, FEMALE, SEVERAL = (
 )
 
 
-def antecedent(phrases: Phrases, index: int, apart: Mention | None = None) -> Mention | None:
+def antecedent(phrases: Phrases, index: int, apart: Sequence[Mention] = ()) -> Mention | None:
     """The mention that the pronoun at a token refers to; None where it is not safe to say.
 
     Args:
-        apart: a mention that it cannot be (the subject of what is said of the pronoun).
+        apart: mentions that it cannot be (the subjects of what is said of the pronoun).
     """
     tree = phrases.tree
     word = tree.lower[index]
@@ -30,11 +32,19 @@ def antecedent(phrases: Phrases, index: int, apart: Mention | None = None) -> Me
     if word in ("one", "ones"):
         return _same_kind(phrases, index)
     earlier = [
-        m for m in phrases.mentions if m.head < index and m.kind == OBJECT and m.real and m is not apart
+        m for m in phrases.mentions if m.head < index and m.kind == OBJECT and m.real and m not in apart
     ]
     if word in MALE or word in FEMALE:
-        people = lexicon.PERSONS["he" if word in MALE else "she"]
+        people, others = (
+            lexicon.PERSONS["he" if word in MALE else "she"],
+            lexicon.PERSONS["she" if word in MALE else "he"],
+        )
         fitting = [m for m in earlier if _noun(m) in people and not m.plural]
+        fitting = fitting or [
+            m
+            for m in earlier
+            if _noun(m) in lexicon.LIVING and _noun(m) not in others - people and not m.plural
+        ]
     elif word in SEVERAL:
         fitting = [m for m in earlier if m.plural]
         subjects = [m for m in fitting if _is_topic(phrases, m)]
@@ -43,22 +53,23 @@ def antecedent(phrases: Phrases, index: int, apart: Mention | None = None) -> Me
             fitting = [m for m in earlier if _noun(m) in lexicon.ANY_PERSON]
     elif word in ("it", "its"):
         fitting = [m for m in earlier if not m.plural and _noun(m) not in lexicon.ANY_PERSON]
-        topics = [m for m in fitting if _is_topic(phrases, m)]
-        fitting = (topics if apart is None else []) or fitting
     else:
         return None
     return _one_of(phrases, fitting, index)
 
 
 def _one_of(phrases: Phrases, fitting: list[Mention], index: int) -> Mention | None:
-    """The only noun that fits, else the only one that this sentence or the one before it is about."""
+    """The only noun that fits, else what the sentence is about, else the only one in it, else what the one before is about."""
     tree = phrases.tree
     if len({m.object for m in fitting}) == 1:
         return fitting[-1]
+    alone = [m for m in fitting if m.plural or len(conjuncts(phrases, m)) == 1]
     for sentence in (tree.sent[index], tree.sent[index] - 1):
-        topics = [m for m in fitting if tree.sent[m.head] == sentence and _is_topic(phrases, m)]
-        if topics:
-            return topics[-1] if len({m.object for m in topics}) == 1 else None
+        here = [m for m in fitting if tree.sent[m.head] == sentence]
+        topics = [m for m in here if m in alone and _is_topic(phrases, m)]
+        for candidates in (topics, here if sentence == tree.sent[index] else []):
+            if candidates:
+                return candidates[-1] if len({m.object for m in candidates}) == 1 else None
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from audits.claims import words as lexicon
 from audits.claims.phrases import LETTERING, OBJECT, Mention, Phrases, conjuncts
@@ -194,11 +195,22 @@ def named(phrases: Phrases, index: int, phrase: Phrase) -> list[Mention]:
     if mention.head < phrase.first and not _joined(phrases, mention):
         together = [mention.resolved()]
     else:
-        together = [other.resolved() for other in conjuncts(phrases, mention)]
+        together = [other.resolved() for other in _sharing(phrases, mention)]
     if mention.head < phrase.first:
         together = [other for other in together if other.head < phrase.first] or [mention.resolved()]
     kinds = (OBJECT, LETTERING) if phrase.region is not None else (OBJECT,)
     return [other for other in together if other.kind in kinds and other.real]
+
+
+def _sharing(phrases: Phrases, mention: Mention) -> list[Mention]:
+    """The mention and its conjuncts, less those before it that have a place of their own: "a cup on a table and a spoon"."""
+    tree, together = phrases.tree, conjuncts(phrases, mention)
+    at, first = together.index(mention), 0
+    for number, (one, next_) in enumerate(pairwise(together[: at + 1]), start=1):
+        between = range(one.head + 1, next_.first)
+        if any(tree.pos[i] == "ADP" and tree.lower[i] not in ("of", "with") for i in between):
+            first = number
+    return together[first:]
 
 
 def _joined(phrases: Phrases, mention: Mention) -> bool:
@@ -222,6 +234,9 @@ def nearest(phrases: Phrases, phrase: Phrase, place: Mention | None) -> list[Men
         and m.kind == OBJECT
         and m.real
     ]
-    if before and not re.search(r"[.;:]", tree.text[tree.end[before[-1].head] : tree.start[phrase.first]]):
-        return [before[-1].resolved()]
-    return []
+    if not before or re.search(r"[.;:]", tree.text[tree.end[before[-1].head] : tree.start[phrase.first]]):
+        return []
+    mention = before[-1]
+    while tree.case_of(mention.head) == "of" and tree.heads[mention.head] in phrases.at:
+        mention = phrases.at[tree.heads[mention.head]]  # "a cup of tea to its right": the cup
+    return [each for each in [mention.resolved()] if each.kind == OBJECT and each.real]

@@ -138,9 +138,32 @@ def _join_lists(lower: list[str], pos: list[str], deps: list[str], heads: list[i
     for index, dep in enumerate(deps):
         if dep == "conj" and pos[index] in NOMINAL:
             head = heads[index]
+            if _has_own_place(lower, pos, deps, kids, index) and any(
+                deps[kid] == "case" for kid in kids[head]
+            ):
+                above = heads[
+                    head
+                ]  # "a cup on the table and a spoon in the cup": the spoon is beside the cup
+                if (
+                    pos[above] in NOMINAL
+                    and above < head
+                    and not any(deps[kid] == "case" for kid in kids[index])
+                ):
+                    head = above
             while deps[head] == "conj" and pos[head] in NOMINAL and heads[head] < head:
                 head = heads[head]
             heads[index] = head
+
+
+def _has_own_place(
+    lower: list[str], pos: list[str], deps: list[str], kids: list[list[int]], index: int
+) -> bool:
+    return any(
+        deps[kid] == "nmod"
+        and pos[kid] in NOMINAL
+        and any(deps[low] == "case" and lower[low] not in ("of", "with") for low in kids[kid])
+        for kid in kids[index]
+    )
 
 
 def _to_ud(lower: list[str], lemmas: list[str], pos: list[str], deps: list[str], heads: list[int]) -> None:

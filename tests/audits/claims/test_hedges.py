@@ -12,7 +12,7 @@ OBJECTS = {
     "a painting of a ship above the sofa": {"ship": "depicted", "sofa": None},
     "a mug with a picture of a cat on it": {"mug": None, "cat": "depicted"},
     "a toy car beside a wooden horse": {"toy car": "depicted", "horse": "depicted"},
-    "a wooden bench under an iron lamp": {"bench": None, "lamp": None},
+    "a wooden bench by a painted wall": {"bench": None, "wall": None},
     "a knitted owl on a knitted blanket": {"owl": "depicted", "blanket": None},
     "a girl dressed as a pirate": {"girl": None, "pirate": "depicted"},
     "a child's umbrella on the sand": {"child": "owner", "umbrella": None},
