@@ -33,7 +33,7 @@ LEARNED = 50_000
 #: Bad lines of a file that are shown one by one; the rest are counted.
 SHOWN_FAILURES = 20
 
-_WORD = re.compile(r"[^\W\d_]+")
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _worker_nlp: Language | None = None
 
 
