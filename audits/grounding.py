@@ -115,7 +115,10 @@ def _judge_object(claim: Claim, context: Context, evidence: Evidence) -> Finding
         return "unknown", f"{absent} ({noun} may be {meaning.other or 'something else'})"
     if confused := _confused(meaning, evidence):
         return "unknown", f"{absent}, but {_listed(confused)}"
-    return "contradicted", absent if noun in meaning.supporting else f"{absent} ({noun} = {_named(meaning.supporting)})"
+    return (
+        "contradicted",
+        absent if noun in meaning.supporting else f"{absent} ({noun} = {_named(meaning.supporting)})",
+    )
 
 
 def _judge_count(claim: Claim, context: Context, evidence: Evidence) -> Finding:
@@ -150,7 +153,11 @@ def _judge_count(claim: Claim, context: Context, evidence: Evidence) -> Finding:
 def _ways_to_count(claim: Claim, meaning: Meaning, context: Context, evidence: Evidence) -> list[Counted]:
     """The objects that may be meant, as far as its colors and sizes fit: of the class of that name, of its classes, and of all."""
     found: list[Counted] = []
-    for classes in (frozenset({claim.object or ""}) & meaning.supporting, meaning.classes, meaning.supporting):
+    for classes in (
+        frozenset({claim.object or ""}) & meaning.supporting,
+        meaning.classes,
+        meaning.supporting,
+    ):
         seen = [each for each in evidence.objects if each.category in classes]
         if not classes or (found and len(seen) == len(found[0].sure)):
             continue
@@ -190,7 +197,16 @@ def _counts_a_part(claim: Claim, context: Context, evidence: Evidence) -> bool:
         other.kind == "position" and other.region and other.subject == claim.object and _overlap(other, claim)
         for other in context.claims
     )
-    return in_region or _sum_of_mentions(claim, context) is not None
+    if in_region or _sum_of_mentions(claim, context) is not None:
+        return True
+    meant = context.meaning(claim.object, evidence, claim.span).supporting
+    return any(  # "two dogs and a puppy"
+        other.kind == "object"
+        and other.object != claim.object
+        and not _overlap(other, claim)
+        and meant & context.meaning(other.object, evidence, other.span).supporting
+        for other in context.claims
+    )
 
 
 def _judge_attribute(claim: Claim, context: Context, evidence: Evidence) -> Finding:
@@ -301,7 +317,9 @@ def _mentioned(
     mention = (mentions[0] if first or claim.subject != claim.object else mentions[-1]) if mentions else None
     meaning = context.meaning(noun, evidence, mention.span if mention else None)
     seen = [each for each in _matching(meaning, evidence) if each.bbox is not None]
-    more = evidence.uncounted & meaning.supporting or any(each.category in meaning.supporting for each in evidence.doubtful)
+    more = evidence.uncounted & meaning.supporting or any(
+        each.category in meaning.supporting for each in evidence.doubtful
+    )
     certain = meaning.firm and not more and (mention is None or mention.hedge is None)
     if mention is None:
         return seen, certain

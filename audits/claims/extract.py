@@ -17,27 +17,31 @@ from recapdata.records import CLAIM_KINDS, Claim
 if TYPE_CHECKING:
     from spacy.tokens import Doc
 
+    from audits.claims.tree import Lemmas
     from audits.language import Scheme
 
 _ORDER = {kind: number for number, kind in enumerate(CLAIM_KINDS)}
 
 
-def extract_claims(doc: Doc, scheme: Scheme | None = None, *, text: str | None = None) -> list[Claim]:
+def extract_claims(
+    doc: Doc, scheme: Scheme | None = None, *, text: str | None = None, lemmas_of: Lemmas | None = None
+) -> list[Claim]:
     """The claims of a caption that a spaCy pipeline has tagged, parsed and lemmatized.
 
     Args:
         scheme: the label scheme of the dependencies; None tells it from the labels.
         text: the caption as written, where the doc was made from it in another case.
+        lemmas_of: gives the lemmas, where the pipeline has not.
 
     Returns:
         Claims by kind's order of `CLAIM_KINDS` within the order of their spans; no claim twice.
     """
     if not len(doc):
         return []
-    tree = read(doc, scheme)
+    tree = read(doc, scheme, lemmas_of)
     if text is not None and text != tree.text:
         tree = replace(tree, text=text)
-    lettering = texts.spans(tree.text)
+    lettering = texts.spans(tree.text, tree.lower)
     masked = texts.masked_tokens(tree, lettering) if lettering else set()
     manner = style.spans(tree.text)
     if manner:

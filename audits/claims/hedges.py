@@ -76,7 +76,7 @@ def _is_depicted(phrases: Phrases, mention: Mention) -> bool:
     """Shown by another thing: "a statue of a man", "a toy car", "a stuffed bear", "dressed as a pirate"."""
     tree = phrases.tree
     noun = _noun(mention)
-    words = {tree.lower[i] for i in range(mention.first, mention.head)}
+    words = set(tree.lower[mention.first : mention.head])
     words |= {
         tree.lower[kid] for kid in tree.kids[mention.head] if tree.deps[kid] in ("amod", "compound", "acl")
     }
@@ -95,10 +95,18 @@ def _is_depicted(phrases: Phrases, mention: Mention) -> bool:
             shows = _noun(other) in lexicon.DEPICTIONS and (
                 other.kind != "picture" or _noun(other) in lexicon.PICTURE_THINGS
             )
-            if shows and case[-1] in ("of", "with", "featuring", "depicting", "showing"):
+            if shows and case[-1] in ("of", "featuring", "depicting", "showing"):
+                return True
+            if case[-1] == "with" and _bears(phrases, other, mention):
                 return True
             if case[-1] == "about":
                 return True
+        elif (
+            tree.deps[index] in ("obj", "obl")
+            and tree.lemmas[above].lower() in lexicon.THINKING
+            and (tree.deps[index] == "obj" or case[-1:] in (["about"], ["of"]))
+        ):
+            return True
         elif tree.deps[index] == "obj" and tree.lemmas[above].lower() in lexicon.DEPICTING:
             noun_above = phrases.at.get(tree.heads[above])
             subject = next(
@@ -113,6 +121,16 @@ def _is_depicted(phrases: Phrases, mention: Mention) -> bool:
             return False
         index, climbed = above, climbed + 1
     return False
+
+
+def _bears(phrases: Phrases, bearer: Mention, mention: Mention) -> bool:
+    """ "a shirt with a zebra on it", "socks with bananas": what is printed on a thing; not "a boy in a shirt with a skateboard"."""
+    tree = phrases.tree
+    if _noun(bearer) not in lexicon.BEARING or bearer.head + 6 < mention.head:
+        return False
+    after = tree.lower[mention.head + 1 : mention.head + 3]
+    printed = after in (["on", "it"], ["on", "them"], ["on", "the"])
+    return printed or not {"in", "wearing"} & set(tree.lower[max(0, bearer.first - 4) : bearer.first])
 
 
 def _is_owner(tree: Tree, mention: Mention) -> bool:

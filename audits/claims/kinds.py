@@ -25,6 +25,11 @@ _HANGING = frozenset(
 #: Tokens from the start of a caption within which "a portrait of" speaks of the caption's own picture.
 OPENING = 8
 AT_THE = (["at", "the"], ["near", "the"], ["by", "the"])
+#: Of several things one name: "a mountain range", "a tea set".
+NAMED_BY_MEMBERS = frozenset(["set", "range", "collection", "piece"])
+HANGING_VERBS = frozenset(
+    ["stand", "hang", "sit", "lie", "lean", "decorate", "adorn", "rest", "mount", "display"]
+)
 TOWARDS = frozenset(["at", "to", "toward", "towards", "facing", "into", "for"])
 WEARERS = frozenset(
     ["women", "men", "ladies", "gentlemen", "girls", "boys", "kids", "children", "toddlers", "infants"]
@@ -35,7 +40,9 @@ def kind_of(tree: Tree, first: int, head: int, lemma: str) -> str:
     """The kind of the noun phrase that ends at `head`; `lemma` is its last noun's, in lower case."""
     word = tree.lower[head]
     of = head + 1 < len(tree.words) and tree.lower[head + 1] == "of"
-    if _looks_out(tree, first, head) or _is_for(tree, first, head):
+    if word == "camera" and _looks_out(tree, first, head):
+        return ABSTRACT
+    if word in WEARERS and _is_for(tree, first, head):
         return ABSTRACT
     if word == "up" or word == "ups":  # of "close-up"
         return PICTURE
@@ -61,11 +68,16 @@ def kind_of(tree: Tree, first: int, head: int, lemma: str) -> str:
         return PICTURE
     if lemma in lexicon.ABSTRACT or lemma in lexicon.STYLE_WORDS:
         return OBJECT if first < head and f"{tree.lower[head - 1]}-{lemma}" in lexicon.FIXED else ABSTRACT
-    if lemma in lexicon.UNITS and any(tree.pos[i] == "NUM" for i in range(max(0, first - 1), head)):
+    if (
+        lemma in lexicon.UNITS
+        and first == head
+        and any(tree.pos[i] == "NUM" for i in range(max(0, first - 1), head))
+    ):
         return ABSTRACT
     if lemma in lexicon.TRANSPARENT and lemma not in lexicon.STANDALONE:
         described = first < head or (first > 0 and tree.tags[first - 1] == "VBG")
-        return OBJECT if lemma == "lot" and described else ABSTRACT
+        named = (lemma == "lot" and described) or (first < head and lemma in NAMED_BY_MEMBERS)
+        return OBJECT if named else ABSTRACT
     if tree.lower[first] in lexicon.COLORS and first == head:
         fruit = lemma == "orange" and (
             tree.tags[head] == "NNS" or tree.lower[head - 1 : head] in (["a"], ["an"], ["the"])
@@ -77,6 +89,12 @@ def kind_of(tree: Tree, first: int, head: int, lemma: str) -> str:
     if lemma == "line" and first > 0 and ("in" in tree.lower[max(0, first - 2) : first]):
         return ABSTRACT
     return OBJECT
+
+
+def _stands_somewhere(tree: Tree, head: int) -> bool:
+    """ "A photo of a baby stands on the piano": a picture that is a thing in the picture."""
+    above = tree.heads[head]
+    return tree.deps[head] in ("nsubj", "nsubj:pass") and tree.lemmas[above].lower() in HANGING_VERBS
 
 
 def _looks_out(tree: Tree, first: int, head: int) -> bool:
@@ -118,7 +136,7 @@ def _about_the_picture(tree: Tree, first: int, head: int, lemma: str, of: bool) 
         return True
     before = {tree.lower[i] for i in range(max(0, first - 3), first)}
     if before & {"this", "the"} or (of and head <= OPENING):
-        return True
+        return not _stands_somewhere(tree, head)
     if tree.tags[head] == "NNS" or any(tree.pos[kid] == "NUM" for kid in tree.kids[head]):
         return False
     if head + 1 < len(tree.words) and tree.pos[head + 1] == "ADP":  # "a picture above a bed"

@@ -16,6 +16,13 @@ MEASURING = frozenset(
 #: Parts of speech whose words are no nouns, however they stand.
 NEVER = frozenset({"DET", "ADP", "PUNCT", "CCONJ", "SCONJ", "PRON", "NUM", "PART", "SYM", "SPACE", "INTJ"})
 
+#: Words of which a tag does not tell whether they are nouns here.
+UNSURE = (
+    lexicon.SHADES | lexicon.UNSURE_COLORS | lexicon.POSTURES | {"one", "ones", "left", "right", "orange"}
+)
+#: What may follow a noun that only tells a form.
+FORMING = lexicon.FORMED | {"-"}
+
 #: Plurals of which small lemmatizers only take the "s" ("crosse", "mangoe"); the rule of `words.singular` knows better.
 HALFWAY = ("sses", "xes", "ches", "shes", "zzes", "oes")
 
@@ -29,12 +36,13 @@ def find(tree: Tree, masked: set[int], announcing: set[int]) -> Phrases:
     """
     phrases = Phrases(tree)
     index, size = 0, len(tree.words)
+    nouns = {i for i in range(size) if tree.pos[i] not in NEVER and i not in masked and _is_noun(tree, i)}
     while index < size:
-        if not _is_noun(tree, index) or index in masked:
+        if index not in nouns:
             index += 1
             continue
         first = index
-        while _joins(tree, index, masked):
+        while _joins(tree, index, nouns):
             index += 2 if tree.lower[index + 1] == "-" else 1
         first = _widened(tree, _without_modifier(tree, first, index), index)
         mention = _mention(tree, first, index, announcing)
@@ -67,34 +75,38 @@ def _without_modifier(tree: Tree, first: int, head: int) -> int:
 
 
 def _is_noun(tree: Tree, index: int) -> bool:
-    if tree.pos[index] in NEVER:
-        return False
-    word = tree.lower[index]
+    word, pos = tree.lower[index], tree.pos[index]
+    following = tree.lower[index + 1] if index + 1 < len(tree.words) else ""
     if not word[0].isalpha() or (len(word) == 1 and word != "t"):
         return False
-    if word in ("one", "ones"):  # stands for a noun said before
+    if word in UNSURE and (sure := _is_sure(tree, index, word, following)) is not None:
+        return sure
+    if following in FORMING and _is_form(tree, index):
         return False
     if "/" in word and any(letter.isdigit() for letter in word):  # "f/1.4"
         return False
-    if word in lexicon.SHADES and index + 1 < len(tree.words) and tree.lower[index + 1] in lexicon.COLORS:
+    if pos in NOMINAL:
+        return True
+    return _ends_compound(tree, index) or _stands_as_noun(tree, index)
+
+
+def _is_sure(tree: Tree, index: int, word: str, following: str) -> bool | None:
+    """Whether a word of `UNSURE` is a noun, None where the tag may say so."""
+    if word in ("one", "ones"):  # stands for a noun said before
         return False
-    if index + 1 < len(tree.words) and word in lexicon.UNSURE_COLORS:
-        ahead = (
-            tree.lower[index + 2]
-            if tree.lower[index + 1] == "-" and index + 2 < len(tree.words)
-            else tree.lower[index + 1]
-        )
+    if word in lexicon.SHADES and following in lexicon.COLORS:
+        return False
+    if word in lexicon.UNSURE_COLORS and following:
+        ahead = tree.lower[index + 2] if following == "-" and index + 2 < len(tree.words) else following
         if ahead in lexicon.COLORED or lexicon.among_colors(tree.lower, index):
             return False
-    if _is_side_of(tree, index) or _is_form(tree, index):
+    if word in ("left", "right") and _is_side_of(tree, index):
         return False
     if word == "orange" and _is_fruit(tree, index):
         return True
-    if _ends_compound(tree, index):
-        return True
-    if word in lexicon.POSTURES and _acts(tree, index):
+    if word in lexicon.POSTURES and _acts(tree, index) and not _ends_compound(tree, index):
         return False
-    return tree.pos[index] in NOMINAL or _stands_as_noun(tree, index)
+    return None
 
 
 def _is_side_of(tree: Tree, index: int) -> bool:
@@ -171,7 +183,7 @@ def _stands_as_noun(tree: Tree, index: int) -> bool:
     return dep in ("nsubj", "nsubj:pass", "obj", "nmod", "obl", "obl:agent") and not tree.has(index, "advmod")
 
 
-def _joins(tree: Tree, index: int, masked: set[int]) -> bool:
+def _joins(tree: Tree, index: int, nouns: set[int]) -> bool:
     """Whether the noun at an index goes on in the next one ("stop" + "sign", "T" + "-" + "shirt")."""
     following = index + 1
     if (
@@ -180,8 +192,8 @@ def _joins(tree: Tree, index: int, masked: set[int]) -> bool:
         and tree.end[index] == tree.start[following]
     ):
         after = following + 1
-        return _is_noun(tree, after) and tree.end[following] == tree.start[after] and after not in masked
-    if following >= len(tree.words) or following in masked or not _is_noun(tree, following):
+        return after in nouns and tree.end[following] == tree.start[after]
+    if following not in nouns:
         return False
     if tree.sent[index] != tree.sent[following]:
         return False
@@ -232,6 +244,8 @@ def noun_lemma(tree: Tree, index: int) -> str:
         if not (opens and lexicon.singular(word) != word and tree.words[index].istitle()):
             return tree.words[index]
         return lexicon.singular(word)  # "Seagulls circle above": the sentence's capital
+    if word.endswith("ies"):
+        return lexicon.singular(word)  # WordNet has "cooky"
     if lemma == word and word.endswith("s") and tree.words[index].islower():
         return lexicon.singular(word)
     if lemma == word[:-1] and word.endswith(HALFWAY):

@@ -258,6 +258,8 @@ def _bound(tree: Tree, index: int) -> bool:
 
 def _estimated(tree: Tree, index: int) -> bool:
     """ "about ten", "at least three", "two or three"; not "a book about two dogs", "flying over two houses"."""
+    if tree.lower[index] == "dozen" and tree.lower[index - 1 : index] in (["a"], ["half"]) and index > 1:
+        index -= 1  # "about a dozen"
     window = tree.lower[max(0, index - 2) : index]
     if "than" in window or "least" in window or "most" in window:
         return True

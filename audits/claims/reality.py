@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from audits.claims import words as lexicon
 from audits.claims.phrases import PARTITIVE, Mention, Phrases
 from audits.claims.tree import Tree
 
@@ -32,6 +33,12 @@ WITHOUT = frozenset(
         "colour",
         "shapes",
         "reminiscent",
+        "cleared",
+        "rid",
+        "smell",
+        "scent",
+        "sound",
+        "memory",
     }
 )
 PERHAPS = frozenset({"perhaps", "maybe", "possibly"})
@@ -49,10 +56,12 @@ def is_real(tree: Tree, mention: Mention) -> bool:
         ):
             return False
         if word in ("like", "resembling", "unlike", "except", "minus") and not _hedged(tree, token):
-            return False
+            return word == "except" and not {"empty", "bare", "deserted", "nothing", "no"}.isdisjoint(
+                tree.lower[:token]
+            )
         if word == "of" and token > 0 and tree.lower[token - 1] in WITHOUT:
             return False
-        if word in PERHAPS:
+        if word in PERHAPS or word in ("hardly", "scarcely", "barely", "neither", "nor"):
             return False
         if word in ("a", "an", "the"):
             if tree.lower[token - 1] not in ("like", "not", "without", "as", "of", "resembling", "except"):
@@ -69,7 +78,7 @@ def is_real(tree: Tree, mention: Mention) -> bool:
         ):
             return False
         child = head
-    if tree.case_of(index).split()[-1:] in (["than"], ["unlike"], ["except"], ["minus"], ["without"]):
+    if tree.case_of(index).split()[-1:] in (["than"], ["unlike"], ["minus"], ["without"]):
         return False
     return not (tree.has(index, "cop") and (is_negated(tree, index) or _is_supposed(tree, index)))
 
@@ -90,8 +99,18 @@ def _hedged(tree: Tree, like: int) -> bool:
 
 def _clause_is_unreal(tree: Tree, verb: int, child: int) -> bool:
     dep = tree.deps[child]
-    if dep in ("nsubj", "nsubj:pass") and not tree.has(verb, "expl"):
-        return False
+    if dep in ("nsubj", "nsubj:pass"):
+        if (
+            _is_conditional(tree, verb)
+            or _as_if(tree, verb)
+            or _is_absent(tree, verb, dep)
+            or _opens_unsure(tree, verb)
+        ):
+            return True
+        if not tree.has(verb, "expl"):
+            return False
+    if dep == "obj" and tree.lemmas[verb].lower() in lexicon.LACKING:
+        return True
     if dep in ("conj", "parataxis", "list") and tree.pos[child] in ("VERB", "AUX"):
         return False
     if is_negated(tree, verb) or _of_nobody(tree, verb):
@@ -106,6 +125,40 @@ def _clause_is_unreal(tree: Tree, verb: int, child: int) -> bool:
         )
         for kid in tree.kids[verb]
     )
+
+
+def _is_conditional(tree: Tree, verb: int) -> bool:
+    """ "If a car comes", "until the bus arrives": the subject is not there yet."""
+    return any(
+        tree.deps[kid] in ("mark", "advmod")
+        and tree.lower[kid] in ("if", "unless", "until", "till", "before")
+        for kid in tree.kids[verb]
+    )
+
+
+def _opens_unsure(tree: Tree, verb: int) -> bool:
+    """ "Perhaps a cat made the prints", "maybe there is a dog"."""
+    return any(tree.lower[kid] in PERHAPS and kid < verb for kid in tree.kids[verb])
+
+
+def _is_absent(tree: Tree, verb: int, dep: str) -> bool:
+    """ "The bus has left", "the cake is gone", "a tooth is missing", "the dog never came"."""
+    lemma = tree.lemmas[verb].lower()
+    perfect = any(tree.lemmas[kid].lower() == "have" and tree.deps[kid] == "aux" for kid in tree.kids[verb])
+    gone = (
+        tree.lower[verb] in lexicon.GONE
+        or (dep == "nsubj:pass" and lemma in lexicon.TAKEN)
+        or (perfect and dep == "nsubj" and lemma in lexicon.LEAVING and not tree.has(verb, "obj"))
+    )
+    never = any(tree.lower[kid] == "never" for kid in tree.kids[verb])
+    permitted = is_negated(tree, verb) and tree.lemmas[verb].lower() in (
+        "permit",
+        "allow",
+        "come",
+        "arrive",
+        "appear",
+    )
+    return gone or never or permitted
 
 
 def _as_if(tree: Tree, verb: int) -> bool:

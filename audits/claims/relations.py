@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import accumulate
 
 _THE = r"(?:the |its |his |her |their |our |my |one |each |either |both |a |an )?"
 #: Whose left it is, where no "of" follows: the pronoun is the object.
@@ -75,8 +76,8 @@ RELATIONS: tuple[tuple[str, str], ...] = (
     (r"through", "through"),
     (r"within|throughout", "in"),
     (r"from", "hanging from"),
-    (r"(?:half ?way |midway )?up", "up"),
-    (r"(?:half ?way |midway )?down", "down"),
+    (r"(?:half way |halfway |midway )?up", "up"),
+    (r"(?:half way |halfway |midway )?down", "down"),
     (r"beyond", "behind"),
     (r"amongst|among|amid|amidst", "among"),
     (r"on top", "on top of"),
@@ -106,15 +107,15 @@ REGIONS: tuple[tuple[str, str], ...] = (
         "bottom right",
     ),
     (
-        r"(?:in|at|on|to|near) (?:the )?(?:very |far |extreme )?left(?:[- ]?hand)?(?: side| edge| part| half)?",
+        r"(?:in|at|on|to|near|along|down) (?:the )?(?:very |far |extreme )?left(?:[- ]?hand)?(?: side| edge| part| half| corner)?",
         "left",
     ),
     (
-        r"(?:in|at|on|to|near) (?:the )?(?:very |far |extreme )?right(?:[- ]?hand)?(?: side| edge| part| half)?",
+        r"(?:in|at|on|to|near|along|down) (?:the )?(?:very |far |extreme )?right(?:[- ]?hand)?(?: side| edge| part| half| corner)?",
         "right",
     ),
-    (r"(?:in|at|on|near) the (?:very |far )?top(?: side| edge| part| half)?", "top"),
-    (r"(?:in|at|on|near) (?:the )?(?:very |far )?bottom(?: side| edge| part| half)?", "bottom"),
+    (r"(?:in|at|on|near|across|along) the (?:very |far )?top(?: side| edge| part| half)?", "top"),
+    (r"(?:in|at|on|near|across|along) (?:the )?(?:very |far )?bottom(?: side| edge| part| half)?", "bottom"),
     (r"(?:in|at|on|near) (?:the )?(?:very |exact )?(?:middle|center|centre)(?: part)?", "center"),
     (r"(?:in|on|at) (?:the )?(?:\w+ )?(?:foreground|forefront)", "foreground"),
     (r"(?:in|at) (?:the |its )?(?:far |distant |blurry |blurred |dark )?background", "background"),
@@ -125,108 +126,48 @@ REGIONS: tuple[tuple[str, str], ...] = (
 
 #: "… of the image": after a region, the picture itself.
 OF_PICTURE = re.compile(
-    r"\s+(?:of|in) (?:the |this |an? )?(?:image|picture|photo|photograph|frame|scene|shot|painting|drawing|illustration|view|screen)\b",
+    r"\s+(?:of|in) (?:the |this |an? )?(?:image|picture|photo|photograph|frame|scene|shot|painting|drawing|illustration|view|screen|sky)\b",
     re.I,
 )
 
 
-#: The words that the patterns of both tables can start with: nothing is tried at any other word.
-OPENERS = frozenset(
-    [
-        *(
-            "to",
-            "on",
-            "at",
-            "in",
-            "from",
-            "toward",
-            "towards",
-            "near",
-            "around",
-            "through",
-            "along",
-            "by",
-            "with",
-            "as",
-            "off",
-        ),
-        *(
-            "left",
-            "right",
-            "front",
-            "atop",
-            "top",
-            "alongside",
-            "inside",
-            "outside",
-            "side",
-            "next",
-            "adjacent",
-            "beside",
-        ),
-        *(
-            "close",
-            "nearby",
-            "not",
-            "far",
-            "away",
-            "between",
-            "across",
-            "opposite",
-            "leaning",
-            "up",
-            "against",
-            "all",
-        ),
-        *(
-            "directly",
-            "above",
-            "overhead",
-            "over",
-            "below",
-            "down",
-            "beneath",
-            "under",
-            "underneath",
-            "behind",
-            "within",
-        ),
-        *(
-            "amongst",
-            "among",
-            "amid",
-            "amidst",
-            "onto",
-            "upon",
-            "throughout",
-            "attached",
-            "fixed",
-            "taped",
-            "pinned",
-            "glued",
-            "stuck",
-            "nailed",
-            "stapled",
-            "affixed",
-            "clipped",
-            "bolted",
-            "beyond",
-            "half",
-            "halfway",
-            "midway",
-        ),
-    ]
-)
+def _openers(pattern: str) -> set[str]:
+    """The words that a pattern of the tables can start with, in lower case."""
+    words: set[str] = set()
+    for alternative in _split(pattern):
+        while alternative.startswith("(?:"):
+            depths = accumulate((letter == "(") - (letter == ")") for letter in alternative)
+            place = next(place for place, depth in enumerate(depths) if not depth)
+            words |= _openers(alternative[3:place])
+            optional = alternative[place + 1 : place + 2] == "?"
+            alternative = alternative[place + 2 :] if optional else ""
+        words |= set(re.findall(r"^[a-z]+", alternative))
+    return words
 
 
-def _compiled(table: tuple[tuple[str, str], ...]) -> re.Pattern[str]:
-    parts = [f"(?P<g{number}>{pattern})" for number, (pattern, _) in enumerate(table)]
-    return re.compile(r"(?:" + "|".join(parts).replace(" ", r"\s+") + r")\b", re.I)
+def _split(pattern: str) -> Iterator[str]:
+    """The alternatives of a pattern, at its bars outside parentheses."""
+    depth, start = 0, 0
+    for place, letter in enumerate(pattern):
+        depth += (letter == "(") - (letter == ")")
+        if letter == "|" and not depth:
+            yield pattern[start:place]
+            start = place + 1
+    yield pattern[start:]
 
 
 @lru_cache(maxsize=2)
-def _pattern(regions: bool) -> re.Pattern[str]:
-    return _compiled(REGIONS if regions else RELATIONS)
+def _by_opener(regions: bool) -> dict[str, re.Pattern[str]]:
+    """For every word that a phrase can start with a pattern of those phrases, the more specific first."""
+    table = REGIONS if regions else RELATIONS
+    parts: dict[str, list[str]] = {}
+    for number, (pattern, _) in enumerate(table):
+        for word in _openers(pattern):
+            parts.setdefault(word, []).append(f"(?P<g{number}>{pattern})")
+    return {
+        word: re.compile(r"(?:" + "|".join(each).replace(" ", r"\s+") + r")\b", re.I)
+        for word, each in parts.items()
+    }
 
 
 def matches(text: str, starts: list[int], lower: list[str], *, regions: bool) -> Iterator[re.Match[str]]:
@@ -236,9 +177,9 @@ def matches(text: str, starts: list[int], lower: list[str], *, regions: bool) ->
         starts, lower: code point and lower-case text of each token.
         regions: look for `REGIONS`, else for `RELATIONS`.
     """
-    pattern, end = _pattern(regions), 0
+    patterns, end = _by_opener(regions), 0
     for start, word in zip(starts, lower, strict=True):
-        if word in OPENERS and start >= end and (match := pattern.match(text, start)) is not None:
+        if word in patterns and start >= end and (match := patterns[word].match(text, start)) is not None:
             end = match.end()
             yield match
 

@@ -26,34 +26,43 @@ class Phrase:
 
 def spatial_phrases(tree: Tree, masked: set[int]) -> Iterator[Phrase]:
     """The spatial phrases in order; a region wins over the relation it is made of ("in" of "in the background")."""
-    taken = -1
-    regions = {}
+    regions = list(_regions(tree))
+    within = {token for region in regions for token in range(region.first, region.last + 1)}
+    places = (place for place in _relations(tree, masked) if place.first not in within)
+    yield from sorted([*regions, *places], key=lambda phrase: phrase.first)
+
+
+def _regions(tree: Tree) -> Iterator[Phrase]:
     for match in relations.matches(tree.text, tree.start, tree.lower, regions=True):
         found = _tokens(tree, match.start(), match.end())
-        if found is None:
+        if found is None or _is_direction(tree, *found):
             continue
         after = relations.OF_PICTURE.match(tree.text, match.end())
         following = tree.lower[found[1] + 1] if found[1] + 1 < len(tree.words) else ""
         if after is None and (following in ("of", "-", "to") or _goes_on(tree, found[1])):
             continue
         last = _tokens(tree, match.start(), after.end())[1] if after is not None else found[1]  # type: ignore[index]
-        regions[found[0]] = Phrase(None, relations.name_of(match, relations.REGIONS), found[0], last)
+        yield Phrase(None, relations.name_of(match, relations.REGIONS), found[0], last)
+
+
+def _is_direction(tree: Tree, first: int, last: int) -> bool:
+    """ "its head is turned to the left": where something points, not where it is."""
+    return tree.lower[first] in ("to", "toward", "towards") and (
+        tree.lemmas[tree.heads[last]].lower() in lexicon.DIRECTED
+        or tree.lemmas[first - 1].lower() in lexicon.DIRECTED
+    )
+
+
+def _relations(tree: Tree, masked: set[int]) -> Iterator[Phrase]:
     for match in relations.matches(tree.text, tree.start, tree.lower, regions=False):
         found = _tokens(tree, match.start(), match.end())
-        if found is None or found[0] <= taken or found[0] in masked:
+        if found is None or found[0] in masked:
             continue
         first, last = found
-        if first in regions:
-            taken = regions[first].last
-            yield regions[first]
-            continue
         if tree.lower[last] in ("left", "right") and _goes_on(tree, last):  # "in his left hand"
             if tree.lower[first] in ("in", "on", "at"):
-                taken = last
                 yield Phrase(tree.lower[first], None, first, first)
-            continue
-        if _is_place(tree, first, last):
-            taken = last
+        elif _is_place(tree, first, last):
             yield Phrase(relations.name_of(match, relations.RELATIONS), None, first, last)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audits.claims.extract import extract_claims
+from audits.claims.tree import Lemmas
 from audits.language import identity, load_pipeline, pipeline_scheme
 from audits.text import Squeezed, read_form, squeeze
 from recapdata.console import progress, say
@@ -66,14 +67,22 @@ def claims(
 
 
 def _serial(captions: Iterable[str], nlp: Language, batch_size: int) -> Iterator[list[Claim]]:
+    from spacy.pipeline import Lemmatizer
+
     scheme = pipeline_scheme(nlp)
+    rules = [name for name, pipe in nlp.pipeline if isinstance(pipe, Lemmatizer) and pipe.mode == "rule"]
+    lemmas_of = Lemmas(nlp.get_pipe(rules[0])) if len(rules) == 1 else None
     texts = (_squeezed(caption, nlp.max_length) for caption in _fitting(captions, nlp.max_length))
     while batch := list(islice(texts, batch_size)):
         # Later words are forgotten with their batch: a large set has no end of names and misspellings.
         with nlp.memory_zone() if len(nlp.vocab) > LEARNED else nullcontext():
-            docs = nlp.pipe((_document(nlp, text) for text in batch), batch_size=batch_size)
+            docs = nlp.pipe(
+                (_document(nlp, text) for text in batch),
+                batch_size=batch_size,
+                disable=rules if lemmas_of is not None else [],
+            )
             found = [
-                _located(extract_claims(doc, scheme, text=text.text), text)
+                _located(extract_claims(doc, scheme, text=text.text, lemmas_of=lemmas_of), text)
                 for doc, text in zip(docs, batch, strict=True)
             ]
         yield from found

@@ -62,9 +62,14 @@ def _fronted(phrases: Phrases, phrase: Phrase, end: int) -> list[Mention]:
     """ "On the left, a boy", "Above the door, a sign reads …": a place and a comma before the noun that is there."""
     tree = phrases.tree
     opens = phrase.first == 0 or tree.lower[phrase.first - 1] in (".", ";", ",", "and", ":", "while", "\n")
-    if not opens or tree.lower[end + 1 : end + 2] not in ([","], [":"]):
+    if not opens:
         return []
-    mention = phrases.following(end + 2)
+    if tree.lower[end + 1 : end + 2] in ([","], [":"]):
+        mention = phrases.following(end + 2)
+    elif phrase.region is not None and tree.pos[end + 1 : end + 2] == ["DET"]:
+        mention = phrases.following(end + 1)  # "In the lower left a hand …"
+    else:
+        return []
     if mention is None or mention.resolved().kind != OBJECT or not mention.real:
         return []
     if tree.deps[mention.head] == "conj" and tree.heads[mention.head] <= end:

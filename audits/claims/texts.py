@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from audits.claims.phrases import OBJECT, Phrases
 from audits.claims.tree import Tree
@@ -66,6 +66,30 @@ LETTERING = frozenset(
 ANNOUNCING = frozenset(["text", "message", "caption", "headline", "slogan", "title", "phrase", "inscription"])
 
 
+#: A text without these marks and words has no lettering.
+MARKS = frozenset("\"'“‘«„")
+CUES = frozenset(
+    [
+        "say",
+        "says",
+        "saying",
+        "read",
+        "reads",
+        "reading",
+        "spell",
+        "spells",
+        "spelling",
+        "titled",
+        "labeled",
+        "labelled",
+        "captioned",
+        "inscribed",
+        "label",
+        "labels",
+    ]
+).union(*({word, f"{word}s"} for word in LETTERING))
+
+
 def quotations(text: str) -> list[tuple[int, int]]:
     """Code point spans between quotation marks, marks left out."""
     whole = text.strip()
@@ -84,11 +108,13 @@ def _is_sentence(quoted: str) -> bool:
     return len(quoted.split()) > 3
 
 
-def spans(text: str) -> list[tuple[int, int]]:
-    """Code point spans of all lettering, quoted or not, in order."""
-    if not (
-        '"' in text or "'" in text or any(mark in text for mark in "“‘«„") or re.search(_CUE, text, re.I)
-    ):
+def spans(text: str, lower: Sequence[str]) -> list[tuple[int, int]]:
+    """Code point spans of all lettering, quoted or not, in order.
+
+    Args:
+        lower: the words of the text in lower case.
+    """
+    if MARKS.isdisjoint(text) and CUES.isdisjoint(lower):
         return []
     found = [(start, end) for start, end in quotations(text) if text[start:end].strip(" .,")]
     for pattern in (_UNQUOTED, _SAYS, _WITH):

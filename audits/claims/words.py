@@ -71,6 +71,13 @@ DRINKS = _set("drinks")
 #: Verb → relation → nouns whose object is so placed.
 HOLDERS = {verb: {"in": _set("vessels"), "on": _set("surfaces")} for verb in ("contain", "hold")}
 FORMED = _set("formed")
+DIRECTED = _set("directed")
+LACKING = _set("lacking")
+GONE = _set("gone")
+LEAVING = _set("leaving")
+TAKEN = _set("taken")
+THINKING = _set("thinking")
+BEARING = _set("bearing")
 MADE_IN = _set("made_in")
 HANGING = _set("hanging")
 PATHS = _set("paths")
