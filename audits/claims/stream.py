@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from audits.claims.extract import extract_claims
 from audits.claims.tree import Lemmas
-from audits.language import identity, load_pipeline, pipeline_scheme
+from audits.language import identity, load_pipeline, numpy_products, pipeline_scheme
 from audits.text import Squeezed, read_form, squeeze
 from recapdata.console import progress, say
 from recapdata.errors import InputError, OptionError
@@ -73,19 +73,20 @@ def _serial(captions: Iterable[str], nlp: Language, batch_size: int) -> Iterator
     rules = [name for name, pipe in nlp.pipeline if isinstance(pipe, Lemmatizer) and pipe.mode == "rule"]
     lemmas_of = Lemmas(nlp.get_pipe(rules[0])) if len(rules) == 1 else None
     texts = (_squeezed(caption, nlp.max_length) for caption in _fitting(captions, nlp.max_length))
-    while batch := list(islice(texts, batch_size)):
-        # Later words are forgotten with their batch: a large set has no end of names and misspellings.
-        with nlp.memory_zone() if len(nlp.vocab) > LEARNED else nullcontext():
-            docs = nlp.pipe(
-                (_document(nlp, text) for text in batch),
-                batch_size=batch_size,
-                disable=rules if lemmas_of is not None else [],
-            )
-            found = [
-                _located(extract_claims(doc, scheme, text=text.text, lemmas_of=lemmas_of), text)
-                for doc, text in zip(docs, batch, strict=True)
-            ]
-        yield from found
+    with numpy_products(nlp):
+        while batch := list(islice(texts, batch_size)):
+            # Later words are forgotten with their batch: a large set has no end of names and misspellings.
+            with nlp.memory_zone() if len(nlp.vocab) > LEARNED else nullcontext():
+                docs = nlp.pipe(
+                    (_document(nlp, text) for text in batch),
+                    batch_size=batch_size,
+                    disable=rules if lemmas_of is not None else [],
+                )
+                found = [
+                    _located(extract_claims(doc, scheme, text=text.text, lemmas_of=lemmas_of), text)
+                    for doc, text in zip(docs, batch, strict=True)
+                ]
+            yield from found
 
 
 def _squeezed(caption: str, longest: int) -> Squeezed:
@@ -166,7 +167,10 @@ def _parallel(
 
 
 def _start_worker(pipeline: Language | str | None) -> None:
+    from threadpoolctl import threadpool_limits
+
     global _worker_nlp
+    threadpool_limits(1)  # each process has a core of its own
     _worker_nlp = load_pipeline(pipeline) if pipeline is None or isinstance(pipeline, str) else pipeline
 
 
