@@ -37,7 +37,7 @@ def hedge(phrases: Phrases) -> None:
     for mention in phrases.mentions:
         if mention.kind != OBJECT:
             continue
-        if _is_depicted(phrases, mention):
+        if _is_depicted(phrases, mention) or _is_printed(phrases, mention):
             mention.hedge = "depicted"
         elif _is_owner(phrases.tree, mention):
             mention.hedge = "owner"
@@ -113,7 +113,11 @@ def _is_depicted(phrases: Phrases, mention: Mention) -> bool:
                 (phrases.at.get(kid) for kid in tree.kids[above] if tree.deps[kid] == "nsubj"), None
             )
             shower = subject or noun_above
-            return shower is not None and shower.kind == OBJECT and _noun(shower) in lexicon.DEPICTIONS
+            return (
+                shower is not None
+                and _noun(shower) in lexicon.DEPICTIONS
+                and (shower.kind == OBJECT or _noun(shower) in lexicon.PICTURE_THINGS)
+            )
         elif (
             tree.deps[index] not in ("conj", "acl", "nmod", "obj", "obl", "nsubj", "acl:relcl")
             or tree.deps[index] == "nsubj"
@@ -121,6 +125,27 @@ def _is_depicted(phrases: Phrases, mention: Mention) -> bool:
             return False
         index, climbed = above, climbed + 1
     return False
+
+
+def _is_printed(phrases: Phrases, mention: Mention) -> bool:
+    """ "with a zebra on it", "the flag has a bear", "a dress patterned with bicycles": said of what bears pictures."""
+    tree = phrases.tree
+    after = tree.lower[mention.head + 1 : mention.head + 3]
+    if after in (["on", "it"], ["on", "them"], ["on", "its"], ["on", "their"]):
+        before = [other for other in phrases.mentions if other.head < mention.first and other.kind == OBJECT]
+        return bool(before) and _noun(before[-1]) in lexicon.BEARING
+    above = tree.heads[mention.head]
+    if tree.pos[above] != "VERB":
+        return False
+    shows = tree.deps[mention.head] == "obj" and tree.lemmas[above].lower() in lexicon.SHOWING
+    covered = tree.lower[above] in lexicon.PRINTED and tree.case_of(mention.head) in ("with", "in", "by")
+    if not (shows or covered):
+        return False
+    subject = next(
+        (kid for kid in tree.kids[above] if tree.deps[kid] in ("nsubj", "nsubj:pass")), tree.heads[above]
+    )
+    bearer = phrases.at.get(subject)
+    return bearer is not None and _noun(bearer) in lexicon.BEARING
 
 
 def _bears(phrases: Phrases, bearer: Mention, mention: Mention) -> bool:

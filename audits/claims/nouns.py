@@ -83,6 +83,12 @@ def _is_noun(tree: Tree, index: int) -> bool:
         return sure
     if following in FORMING and _is_form(tree, index):
         return False
+    if (
+        word in ("hand", "home", "machine")
+        and following == "-"
+        and tree.tags[index + 2 : index + 3] in (["VBN"], ["JJ"], ["VBD"])
+    ):
+        return False  # "hand-painted"
     if "/" in word and any(letter.isdigit() for letter in word):  # "f/1.4"
         return False
     if pos in NOMINAL:

@@ -34,12 +34,30 @@ WITHOUT = frozenset(
         "shapes",
         "reminiscent",
         "cleared",
+        "out",
         "rid",
         "smell",
         "scent",
         "sound",
         "memory",
     }
+)
+#: What may deny a noun from before its article.
+BEFORE_ARTICLES = frozenset(
+    [
+        "like",
+        "not",
+        "without",
+        "as",
+        "of",
+        "resembling",
+        "except",
+        "neither",
+        "nor",
+        "than",
+        "perhaps",
+        "maybe",
+    ]
 )
 PERHAPS = frozenset({"perhaps", "maybe", "possibly"})
 HYPOTHETICAL = frozenset({"would", "could", "might", "may", "should"})
@@ -63,8 +81,12 @@ def is_real(tree: Tree, mention: Mention) -> bool:
             return False
         if word in PERHAPS or word in ("hardly", "scarcely", "barely", "neither", "nor"):
             return False
+        if (word == "than" and tree.lower[token - 1] == "rather") or (
+            word == "as" and "as" in tree.lower[max(0, token - 3) : token]
+        ):
+            return False
         if word in ("a", "an", "the"):
-            if tree.lower[token - 1] not in ("like", "not", "without", "as", "of", "resembling", "except"):
+            if tree.lower[token - 1] not in BEFORE_ARTICLES:
                 break
         elif tree.pos[token] not in ("DET", "ADJ", "NUM", "ADV", "NOUN", "PROPN") and word not in ("of",):
             break
@@ -73,8 +95,16 @@ def is_real(tree: Tree, mention: Mention) -> bool:
         head = tree.heads[child]
         if head == child:
             break
-        if (tree.pos[head] in ("VERB", "AUX") or tree.has(head, "mark")) and _clause_is_unreal(
-            tree, head, child
+        clause = (
+            tree.pos[head] in ("VERB", "AUX") or tree.has(head, "mark") or tree.lower[head] in lexicon.GONE
+        )
+        if clause and _clause_is_unreal(tree, head, child):
+            return False
+        if tree.lemmas[head].lower() in lexicon.WISHING and tree.deps[child] in (
+            "ccomp",
+            "xcomp",
+            "advcl",
+            "obl",
         ):
             return False
         child = head
@@ -148,9 +178,14 @@ def _is_absent(tree: Tree, verb: int, dep: str) -> bool:
     gone = (
         tree.lower[verb] in lexicon.GONE
         or (dep == "nsubj:pass" and lemma in lexicon.TAKEN)
-        or (perfect and dep == "nsubj" and lemma in lexicon.LEAVING and not tree.has(verb, "obj"))
+        or (
+            perfect
+            and dep == "nsubj"
+            and lemma in lexicon.LEAVING
+            and (lemma == "leave" or not tree.has(verb, "obj"))
+        )
     )
-    never = any(tree.lower[kid] == "never" for kid in tree.kids[verb])
+    never = any(tree.lower[kid] in ("never", "once") for kid in tree.kids[verb])
     permitted = is_negated(tree, verb) and tree.lemmas[verb].lower() in (
         "permit",
         "allow",
