@@ -76,7 +76,7 @@ def _is_depicted(phrases: Phrases, mention: Mention) -> bool:
     """Shown by another thing: "a statue of a man", "a toy car", "a stuffed bear", "dressed as a pirate"."""
     tree = phrases.tree
     noun = _noun(mention)
-    words = set(tree.lower[mention.first : mention.head])
+    words = set(tree.lower[max(mention.first, mention.head - 1) : mention.head])
     words |= {
         tree.lower[kid] for kid in tree.kids[mention.head] if tree.deps[kid] in ("amod", "compound", "acl")
     }
@@ -174,6 +174,8 @@ def _is_owner(tree: Tree, mention: Mention) -> bool:
 def _is_sought(tree: Tree, mention: Mention) -> bool:
     """Waited for, aimed at or about to be met: "waiting for a bus", "trying to catch a frisbee", "on the way to a beach"."""
     index = mention.head
+    if {"neither", "nor"} & set(tree.lower[max(0, mention.first - 3) : mention.first]):
+        return True  # "neither the cat nor the dog is on the sofa"
     case = tree.case_of(index).split()
     above = tree.heads[index]
     if case and case[-1] in ("for", "to", "after") and tree.lemmas[above].lower() in lexicon.SEEKING:

@@ -134,7 +134,10 @@ def _about_the_picture(tree: Tree, first: int, head: int, lemma: str, of: bool) 
         and (head + 1 == len(tree.words) or tree.lower[head + 1] in (",", "."))
     ):
         return True
-    before = {tree.lower[i] for i in range(max(0, first - 3), first)}
+    start = first - 1
+    while start > 0 and (tree.pos[start] in ("ADJ", "CCONJ", "ADV") or tree.lower[start] in ("-", "and")):
+        start -= 1
+    before = {tree.lower[i] for i in range(max(0, min(start, first - 3)), first)}
     if before & {"this", "the"} or (of and head <= OPENING):
         return not _stands_somewhere(tree, head)
     if tree.tags[head] == "NNS" or any(tree.pos[kid] == "NUM" for kid in tree.kids[head]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from audits.claims import words as lexicon
 from audits.claims.kinds import kind_of
+from audits.claims.numbers import value
 from audits.claims.phrases import ABSTRACT, LETTERING, OBJECT, PARTITIVE, Mention, Phrases
 from audits.claims.reality import is_real, spread_denial
 from audits.claims.tree import NOMINAL, Tree
@@ -44,6 +45,9 @@ def find(tree: Tree, masked: set[int], announcing: set[int]) -> Phrases:
         first = index
         while _joins(tree, index, nouns):
             index += 2 if tree.lower[index + 1] == "-" else 1
+        if first < index and tree.lower[index - 1] != "-" and _disagrees(tree, first, index):
+            index -= 1  # "A fire burns": the last one is the verb
+            nouns.discard(index + 1)
         first = _widened(tree, _without_modifier(tree, first, index), index)
         mention = _mention(tree, first, index, announcing)
         phrases.mentions.append(mention)
@@ -55,6 +59,32 @@ def find(tree: Tree, masked: set[int], announcing: set[int]) -> Phrases:
         mention.real = is_real(tree, mention)
     spread_denial(phrases)
     return phrases
+
+
+def _disagrees(tree: Tree, first: int, head: int) -> bool:
+    """Whether a compound's last word cannot be its head: "a polar bear paws over the ground", "two seagulls circle"."""
+    word = tree.lower[head]
+    if f"{tree.lower[head - 1]}-{lexicon.singular(word)}" in lexicon.FIXED or word in lexicon.INVARIABLE:
+        return False
+    index = first - 1
+    while (
+        index >= 0 and tree.pos[index] in ("ADJ", "ADV", "VERB") and tree.lower[index] not in ("few", "many")
+    ):
+        index -= 1
+    if index < 0:
+        return False
+    plural = word.endswith("s") and lexicon.singular(word) != word
+    if tree.lower[index] in ("a", "an", "another", "each", "every", "this", "that"):
+        return plural and word not in lexicon.PAIRED
+    several = (value(tree, index) or 0) > 1 or tree.lower[index] in (
+        "several",
+        "many",
+        "both",
+        "these",
+        "those",
+    )
+    before = tree.lower[head - 1]
+    return several and not plural and before.endswith("s") and lexicon.singular(before) != before
 
 
 def _widened(tree: Tree, first: int, head: int) -> int:
@@ -92,8 +122,20 @@ def _is_noun(tree: Tree, index: int) -> bool:
     if "/" in word and any(letter.isdigit() for letter in word):  # "f/1.4"
         return False
     if pos in NOMINAL:
-        return True
+        return not _is_doing(tree, index, word)
     return _ends_compound(tree, index) or _stands_as_noun(tree, index)
+
+
+def _is_doing(tree: Tree, index: int, word: str) -> bool:
+    """ "a horse riding skis", "a knife cutting cake": a participle between two nouns, tagged as one of them."""
+    if not word.endswith("ing") or not 0 < index < len(tree.words) - 1 or tree.pos[index - 1] not in NOMINAL:
+        return False
+    pair = f"{tree.lower[index - 1]}-{word}"
+    return (
+        lexicon.singular(tree.lower[index - 1]) in lexicon.LIVING
+        and tree.pos[index + 1] in ("NOUN", "PROPN", "DET", "ADJ", "NUM", "PRON", "ADP")
+        and pair not in lexicon.FIXED
+    )
 
 
 def _is_sure(tree: Tree, index: int, word: str, following: str) -> bool | None:
@@ -153,6 +195,10 @@ def _ends_compound(tree: Tree, index: int) -> bool:
 def _is_fruit(tree: Tree, index: int) -> bool:
     """ "an orange on a plate": an article before, and nothing after that it could be the color of."""
     after = tree.pos[index + 1] if index + 1 < len(tree.words) else "PUNCT"
+    if tree.tags[index + 1 : index + 2] == ["VBN"] and tree.pos[index + 2 : index + 3] == ["NOUN"]:
+        return False  # "an orange potted plant"
+    if tree.lower[index + 1 : index + 3] in (["left", "of"], ["right", "of"]):
+        after = "ADP"
     return tree.lower[index - 1 : index] in (["a"], ["an"], ["the"]) and after in (
         "PUNCT",
         "ADP",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from audits.claims import words as lexicon
 from audits.claims.phrases import OBJECT, PARTITIVE, Mention, Phrases
@@ -46,7 +47,9 @@ def counts(phrases: Phrases) -> Iterator[Claim]:
         if found is None:
             continue
         number, start, target = found
-        if target.kind != OBJECT or not target.real or (number > 1 and not _can_be_many(tree, target)):
+        # "two slices of pizza" counts slices and no pizzas
+        counted = target.kind == OBJECT or (target is mention and mention.plural)
+        if not counted or not target.real or (number > 1 and not _can_be_many(tree, target)):
             continue
         yield Claim(
             kind="count",
@@ -70,7 +73,14 @@ def _hedge_of(phrases: Phrases, mention: Mention, number: int, start: int) -> He
         for i in range(mention.head + 1, len(tree.words))
         if tree.sent[i] <= tree.sent[mention.head] + 1
     ]
-    rest = {"others", "another", "rest"} & set(sentences)
+    following = pairwise([*sentences, ""])
+    noun = mention.object.split()[-1].lower()
+    rest = any(
+        word == "others"
+        or (word == "the" and after == "rest")
+        or (word == "another" and _stands_for(after, noun))
+        for word, after in following
+    )
     other = any(
         word == "other" and sentences[place - 1 : place] and sentences[place - 1] in ("the", "an")
         for place, word in enumerate(sentences)
@@ -86,6 +96,11 @@ def _hedge_of(phrases: Phrases, mention: Mention, number: int, start: int) -> He
         and m.object.split()[-1] == mention.object.split()[-1]
     ]
     return "partial" if any(_is_told_apart(phrases, m) for m in same) else None
+
+
+def _stands_for(word: str, noun: str) -> bool:
+    """ "another" of the same noun, or with a verb or nothing after it; "another one" too."""
+    return word in (noun, "one", "", ".", ",", "is", "in", "on", "at", "of")
 
 
 def _is_told_apart(phrases: Phrases, mention: Mention) -> bool:
@@ -152,8 +167,6 @@ def _count_of(phrases: Phrases, mention: Mention) -> tuple[int, int, Mention] | 
     if before is None:
         return None
     number, start = before
-    if mention.kind == PARTITIVE:  # "two rows of seats": nothing about seats
-        return None
     return number, start, mention
 
 

@@ -79,7 +79,7 @@ def is_real(tree: Tree, mention: Mention) -> bool:
             )
         if word == "of" and token > 0 and tree.lower[token - 1] in WITHOUT:
             return False
-        if word in PERHAPS or word in ("hardly", "scarcely", "barely", "neither", "nor"):
+        if word in PERHAPS or word in ("hardly", "scarcely", "barely"):
             return False
         if (word == "than" and tree.lower[token - 1] == "rather") or (
             word == "as" and "as" in tree.lower[max(0, token - 3) : token]

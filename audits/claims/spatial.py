@@ -10,9 +10,6 @@ from audits.claims import relations
 from audits.claims import words as lexicon
 from audits.claims.tree import NOMINAL, Tree
 
-#: Prepositions of which only some uses say a place.
-GATED = frozenset({"from", "up", "down"})
-
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
@@ -66,14 +63,20 @@ def _relations(tree: Tree, masked: set[int]) -> Iterator[Phrase]:
             yield Phrase(relations.name_of(match, relations.RELATIONS), None, first, last)
 
 
-def _is_gated_in(tree: Tree, index: int) -> bool:
-    """Words that say a place in some company only: "hangs from", "drives down the road"."""
-    word, object_ = tree.lower[index], tree.heads[index]
-    governor = tree.lemmas[tree.heads[object_]].lower()
+def _leads_along(tree: Tree, index: int) -> bool:
+    """ "drives down the road", whether a parser takes the word for a preposition or for a part of the verb."""
+    after = index + 1
+    while after < len(tree.words) and tree.pos[after] in ("DET", "ADJ", "PRON", "NUM"):
+        after += 1
+    while after + 1 < len(tree.words) and tree.pos[after] in NOMINAL and tree.pos[after + 1] in NOMINAL:
+        after += 1
+    return after < len(tree.words) and tree.lemmas[after].lower() in lexicon.PATHS
+
+
+def _hangs_from(tree: Tree, index: int) -> bool:
+    governor = tree.lemmas[tree.heads[tree.heads[index]]].lower()
     before = tree.lemmas[index - 1].lower() if index > 0 else ""
-    if word == "from":
-        return bool({governor, before} & lexicon.HANGING)
-    return tree.lemmas[object_].lower() in lexicon.PATHS and tree.deps[index] == "case"
+    return bool({governor, before} & lexicon.HANGING)
 
 
 def _tokens(tree: Tree, start: int, end: int) -> tuple[int, int] | None:
@@ -106,11 +109,13 @@ def _is_place(tree: Tree, first: int, last: int) -> bool:
         return False
     if last > first:
         return True
+    word = tree.lower[first]
+    if word in ("up", "down"):
+        return _leads_along(tree, first)
     if tree.pos[first] in ("SCONJ", "CCONJ") or tree.deps[first] == "compound:prt":
         return False
-    word = tree.lower[first]
-    if word in GATED:
-        return _is_gated_in(tree, first)
+    if word == "from":
+        return _hangs_from(tree, first)
     if word == "in" and first > 0 and tree.lower[first - 1] in lexicon.MADE_IN:
         return False
     if word == "by":
