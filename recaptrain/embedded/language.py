@@ -3,10 +3,11 @@
     python -m recaptrain.embedded.language UD_ENGLISH_EWT_DIR OUT --more UD_FILES_DIR --wordnet WORDNET_DIR \\
         --captions FACTUAL_TRAIN.jsonl [--seed S]
 
-Word vectors and the lemmatizer's tables are made of WordNet (`wordnet.py`). Two rounds: the first learns from the treebanks with
-the caption-like variants of `treebank.py`, and parses captions that people drew scene graphs for; the second goes on with those
-where both agree (`agreement.py`) and with sentences of a caption grammar (`caption_grammar.py`) besides. The best step is
-chosen on EWT's dev split as it stands. OUT/pipeline is the finished pipeline in spaCy's own format.
+Word vectors and the lemmatizer's tables are made of WordNet (`wordnet.py`). Three rounds: the first learns from the treebanks
+with the caption-like variants of `treebank.py`, and parses captions that people drew scene graphs for; each later one goes on
+with those where parse and graph agree (`agreement.py`) and with sentences of a caption grammar (`caption_grammar.py`)
+besides. The best step is chosen on EWT's dev split as it stands. OUT/pipeline is the finished pipeline in spaCy's own format.
+About an hour on one core.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -65,11 +67,15 @@ SOURCES = [
 REPORTED = ("tag_acc", "pos_acc", "morph_acc", "dep_uas", "dep_las", "lemma_acc", "sents_f", "token_acc")
 
 
-#: Steps of the first pipeline, whose only task is to parse captions for the second to learn from.
+#: Steps of the first round, whose pipeline only has to parse captions for the next to learn from.
 FIRST_STEPS = 3000
-#: The second goes on at full batches, with a rate that falls to nothing: small first batches would undo the first round.
-SECOND_STEPS = 3000
+#: Later rounds go on at full batches, with a rate that falls to nothing: small first batches would undo the round before. A
+#: third round parses the captions better than the second did and learns from more of them: on the gold captions positions
+#: gained 0.1 and counts 1.0 points of F1, on FACTUAL's development half positions 0.3; a fourth was not tried.
+LATER_STEPS = 3000
+LATER_ROUNDS = 2
 BATCH_WORDS = 1000
+#: About a third of the words of a later round.
 GRAMMAR_TREES = 30_000
 TRAINED = ("tok2vec", "tagger", "morphologizer", "parser")
 
@@ -82,7 +88,7 @@ class Sources:
         treebank: a folder with train.conllu and dev.conllu.
         more: further files of trees, all of them for training.
         wordnet: the folder of WordNet's database files, for word vectors and lemmas; None leaves both out.
-        captions: JSON lines of captions with scene graphs; None leaves the second round out.
+        captions: JSON lines of captions with scene graphs; None leaves the later rounds out.
     """
 
     treebank: Path
@@ -123,41 +129,52 @@ def train_pipeline(sources: Sources, out: Path, *, seed: int = 0, steps: int | N
     """Trains a pipeline and returns its folder.
 
     Args:
-        out: gets first/ and second/ (corpora and spaCy's checkpoints) and pipeline/.
-        steps: at most so many steps in the last round (default: `FIRST_STEPS` or `SECOND_STEPS`).
+        out: gets a folder for each round (corpora and spaCy's checkpoints), and the finished pipeline/.
+        steps: at most so many steps in each round (default: `FIRST_STEPS`, then `LATER_STEPS`).
     """
+    first = train_round(sources, out / "first", seed=seed, steps=steps or FIRST_STEPS)
     if sources.captions is None:
-        first = train_round(sources, out / "first", seed=seed, steps=steps or FIRST_STEPS)
         return finish(first, out / "pipeline", sources)
-    first = train_round(sources, out / "first", seed=seed, steps=FIRST_STEPS)
-    return second_round(sources, out, first, seed=seed, steps=steps)
+    checkpoint = first
+    for number in range(LATER_ROUNDS):
+        folder = out / f"round-{number + 2}"
+        finished = later_round(sources, folder, checkpoint, seed=seed + number, steps=steps)
+        checkpoint = folder / "training" / "model-best"
+    shutil.copytree(finished, out / "pipeline", dirs_exist_ok=True)
+    return out / "pipeline"
 
 
-def second_round(
+def later_round(
     sources: Sources,
     out: Path,
-    first: Path,
+    start: Path,
     *,
     seed: int = 0,
     steps: int | None = None,
     grammar: int = GRAMMAR_TREES,
 ) -> Path:
-    """Goes on from a first pipeline with the grammar's sentences, and the captions on whose scene graphs it agrees."""
+    """Goes on from a pipeline with the grammar's sentences, and the captions on whose scene graphs it agrees with people.
+
+    Returns:
+        The folder of the finished pipeline.
+    """
     import spacy
 
     assert sources.captions is not None
-    nlp = with_lemmatizer(spacy.load(first), sources)
+    nlp = spacy.load(start)
+    if "lemmatizer" not in nlp.pipe_names:
+        nlp = with_lemmatizer(nlp, sources)
     trees = mended(agreeing_trees(nlp, read_rows(sources.captions)))
-    second = train_round(
+    best = train_round(
         sources,
-        out / "second",
+        out / "training",
         seed=seed,
-        steps=steps or SECOND_STEPS,
+        steps=steps or LATER_STEPS,
         captions=trees,
         grammar=grammar,
-        start=first,
+        start=start,
     )
-    return finish(second, out / "pipeline", sources)
+    return finish(best, out / "pipeline", sources)
 
 
 def train_round(
@@ -185,11 +202,8 @@ def train_round(
     config["paths"]["train"], config["paths"]["dev"] = str(train_path), str(dev_path)
     config["system"]["seed"] = seed
     config["training"]["max_steps"] = steps
-    if sources.wordnet is None:
-        config["components"]["tok2vec"]["model"]["embed"]["include_static_vectors"] = False
-    else:
-        config["paths"]["vectors"] = str(_write_vectors(sources.wordnet, out / "vectors"))
     if start is not None:
+        config["paths"]["vectors"] = str(start)
         config["training"]["batcher"]["size"] = BATCH_WORDS
         config["training"]["eval_frequency"] = 500
         config["training"]["optimizer"]["learn_rate"] = {
@@ -200,6 +214,10 @@ def train_round(
         }
         for name in TRAINED:
             config["components"][name] = {"source": str(start)}
+    elif sources.wordnet is not None:
+        config["paths"]["vectors"] = str(_write_vectors(sources.wordnet, out / "vectors"))
+    else:
+        config["components"]["tok2vec"]["model"]["embed"]["include_static_vectors"] = False
     config.to_disk(out / "config.cfg")
     train(out / "config.cfg", out)
     return out / "model-best"
@@ -285,7 +303,9 @@ def main() -> None:
     parser.add_argument(
         "--captions", type=Path, default=None, help="JSON lines of captions with scene graphs"
     )
-    parser.add_argument("--first", type=Path, default=None, help="a finished first round to go on from")
+    parser.add_argument(
+        "--first", type=Path, default=None, help="a checkpoint to go on from with one later round"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--steps", type=int, default=None, help="at most so many steps (default: the recipe's)"
@@ -296,7 +316,7 @@ def main() -> None:
     if args.first is not None:
         if args.captions is None:
             parser.error("--first goes on with --captions")
-        second_round(sources, args.out, args.first, seed=args.seed, steps=args.steps)
+        later_round(sources, args.out, args.first, seed=args.seed, steps=args.steps)
     else:
         train_pipeline(sources, args.out, seed=args.seed, steps=args.steps)
 
