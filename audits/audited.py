@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from audits.rules import VERSIONS, rules, source_rules
 from audits.tables import AUDIT_SCHEMA, Identity, read_audit, read_identity
 from recapdata.errors import AuditNotFound, CaptionSetNotFound
+from recapdata.shards import ShardFile
 from recapdata.store import shard_name
 from recapdata.targets import Target, take_rows
 from recapdata.versions.comparable import EARLIER, PARTS, Made, affected, comparable, remedy, sentence
@@ -60,7 +60,7 @@ class AuditedSet:
             shards: only these; all where None.
         """
         for shard in shards if shards is not None else self.paths:
-            with pq.ParquetFile(self.paths[shard]) as file:
+            with ShardFile(self.paths[shard]) as file:
                 start = 0
                 for batch in read_audit(file, columns, batch_rows=BATCH):
                     yield shard, start, batch
@@ -68,7 +68,7 @@ class AuditedSet:
 
     def rows(self, shard: int, places: Sequence[int]) -> list[dict[str, Any]]:
         """The audit rows (`AUDIT_SCHEMA`) at these places of a shard, in that order; only their row groups are read."""
-        with pq.ParquetFile(self.paths[shard]) as file:
+        with ShardFile(self.paths[shard]) as file:
             rows = take_rows(file, places, AUDIT_SCHEMA.names)
         return pa.Table.from_pylist(rows, schema=AUDIT_SCHEMA).to_pylist()
 

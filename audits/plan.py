@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import pyarrow.parquet as pq
-
 from audits.tables import Identity, is_current, read_identity
+from recapdata.shards import read_schema
 from recapdata.store import shard_name
 from recapdata.targets import Target
 from recapdata.versions.digest import rows_hash
@@ -59,7 +58,7 @@ def plan_shard(target: Target, out: Path, set_name: str, shard: int, wanted: Wan
     path = out / set_name / shard_name(shard)
     captions = rows_hash(target.read(shard, ["key", set_name], batch_rows=8192))
     old = read_identity(path)
-    columns_now = old is not None and is_current(pq.read_schema(path))
+    columns_now = old is not None and is_current(read_schema(path))
     if old is not None and old.captions != captions:
         old = None
     evidence = wanted.evidence[shard] if wanted.evidence is not None else None

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from audits.audited import made_by
 from audits.auditor import Tools, captions_of
@@ -34,7 +33,8 @@ from audits.summary import summarize, summary_json
 from audits.tables import read_audit
 from recapdata.console import progress, say
 from recapdata.errors import CaptionSetNotFound, OptionError
-from recapdata.store import DatasetFolder, write_atomic
+from recapdata.shards import ShardFile
+from recapdata.store import hold, write_atomic
 from recapdata.targets import Target, open_target
 from recapdata.versions.digest import rows_hash
 
@@ -99,7 +99,7 @@ def run(
         copies=_wanted_copies(target, repeats),
     )
     destination.mkdir(parents=True, exist_ok=True)
-    with DatasetFolder(destination).writing():
+    with hold(destination):
         plans = _plan(target, destination, sets, wanted)
         stale = [[plan for plan in shard if plan.stale] for shard in plans]
         units = [shard for shard in stale if shard]
@@ -298,5 +298,5 @@ def _captions(target: Target, plans: Sequence[ShardPlan]) -> Iterator[str]:
 
 def _audit_batches(plans: Sequence[ShardPlan]) -> Iterator[pa.RecordBatch]:
     for plan in plans:
-        with pq.ParquetFile(plan.path) as file:
+        with ShardFile(plan.path) as file:
             yield from read_audit(file, ["claims", "scores"], batch_rows=8192)

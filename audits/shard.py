@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from audits.clip import Clip, Encoded, encode_ahead
 from audits.counterfactual import lies
@@ -20,6 +19,7 @@ from audits.retention import Names, retained
 from audits.scoring import Cosines, Margin, margins, score
 from audits.tables import AUDIT_SCHEMA, read_audit
 from recapdata.records import Claim
+from recapdata.shards import ShardFile
 from recapdata.store import ROW_GROUP_ROWS, ShardWriter
 from recapdata.targets import Target, aligned
 
@@ -162,7 +162,7 @@ def _aligned_steps(target: Target, plans: Sequence[ShardPlan], engine: Engine) -
 
 
 def _stream(plan: ShardPlan) -> Iterator[pa.RecordBatch]:
-    with pq.ParquetFile(plan.path) as file:
+    with ShardFile(plan.path) as file:
         yield from read_audit(file, KEPT, batch_rows=TEXT_BATCH)
 
 

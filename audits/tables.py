@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from recapdata.records import CLAIM_TYPE
+from recapdata.shards import ShardFile, read_footer
 from recapdata.versions.comparable import EARLIER
 
 FORMAT = 2
@@ -170,7 +170,7 @@ def read_identity(path: Path) -> Identity | None:
     """The identity of a finished audit shard; None where there is no file, or one of another format."""
     if not path.is_file():
         return None
-    footer = (pq.read_metadata(path).metadata or {}).get(FOOTER.encode())
+    footer = (read_footer(path).metadata or {}).get(FOOTER.encode())
     if footer is None:
         return None
     values: dict[str, Any] = json.loads(footer)
@@ -179,7 +179,7 @@ def read_identity(path: Path) -> Identity | None:
     return Identity(**{each.name: values.get(each.name) for each in fields(Identity)})
 
 
-def read_audit(file: pq.ParquetFile, columns: Sequence[str], *, batch_rows: int) -> Iterator[pa.RecordBatch]:
+def read_audit(file: ShardFile, columns: Sequence[str], *, batch_rows: int) -> Iterator[pa.RecordBatch]:
     """Columns of an audit shard in batches; a field that an earlier recapdata did not write is null.
 
     Args:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from recapdata.errors import CaptionSetNotFound, DatasetDamaged, OptionError
 from recapdata.records import Provenance, valid_set_name
-from recapdata.store import CORRECTIONS, SUMMARY, DatasetFolder, write_atomic
+from recapdata.store import CORRECTIONS, SUMMARY, DatasetFolder, hold, write_atomic
 
 
 def check_sets(folder: DatasetFolder, names: Sequence[str]) -> list[str]:
@@ -104,8 +104,8 @@ def delete_files(folder: DatasetFolder, set_name: str) -> None:
 
 def _audits_held(folder: DatasetFolder) -> AbstractContextManager[None]:
     """Hold the audits of a folder, if it has any: an audit holds them and not the folder."""
-    audits = DatasetFolder(folder.path / "audits")
-    return audits.writing() if audits.path.is_dir() else nullcontext()
+    audits = folder.path / "audits"
+    return hold(audits) if audits.is_dir() else nullcontext()
 
 
 def _pending(folder: DatasetFolder) -> Path:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import pyarrow.parquet as pq
-
+from recapdata.errors import DatasetDamaged
+from recapdata.shards import read_footer, restore
 from recapdata.store import DatasetFolder
 
 _PREFIX = "recapdata."
@@ -53,14 +53,22 @@ class Extent:
 
 
 def read_extents(folder: DatasetFolder) -> list[Extent]:
-    """The extents of all image shards, in order; one that no ingest wrote has run -1 and as many items as rows."""
+    """The extents of all image shards, in order; one that no ingest wrote has run -1 and as many items as rows.
+
+    Raises:
+        DatasetDamaged: a shard is truncated or corrupt, or missing.
+    """
     extents: list[Extent] = []
     for shard in folder.shards():
-        footer = pq.read_metadata(folder.image_shard(shard))
-        extents.append(
-            Extent.from_metadata(footer.metadata)
-            or Extent(run=-1, source="", stamp="", start=0, end=footer.num_rows, last=True)
-        )
+        path = folder.image_shard(shard)
+        footer = read_footer(path)
+        try:
+            extent = Extent.from_metadata(footer.metadata)
+        except (ValueError, KeyError) as error:
+            raise DatasetDamaged(
+                f"{path} does not say which items it covers ({error}); {restore(str(path))}"
+            ) from error
+        extents.append(extent or Extent(run=-1, source="", stamp="", start=0, end=footer.num_rows, last=True))
     return extents
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
-import pyarrow.parquet as pq
-
 from recapdata.errors import DatasetDamaged
+from recapdata.shards import ShardFile, restore
 from recapdata.store import DatasetFolder
 
 INDEX = ".keys.sqlite"
@@ -189,6 +188,11 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 def _read_keys(path: Path) -> Iterator[list[bytes]]:
-    with pq.ParquetFile(path) as file:
+    with ShardFile(path) as file:
         for batch in file.iter_batches(100_000, columns=["key"], use_threads=False):
-            yield [bytes.fromhex(key) for key in batch.column(0).to_pylist()]
+            try:
+                yield [bytes.fromhex(key) for key in batch.column(0).to_pylist()]
+            except (ValueError, TypeError) as error:
+                raise DatasetDamaged(
+                    f"{path} holds a key that is none ({error}); {restore(str(path))}"
+                ) from error

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from recapdata.errors import CaptionSetNotFound, DatasetDamaged, HubError, OptionError
 from recapdata.publish.published import data_path, features
 from recapdata.records import RECORD_SCHEMA
+from recapdata.shards import ShardFile, read_schema
 from recapdata.store import DatasetFolder, shard_name
 from recapdata.targets import Target, open_target
 from recapdata.versions.contents import Contents, published_contents
@@ -130,9 +131,7 @@ def _check_images(rows: "Dataset", target: Target) -> None:
 
 
 def _schema(files: list[str], target: Target) -> pa.Schema:
-    import pyarrow.parquet as pq
-
-    return pq.read_schema(files[0]) if files else RECORD_SCHEMA
+    return read_schema(Path(files[0])) if files else RECORD_SCHEMA
 
 
 def _captions(target: Target, name: str, split: str) -> "Dataset":
@@ -152,14 +151,25 @@ def _captions(target: Target, name: str, split: str) -> "Dataset":
 
 def _parquet(files: list[str], fields: list[pa.Field], split: str) -> "Dataset":
     from datasets import load_dataset
+    from datasets.exceptions import DatasetGenerationError
 
-    return load_dataset(
-        "parquet",
-        data_files={"train": files},
-        columns=[field.name for field in fields],
-        features=features(fields, image=True),
-        split=split,
-    )
+    columns = [field.name for field in fields]
+    try:
+        return load_dataset(
+            "parquet",
+            data_files={"train": files},
+            columns=columns,
+            features=features(fields, image=True),
+            split=split,
+        )
+    except (DatasetGenerationError, pa.ArrowException, OSError):
+        for file in files:  # says which one is damaged, if any is
+            with ShardFile(file) as shard:
+                for _ in shard.iter_batches(
+                    1024, columns=[name for name in columns if name in shard.schema_arrow.names]
+                ):
+                    pass
+        raise
 
 
 # --- what was downloaded before ------------------------------------------------------------------------------------------

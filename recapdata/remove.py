@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from recapdata.caption_sets import check_sets, finish_sets, pending_sets, remember
 from recapdata.console import progress
@@ -25,6 +24,7 @@ from recapdata.extents import read_extents
 from recapdata.journal import forget
 from recapdata.keys import KeyIndex, removed_keys
 from recapdata.records import KEY, Counts
+from recapdata.shards import ShardFile, read_shard
 from recapdata.store import (
     CORRECTIONS,
     PARTS,
@@ -238,7 +238,7 @@ def _pending(folder: DatasetFolder) -> Path:
 def _remember(folder: DatasetFolder, keys: set[str]) -> None:
     """Add to the keys that are out for good; from here on an interruption is known."""
     path = removed_keys(folder)
-    known = set(pq.read_table(path).column("key").to_pylist()) if path.is_file() else set()
+    known = set(read_shard(path, ["key"]).column("key").to_pylist()) if path.is_file() else set()
     write_atomic(_pending(folder), b"")
     if keys <= known:
         return
@@ -322,7 +322,7 @@ def _new(path: Path) -> Path:
 def _found(path: Path, present: Present) -> list[bytes]:
     """Keys of a file that are to go, in row order, as often as they stand in it."""
     found: list[bytes] = []
-    with pq.ParquetFile(path) as file:
+    with ShardFile(path) as file:
         for batch in file.iter_batches(ROW_GROUP_ROWS, columns=["key"], use_threads=False):
             keys = _digests(batch.column("key"))
             gone = present({key for key in keys if key is not None})
@@ -332,7 +332,7 @@ def _found(path: Path, present: Present) -> list[bytes]:
 
 def _write_without(path: Path, present: Present) -> None:
     """A copy of a file beside it, without the rows of removed keys; row groups, order and footer stay."""
-    with pq.ParquetFile(path) as file:
+    with ShardFile(path) as file:
         footer = {
             name.decode(): value.decode()
             for name, value in (file.metadata.metadata or {}).items()
@@ -352,7 +352,7 @@ def _write_removed(path: Path, keys: Iterable[bytes]) -> None:
     rows = [{"key": key.hex(), "source": None, "reason": "request"} for key in keys]
     with ShardWriter(_new(path), REMOVED_SCHEMA) as writer:
         if path.is_file():
-            writer.write(pq.read_table(path, schema=REMOVED_SCHEMA))
+            writer.write(read_shard(path, schema=REMOVED_SCHEMA))
         writer.write(pa.Table.from_pylist(rows, schema=REMOVED_SCHEMA))
 
 
@@ -360,7 +360,7 @@ def _taken_out(folder: DatasetFolder, asked: set[str]) -> set[str]:
     """Those of the keys that the folder once held."""
     held: set[str] = set()
     for path in folder.ledgers("removed"):
-        table = pq.read_table(path, columns=["key", "reason"])
+        table = read_shard(path, ["key", "reason"])
         for key, reason in zip(
             table.column("key").to_pylist(), table.column("reason").to_pylist(), strict=True
         ):

@@ -27,6 +27,7 @@ import yaml
 
 from recapdata.errors import CaptionSetNotFound, DatasetBusy, DatasetDamaged, NotADataset
 from recapdata.records import CAPTION_SCHEMA, RECORD_SCHEMA, SET_NAME, Counts, Manifest
+from recapdata.shards import ShardFile, read_footer, read_schema, read_shard
 
 MANIFEST = "recapdata.yaml"
 CORRECTIONS = "audits/corrections.jsonl"
@@ -166,6 +167,23 @@ def ways_out(directory: Path, set_name: str) -> str:
     )
 
 
+@contextmanager
+def hold(directory: Path) -> Iterator[None]:
+    """Hold a folder for one writing process; the lock goes with the process, however it ends.
+
+    Raises:
+        DatasetBusy: another process holds it.
+    """
+    with open(directory / ".lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DatasetBusy(
+                f"{directory} is being written by another recapdata process; wait for it or stop it"
+            ) from error
+        yield
+
+
 class ShardWriter:
     """Writes one Parquet file, a row group per `write`, under a temporary name until `commit`.
 
@@ -259,19 +277,22 @@ class DatasetFolder:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the folder for one writing process; the lock goes with the process, however it ends.
+        """Hold the folder for one writing process, cleared of what an ingest left that was killed.
 
         Raises:
             DatasetBusy: another process holds it.
+            DatasetDamaged: a shard in between is missing.
         """
-        with open(self.path / ".lock", "w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise DatasetBusy(
-                    f"{self.path} is being written by another recapdata process; wait for it or stop it"
-                ) from error
+        with hold(self.path):
+            self._clear_orphans()
             yield
+
+    def _clear_orphans(self) -> None:
+        """Delete the ledgers of an image shard that never got its name; its items are gone through again by the ingest."""
+        finished = len(self.shards())
+        for path in (path for kind in LEDGERS for path in self.ledgers(kind)):
+            if (shard_number(path.name) or 0) >= finished:
+                path.unlink()
 
     # -- the manifest ---------------------------------------------------------------------------------------------------
 
@@ -339,11 +360,11 @@ class DatasetFolder:
 
     def rows(self, shard: int) -> int:
         """How many records an image shard holds, from its footer."""
-        return pq.read_metadata(self.image_shard(shard)).num_rows
+        return read_footer(self.image_shard(shard)).num_rows
 
     def schema(self) -> pa.Schema:
         """The schema that all image shards fit: RECORD_SCHEMA, then every column that ever came along."""
-        schemas = [pq.read_schema(self.image_shard(shard)).remove_metadata() for shard in self.shards()]
+        schemas = [read_schema(self.image_shard(shard)) for shard in self.shards()]
         return pa.unify_schemas([RECORD_SCHEMA, *schemas])
 
     def read_images(
@@ -362,7 +383,7 @@ class DatasetFolder:
         wanted = pa.schema(
             [schema.field(name) for name in (columns if columns is not None else schema.names)]
         )
-        with pq.ParquetFile(self.image_shard(shard)) as file:
+        with ShardFile(self.image_shard(shard)) as file:
             present = set(wanted.names) & set(file.schema_arrow.names)
             for batch in file.iter_batches(batch_rows, columns=sorted(present) or ["key"], use_threads=False):
                 arrays = [
@@ -375,7 +396,7 @@ class DatasetFolder:
 
     def read_keys(self, shard: int) -> list[str]:
         """The keys of an image shard, in row order."""
-        return pq.read_table(self.image_shard(shard), columns=["key"]).column("key").to_pylist()
+        return read_shard(self.image_shard(shard), ["key"]).column("key").to_pylist()
 
     def read_captions(self, set_name: str, shard: int, columns: list[str] | None = None) -> pa.Table:
         """The finished captions of one set for one image shard (small: images are not in it).
@@ -390,13 +411,13 @@ class DatasetFolder:
                 f"caption set {set_name!r} of {self.path} has no finished captions for shard {shard} (sets: {known}); "
                 + ways_out(self.path, set_name)
             )
-        return pq.read_table(path, columns=columns, schema=None if columns else CAPTION_SCHEMA)
+        return read_shard(path, columns, schema=None if columns else CAPTION_SCHEMA)
 
     # -- counting -------------------------------------------------------------------------------------------------------
 
     def ledger_rows(self, kind: str) -> int:
         """How many rows a ledger holds over all shards, from the footers."""
-        return sum(pq.read_metadata(path).num_rows for path in self.ledgers(kind))
+        return sum(read_footer(path).num_rows for path in self.ledgers(kind))
 
     def count(self, items: int) -> Counts:
         """Counts of what is on disk, to be held against `items` as an ingest counted them.

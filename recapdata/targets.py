@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from recapdata.endpoint import endpoint, hub_api, hub_errors
 from recapdata.errors import (
@@ -28,6 +27,7 @@ from recapdata.errors import (
 from recapdata.journal import captions_so_far
 from recapdata.paths import inside
 from recapdata.records import RECORD_SCHEMA, Manifest
+from recapdata.shards import ShardFile, read_footer, read_shard
 from recapdata.store import MANIFEST, SUMMARY, DatasetFolder, read_manifest, shard_name, shard_number
 
 DEFAULT_BRANCH = "main"
@@ -99,7 +99,7 @@ class Target:
         if self.folder is not None:
             return DatasetFolder(self.folder).rows(shard)
         for set_name in self.manifest.sets:
-            return pq.read_metadata(self._need(f"captions/{set_name}/{shard_name(shard)}")).num_rows
+            return read_footer(self._need(f"captions/{set_name}/{shard_name(shard)}")).num_rows
         with self._open_data(shard, whole=False) as file:
             return file.metadata.num_rows
 
@@ -143,7 +143,7 @@ class Target:
             HubError: the Hub cannot be reached.
         """
         if self.folder is not None:
-            with pq.ParquetFile(DatasetFolder(self.folder).image_shard(shard)) as file:
+            with ShardFile(DatasetFolder(self.folder).image_shard(shard)) as file:
                 return take_rows(file, places, columns)
         with (
             hub_errors(f"{self.name}: {shard_name(shard)}"),
@@ -163,12 +163,12 @@ class Target:
             )
         if self.folder is not None:
             return DatasetFolder(self.folder).read_captions(set_name, shard, columns)
-        return pq.read_table(self._need(f"captions/{set_name}/{shard_name(shard)}"), columns=columns)
+        return read_shard(self._need(f"captions/{set_name}/{shard_name(shard)}"), columns)
 
     def read_audit(self, set_name: str, shard: int) -> pa.Table | None:
         """The audit of one set for one shard; None where it was not audited."""
         path = self.file(f"audits/{set_name}/{shard_name(shard)}")
-        return None if path is None else pq.read_table(path)
+        return None if path is None else read_shard(path)
 
     def summary(self) -> dict[str, Any] | None:
         """The audit summary; None where nothing was audited.
@@ -240,13 +240,13 @@ class Target:
                 return
             if not path.is_file():
                 folder.read_captions(set_name, shard)  # raises with the words for an unfinished set
-        with pq.ParquetFile(path) as file:
+        with ShardFile(path) as file:
             for batch in file.iter_batches(batch_rows, columns=["key", "caption"], use_threads=False):
                 yield pa.RecordBatch.from_arrays(
                     [batch.column("key"), batch.column("caption")], names=["key", set_name]
                 )
 
-    def _open_data(self, shard: int, *, whole: bool) -> pq.ParquetFile:
+    def _open_data(self, shard: int, *, whole: bool) -> ShardFile:
         """The data shard: downloaded whole where its pictures are wanted, else read column by column over the wire."""
         path = f"data/{shard_name(shard)}"
         if not whole:
@@ -259,8 +259,8 @@ class Target:
                 with hub_errors(f"{self.name}: {path}"):
                     remote = HfFileSystem(endpoint=endpoint())
                     source = remote.open(f"datasets/{self.repo_id}@{self.commit}/{path}", "rb")
-                    return pq.ParquetFile(source, pre_buffer=True)
-        return pq.ParquetFile(self._need(path))
+                    return ShardFile(source, name=f"{self.name}: {path}", pre_buffer=True)
+        return ShardFile(self._need(path))
 
     def _read_data(self, shard: int, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
         what = f"{self.name}: {', '.join(columns)} of {shard_name(shard)}"
@@ -269,7 +269,7 @@ class Target:
                 yield batch.select(list(columns)).replace_schema_metadata(None)
 
 
-def take_rows(file: pq.ParquetFile, places: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
+def take_rows(file: ShardFile, places: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
     """Rows of a Parquet file by their place in it, in that order; row groups without any of them are not read.
 
     A column that the file lacks is left out.

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from audits.fiftyone import require
 from audits.fiftyone.fields import columns, values
 from audits.fiftyone.media import Media
 from audits.tables import read_audit, read_identity
 from recapdata.console import say
+from recapdata.shards import ShardFile
 from recapdata.store import shard_name
 from recapdata.targets import Target, aligned
 from recapdata.versions.digest import rows_hash
@@ -125,5 +125,5 @@ def shard_keys(target: Target, shard: int) -> list[str]:
 
 
 def _stream(path: Path) -> Iterator[pa.RecordBatch]:
-    with pq.ParquetFile(path) as file:
+    with ShardFile(path) as file:
         yield from read_audit(file, ["key", "claims", "scores", "detections"], batch_rows=BATCH)

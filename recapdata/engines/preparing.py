@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL.Image import Image
 
 from recapdata.batches import Batch
 from recapdata.captioners import CaptioningFailed, Preparer, PromptedPreparer
 from recapdata.decoding import ImageUnreadable, decode_image
+from recapdata.shards import ShardFile
 from recapdata.store import DatasetFolder
 
 DECODER_CRASHED = "DecoderCrashed: the process that decoded this image died (or was killed) twice"
@@ -43,7 +43,7 @@ class ImageReader:
     def __init__(self, folder: DatasetFolder) -> None:
         self._folder = folder
         self._shard: int | None = None
-        self._file: pq.ParquetFile | None = None
+        self._file: ShardFile | None = None
         self._ends: list[int] = []
         self._groups: OrderedDict[int, pa.ChunkedArray] = OrderedDict()
 
@@ -72,7 +72,7 @@ class ImageReader:
         if self._file is not None:
             self._file.close()
         self._groups.clear()
-        self._file = pq.ParquetFile(path)
+        self._file = ShardFile(path)
         meta = self._file.metadata
         self._ends = list(accumulate(meta.row_group(group).num_rows for group in range(meta.num_row_groups)))
 

@@ -4,24 +4,23 @@ The ledgers are renamed first and the image shard last, so that a folder that ho
 to it. The image shard's footer says which items of which source it covers, which is all that an ingest needs to go on.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from recapdata.extents import Extent
 from recapdata.ingest.images import Picture
 from recapdata.records import FAILURE_SCHEMA, RECORD_SCHEMA, Failure, Item
 from recapdata.remove import REMOVED_SCHEMA
+from recapdata.shards import read_footer
 from recapdata.store import (
     LEDGERS,
     ROW_GROUP_BYTES,
     ROW_GROUP_ROWS,
     DatasetFolder,
     ShardWriter,
-    shard_number,
 )
 
 
@@ -130,21 +129,13 @@ class OpenShard:
 
 
 def clear_unfinished(folder: DatasetFolder) -> None:
-    """Delete what a killed ingest left: temporary files, and ledgers of a shard that was never finished."""
-    finished = len(folder.shards())
+    """Delete the temporary files of a killed ingest; ledgers without their shard went when the folder was opened to write."""
     for part in ("images", *LEDGERS):
         for path in (folder.path / part).glob(".train-*.parquet.tmp"):
             path.unlink()
-    for kind in LEDGERS:
-        for path in _ledgers_from(folder, kind, finished):
-            path.unlink()
-
-
-def _ledgers_from(folder: DatasetFolder, kind: str, shard: int) -> Iterator[Path]:
-    return (path for path in folder.ledgers(kind) if (shard_number(path.name) or 0) >= shard)
 
 
 def ledger_rows(folder: DatasetFolder, kind: str, shard: int) -> int:
     """How many rows a ledger holds for one image shard."""
     path = folder.ledger(kind, shard)
-    return pq.read_metadata(path).num_rows if path.is_file() else 0
+    return read_footer(path).num_rows if path.is_file() else 0

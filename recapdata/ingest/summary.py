@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import pyarrow.parquet as pq
-
 from recapdata.records import Counts
+from recapdata.shards import ShardFile
 from recapdata.store import DatasetFolder
 
 _REMARKS = {
@@ -110,7 +109,7 @@ def group_failures(folder: DatasetFolder, shards: Sequence[int]) -> tuple[Failur
         path = folder.ledger("failures", shard)
         if not path.is_file():
             continue
-        with pq.ParquetFile(path) as file:
+        with ShardFile(path) as file:
             for batch in file.iter_batches(10_000, columns=["stage", "source", "error", "message"]):
                 for row in batch.to_pylist():
                     if row["stage"] == "ingest":

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import pyarrow.parquet as pq
 import yaml
 
 from recapdata.publish.card import CardFacts, ConfigFacts, SetFacts, render_card
 from recapdata.publish.plan import PublishPlan
 from recapdata.publish.published import audit_schema, captions_features, data_schema, features
+from recapdata.shards import read_footer, read_shard
 from recapdata.store import MANIFEST, DatasetFolder
 from recapdata.targets import Target, open_target
 from recapdata.versions.contents import CONTENTS, Contents, Release
@@ -83,7 +83,7 @@ def _configs(folder: DatasetFolder, plan: PublishPlan, sizes: Mapping[str, int])
         )
     if (schema := audit_schema(folder)) is not None:
         audited = sum(
-            pq.read_metadata(folder.path / part.path).num_rows
+            read_footer(folder.path / part.path).num_rows
             for part in plan.local.parts
             if part.path.startswith("audits/") and part.path.endswith(".parquet")
         )
@@ -108,7 +108,7 @@ def _failures(folder: DatasetFolder) -> dict[str, int]:
     errors = Counter[str]()
     for path in (folder.ledger("failures", shard) for shard in folder.shards()):
         if path.is_file():
-            errors.update(pq.read_table(path, columns=["error"]).column("error").to_pylist())
+            errors.update(read_shard(path, ["error"]).column("error").to_pylist())
     return dict(errors.most_common())
 
 

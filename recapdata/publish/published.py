@@ -1,5 +1,6 @@
 """What the files of a published version look like: the data shards, with a column per caption set, and their features."""
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from recapdata.errors import DatasetDamaged, PublishRefused
 from recapdata.records import CAPTION_SCHEMA
+from recapdata.shards import ShardFile, read_schema
 from recapdata.store import DatasetFolder, ShardWriter, published_files, shard_name
 
 if TYPE_CHECKING:
@@ -118,14 +120,16 @@ def build_data_shard(folder: DatasetFolder, shard: int, schema: pa.Schema, path:
     what a store with deduplication recognizes.
 
     Raises:
-        DatasetDamaged: the captions of a set are not of the rows of the image shard.
+        DatasetDamaged: the captions of a set are not of the rows of the image shard, a picture is not that of its key, or
+            a file is truncated or corrupt.
     """
     sets = list(folder.manifest.sets)
     captions = {name: folder.read_captions(name, shard, ["key", "caption"]) for name in sets}
     start = 0
-    with pq.ParquetFile(folder.image_shard(shard)) as images, ShardWriter(path, schema) as writer:
+    with ShardFile(folder.image_shard(shard)) as images, ShardWriter(path, schema) as writer:
         for group in range(images.num_row_groups):
             table = images.read_row_group(group, use_threads=False)
+            check_images(table, folder.image_shard(shard), start)
             for name in sets:
                 part = captions[name].slice(start, table.num_rows)
                 if not part.column("key").equals(table.column("key")):
@@ -136,6 +140,31 @@ def build_data_shard(folder: DatasetFolder, shard: int, schema: pa.Schema, path:
             writer.write(_fit(table, schema))
             start += table.num_rows
     return os.path.getsize(path)
+
+
+def check_images(table: pa.Table, path: Path, start: int) -> None:
+    """Hold the pictures of a row group against their keys, without a copy of them.
+
+    Args:
+        table: rows with `key` and `image`.
+        path: the shard, for the message.
+        start: the place of the first row in the shard.
+
+    Raises:
+        DatasetDamaged: the SHA-256 of a picture is not its key.
+    """
+    row = start
+    for batch in table.select(["key", "image"]).to_batches():
+        pictures = pc.struct_field(batch.column("image"), "bytes")
+        for key, picture in zip(batch.column("key").to_pylist(), pictures, strict=True):
+            content = picture.as_buffer()
+            if content is None or hashlib.sha256(content).hexdigest() != key:
+                raise DatasetDamaged(
+                    f"{path}, row {row:,}: the picture is not the one that was taken in, its SHA-256 is not its key {key}; "
+                    "restore the shard from a copy or from a published version, or take the record out: "
+                    f"recapdata remove {path.parent.parent} --keys FILE, with the key in FILE"
+                )
+            row += 1
 
 
 def _fit(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -159,7 +188,7 @@ def audit_schema(folder: DatasetFolder) -> pa.Schema | None:
     first: tuple[Path, pa.Schema] | None = None
     for name in folder.manifest.sets:
         for path in sorted((folder.path / "audits" / name).glob("train-*.parquet")):
-            schema = pq.read_schema(path).remove_metadata()
+            schema = read_schema(path)
             if first is not None and not schema.equals(first[1]):
                 sets = "".join(f" --captions {each}" for each in folder.manifest.sets)
                 raise PublishRefused(

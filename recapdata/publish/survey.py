@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow.parquet as pq
-
 from recapdata.endpoint import endpoint, hub_errors
 from recapdata.errors import HubError, PublishRefused, VersionError
 from recapdata.extents import unfinished_source
@@ -22,6 +20,7 @@ from recapdata.publish.published import (
     verbatim_files,
 )
 from recapdata.remove import is_unfinished
+from recapdata.shards import read_footer
 from recapdata.store import MANIFEST, DatasetFolder, shard_name, ways_out
 from recapdata.targets import DEFAULT_BRANCH, Target, open_target
 from recapdata.versions.changes import parse_version
@@ -106,7 +105,7 @@ def _check_audits(target: Target) -> None:
     for name in target.set_names():
         for shard in target.shards():
             path = target.file(f"audits/{name}/{shard_name(shard)}")
-            noted = (pq.read_metadata(path).metadata or {}).get(AUDIT_FOOTER) if path else None
+            noted = (read_footer(path).metadata or {}).get(AUDIT_FOOTER) if path else None
             if noted and json.loads(noted)["captions"] != rows_hash(target.read(shard, ["key", name])):
                 raise PublishRefused(
                     f"the audit of {name} is of captions that have changed since ({shard_name(shard)}); run: "

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from recapdata.batches import Batch, Rows, cut, pilot_keys, pilot_quotas
 from recapdata.engines import EngineOptions
 from recapdata.errors import ColumnNotFound, InputError, OptionError
@@ -17,6 +15,7 @@ from recapdata.recaption.state import ShardState
 from recapdata.recaption.where import open_where
 from recapdata.records import Provenance
 from recapdata.remove import read_keys_file
+from recapdata.shards import read_footer, read_shard
 from recapdata.store import DatasetFolder
 from recapdata.targets import open_target
 
@@ -169,7 +168,7 @@ def plan_shard(task: Task, state: ShardState, selection: Selection) -> Plan | No
     if state.settled and not (task.run.retry_failed and state.failures):
         return None
     path = task.folder.image_shard(state.shard)
-    table = pq.read_table(path, columns=["key", "width", "height"])
+    table = read_shard(path, ["key", "width", "height"])
     keys = table["key"].to_pylist()
     journal = replay(task.folder.journal(task.set_name, state.shard))
     has = overlay(stored_captions(task.folder, task.set_name, state.shard), journal).keys()
@@ -213,7 +212,7 @@ def _values(task: Task, shard: int) -> list[tuple[Any, ...]]:
 
 
 def _row_groups(path: Path) -> list[int]:
-    metadata = pq.read_metadata(path)
+    metadata = read_footer(path)
     return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
 
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from types import TracebackType
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from recapdata.engines import Finished
 from recapdata.errors import DiskFull
 from recapdata.journal import Journal, captions_so_far, overlay, replay, stored_captions
 from recapdata.records import CAPTION_SCHEMA
+from recapdata.shards import read_footer
 from recapdata.store import ROW_GROUP_ROWS, DatasetFolder, ShardWriter, fsync_directory
 
 QUEUED = 8
@@ -65,7 +65,7 @@ def failed_keys(folder: DatasetFolder, set_name: str, shard: int) -> set[str]:
 
 def failures_in_file(folder: DatasetFolder, set_name: str, shard: int) -> int:
     """How many failures a finished caption shard holds, from its footer."""
-    metadata = pq.read_metadata(folder.caption_shard(set_name, shard))
+    metadata = read_footer(folder.caption_shard(set_name, shard))
     column = CAPTION_SCHEMA.get_field_index("error")
     nulls = sum(
         metadata.row_group(group).column(column).statistics.null_count

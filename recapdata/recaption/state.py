@@ -4,11 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pyarrow.parquet as pq
-
 from recapdata.errors import DatasetDamaged
 from recapdata.journal import replay
 from recapdata.recaption.recorder import failures_in_file
+from recapdata.shards import read_footer
 from recapdata.store import DatasetFolder
 
 
@@ -72,7 +71,7 @@ def _state(folder: DatasetFolder, set_name: str, shard: int) -> ShardState:
     path = folder.caption_shard(set_name, shard)
     rows, finished = folder.rows(shard), path.is_file()
     has_journal = folder.journal(set_name, shard).is_file()
-    if finished and (there := pq.read_metadata(path).num_rows) != rows:
+    if finished and (there := read_footer(path).num_rows) != rows:
         raise DatasetDamaged(
             f"{path} has {there:,} rows, its image shard {rows:,}; delete it and run the same command again"
         )

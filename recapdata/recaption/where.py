@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from recapdata.errors import AuditNotFound, CaptionSetNotFound, ColumnNotFound
 from recapdata.recaption.expression import Expression, parse
 from recapdata.records import CLAIM_KINDS, VERDICTS
+from recapdata.shards import ShardFile, read_footer, read_schema
 from recapdata.store import DatasetFolder, shard_name
 from recapdata.targets import Target, aligned, open_target
 from recapdata.versions.digest import rows_hash
@@ -62,7 +62,7 @@ class Where:
         if path is None:  # nothing of the set is there either, which `open_where` made sure of
             return
         names = self.expression.names
-        with pq.ParquetFile(path) as file:
+        with ShardFile(path) as file:
             scores = {field.name for field in file.schema_arrow.field("scores").type} & names
             wanted = ["key", CLAIMS, *(f"scores.{name}" for name in scores)]
             streams = [file.iter_batches(BATCH, columns=wanted, use_threads=False)]
@@ -157,12 +157,12 @@ def _taken(target: Target, set_name: str, shard: int, expression: Expression, co
         raise AuditNotFound(
             f"{set_name} is not audited in {shard_name(shard)} of {target.name}; run: {command}"
         )
-    known = column_names(pq.read_schema(path))
+    known = column_names(read_schema(path))
     if missing := sorted(expression.names - set(known)):
         raise ColumnNotFound(
             f"--where {expression.text}: an audit has no {missing[0]!r}; it has {', '.join(known)}"
         )
-    footer = (pq.read_metadata(path).metadata or {}).get(FOOTER)
+    footer = (read_footer(path).metadata or {}).get(FOOTER)
     noted = json.loads(footer) if footer else {}
     captions = rows_hash(target.read(shard, ["key", set_name], batch_rows=BATCH))
     if noted.get("captions") != captions:

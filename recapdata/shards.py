@@ -1,0 +1,149 @@
+"""Opens the Parquet files of a dataset, so that what is truncated or corrupt is said in one way wherever it is met.
+
+Arrow reports a torn file as invalid data, as an I/O error without a number, or as a value that is not implemented. All of them
+become `DatasetDamaged` here; errors of the disk and of the network stay what they are.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recapdata.errors import DatasetDamaged
+
+_ARROW = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, pa.ArrowCapacityError)
+_KEYS = (pa.string(), pa.large_string())
+
+
+class ShardFile(pq.ParquetFile):  # type: ignore[misc]  # pyarrow has no types
+    """A Parquet file of a dataset, open for reading.
+
+    Raises:
+        DatasetDamaged: the file is truncated or corrupt, or lacks a column that was asked for; from every method.
+    """
+
+    def __init__(self, source: Any, *, name: str | None = None, **options: Any) -> None:
+        """Open a file.
+
+        Args:
+            source: a path, or an open binary file.
+            name: what messages call it; the path where omitted.
+            options: those of `pyarrow.parquet.ParquetFile`.
+        """
+        self.name = name or str(source)
+        with _damage(self.name):
+            super().__init__(source, **options)
+            schema = self.schema_arrow
+        if "key" in schema.names and schema.field("key").type not in _KEYS:
+            raise _damaged(self.name, f"its column 'key' is {schema.field('key').type}")
+
+    def read(self, columns: Sequence[str] | None = None, **options: Any) -> pa.Table:
+        """All rows of the named columns (of all where None)."""
+        self._need(columns)
+        with _damage(self.name):
+            return _valid(super().read(columns, **options))
+
+    def read_row_group(self, i: int, columns: Sequence[str] | None = None, **options: Any) -> pa.Table:
+        """The rows of one row group."""
+        self._need(columns)
+        with _damage(self.name):
+            return _valid(super().read_row_group(i, columns, **options))
+
+    def iter_batches(self, batch_size: int = 65_536, **options: Any) -> Iterator[pa.RecordBatch]:
+        """The rows in batches of at most `batch_size`."""
+        self._need(options.get("columns"))
+        with _damage(self.name):
+            batches = super().iter_batches(batch_size, **options)
+        while True:
+            with _damage(self.name):
+                batch = next(batches, None)
+                if batch is None:
+                    return
+                _valid(batch)
+            yield batch
+
+    def _need(self, columns: Iterable[str] | None) -> None:
+        names = self.schema_arrow.names
+        for column in columns or ():
+            if column not in names and column.partition(".")[0] not in names:
+                raise _damaged(self.name, f"it has no column {column!r}")
+
+
+def read_shard(
+    path: Path, columns: Sequence[str] | None = None, *, schema: pa.Schema | None = None
+) -> pa.Table:
+    """The whole of a small file: the named columns, or the columns of a schema (null where the file lacks one).
+
+    Raises:
+        DatasetDamaged: it is truncated or corrupt, or lacks a column.
+    """
+    with ShardFile(path) as file:
+        if schema is None:
+            return file.read(columns, use_threads=False).replace_schema_metadata(None)
+        present = [name for name in schema.names if name in file.schema_arrow.names]
+        table = file.read(present, use_threads=False)
+        arrays = [
+            table.column(each.name) if each.name in present else pa.nulls(table.num_rows, each.type)
+            for each in schema
+        ]
+        with _damage(str(path)):
+            return pa.table(
+                [array.cast(each.type) for array, each in zip(arrays, schema, strict=True)], schema=schema
+            )
+
+
+def read_footer(path: Path) -> pq.FileMetaData:
+    """The footer of a file: rows, row groups, and what was noted in it.
+
+    Raises:
+        DatasetDamaged: it is truncated or corrupt.
+    """
+    with ShardFile(path) as file:
+        return file.metadata
+
+
+def read_schema(path: Path) -> pa.Schema:
+    """The columns of a file, without metadata.
+
+    Raises:
+        DatasetDamaged: it is truncated or corrupt.
+    """
+    with ShardFile(path) as file:
+        return file.schema_arrow.remove_metadata()
+
+
+@contextmanager
+def _damage(name: str) -> Iterator[None]:
+    try:
+        yield
+    except _ARROW as error:
+        raise _damaged(name, str(error)) from error
+    except OSError as error:
+        if type(error) is not OSError or error.errno is not None:
+            raise  # of the disk or the network: Arrow's own word on a torn file carries no number
+        raise _damaged(name, str(error)) from error
+
+
+def _valid(rows: Any) -> Any:
+    rows.validate(full=True)  # texts that are not UTF-8 would fail wherever they are used
+    return rows
+
+
+def _damaged(name: str, what: str) -> DatasetDamaged:
+    said = " ".join(what.split())[:200]
+    return DatasetDamaged(f"{name} is truncated or corrupt ({said}); {restore(name)}")
+
+
+def restore(name: str) -> str:
+    """What to do about a file that cannot be read: the end of every message that says so."""
+    parts = Path(name).parts
+    for part, way in (
+        ("captions", "delete it and run the command of its caption set again, or restore it from a copy"),
+        ("audits", "delete it and run the audit again"),
+    ):
+        if part in parts[-3:]:
+            return way
+    return "restore it from a copy or from a published version, or ingest into a new folder"
