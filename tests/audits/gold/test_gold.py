@@ -20,21 +20,21 @@ from tests.audits.gold.score import (
 )
 
 CLAIM_FLOORS = {
-    "object": 0.90,
-    WHOLE: 0.87,
-    "count": 0.86,
-    "color": 0.88,
-    "size": 0.88,
-    "position": 0.63,
-    "region": 0.71,
+    "object": 0.965,
+    WHOLE: 0.945,
+    "count": 0.95,
+    "color": 0.945,
+    "size": 0.94,
+    "position": 0.80,
+    "region": 0.79,
     "text": 0.90,
 }
 """The least F1 of each kind over all captions, short and long; a little below what was measured last."""
 
 VERDICT_FLOORS = {
-    "true captions, nothing contradicted": 0.94,
-    "things in the evidence, supported": 0.84,
-    "lies found": 0.82,
+    "true captions, nothing contradicted": 0.975,
+    "things in the evidence, supported": 0.96,
+    "lies found": 0.92,
     "lying captions, nothing true contradicted": 0.95,
 }
 """The least share of each, a little below what was measured last."""
