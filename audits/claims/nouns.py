@@ -64,7 +64,7 @@ def find(tree: Tree, masked: set[int], announcing: set[int]) -> Phrases:
 def _disagrees(tree: Tree, first: int, head: int) -> bool:
     """Whether a compound's last word cannot be its head: "a polar bear paws over the ground", "two seagulls circle"."""
     word = tree.lower[head]
-    if f"{tree.lower[head - 1]}-{lexicon.singular(word)}" in lexicon.FIXED or word in lexicon.INVARIABLE:
+    if word in lexicon.INVARIABLE:
         return False
     index = first - 1
     while (
@@ -84,7 +84,10 @@ def _disagrees(tree: Tree, first: int, head: int) -> bool:
         "those",
     )
     before = tree.lower[head - 1]
-    return several and not plural and before.endswith("s") and lexicon.singular(before) != before
+    named = f"{before}-{word}" in lexicon.FIXED
+    return (
+        several and not plural and not named and before.endswith("s") and lexicon.singular(before) != before
+    )
 
 
 def _widened(tree: Tree, first: int, head: int) -> int:

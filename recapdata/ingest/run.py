@@ -82,7 +82,7 @@ def plan_start(source: Source, folder: DatasetFolder, extents: list[Extent], *, 
     if run >= 0 and not is_finished(run, extents):
         if latest is None or latest.run != run:
             # Nothing of it came in yet, so another source may take its place.
-            return _begin(source, folder, run, shard, append=append)
+            return _held(source, extents) or _begin(source, folder, run, shard, append=append)
         if sources[run] != source.name:
             raise DatasetExists(
                 f"{folder.path} holds an unfinished ingest of {sources[run]}; finish it first by running its command "
@@ -94,10 +94,15 @@ def plan_start(source: Source, folder: DatasetFolder, extents: list[Extent], *, 
                 "on; ingest into a new folder"
             )
         return Start(run, latest.end, shard)
+    return _held(source, extents) or _begin(source, folder, run + 1, shard, append=append)
+
+
+def _held(source: Source, extents: list[Extent]) -> Start | None:
+    """The start of a source that is in already, with nothing to do; None where it is not."""
     for extent in extents:
         if (extent.source, extent.stamp) == (source.name, source.stamp):
-            return Start(extent.run, 0, shard, done=True)
-    return _begin(source, folder, run + 1, shard, append=append)
+            return Start(extent.run, 0, len(extents), done=True)
+    return None
 
 
 def _begin(source: Source, folder: DatasetFolder, run: int, shard: int, *, append: bool) -> Start:
