@@ -165,9 +165,7 @@ def _parquet(files: list[str], fields: list[pa.Field], split: str) -> "Dataset":
     except (DatasetGenerationError, pa.ArrowException, OSError):
         for file in files:  # says which one is damaged, if any is
             with ShardFile(file) as shard:
-                for _ in shard.iter_batches(
-                    1024, columns=[name for name in columns if name in shard.schema_arrow.names]
-                ):
+                for _ in shard.iter_batches(1024):
                     pass
         raise
 

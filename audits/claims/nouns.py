@@ -14,6 +14,10 @@ MEASURING = frozenset(
     ["lane", "piece", "door", "seat", "tier", "way", "wheel", "engine", "level", "layer", "burner"]
 )
 
+#: Prepositions that may be left over at the end of a clause.
+STRANDED = frozenset(
+    ["on", "in", "at", "through", "under", "over", "from", "behind", "beside", "near", "against", "inside"]
+)
 #: Parts of speech whose words are no nouns, however they stand.
 NEVER = frozenset({"DET", "ADP", "PUNCT", "CCONJ", "SCONJ", "PRON", "NUM", "PART", "SYM", "SPACE", "INTJ"})
 
@@ -48,6 +52,8 @@ def find(tree: Tree, masked: set[int], announcing: set[int]) -> Phrases:
         if first < index and tree.lower[index - 1] != "-" and _disagrees(tree, first, index):
             index -= 1  # "A fire burns": the last one is the verb
             nouns.discard(index + 1)
+        if first < index and tree.lower[index - 1] != "-" and _opens_contact_clause(tree, first, index):
+            index -= 1  # "the table a bowl is on", without its article
         first = _widened(tree, _without_modifier(tree, first, index), index)
         mention = _mention(tree, first, index, announcing)
         phrases.mentions.append(mention)
@@ -59,6 +65,18 @@ def find(tree: Tree, masked: set[int], announcing: set[int]) -> Phrases:
         mention.real = is_real(tree, mention)
     spread_denial(phrases)
     return phrases
+
+
+def _opens_contact_clause(tree: Tree, first: int, head: int) -> bool:
+    """ "ground giraffes are standing on": two nouns, verbs, and a preposition left over at the end of the sentence."""
+    if first > 0 and tree.pos[first - 1] == "DET":
+        return False
+    after = index = head + 1
+    while index < len(tree.words) and tree.pos[index] in ("AUX", "VERB", "ADV"):
+        index += 1
+    ends = index + 1 == len(tree.words) or tree.pos[index + 1 : index + 2] == ["PUNCT"]
+    going = "VBG" in tree.tags[after:index]  # not "street lamp is on"
+    return going and index < len(tree.words) and ends and tree.lower[index] in STRANDED
 
 
 def _disagrees(tree: Tree, first: int, head: int) -> bool:

@@ -253,8 +253,13 @@ def _contact_clause(phrases: Phrases, phrase: Phrase) -> Claim | None:
     target, subject = before[-2:]
     between = range(target.head + 1, subject.first)
     verbs = range(subject.head + 1, phrase.first)
+    bare = subject.first == target.head + 1
     if (
-        tree.lower[target.head + 1] not in ("a", "an", "the", "two", "some", "his", "her", "their", "its")
+        (
+            not bare
+            and tree.lower[target.head + 1]
+            not in ("a", "an", "the", "two", "some", "his", "her", "their", "its")
+        )
         or any(tree.pos[i] not in ("DET", "ADJ", "NUM", "PRON") for i in between)
         or any(tree.pos[i] not in ("AUX", "VERB", "ADV", "PART") for i in verbs)
         or {target.resolved().kind, subject.resolved().kind} != {OBJECT}

@@ -185,3 +185,28 @@ def test_a_bad_list_changes_nothing(out: Path, tmp_path: Path, content: bytes, r
     with pytest.raises(NotADataset):
         remove(tmp_path / "nowhere", tmp_path / "keys")
     assert files(out) == before
+
+
+def test_a_removal_after_an_ingest_was_killed_between_a_ledger_and_its_shard(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = [*(item(index) for index in range(20, 24)), item(20), item(5, " ")]
+    monkeypatch.setattr(run_module, "open_source", lambda text, options: Listed(more, name="more"))
+    replace = os.replace
+
+    def killed(source: Path, target: Path) -> None:
+        if Path(target).parent.name == "images":
+            raise Interrupted
+        replace(source, target)
+
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(os, "replace", killed)
+        ingest("more", out, append=True)
+    folder = DatasetFolder.open(out)
+    orphans = [folder.ledger("duplicates", 3), folder.ledger("failures", 3)]
+    assert [path.is_file() for path in orphans] == [True, True]
+    # 23 items: 20 records, 2 repeats, 1 failure; of 2 there were two.
+    gone = remove(out, keys_file(tmp_path / "gone", KEYS[2]))
+    assert gone.dataset == Counts(23, 19, 1, 1, 2)
+    assert [path.exists() for path in orphans] == [False, False]
+    assert ingest("more", out, append=True).dataset == Counts(29, 23, 2, 2, 2)

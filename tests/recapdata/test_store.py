@@ -4,9 +4,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from recapdata.caption_sets import delete_files
 from recapdata.errors import CaptionSetNotFound, DatasetBusy, DatasetDamaged, NotADataset
 from recapdata.records import CAPTION_SCHEMA, RECORD_SCHEMA, Counts, Manifest, Provenance
-from recapdata.store import DatasetFolder, ShardWriter, write_atomic
+from recapdata.store import LEDGERS, DatasetFolder, ShardWriter, write_atomic
+from tests.builders import build_dataset, write_audit
 
 SMALL = pa.schema([("key", pa.string())])
 
@@ -131,3 +133,26 @@ def test_unfinished_captions_are_said(tmp_path):
     assert folder.read_captions("alt", 0).column("caption").to_pylist() == ["a cat"]
     with pytest.raises(CaptionSetNotFound, match="shard 1"):
         folder.read_captions("alt", 1)
+
+
+def test_ledgers_without_their_shard_go_when_the_folder_is_opened_to_write(tmp_path):
+    folder = build_dataset(tmp_path / "birds")  # shards 0 and 1
+    rows = pa.table({"key": ["0" * 64]})
+    kept = [
+        folder.ledger("duplicates", 0),
+        folder.ledger("failures", 1),
+        folder.path / "failures" / "notes.txt",
+    ]
+    orphans = [folder.ledger(kind, shard) for kind in LEDGERS for shard in (2, 7)]
+    for path in (*kept, *orphans):
+        with ShardWriter(path, rows.schema) as writer:
+            writer.write(rows)
+    with folder.writing():
+        assert [path for path in (*kept, *orphans) if path.is_file()] == kept
+
+
+def test_audits_of_a_set_named_as_a_ledger_stay(tmp_path):
+    folder = build_dataset(tmp_path / "birds", sets=["failures"])
+    write_audit(folder, ["failures"])
+    delete_files(folder, "another")  # holds the audits
+    assert folder.audit_shard("failures", 1).is_file()

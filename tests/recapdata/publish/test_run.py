@@ -19,6 +19,7 @@ from huggingface_hub.repocard import DatasetCard
 from recapdata.errors import (
     CaptionSetNotFound,
     DatasetBusy,
+    DatasetDamaged,
     HubError,
     NothingToPublish,
     PublishRefused,
@@ -28,7 +29,7 @@ from recapdata.publish import plan_publication, publish
 from recapdata.records import Object, image_key
 from recapdata.store import DatasetFolder
 from recapdata.targets import open_target
-from tests.builders import add_set, build_dataset, png, write_audit, write_captions
+from tests.builders import add_set, build_dataset, noise_jpeg, png, write_audit, write_captions
 
 LICENSE = "cc-by-4.0"
 
@@ -391,3 +392,19 @@ def test_killed_anywhere_the_same_command_finishes(hub, repo_id, folder, tmp_pat
     assert len(rows_of(repo_id, "captions", "v1.1.0", tmp_path)) == 12
     assert len(rows_of(repo_id, "audit", "v1.1.0", tmp_path)) == 12
     assert rows_of(repo_id, "default", "v1.0.0", tmp_path).column_names[-1] == "alt"
+
+
+def test_a_picture_that_changed_on_the_disk_is_not_published(hub, repo_id, tmp_path):
+    images = [noise_jpeg(index) for index in range(6)]
+    folder = build_dataset(tmp_path / "birds", images=images, license=LICENSE)
+    path = folder.image_shard(1)
+    content = path.read_bytes()
+    middle = images[5][1000:1064]
+    place = content.index(middle)
+    path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    with pytest.raises(DatasetDamaged, match=rf"train-00001\.parquet, row 1: .*key {image_key(images[5])}"):
+        send(folder, repo_id, "1.0.0")
+    assert HfApi().list_repo_refs(repo_id, repo_type="dataset").tags == []
+    assert not (folder.path / ".publishing").exists()
+    path.write_bytes(content)  # restored
+    assert send(folder, repo_id, "1.0.0").rows == 6
