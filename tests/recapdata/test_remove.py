@@ -199,9 +199,10 @@ def test_a_removal_after_an_ingest_was_killed_between_a_ledger_and_its_shard(
             raise Interrupted
         replace(source, target)
 
-    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+    with monkeypatch.context() as patch:
         patch.setattr(os, "replace", killed)
-        ingest("more", out, append=True)
+        with pytest.raises(Interrupted):
+            ingest("more", out, append=True)
     folder = DatasetFolder.open(out)
     orphans = [folder.ledger("duplicates", 3), folder.ledger("failures", 3)]
     assert [path.is_file() for path in orphans] == [True, True]
