@@ -176,7 +176,8 @@ def read_identity(path: Path) -> Identity | None:
     values: dict[str, Any] = json.loads(footer)
     if values.get("format") != FORMAT:
         return None
-    return Identity(**{each.name: values.get(each.name) for each in fields(Identity)})
+    known: dict[str, Any] = {each.name: values.get(each.name) for each in fields(Identity)}
+    return Identity(**known)
 
 
 def read_audit(file: ShardFile, columns: Sequence[str], *, batch_rows: int) -> Iterator[pa.RecordBatch]:

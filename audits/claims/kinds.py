@@ -46,7 +46,7 @@ def kind_of(tree: Tree, first: int, head: int, lemma: str) -> str:
         return ABSTRACT
     if word == "up" or word == "ups":  # of "close-up"
         return PICTURE
-    if word in lexicon.COUNTING_NOUNS and (of or first == head):
+    if word in lexicon.COUNTING_NOUNS and (of or (first == head and word != "couple")):
         return PARTITIVE
     if word == "top" and not of and first > 0 and _is_garment(tree, head):
         return OBJECT

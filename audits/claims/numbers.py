@@ -66,6 +66,8 @@ def _hedge_of(phrases: Phrases, mention: Mention, number: int, start: int) -> He
     if mention.hedge is not None:
         return mention.hedge
     around = {tree.lower[i] for i in range(max(0, start - 2), mention.head)}
+    if "couple" in tree.lower[start : mention.head]:  # two at least
+        return "partial"
     if around & lexicon.FURTHER or tree.lower[start + 1 : start + 2] == ["of"]:
         return "partial"
     sentences = [

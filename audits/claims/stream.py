@@ -70,8 +70,10 @@ def _serial(captions: Iterable[str], nlp: Language, batch_size: int) -> Iterator
     from spacy.pipeline import Lemmatizer
 
     scheme = pipeline_scheme(nlp)
-    rules = [name for name, pipe in nlp.pipeline if isinstance(pipe, Lemmatizer) and pipe.mode == "rule"]
-    lemmas_of = Lemmas(nlp.get_pipe(rules[0])) if len(rules) == 1 else None
+    lemmatizers = {
+        name: pipe for name, pipe in nlp.pipeline if isinstance(pipe, Lemmatizer) and pipe.mode == "rule"
+    }
+    lemmas_of = Lemmas(next(iter(lemmatizers.values()))) if len(lemmatizers) == 1 else None
     texts = (_squeezed(caption, nlp.max_length) for caption in _fitting(captions, nlp.max_length))
     with numpy_products(nlp):
         while batch := list(islice(texts, batch_size)):
@@ -80,7 +82,7 @@ def _serial(captions: Iterable[str], nlp: Language, batch_size: int) -> Iterator
                 docs = nlp.pipe(
                     (_document(nlp, text) for text in batch),
                     batch_size=batch_size,
-                    disable=rules if lemmas_of is not None else [],
+                    disable=list(lemmatizers) if lemmas_of is not None else [],
                 )
                 found = [
                     _located(extract_claims(doc, scheme, text=text.text, lemmas_of=lemmas_of), text)

@@ -19,7 +19,7 @@ import shutil
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from recaptrain.embedded.agreement import agreeing_trees, caption_docs, mended, read_rows
 from recaptrain.embedded.caption_grammar import grammar_trees
@@ -28,6 +28,7 @@ from recaptrain.embedded.wordnet import WordNet, lemma_tables, word_vectors
 
 if TYPE_CHECKING:
     from spacy.language import Language
+    from spacy.pipeline import Lemmatizer
 
 NAME = "recapdata"
 VERSION = "2.0.0"
@@ -236,7 +237,7 @@ def _write_vectors(wordnet: Path, out: Path) -> Path:
 def with_lemmatizer(nlp: Language, sources: Sources) -> Language:
     """The pipeline with spaCy's rule lemmatizer on WordNet's tables at its end."""
     if sources.wordnet is not None:
-        lemmatizer = nlp.add_pipe("lemmatizer", config={"mode": "rule"})
+        lemmatizer = cast("Lemmatizer", nlp.add_pipe("lemmatizer", config={"mode": "rule"}))
         lemmatizer.initialize(lookups=lemma_tables(WordNet(sources.wordnet)))
     return nlp
 

@@ -207,7 +207,7 @@ def word_vectors(wordnet: WordNet) -> Vectors:
         spaCy vectors keyed by the attribute LOWER, of width len(CLASSES) + 2 + len(FORMS).
     """
     import numpy as np
-    from spacy.strings import hash_string
+    from spacy.strings import get_string_id
     from spacy.vectors import Vectors
 
     names = [*CLASSES, "verb", "adj.ppl"]
@@ -219,7 +219,9 @@ def word_vectors(wordnet: WordNet) -> Vectors:
         for kind, weight in wordnet.senses[pos][lemma].items():
             weights[form][kind] += weight
     rows: dict[bytes, int] = {}
-    data, keys, index = [], [], []
+    data: list[np.ndarray] = []
+    keys: list[int] = []
+    index: list[int] = []
     for form, kinds in weights.items():
         vector = np.zeros(len(place), dtype="float32")
         total = sum(kinds.values())
@@ -231,7 +233,7 @@ def word_vectors(wordnet: WordNet) -> Vectors:
         if key not in rows:
             rows[key] = len(data)
             data.append(vector)
-        keys.append(hash_string(form))
+        keys.append(get_string_id(form))
         index.append(rows[key])
     vectors = Vectors(shape=(len(data), len(place)), attr="LOWER", name="wordnet")
     vectors.data = np.stack(data)
