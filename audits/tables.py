@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from recapdata.records import CLAIM_TYPE
-from recapdata.shards import ShardFile, read_footer
+from recapdata.shards import ShardFile, read_note
 from recapdata.versions.comparable import EARLIER
 
 FORMAT = 2
@@ -170,11 +170,8 @@ def read_identity(path: Path) -> Identity | None:
     """The identity of a finished audit shard; None where there is no file, or one of another format."""
     if not path.is_file():
         return None
-    footer = (read_footer(path).metadata or {}).get(FOOTER.encode())
-    if footer is None:
-        return None
-    values: dict[str, Any] = json.loads(footer)
-    if values.get("format") != FORMAT:
+    values = read_note(path, FOOTER.encode())
+    if values is None or values.get("format") != FORMAT:
         return None
     known: dict[str, Any] = {each.name: values.get(each.name) for each in fields(Identity)}
     return Identity(**known)

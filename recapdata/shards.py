@@ -4,6 +4,7 @@ Arrow reports a torn file as invalid data, as an I/O error without a number, or 
 become `DatasetDamaged` here; errors of the disk and of the network stay what they are.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,13 @@ import pyarrow.parquet as pq
 
 from recapdata.errors import DatasetDamaged
 
-_ARROW = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, pa.ArrowCapacityError)
+_ARROW = (
+    pa.ArrowInvalid,
+    pa.ArrowNotImplementedError,
+    pa.ArrowTypeError,
+    pa.ArrowCapacityError,
+    UnicodeDecodeError,  # in the name of a column
+)
 _KEYS = (pa.string(), pa.large_string())
 
 
@@ -103,6 +110,24 @@ def read_footer(path: Path) -> pq.FileMetaData:
     """
     with ShardFile(path) as file:
         return file.metadata
+
+
+def read_note(path: Path, name: bytes) -> dict[str, Any] | None:
+    """The JSON object noted under a name in the footer of a file; None where nothing is.
+
+    Raises:
+        DatasetDamaged: the file is truncated or corrupt, or the note is no JSON object.
+    """
+    note = (read_footer(path).metadata or {}).get(name)
+    if note is None:
+        return None
+    try:
+        values = json.loads(note)
+        if not isinstance(values, dict):
+            raise ValueError("no object")
+        return values
+    except (ValueError, RecursionError) as error:
+        raise _damaged(str(path), f"{name.decode()} in its footer: {error}") from error
 
 
 def read_schema(path: Path) -> pa.Schema:

@@ -18,7 +18,7 @@ from recapdata.publish.plan import PublishPlan, make_plan
 from recapdata.publish.publication import Request
 from recapdata.publish.sending import Sent, send_version
 from recapdata.publish.survey import folder_stamp, look_at_folder, look_at_repository
-from recapdata.store import DatasetFolder
+from recapdata.store import DatasetFolder, hold
 from recapdata.targets import open_target
 from recapdata.versions.changes import Changes, compare, counted, parse_version
 
@@ -128,7 +128,7 @@ def publish(plan: PublishPlan) -> PublishSummary:
     """
     began = time.monotonic()
     folder, api, sent = DatasetFolder.open(plan.path), hub_api(), Sent()
-    with folder.writing(), _quiet():
+    with hold(folder.path), _quiet():  # nothing but the manifest is written, so that the plan stays true
         if folder_stamp(folder) != plan.local.stamp:
             raise PublishRefused(
                 f"{folder.path} was written to since the plan was made; run the command again"

@@ -1,7 +1,6 @@
 """Looks at the folder and at the repository before a publication is planned; changes neither."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ from recapdata.publish.published import (
     verbatim_files,
 )
 from recapdata.remove import is_unfinished
-from recapdata.shards import read_footer
+from recapdata.shards import read_note
 from recapdata.store import MANIFEST, DatasetFolder, shard_name, ways_out
 from recapdata.targets import DEFAULT_BRANCH, Target, open_target
 from recapdata.versions.changes import parse_version
@@ -105,8 +104,8 @@ def _check_audits(target: Target) -> None:
     for name in target.set_names():
         for shard in target.shards():
             path = target.file(f"audits/{name}/{shard_name(shard)}")
-            noted = (read_footer(path).metadata or {}).get(AUDIT_FOOTER) if path else None
-            if noted and json.loads(noted)["captions"] != rows_hash(target.read(shard, ["key", name])):
+            noted = read_note(path, AUDIT_FOOTER) if path else None
+            if noted and noted.get("captions") != rows_hash(target.read(shard, ["key", name])):
                 raise PublishRefused(
                     f"the audit of {name} is of captions that have changed since ({shard_name(shard)}); run: "
                     f"audits run {target.folder} --captions {name}"

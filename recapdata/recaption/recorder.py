@@ -18,7 +18,6 @@ from recapdata.engines import Finished
 from recapdata.errors import DiskFull
 from recapdata.journal import Journal, captions_so_far, overlay, replay, stored_captions
 from recapdata.records import CAPTION_SCHEMA
-from recapdata.shards import read_footer
 from recapdata.store import ROW_GROUP_ROWS, DatasetFolder, ShardWriter, fsync_directory
 
 QUEUED = 8
@@ -64,14 +63,9 @@ def failed_keys(folder: DatasetFolder, set_name: str, shard: int) -> set[str]:
 
 
 def failures_in_file(folder: DatasetFolder, set_name: str, shard: int) -> int:
-    """How many failures a finished caption shard holds, from its footer."""
-    metadata = read_footer(folder.caption_shard(set_name, shard))
-    column = CAPTION_SCHEMA.get_field_index("error")
-    nulls = sum(
-        metadata.row_group(group).column(column).statistics.null_count
-        for group in range(metadata.num_row_groups)
-    )
-    return metadata.num_rows - nulls
+    """How many failures a finished caption shard holds; of it the errors alone are read."""
+    errors = folder.read_captions(set_name, shard, ["error"]).column("error")
+    return len(errors) - errors.null_count
 
 
 class Recorder:

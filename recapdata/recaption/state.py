@@ -42,7 +42,7 @@ class ShardState:
 
 
 def survey(folder: DatasetFolder, set_name: str) -> list[ShardState]:
-    """The state of every image shard; of finished shards only footers are read.
+    """The state of every image shard; of finished shards only footers and errors are read.
 
     Raises:
         DatasetDamaged: a finished caption shard has other rows than its image shard.

@@ -6,7 +6,6 @@ The audit is read by the columns of its shards and trusted only while it is of t
     alt: "refusal" in flags or words < 3                 of the audit of the set alt
 """
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import pyarrow.compute as pc
 from recapdata.errors import AuditNotFound, CaptionSetNotFound, ColumnNotFound
 from recapdata.recaption.expression import Expression, parse
 from recapdata.records import CLAIM_KINDS, VERDICTS
-from recapdata.shards import ShardFile, read_footer, read_schema
+from recapdata.shards import ShardFile, read_note, read_schema
 from recapdata.store import DatasetFolder, shard_name
 from recapdata.targets import Target, aligned, open_target
 from recapdata.versions.digest import rows_hash
@@ -162,8 +161,7 @@ def _taken(target: Target, set_name: str, shard: int, expression: Expression, co
         raise ColumnNotFound(
             f"--where {expression.text}: an audit has no {missing[0]!r}; it has {', '.join(known)}"
         )
-    footer = (read_footer(path).metadata or {}).get(FOOTER)
-    noted = json.loads(footer) if footer else {}
+    noted = read_note(path, FOOTER) or {}
     captions = rows_hash(target.read(shard, ["key", set_name], batch_rows=BATCH))
     if noted.get("captions") != captions:
         raise AuditNotFound(

@@ -23,7 +23,7 @@ from recapdata.recaption.state import survey
 from recapdata.records import RECORD_SCHEMA, image_key
 from recapdata.remove import remove
 from recapdata.shards import ShardFile, read_footer, read_schema, read_shard
-from recapdata.store import DatasetFolder
+from recapdata.store import DatasetFolder, ShardWriter
 from recapdata.targets import open_target
 from tests.builders import build_dataset, noise_jpeg, png, write_audit
 
@@ -118,6 +118,15 @@ def test_a_removal_stops_at_a_torn_shard_and_goes_on_once_it_is_back(tmp_path: P
             remove(folder.path, folder.path / "out.txt")
     folder.image_shard(1).write_bytes(whole)
     assert remove(folder.path, folder.path / "out.txt").dataset.records == 5
+
+
+def test_a_note_that_is_no_json(tmp_path: Path) -> None:
+    path = tmp_path / "audits" / "alt" / "train-00000.parquet"
+    for note in ('{"format": ', "[1]", "[" * 100_000):
+        with ShardWriter(path, pa.schema([("key", pa.string())])) as writer:
+            writer.commit({"recapdata.audit": note})
+        with pytest.raises(DatasetDamaged, match=r"recapdata\.audit in its footer.*run the audit again"):
+            read_identity(path)
 
 
 @pytest.mark.parametrize("seed", range(60))
