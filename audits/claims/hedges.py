@@ -107,7 +107,7 @@ def _is_depicted(phrases: Phrases, mention: Mention) -> bool:
             and (tree.deps[index] == "obj" or case[-1:] in (["about"], ["of"]))
         ):
             return True
-        elif tree.deps[index] == "obj" and tree.lemmas[above].lower() in lexicon.DEPICTING:
+        elif tree.deps[index] in ("obj", "obl") and tree.lemmas[above].lower() in lexicon.DEPICTING:
             noun_above = phrases.at.get(tree.heads[above])
             subject = next(
                 (phrases.at.get(kid) for kid in tree.kids[above] if tree.deps[kid] == "nsubj"), None

@@ -68,7 +68,7 @@ def _hedge_of(phrases: Phrases, mention: Mention, number: int, start: int) -> He
     around = {tree.lower[i] for i in range(max(0, start - 2), mention.head)}
     if "couple" in tree.lower[start : mention.head]:  # two at least
         return "partial"
-    if around & (lexicon.FURTHER) or tree.lower[start + 1 : start + 2] == ["of"]:
+    if around & lexicon.FURTHER or tree.lower[start + 1 : start + 2] == ["of"]:
         return "partial"
     sentences = [
         tree.lower[i]
