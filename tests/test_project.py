@@ -126,6 +126,6 @@ def test_constraints_pin_versions_without_addresses():
 def test_weights_are_safe_and_small():
     """safetensors only; spaCy's own format, which holds no pickles either, in the language folder."""
     files = [path for path in (ROOT / "recapdata" / "weights").rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 40e6
+    assert sum(path.stat().st_size for path in files) < 60e6
     pickled = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt")
     assert not [path for path in files if path.suffix in pickled and "language" not in path.parts]
