@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
+import pyarrow as pa
+
 from recapdata.ingest.images import Picture, Problem, check_image, mislabelled
 from recapdata.ingest.source import IngestOptions, Source
-from recapdata.records import Failure, Item
+from recapdata.records import RECORD_SCHEMA, Failure, Item
 
 CHUNK_ITEMS = 64
 CHUNK_BYTES = 4 * 2**20
@@ -60,7 +62,7 @@ def check_item(item: Item, source: Source, options: IngestOptions) -> Checked:
     picture = problem if isinstance(problem, Picture) else None
     if picture is not None:
         problem = mislabelled(item.source, picture) if source.labels else None
-        problem = problem or _text_problem(item.columns) or _blank_caption(item.columns, source)
+        problem = problem or _value_problem(item, source) or _blank_caption(item.columns, source)
     if isinstance(problem, Problem):
         key = sha256(item.image)
         failure = Failure(
@@ -90,6 +92,23 @@ def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 def _check_chunk(chunk: list[Item], source: Source, options: IngestOptions) -> list[Checked]:
     return [check_item(item, source, options) for item in chunk]
+
+
+def _value_problem(item: Item, source: Source) -> Problem | None:
+    """Values that cannot be written as their columns are."""
+    objects = None if item.objects is None else [each.to_dict() for each in item.objects]
+    values = {"license": item.license, "objects": objects, **item.columns}
+    if problem := _text_problem(values):
+        return problem
+    kinds = {name: RECORD_SCHEMA.field(name).type for name in ("license", "objects")} | dict(source.columns)
+    for name, kind in kinds.items():
+        try:
+            pa.array([values.get(name)], kind)
+        except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+            return Problem(
+                "BadValue", f"column {name!r} holds a value that is no {kind}: {str(error)[:200]!a}"
+            )
+    return None
 
 
 def _text_problem(columns: Mapping[str, Any]) -> Problem | None:

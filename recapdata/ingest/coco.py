@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from recapdata.errors import SourceError, SourceNotFound
+from recapdata.ingest.columns import read_box
 from recapdata.ingest.files import check_own, read_image, walk
 from recapdata.ingest.images import is_image_name
 from recapdata.ingest.jsonstream import elements
@@ -114,12 +115,14 @@ class Coco:
                     row = (file, _plain(value.get("image_id")), json.dumps(value))
                     self._db.execute("INSERT INTO annotations VALUES (?, ?, ?)", row)
                 elif section == "categories":
-                    self._categories[file, value.get("id")] = str(value.get("name"))
+                    identity, name = _plain(value.get("id")), value.get("name")
+                    self._categories[file, identity] = str(identity if name is None else name)
                 elif section == "licenses":
                     text = value.get("url") or value.get("name") or value.get("id")
-                    self._licenses[file, value.get("id")] = str(text)
-        except json.JSONDecodeError as error:
-            raise SourceError(f"{path} is no whole JSON ({error.msg}); fetch it again") from error
+                    self._licenses[file, _plain(value.get("id"))] = str(text)
+        except (ValueError, RecursionError) as error:
+            reason = getattr(error, "msg", error)
+            raise SourceError(f"{path} is no whole JSON ({reason}); fetch it again") from error
 
     def _add_image(self, file: int, image: Mapping[str, Any]) -> None:
         name = image.get("file_name")
@@ -146,7 +149,7 @@ class Coco:
         if isinstance(content, Item):
             return content
         objects, columns = self._annotations(number, image)
-        license = self._licenses.get((image["file"], image.get("license")))
+        license = self._licenses.get((image["file"], _plain(image.get("license"))))
         return Item(source=source, image=content, license=license, objects=objects, columns=columns)
 
     def _find(self, number: int, name: str, base: str) -> str | Item:
@@ -180,9 +183,10 @@ class Coco:
         for file, text in self._db.execute(_ANNOTATIONS_OF, (number,)):
             value = json.loads(text)
             if "caption" in value:
-                captions.append(str(value["caption"]))
+                if value["caption"] is not None:
+                    captions.append(str(value["caption"]))
             elif "category_id" in value:
-                category = self._categories.get((file, value["category_id"]))
+                category = self._categories.get((file, _plain(value["category_id"])))
                 objects.append(self._object(value, category, image))
                 if value.get("iscrowd") and category is not None:
                     crowds.append(category)
@@ -199,7 +203,7 @@ class Coco:
         if value.get("segmentation"):
             mask = _run_lengths(value["segmentation"], image.get("height"), image.get("width"))
             self._lost_masks += mask is None
-        return Object(bbox=_box(value.get("bbox")), category=category, mask=mask)
+        return Object(bbox=read_box(value.get("bbox")), category=category, mask=mask)
 
     def _source(self, name: str) -> str:
         return f"{self._root.resolve().name}/{name}"
@@ -258,15 +262,11 @@ def _run_lengths(segmentation: Any, height: Any, width: Any) -> dict[str, Any] |
 
 
 def _are_numbers(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(each, int | float) for each in value)
-
-
-def _box(value: Any) -> tuple[float, float, float, float] | None:
-    """COCO's [x, y, width, height]; None where it is anything else."""
-    if not _are_numbers(value) or len(value) != 4:
-        return None
-    x, y, width, height = value
-    return float(x), float(y), float(width), float(height)
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(each, int | float) and abs(each) < 2**31 for each in value)
+    )
 
 
 def _digest(path: Path) -> str:
@@ -280,4 +280,8 @@ def _base(name: str) -> str:
 
 def _plain(value: Any) -> Any:
     """A value that the database takes: text without the marks of bytes that are no UTF-8."""
-    return value.encode("utf8", "backslashreplace").decode() if isinstance(value, str) else value
+    if isinstance(value, str):
+        return value.encode("utf8", "backslashreplace").decode()
+    if value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63):
+        return value
+    return json.dumps(value)

@@ -3,8 +3,9 @@
 A dataset's fixed columns keep their names; a source's column of such a name comes along as `<name>_in_source`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import pyarrow as pa
@@ -75,9 +76,10 @@ def plan_columns(
     """Plan for columns of these types, without those to leave (the one that names the image, say)."""
     license = "license" if types.get("license") == pa.string() and "license" not in leave else None
     objects = "objects" if "objects" in types and _are_objects(types["objects"]) else None
-    names = {
-        name: column_name(name) for name in types if name not in leave and name not in (license, objects)
-    }
+    names: dict[str, str] = {}
+    for name in types:
+        if name not in leave and name not in (license, objects):
+            names[name] = _free_name(column_name(name), names.values())
     return Columns(
         names=names,
         types={names[name]: kind for name, kind in types.items() if name in names},
@@ -89,8 +91,14 @@ def plan_columns(
 
 def column_name(name: str) -> str:
     """The name under which a column comes along."""
-    name = name.strip() or "unnamed"
+    name = name.strip().encode("utf8", "backslashreplace").decode() or "unnamed"
     return f"{name}_in_source" if name in RECORD_SCHEMA.names else name
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    """The name, or with a number where another column of the source has it."""
+    numbered = (name if number == 1 else f"{name}_{number}" for number in count(1))
+    return next(each for each in numbered if each not in taken)
 
 
 def holds_captions(name: str) -> bool:
@@ -137,13 +145,23 @@ def _read_object(value: Mapping[str, Any], categories: Sequence[str]) -> Object:
     box = value.get("bbox")
     mask = value.get("mask")
     return Object(
-        bbox=(float(box[0]), float(box[1]), float(box[2]), float(box[3])) if box and len(box) == 4 else None,
+        bbox=read_box(box),
         category=category,
         color=_text(value.get("color")),
         size=_text(value.get("size")),
         text=_text(value.get("text")),
         mask=mask if isinstance(mask, Mapping) and mask.get("counts") else None,
     )
+
+
+def read_box(value: Any) -> tuple[float, float, float, float] | None:
+    """Four numbers, each below 2³¹; None where it is anything else."""
+    if not isinstance(value, list | tuple) or len(value) != 4:
+        return None
+    if not all(isinstance(each, int | float) and abs(each) < 2**31 for each in value):
+        return None
+    x, y, width, height = value
+    return float(x), float(y), float(width), float(height)
 
 
 def _text(value: Any) -> str | None:

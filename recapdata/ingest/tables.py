@@ -58,11 +58,16 @@ def fit(value: Any, kind: pa.DataType) -> Any:
         if pa.types.is_integer(kind):
             return int(value)
         return float(value) if pa.types.is_floating(kind) else value
-    return json.dumps(value, ensure_ascii=False) if pa.types.is_string(kind) else value
+    return json.dumps(value, ensure_ascii=False, default=str) if pa.types.is_string(kind) else value
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """A type that every shard can share: no dictionaries, no 64-bit offsets, no column of nothing."""
+    """A type that every shard can share: no dictionaries, no 64-bit offsets, no column of nothing.
+
+    Values with an empty struct in them, which Parquet cannot hold, become text.
+    """
+    if _holds_empty_struct(kind):
+        return pa.string()
     if pa.types.is_dictionary(kind):
         return plain_type(kind.value_type)
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_null(kind):
@@ -74,6 +79,14 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_struct(kind):
         return pa.struct([pa.field(each.name, plain_type(each.type)) for each in kind])
     return kind
+
+
+def _holds_empty_struct(kind: pa.DataType) -> bool:
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return _holds_empty_struct(kind.value_type)
+    if not pa.types.is_struct(kind):
+        return False
+    return kind.num_fields == 0 or any(_holds_empty_struct(each.type) for each in kind)
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
@@ -188,7 +201,7 @@ def _read_jsonl(path: Path) -> Iterator[Row]:
             number += 1
             try:
                 values = json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:
                 yield Row(number, {}, f"is no JSON: {error}")
                 continue
             if isinstance(values, dict):
@@ -247,10 +260,10 @@ def merge_types(types: dict[str, pa.DataType], batch: list[Mapping[str, Any]]) -
         try:
             found = pa.array([_encodable(row.get(name)) for row in batch]).type
             merged = pa.unify_schemas(
-                [pa.schema([(name, types.get(name, pa.null()))]), pa.schema([(name, found)])],
+                [pa.schema([("value", types.get(name, pa.null()))]), pa.schema([("value", found)])],
                 promote_options="permissive",
             )
-            types[name] = merged.field(name).type
+            types[name] = merged.field("value").type
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
             types[name] = pa.string()
 

@@ -150,7 +150,7 @@ def _values(sample: Sample) -> tuple[dict[str, Any], str | None]:
     if json_text is not None:
         try:
             members = json.loads(json_text.decode("utf-8-sig", "surrogateescape"))
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             return values, f"its .json is no JSON: {error}"
         if not isinstance(members, dict):
             return values, "its .json is no object"

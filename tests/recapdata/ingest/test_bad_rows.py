@@ -1,0 +1,71 @@
+"""One bad row costs itself alone: the run ends, sums hold, and the ledger says what was wrong."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recapdata.ingest import IngestSummary, ingest
+from tests.builders import png
+from tests.recapdata.ingest.sources import table
+
+
+def read(tmp_path: Path, lines: list[str]) -> IngestSummary:
+    root = tmp_path / "in"
+    root.mkdir()
+    for number in range(len(lines)):
+        (root / f"{number}.png").write_bytes(png(number))
+    (root / "metadata.jsonl").write_text("\n".join(lines))
+    summary = ingest(str(root), tmp_path / "out")
+    assert summary.counts.balanced
+    return summary
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{}, {"a": {}}, [{}], [[{}]], {"a": [{}]}, 2**70, -(2**70), [2**70], {"a": 2**70}, float("inf")],
+    ids=str,
+)
+def test_odd_values_in_every_row_come_along(tmp_path: Path, value: Any) -> None:
+    lines = [json.dumps({"file_name": f"{number}.png", "meta": value}) for number in range(3)]
+    assert read(tmp_path, lines).counts.records == 3
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["1" * 4301, "[" * 100_000, '"\\ud800"', '{"\\ud800": 1}', '["\\udfff"]'],
+    ids=["digits", "nesting", "text", "key", "list"],
+)
+@pytest.mark.parametrize("name", ["meta", "license", "caption"])
+def test_a_bad_row_is_one_failure(tmp_path: Path, name: str, value: str) -> None:
+    good = json.dumps({"file_name": "0.png", name: "fine"})
+    read(tmp_path, [good, f'{{"file_name": "1.png", "{name}": {value}}}'])
+    expected = "NotUtf8" if "ud" in value else "BadMetadata"
+    assert [row["error"] for row in table(tmp_path / "out", "failures")] == [expected]
+
+
+def test_columns_of_one_name_both_come_along(tmp_path: Path) -> None:
+    read(tmp_path, [json.dumps({"file_name": "0.png", "a": "one", " a ": "two", "key": "k"})])
+    row = table(tmp_path / "out", "images")[0]
+    assert (row["a"], row["a_2"], row["key_in_source"]) == ("one", "two", "k")
+
+
+@pytest.mark.parametrize("bad", [float("inf"), float("nan"), 2**70, None, "1"])
+def test_coco_takes_no_box_polygon_or_caption_that_is_none(tmp_path: Path, bad: Any) -> None:
+    root = tmp_path / "in"
+    (root / "annotations").mkdir(parents=True)
+    (root / "0.png").write_bytes(png(0))
+    identity = 2**70
+    images = [{"id": identity, "file_name": "0.png", "height": 8, "width": 8, "license": [1]}]
+    object_ = {"image_id": identity, "category_id": [1], "bbox": [0, 0, bad, 1]}
+    object_["segmentation"] = [[0, 0, bad, 0, 4, 4]]
+    content = {"images": images, "annotations": [object_], "categories": [{"id": [1], "name": None}]}
+    (root / "annotations/instances_a.json").write_text(json.dumps(content))
+    content = {"images": images, "annotations": [{"image_id": identity, "caption": None}]}
+    (root / "annotations/captions_a.json").write_text(json.dumps(content))
+    assert ingest(f"coco:{root}", tmp_path / "out").counts.records == 1
+    row = table(tmp_path / "out", "images")[0]
+    assert row["captions"] is None
+    assert row["objects"][0]["bbox"] is None
+    assert row["objects"][0]["mask"] is None
