@@ -161,8 +161,9 @@ def _batch_rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
 def _values(column: pa.Array) -> list[Any]:
     try:
         return column.to_pylist()
-    except UnicodeDecodeError:
-        # Text inside lists or structs: one value at a time, so that only the wrong ones are marked.
+    except (ValueError, OverflowError, LookupError, pa.ArrowException):
+        # Text inside lists or structs, dates out of range, unknown timezones: one value at a time, so that only
+        # the wrong ones are marked.
         return [_value(each) for each in column]
 
 
@@ -171,6 +172,8 @@ def _value(scalar: pa.Scalar) -> Any:
         return scalar.as_py()
     except UnicodeDecodeError as error:
         return str(error.object, "utf8", "surrogateescape") if isinstance(error.object, bytes) else "\udcff"
+    except (ValueError, OverflowError, LookupError, pa.ArrowException) as error:
+        return f"cannot be read: {error}"  # no value of the column's type, and so the row's failure
 
 
 def _read_csv(path: Path) -> Iterator[Row]:

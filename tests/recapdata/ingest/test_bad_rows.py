@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from recapdata.ingest import IngestSummary, ingest
@@ -69,3 +71,23 @@ def test_coco_takes_no_box_polygon_or_caption_that_is_none(tmp_path: Path, bad: 
     assert row["captions"] is None
     assert row["objects"][0]["bbox"] is None
     assert row["objects"][0]["mask"] is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (pa.timestamp("ms"), 2**60),
+        (pa.timestamp("us"), -(2**62)),
+        (pa.timestamp("us", tz="Mars/Olympus"), 0),
+        (pa.date32(), 2**30),
+        (pa.list_(pa.timestamp("ms")), [2**60]),
+    ],
+    ids=str,
+)
+def test_a_date_that_is_none_is_one_failure(tmp_path: Path, kind: pa.DataType, value: Any) -> None:
+    rows = pa.table({"jpg": [png(0), png(1)], "when": pa.array([None, value], kind)})
+    pq.write_table(rows, tmp_path / "in.parquet")
+    summary = ingest(f"urls:{tmp_path / 'in.parquet'}", tmp_path / "out")
+    assert summary.counts.balanced
+    assert summary.counts.records == 1
+    assert [row["error"] for row in table(tmp_path / "out", "failures")] == ["BadValue"]
