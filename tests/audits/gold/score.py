@@ -23,7 +23,17 @@ FAMILIES = {
     "right": ["right of"],
     "above": ["above", "over", "over the top of"],
     "below": ["below", "under", "beneath", "underneath", "at the bottom of"],
-    "on": ["on", "on top of", "atop", "onto", "upon", "on the front of", "on the back of", "covering", "attached to"],
+    "on": [
+        "on",
+        "on top of",
+        "atop",
+        "onto",
+        "upon",
+        "on the front of",
+        "on the back of",
+        "covering",
+        "attached to",
+    ],
     "in": [
         "in",
         "inside",
