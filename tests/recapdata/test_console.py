@@ -14,7 +14,9 @@ app = application("A test.")
 @app.command()
 def fail(debug: Debug = False): raise InputError("what, where, what to do")
 @app.command()
-def stop(): os.kill(os.getpid(), signal.SIGINT)
+def stop():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background ignores it
+    os.kill(os.getpid(), signal.SIGINT)
 @app.command()
 def half(as_json: Json = False): finish({"done": 1}, "one of two", as_json=as_json, complete=False)
 run(app)
