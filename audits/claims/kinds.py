@@ -80,7 +80,9 @@ def kind_of(tree: Tree, first: int, head: int, lemma: str) -> str:
         return OBJECT if named else ABSTRACT
     if tree.lower[first] in lexicon.COLORS and first == head:
         fruit = lemma == "orange" and (
-            tree.tags[head] == "NNS" or tree.lower[head - 1 : head] in (["a"], ["an"], ["the"])
+            tree.tags[head] == "NNS"
+            or tree.lower[head - 1 : head] in (["a"], ["an"], ["the"])
+            or (head > 1 and tree.lower[head - 1] in lexicon.COLORS and tree.pos[head - 2] == "DET")
         )
         return OBJECT if fruit else ABSTRACT
     parted = head + 2 < len(tree.words) and tree.lower[head + 1] in lexicon.PARTED

@@ -77,6 +77,7 @@ CAPTIONS = {
     "a cat::2 on a mat --ar 16:9": ({("object", "cat"), ("position", "cat", "on", "mat")}, {("count", "mat", 2), ("count", "cat", 2)}),
     "a 1950s car with 3D wheels, 5 feet tall": ({("object", "car")}, {("count", "wheel", 3), ("count", "foot", 5)}),
     "both hands on the wheel": ({("object", "hand")}, {("count", "hand", 2)}),
+    "a photo of a red orange": ({("object", "orange")}, set()),
     "both cats on the sofa": ({("count", "cat", 2)}, set()),
     "the woman is looking at the dog": ({("object", "woman"), ("object", "dog")}, {("position", "woman", "at", "dog")}),
     "a picture above a bed": ({("object", "picture"), ("position", "picture", "above", "bed")}, set()),
