@@ -101,11 +101,7 @@ def _is_depicted(phrases: Phrases, mention: Mention) -> bool:
                 return True
             if case[-1] == "about":
                 return True
-        elif (
-            tree.deps[index] in ("obj", "obl")
-            and tree.lemmas[above].lower() in lexicon.THINKING
-            and (tree.deps[index] == "obj" or case[-1:] in (["about"], ["of"]))
-        ):
+        elif _is_imagined(tree, index, case):
             return True
         elif tree.deps[index] in ("obj", "obl") and tree.lemmas[above].lower() in lexicon.DEPICTING:
             noun_above = phrases.at.get(tree.heads[above])
@@ -118,13 +114,18 @@ def _is_depicted(phrases: Phrases, mention: Mention) -> bool:
                 and _noun(shower) in lexicon.DEPICTIONS
                 and (shower.kind == OBJECT or _noun(shower) in lexicon.PICTURE_THINGS)
             )
-        elif (
-            tree.deps[index] not in ("conj", "acl", "nmod", "obj", "obl", "nsubj", "acl:relcl")
-            or tree.deps[index] == "nsubj"
-        ):
+        elif tree.deps[index] not in ("conj", "acl", "nmod", "obj", "obl", "acl:relcl"):
             return False
         index, climbed = above, climbed + 1
     return False
+
+
+def _is_imagined(tree: Tree, index: int, case: list[str]) -> bool:
+    """ "needs a spoon", "draws a dog", "talks about a horse"."""
+    verb = tree.lemmas[tree.heads[index]].lower()
+    if tree.deps[index] == "obj":
+        return verb in lexicon.WANTING
+    return case[-1:] in (["about"], ["of"]) and verb in lexicon.THINKING
 
 
 def _is_printed(phrases: Phrases, mention: Mention) -> bool:

@@ -74,21 +74,9 @@ class Phrases:
                     owned = self.following(after + 1)  # "in the man's hand" is in the hand
                     return owned or mention
                 return mention
-            if not (
-                tree.pos[index] in ("DET", "ADJ", "NUM", "ADV", "PUNCT", "CCONJ", "PART")
-                or _modifies(tree, index)
-            ):
+            if not (tree.pos[index] in _INSIDE or _modifies(tree, index)):
                 return None
-            if tree.pos[index] == "PUNCT" and tree.lower[index] not in (
-                "-",
-                ",",
-                '"',
-                "'",
-                "“",
-                "”",
-                "‘",
-                "’",
-            ):
+            if tree.pos[index] == "PUNCT" and tree.lower[index] not in _MARKS:
                 return None
             index += 1
         return None

@@ -20,6 +20,9 @@ OBJECTS = {
     "a bowl for the cat": {"bowl": None, "cat": "owner"},
     "a woman is waiting for a bus": {"woman": None, "bus": "sought"},
     "a boy trying to catch a frisbee": {"boy": None, "frisbee": "sought"},
+    "a man reading a newspaper": {"man": None, "newspaper": None},
+    "a girl draws a dog with chalk": {"girl": None, "dog": "depicted"},
+    "a man talks about a horse": {"man": None, "horse": "depicted"},
     "a boy catching a frisbee": {"boy": None, "frisbee": None},
 }
 COUNTS = {
