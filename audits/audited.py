@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow as pa
 
 from audits.rules import VERSIONS, rules, source_rules
-from audits.tables import AUDIT_SCHEMA, Identity, read_audit, read_identity
+from audits.schema import AUDIT_SCHEMA, Identity, read_audit, read_identity
+from recapdata.dataset.folder import shard_name
+from recapdata.dataset.shards import ShardFile
+from recapdata.dataset.target import Target, take_rows
 from recapdata.errors import AuditNotFound, CaptionSetNotFound
-from recapdata.shards import ShardFile
-from recapdata.store import shard_name
-from recapdata.targets import Target, take_rows
 from recapdata.versions.comparable import EARLIER, PARTS, Made, affected, comparable, remedy, sentence
 from recapdata.versions.digest import rows_hash
 from recapdata.versions.figures import Figure

@@ -33,7 +33,7 @@ def claims(
     debug: Debug = False,
 ) -> None:
     """Extract the checkable claims of captions."""
-    from audits.claims import annotate_jsonl
+    from audits.extraction import annotate_jsonl
 
     summary = annotate_jsonl(source, target, pipeline=pipeline, processes=processes)
     finish(summary, summary.text(), as_json=json, complete=not summary.failures)
@@ -120,7 +120,7 @@ def run(
     A finished shard is computed again only where its captions, or what it was
     computed with, have changed.
     """
-    from audits.runner import run as audit
+    from audits.runner.run import run as audit
 
     summary = audit(
         target,
@@ -211,7 +211,7 @@ def report(
     The page is one file of at most about 15 MB that needs nothing beside it:
     to open, mail or print.
     """
-    from audits.report import write_report
+    from audits.reporting import write_report
 
     summary = write_report(target, out, audits=audit, worst=worst, random=random, seed=seed)
     finish(summary, summary.text(), as_json=json)

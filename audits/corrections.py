@@ -16,10 +16,10 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
+from recapdata.dataset.folder import CORRECTIONS, DatasetFolder
+from recapdata.dataset.target import Target
 from recapdata.errors import DatasetDamaged
 from recapdata.records import CLAIM_FIELDS, ClaimKind, Verdict
-from recapdata.store import CORRECTIONS, DatasetFolder
-from recapdata.targets import Target
 
 DECIDED: tuple[Verdict, ...] = ("supported", "contradicted")
 """The verdicts that a person can agree or disagree with; `unknown` claims nothing."""

@@ -17,12 +17,12 @@ from audits.audited import AuditedSet, open_audit
 from audits.comparison import ROWS, Comparison, compare_versions
 from audits.comparison import compare as compare_sets
 from audits.comparison.outcome import FigureDifference, RowChange
-from audits.outcome import AuditSummary
-from audits.runner import run as run_audit
-from audits.tables import SCORES_TYPE
+from audits.runner.outcome import AuditSummary
+from audits.runner.run import run as run_audit
+from audits.schema import SCORES_TYPE
+from recapdata.dataset.folder import shard_name
+from recapdata.dataset.target import Target, aligned, open_target
 from recapdata.records import CLAIM_KINDS, CLAIM_TYPE, VERDICTS
-from recapdata.store import shard_name
-from recapdata.targets import Target, aligned, open_target
 from recapdata.versions.figures import read_figures
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Audit:
     def captions(self) -> "pd.DataFrame":
         """A row per caption of the audited sets, in the dataset's order; a missing caption has its row too.
 
-        Columns: key, set, caption, the scores of `audits.tables.SCORES_TYPE` (words, clip_tokens, flags, clip_score in 100·cos,
+        Columns: key, set, caption, the scores of `audits.schema.SCORES_TYPE` (words, clip_tokens, flags, clip_score in 100·cos,
         objects_present, missed, …; null where that part was not run), claims (how many), claims_<kind>, and how many are
         supported, contradicted and unknown (null where nothing was judged).
         """
@@ -101,7 +101,7 @@ class Audit:
 
     def report(self, path: str | Path) -> Path:
         """Write the self-contained HTML page of `audits report`, and return where."""
-        from audits.report import write_report
+        from audits.reporting import write_report
 
         write_report(self.target, Path(path), audits=self.out)
         return Path(path)
@@ -154,10 +154,10 @@ def run(target: str | Path | Target, *, out: str | Path | None = None, **options
     Args:
         target: a dataset folder, or `user/name@revision`.
         out: where the results go; `audits` in the dataset folder where None, required for a published version.
-        options: those of `audits.runner.run`: captions, evidence, clip, pipeline, …
+        options: those of `audits.runner.run.run`: captions, evidence, clip, pipeline, …
 
     Raises:
-        RecapdataError: as `audits.runner.run`.
+        RecapdataError: as `audits.runner.run.run`.
     """
     opened = target if isinstance(target, Target) else open_target(target)
     summary = run_audit(opened, out=Path(out) if out is not None else None, **options)

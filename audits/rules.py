@@ -17,15 +17,15 @@ from collections.abc import Mapping
 
 VERSIONS: Mapping[str, int] = {
     "claims": 1,  # audits/claims: a parsed caption → its claims
-    "coverage": 1,  # audits/coverage.py: words and CLIP tokens of a caption
-    "hygiene": 1,  # audits/hygiene.py: flags of a caption
+    "coverage": 1,  # audits/text/coverage.py: words and CLIP tokens of a caption
+    "hygiene": 1,  # audits/text/hygiene.py: flags of a caption
     "form": 1,  # language, tags and markup of a caption, recognized before it is parsed
-    "copies": 1,  # audits/repeats.py: captions that many images share
-    "retention": 1,  # audits/retention.py and its table: proper names of the alt text that a caption keeps
-    "scores": 1,  # audits/scoring.py: what of a caption is scored by CLIP, and how
-    "counterfactual": 1,  # audits/counterfactual.py and its table: captions with one claim made false
-    "skew": 1,  # audits/skew.py: the distance of captions from prompts
-    "grounding": 1,  # audits/grounding.py with context, counting, places, texts, recall and the lexicon: claims × evidence → verdicts
+    "copies": 1,  # audits/text/duplicates.py: captions that many images share
+    "retention": 1,  # audits/text/names.py and its table: proper names of the alt text that a caption keeps
+    "scores": 1,  # audits/clip/scores.py: what of a caption is scored by CLIP, and how
+    "counterfactual": 1,  # audits/clip/counterfactuals.py and its table: captions with one claim made false
+    "skew": 1,  # audits/clip/skew.py: the distance of captions from prompts
+    "grounding": 1,  # audits/grounding/verdicts.py with context, counting, places, texts, recall and the lexicon: claims × evidence → verdicts
     "annotations": 1,  # audits/evidence/annotations.py
     "detector": 1,  # audits/evidence/detector.py and detections.py: which detections count
     "colors": 1,  # audits/evidence/colors.py and color_names.py: colors by pixels

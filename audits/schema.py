@@ -13,8 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from recapdata.dataset.shards import ShardFile, read_note
 from recapdata.records import CLAIM_TYPE
-from recapdata.shards import ShardFile, read_note
 from recapdata.versions.comparable import EARLIER
 
 FORMAT = 2
@@ -22,7 +22,7 @@ FOOTER = "recapdata.audit"
 _RULES = re.compile(r"[a-z_]+:\d+")
 _SOURCE = re.compile(r"(.+\+v\d+)(?:-.*)?")
 EXTENTS = ("small", "medium", "large")
-"""How much of the image an object covers, in COCO's three classes (see `audits.grounding`)."""
+"""How much of the image an object covers, in COCO's three classes (see `audits.grounding.verdicts`)."""
 
 SCORES_TYPE = pa.struct(
     [

@@ -3,16 +3,16 @@
 The stages, in the order in which a dataset passes them:
 
     stage      input → output                             command                    file
-    ingest     raw pairs → records in a dataset folder    recapdata ingest           recapdata/ingest/
-    remove     keys, sets → a folder without them         recapdata remove           recapdata/remove.py
-    import     a column → a caption set                   recapdata import-captions  recapdata/imported.py
-    recaption  records → a caption set                    recapdata recaption        recapdata/recaption/
+    ingest     raw pairs → records in a dataset folder    recapdata ingest           recapdata/ingestion/
+    remove     keys, sets → a folder without them         recapdata remove           recapdata/dataset/removal.py
+    import     a column → a caption set                   recapdata import-captions  recapdata/caption_sets/importing.py
+    recaption  records → a caption set                    recapdata recaption        recapdata/recaptioning/
     audit      captions (+ evidence) → claims, scores     audits run                 audits/
-    publish    folder → commit and tag on a Hub           recapdata publish          recapdata/publish/
+    publish    folder → commit and tag on a Hub           recapdata publish          recapdata/publishing/
     diff       two versions → what changed                recapdata diff             recapdata/versions/
-    load       version → images with captions             recapdata.load             recapdata/loading.py
-    tune       human captions → a captioner               recaptrain captioner       recaptrain/captioner.py
-    train      version + mixture → a diffusion pipeline   recaptrain diffusion       recaptrain/diffusion.py
+    load       version → images with captions             recapdata.load             recapdata/dataset/loading.py
+    tune       human captions → a captioner               recaptrain captioner       recaptrain/captioner/run.py
+    train      version + mixture → a diffusion pipeline   recaptrain diffusion       recaptrain/diffusion/run.py
 
 Imports go one way: recapdata ← audits ← recaptrain.
 """
@@ -20,8 +20,8 @@ Imports go one way: recapdata ← audits ← recaptrain.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from recapdata.loading import load
-    from recapdata.targets import open_target
+    from recapdata.dataset.loading import load
+    from recapdata.dataset.target import open_target
     from recapdata.versions.difference import diff
 
 __all__ = ["diff", "load", "open_target"]
@@ -29,8 +29,8 @@ __version__ = "0.1.0"
 
 _API = {
     "diff": "recapdata.versions.difference",
-    "load": "recapdata.loading",
-    "open_target": "recapdata.targets",
+    "load": "recapdata.dataset.loading",
+    "open_target": "recapdata.dataset.target",
 }
 
 

@@ -80,8 +80,8 @@ def ingest(
     coco: annotations/*captions*.json and *instances*.json; images anywhere.
     urls: a column of image bytes or of URLs; the others come along.
     """
-    from recapdata.ingest import IngestOptions
-    from recapdata.ingest import ingest as run_ingest
+    from recapdata.ingestion import IngestOptions
+    from recapdata.ingestion import ingest as run_ingest
 
     options = IngestOptions(
         shard_bytes=shard_bytes,
@@ -124,7 +124,7 @@ def remove(
     back. A caption set leaves with its journal and its audit; the records
     stay. Stopped at any moment, the same command goes on.
     """
-    from recapdata.remove import remove as run_remove
+    from recapdata.dataset.removal import remove as run_remove
 
     summary = run_remove(directory, keys, captions=captions or ())
     finish(summary, summary.text(), as_json=json)
@@ -161,7 +161,7 @@ def import_captions(
     debug: Debug = False,
 ) -> None:
     """Make a caption set of a column that came along; run it again after an append to complete it."""
-    from recapdata.imported import import_captions as run_import
+    from recapdata.caption_sets.importing import import_captions as run_import
 
     summary = run_import(directory, set_name, column, writer=writer, overwrite=overwrite)
     finish(summary, summary.text(), as_json=json)
@@ -274,8 +274,8 @@ def recaption(
     "SET:" in front says whose audit.
     """
     from recapdata.captioners import CaptionerOptions
-    from recapdata.recaption import RunOptions
-    from recapdata.recaption import recaption as run_recaption
+    from recapdata.recaptioning import RunOptions
+    from recapdata.recaptioning import recaption as run_recaption
 
     summary = run_recaption(
         directory,
@@ -336,8 +336,8 @@ def publish(
 
     Without --yes it shows the plan, sends nothing and exits with 2.
     """
-    from recapdata.publish import plan_publication
-    from recapdata.publish import publish as run_publish
+    from recapdata.publishing import plan_publication
+    from recapdata.publishing import publish as run_publish
 
     plan = plan_publication(
         directory,

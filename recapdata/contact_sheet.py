@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recapdata.store import write_atomic
-from recapdata.targets import Target
+from recapdata.dataset.folder import write_atomic
+from recapdata.dataset.target import Target
 from recapdata.templates import render
 
 SHOWN = {
@@ -75,7 +75,7 @@ def _data_url(image: bytes | None) -> str:
     """A picture as browsers show it; empty where it cannot be decoded."""
     import io
 
-    from recapdata.decoding import ImageUnreadable, browser_type, decode_image
+    from recapdata.dataset.decoding import ImageUnreadable, browser_type, decode_image
 
     try:
         decoded = decode_image(image)

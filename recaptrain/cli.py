@@ -126,8 +126,8 @@ def captioner(
     how many captions were seen, and the losses. On several GPUs write
     accelerate launch -m recaptrain captioner … instead.
     """
-    from recaptrain.captioner import tune_captioners
-    from recaptrain.tuning.settings import captioner_settings
+    from recaptrain.captioner.run import tune_captioners
+    from recaptrain.captioner.settings import captioner_settings
 
     settings = captioner_settings(
         captions,
@@ -247,8 +247,8 @@ def diffusion(
     The model card names dataset commit, mixture and settings. On several
     GPUs write accelerate launch -m recaptrain diffusion … instead.
     """
-    from recaptrain.diffusion import DiffusionSettings, parse_mixture, train_diffusion
-    from recaptrain.loop import Optimization
+    from recaptrain.diffusion.run import DiffusionSettings, parse_mixture, train_diffusion
+    from recaptrain.training.loop import Optimization
 
     settings = DiffusionSettings(
         dataset=dataset,
@@ -316,8 +316,8 @@ def generate(
     debug: Debug = False,
 ) -> None:
     """Make a picture of every prompt. The same command goes on where it was interrupted."""
-    from recaptrain.generate import Generation
-    from recaptrain.generate import generate as run_generate
+    from recaptrain.generation.generate import Generation
+    from recaptrain.generation.generate import generate as run_generate
 
     summary = run_generate(
         model,

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 from PIL import Image
 
+from recapdata.dataset.folder import DatasetFolder, ShardWriter
 from recapdata.records import (
     CAPTION_SCHEMA,
     CLAIM_TYPE,
@@ -23,7 +24,6 @@ from recapdata.records import (
     Provenance,
     image_key,
 )
-from recapdata.store import DatasetFolder, ShardWriter
 from recapdata.versions.digest import rows_hash
 
 

@@ -17,17 +17,17 @@ import pytest
 import torch
 from PIL import Image
 
-from audits.clip import encode_ahead
+from audits.clip.scorer import encode_ahead
 from audits.evidence import Seen, ocr, open_evidence
 from audits.evidence.collect import collect
 from audits.evidence.colors import Pixels
-from audits.report.pictures import thumbnail
+from audits.reporting.pictures import thumbnail
 from recapdata.contact_sheet import write_contact_sheet
-from recapdata.decoding import decode_image
+from recapdata.dataset.decoding import decode_image
+from recapdata.dataset.target import Target, open_target
 from recapdata.engines.preparing import prepare_images
-from recapdata.targets import Target, open_target
-from recaptrain import latents
-from recaptrain.tuning.captions import Pictures
+from recaptrain.captioner.captions import Pictures
+from recaptrain.diffusion import latents
 from tests.audits.models import known_clip
 from tests.builders import build_dataset
 
@@ -229,8 +229,8 @@ def test_pages_show_them(expected: list[np.ndarray], target: Target, tmp_path: P
 
 
 OPENERS = {
-    "recapdata/decoding.py": "where all pictures are decoded",
-    "recapdata/ingest/images.py": "asks whether bytes are a picture, and shows its pixels to nobody",
+    "recapdata/dataset/decoding.py": "where all pictures are decoded",
+    "recapdata/ingestion/images.py": "asks whether bytes are a picture, and shows its pixels to nobody",
 }
 
 

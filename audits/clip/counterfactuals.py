@@ -15,12 +15,12 @@ from typing import Any
 
 import yaml
 
-from audits.claims.words import INVARIABLE, IRREGULAR, NUMBERS, singular
+from audits.extraction.words import INVARIABLE, IRREGULAR, NUMBERS, singular
 from audits.lexicon import load_lexicon
 from audits.rules import rules
 from recapdata.records import Claim, ClaimKind
 
-TABLE = "counterfactual.yaml"
+TABLE = "counterfactuals.yaml"
 KINDS: tuple[ClaimKind, ...] = ("object", "count", "color", "position")
 """The kinds that lies are told of; at most one lie of each kind a caption."""
 
@@ -239,7 +239,7 @@ def _draw(key: str, claim: Claim, what: str) -> bytes:
 
 @cache
 def _table() -> _Table:
-    table: dict[str, Any] = yaml.safe_load(files("audits").joinpath(TABLE).read_bytes())
+    table: dict[str, Any] = yaml.safe_load(files("audits.clip").joinpath(TABLE).read_bytes())
     return _Table(
         colors=tuple(table["colors"]),
         near=table["near"],

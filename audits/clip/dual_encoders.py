@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from recapdata.captioners.pretrained import loading
 from recapdata.errors import ModelNotSupported
-from recapdata.models import ModelSource, resolve_model
+from recapdata.models.sources import ModelSource, resolve_model
 
 if TYPE_CHECKING:
     import torch
@@ -23,7 +23,7 @@ OFFSET = {"roberta": 2, "xlm-roberta": 2, "altclip_text_model": 2, "xmod": 2}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DualEncoderSource:
-    """A dual encoder of transformers, found and pinned; see `audits.clip_models.ClipSource`."""
+    """A dual encoder of transformers, found and pinned; see `audits.clip.models.ClipSource`."""
 
     source: ModelSource
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from audits.dual_encoders import find_dual_encoder
+from audits.clip.dual_encoders import find_dual_encoder
 from recapdata.errors import ModelNotSupported
-from recapdata.models import EMBEDDED
-from recapdata.open_clip_models import HUB_PREFIX, find_model, in_folder
+from recapdata.models.open_clip import HUB_PREFIX, find_model, in_folder
+from recapdata.models.sources import EMBEDDED
 from recapdata.weights import embedded_path
 
 _PLACE = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
@@ -38,7 +38,7 @@ class ClipSource(Protocol):
 
 
 def resolve(name: str) -> ClipSource:
-    """Find a model by name (`embedded`, or a form of `recapdata.open_clip_models`) and pin it; downloads what is not here yet.
+    """Find a model by name (`embedded`, or a form of `recapdata.models.open_clip`) and pin it; downloads what is not here yet.
 
     Raises:
         ModelNotSupported: the name has none of the forms, or what it names is neither an open_clip model nor a dual encoder.

@@ -1,7 +1,7 @@
 """Dual encoders: images and texts to embeddings that can be held against each other, any model by name.
 
 How much of a text a model reads is its own matter: 77 tokens for most of CLIP's kind, hundreds for those made for long
-captions. The scores themselves are made in `audits.scoring`.
+captions. The scores themselves are made in `audits.clip.scores`.
 """
 
 from collections import deque
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from PIL import Image
 
-from audits.clip_models import ClipSource, resolve
-from recapdata.decoding import ImageUnreadable, decode_image
+from audits.clip.models import ClipSource, resolve
+from recapdata.dataset.decoding import ImageUnreadable, decode_image
 
 if TYPE_CHECKING:
     import torch

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from audits.clip import Clip
-from audits.counterfactual import Lie
+from audits.clip.counterfactuals import Lie
+from audits.clip.scorer import Clip
 
 if TYPE_CHECKING:
     import torch

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from audits.clip import TEXTS, Clip, load_clip
-from audits.clip_models import ClipSource
-from audits.coverage import count_words
+from audits.clip.models import ClipSource
+from audits.clip.scorer import TEXTS, Clip, load_clip
 from audits.rules import rules
+from audits.text.coverage import count_words
+from recapdata.dataset.target import Target
 from recapdata.errors import InputError, OptionError
-from recapdata.targets import Target
 
 MOST = 50_000
 """Captions of a set that are embedded, drawn by their keys; more do not change the distance much."""

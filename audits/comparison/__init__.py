@@ -17,8 +17,8 @@ from audits.comparison.differences import differences
 from audits.comparison.outcome import Comparison, SetComparison
 from audits.comparison.pairing import pair
 from recapdata.console import progress
+from recapdata.dataset.target import Target, open_target
 from recapdata.errors import CaptionSetNotFound
-from recapdata.targets import Target, open_target
 
 __all__ = ["ROWS", "Comparison", "SetComparison", "compare", "compare_versions"]
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from audits.comparison import Comparison, compare, compare_versions
+from recapdata.dataset.target import open_target
 from recapdata.errors import CaptionSetNotFound, OptionError
-from recapdata.targets import open_target
 
 USAGE = "write: audits compare TARGET SET_A SET_B, or: audits compare A B for two versions or folders"
 

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 from PIL import Image
 
+from recapdata.dataset.target import Target
 from recapdata.errors import OptionError
 from recapdata.records import CLAIM_KINDS
 from recapdata.registry import load_attribute
-from recapdata.targets import Target
 
 SOURCES: Mapping[str, str] = {
     "annotations": "audits.evidence.annotations:open_annotations",

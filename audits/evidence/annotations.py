@@ -16,8 +16,8 @@ from audits.evidence import Case, Evidence, Scope, Seen
 from audits.lexicon import load_lexicon
 from audits.rules import source_rules
 from recapdata.console import say
+from recapdata.dataset.target import Target
 from recapdata.errors import OptionError
-from recapdata.targets import Target
 
 USED = ("bbox", "category", "color", "size", "text", "mask")
 ATTRIBUTES = ("color", "size", "text")

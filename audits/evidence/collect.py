@@ -9,7 +9,7 @@ import pyarrow as pa
 from PIL import Image
 
 from audits.evidence import Case, Evidence, EvidenceSource
-from recapdata.decoding import ImageUnreadable, decode_image
+from recapdata.dataset.decoding import ImageUnreadable, decode_image
 
 AT_ONCE = 16
 """Decoded pictures held at once, and shown to a source together."""

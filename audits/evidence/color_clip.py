@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from audits.clip_models import ClipSource, resolve
+from audits.clip.models import ClipSource, resolve
 from audits.evidence import Seen
 from audits.evidence.color_names import NAMES
 from audits.evidence.colors import mask_of
@@ -69,7 +69,7 @@ class ClipNamer:
 
 
 def open_namer(name: str) -> ClipNamer:
-    """The namer with a CLIP model by name (see `audits.clip_models` for the forms).
+    """The namer with a CLIP model by name (see `audits.clip.models` for the forms).
 
     Raises:
         ModelNotSupported: no such model.
@@ -103,7 +103,7 @@ _MODELS: dict[str, tuple[Any, dict[str, "torch.Tensor"]]] = {}
 
 
 def _load(source: ClipSource) -> tuple[Any, dict[str, "torch.Tensor"]]:
-    from audits.clip import load_clip
+    from audits.clip.scorer import load_clip
 
     pinned = f"{source.name}@{source.revision}"
     if pinned not in _MODELS:

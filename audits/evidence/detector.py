@@ -25,10 +25,10 @@ from audits.evidence.onnx_detectors import NMS, OnnxSource, open_onnx
 from audits.lexicon import load_lexicon
 from audits.rules import source_rules
 from recapdata.console import say
+from recapdata.dataset.target import Target
 from recapdata.errors import OptionError
-from recapdata.models import ModelSource, resolve_model
+from recapdata.models.sources import ModelSource, resolve_model
 from recapdata.registry import DOTTED
-from recapdata.targets import Target
 
 BATCH = 8
 ZERO_SHOT_NMS = 0.5

@@ -15,7 +15,7 @@ from audits.evidence import Seen
 from audits.evidence.detections import class_name, suppress
 from recapdata.captioners.pretrained import device_and_dtype, loading
 from recapdata.errors import ModelNotSupported
-from recapdata.models import ModelSource
+from recapdata.models.sources import ModelSource
 
 QUESTION = {"owlvit": 64, "owlv2": 64, "grounding-dino": 32, "mm-grounding-dino": 32}
 """Zero-shot models by their type, and how many classes they are asked for at once (GroundingDINO reads 256 tokens)."""

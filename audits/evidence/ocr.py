@@ -1,6 +1,6 @@
 """Words read in the picture as evidence: RapidOCR, whose models come with its package, so that nothing is downloaded.
 
-A reader overlooks words and misreads them. What it is trusted with is said in `audits.texts`: it bears a quoted text out where it
+A reader overlooks words and misreads them. What it is trusted with is said in `audits.grounding.quoted_text`: it bears a quoted text out where it
 reads it, with the mistakes that readers make, and contradicts one only where it is sure of what it read and left nothing unread.
 """
 
@@ -17,8 +17,8 @@ from PIL import Image
 
 from audits.evidence import Case, Evidence, Scope, Seen
 from audits.rules import source_rules
+from recapdata.dataset.target import Target
 from recapdata.errors import MissingExtra, OptionError
-from recapdata.targets import Target
 
 SURE = 0.9
 """The confidence from which on a reading is held against a caption: that it says something else, or leaves the word out."""

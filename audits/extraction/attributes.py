@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from audits.claims import words as lexicon
-from audits.claims.phrases import OBJECT, PARTITIVE, REGION, Mention, Phrases, conjuncts
-from audits.claims.reference import antecedent
-from audits.claims.tree import Tree
+from audits.extraction import words as lexicon
+from audits.extraction.phrases import OBJECT, PARTITIVE, REGION, Mention, Phrases, conjuncts
+from audits.extraction.reference import antecedent
+from audits.extraction.tree import Tree
 from recapdata.records import Claim
 
 #: Verbs after which a color is what the thing was made to be.

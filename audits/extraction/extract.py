@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from audits.claims import nouns, style, texts
-from audits.claims.attributes import attributes
-from audits.claims.hedges import hedge
-from audits.claims.numbers import counts, set_of
-from audits.claims.phrases import OBJECT
-from audits.claims.positions import positions
-from audits.claims.tree import read
+from audits.extraction import nouns, style, texts
+from audits.extraction.attributes import attributes
+from audits.extraction.hedges import hedge
+from audits.extraction.numbers import counts, set_of
+from audits.extraction.phrases import OBJECT
+from audits.extraction.positions import positions
+from audits.extraction.tree import read
 from recapdata.records import CLAIM_KINDS, Claim
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
 
-    from audits.claims.tree import Lemmas
-    from audits.language import Scheme
+    from audits.extraction.tree import Lemmas
+    from audits.language.pipeline import Scheme
 
 _ORDER = {kind: number for number, kind in enumerate(CLAIM_KINDS)}
 

@@ -6,9 +6,9 @@ and no bus does not make the caption false. Which nouns a caption denies is `rea
 
 from __future__ import annotations
 
-from audits.claims import words as lexicon
-from audits.claims.phrases import OBJECT, Mention, Phrases
-from audits.claims.tree import Tree
+from audits.extraction import words as lexicon
+from audits.extraction.phrases import OBJECT, Mention, Phrases
+from audits.extraction.tree import Tree
 
 #: Prepositions by which a thing belongs to what is shown: "a painting of a man on a horse".
 CARRYING = frozenset(

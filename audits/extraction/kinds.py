@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from audits.claims import words as lexicon
-from audits.claims.phrases import ABSTRACT, OBJECT, PARTITIVE, PICTURE, REGION
-from audits.claims.tree import Tree
+from audits.extraction import words as lexicon
+from audits.extraction.phrases import ABSTRACT, OBJECT, PARTITIVE, PICTURE, REGION
+from audits.extraction.tree import Tree
 
 #: Pictures that hang on walls as often as they are the one described.
 _HANGING = frozenset(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from audits.claims import words as lexicon
-from audits.claims.kinds import kind_of
-from audits.claims.numbers import value
-from audits.claims.phrases import ABSTRACT, LETTERING, OBJECT, PARTITIVE, Mention, Phrases
-from audits.claims.reality import is_real, spread_denial
-from audits.claims.tree import NOMINAL, Tree
+from audits.extraction import words as lexicon
+from audits.extraction.kinds import kind_of
+from audits.extraction.numbers import value
+from audits.extraction.phrases import ABSTRACT, LETTERING, OBJECT, PARTITIVE, Mention, Phrases
+from audits.extraction.reality import is_real, spread_denial
+from audits.extraction.tree import NOMINAL, Tree
 
 #: "two lane street", "three-piece suit".
 MEASURING = frozenset(

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from audits.claims import words as lexicon
-from audits.claims.phrases import OBJECT, PARTITIVE, Mention, Phrases
-from audits.claims.tree import Tree
+from audits.extraction import words as lexicon
+from audits.extraction.phrases import OBJECT, PARTITIVE, Mention, Phrases
+from audits.extraction.tree import Tree
 from recapdata.records import Claim, Hedge
 
 GLUED_AFTER = frozenset(["-", "–", "/", "x", ":", ".", "°", "%", "'", '"', "th", "st", "nd", "rd"])

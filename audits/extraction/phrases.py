@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from audits.claims.tree import NOMINAL, Tree
+from audits.extraction.tree import NOMINAL, Tree
 from recapdata.records import Hedge
 
 #: What kind of noun a mention is; only `object` mentions are claimed.

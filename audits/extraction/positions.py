@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from audits.claims import words as lexicon
-from audits.claims.phrases import OBJECT, REGION, Mention, Phrases, conjuncts
-from audits.claims.reality import is_negated
-from audits.claims.reference import RELATIVES, antecedent, relative_noun
-from audits.claims.spatial import Phrase, spatial_phrases
-from audits.claims.subjects import SUBJECTS, climb, located, named, nearest
-from audits.claims.tree import Tree
+from audits.extraction import words as lexicon
+from audits.extraction.phrases import OBJECT, REGION, Mention, Phrases, conjuncts
+from audits.extraction.reality import is_negated
+from audits.extraction.reference import RELATIVES, antecedent, relative_noun
+from audits.extraction.spatial import Phrase, spatial_phrases
+from audits.extraction.subjects import SUBJECTS, climb, located, named, nearest
+from audits.extraction.tree import Tree
 from recapdata.records import Claim
 
 #: "a cake topped with berries" puts the berries on the cake.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from audits.claims import words as lexicon
-from audits.claims.phrases import PARTITIVE, Mention, Phrases
-from audits.claims.tree import Tree
+from audits.extraction import words as lexicon
+from audits.extraction.phrases import PARTITIVE, Mention, Phrases
+from audits.extraction.tree import Tree
 
 NEGATIONS = frozenset(["not", "n't", "never", "n’t"])
 #: Before "of": "empty of cars", "the size of a bus", "instead of a hat".

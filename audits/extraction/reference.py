@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audits.claims import words as lexicon
-from audits.claims.phrases import OBJECT, Mention, Phrases, conjuncts
+from audits.extraction import words as lexicon
+from audits.extraction.phrases import OBJECT, Mention, Phrases, conjuncts
 
 RELATIVES = frozenset({"that", "which", "who", "whom"})
 MALE, FEMALE, SEVERAL = (

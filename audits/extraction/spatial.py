@@ -6,9 +6,9 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from audits.claims import relations
-from audits.claims import words as lexicon
-from audits.claims.tree import NOMINAL, Tree
+from audits.extraction import relations
+from audits.extraction import words as lexicon
+from audits.extraction.tree import NOMINAL, Tree
 
 
 @dataclass(frozen=True, slots=True)

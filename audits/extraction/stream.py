@@ -16,9 +16,9 @@ from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audits.claims.extract import extract_claims
-from audits.claims.tree import Lemmas
-from audits.language import identity, load_pipeline, numpy_products, pipeline_scheme
+from audits.extraction.extract import extract_claims
+from audits.extraction.tree import Lemmas
+from audits.language.pipeline import identity, load_pipeline, numpy_products, pipeline_scheme
 from audits.text import Squeezed, read_form, squeeze
 from recapdata.console import progress, say
 from recapdata.errors import InputError, OptionError
@@ -53,7 +53,7 @@ def claims(
         batch_size: captions parsed at once, in each process.
 
     Raises:
-        PipelineNotFound, ModelNotSupported: see `audits.language.load_pipeline`.
+        PipelineNotFound, ModelNotSupported: see `audits.language.pipeline.load_pipeline`.
         OptionError: no processes, or several where threads run and the pipeline exists only in memory.
         InputError: a caption longer than the pipeline takes (a million code points for spaCy's own).
     """
@@ -226,7 +226,7 @@ def annotate_jsonl(
 
     Raises:
         InputError: no such file, or a target whose folder does not exist.
-        PipelineNotFound, ModelNotSupported: see `audits.language.load_pipeline`.
+        PipelineNotFound, ModelNotSupported: see `audits.language.pipeline.load_pipeline`.
     """
     if not source.is_file():
         raise InputError(

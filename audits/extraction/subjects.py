@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from audits.claims import words as lexicon
-from audits.claims.phrases import LETTERING, OBJECT, Mention, Phrases, conjuncts
-from audits.claims.reference import antecedent
-from audits.claims.spatial import Phrase
-from audits.claims.tree import NOMINAL, Tree
+from audits.extraction import words as lexicon
+from audits.extraction.phrases import LETTERING, OBJECT, Mention, Phrases, conjuncts
+from audits.extraction.reference import antecedent
+from audits.extraction.spatial import Phrase
+from audits.extraction.tree import NOMINAL, Tree
 
 CLAUSAL = ("VERB", "AUX")
 LINKS = frozenset([";", ":", ",", "and", "while", "but"])

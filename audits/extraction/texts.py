@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from audits.claims.phrases import OBJECT, Phrases
-from audits.claims.tree import Tree
+from audits.extraction.phrases import OBJECT, Phrases
+from audits.extraction.tree import Tree
 from recapdata.records import Claim
 
 #: Quotation marks that open and close; a straight single one opens only after a blank and closes only before one.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from audits.language import CLEARNLP_TO_UD, Scheme, scheme_of
+from audits.language.pipeline import CLEARNLP_TO_UD, Scheme, scheme_of
 
 if TYPE_CHECKING:
     from spacy.pipeline import Lemmatizer

@@ -12,13 +12,13 @@ import yaml
 
 def _read() -> dict[str, Any]:
     return yaml.load(
-        files("audits.claims").joinpath("words.yaml").read_text(encoding="utf8"), yaml.CSafeLoader
+        files("audits.extraction").joinpath("words.yaml").read_text(encoding="utf8"), yaml.CSafeLoader
     )
 
 
 def _sections() -> dict[str, frozenset[str]]:
     """The sections of `wordnet.txt`: names in brackets, each followed by lines of words."""
-    text = files("audits.claims").joinpath("wordnet.txt").read_text(encoding="utf8")
+    text = files("audits.extraction").joinpath("wordnet.txt").read_text(encoding="utf8")
     _, *parts = re.split(r"^\[(\w+)\]$", text, flags=re.M)
     return {name: frozenset(words.split()) for name, words in zip(parts[::2], parts[1::2], strict=True)}
 

@@ -10,9 +10,9 @@ from audits.fiftyone.naming import field_names
 from audits.fiftyone.schema import captions_open, declare
 from audits.fiftyone.source import shown, writable
 from audits.fiftyone.views import sampled
-from recapdata.edited import EDITED, EditSummary, edit_caption
+from recapdata.caption_sets.edits import EDITED, EditSummary, edit_caption
+from recapdata.dataset.folder import DatasetFolder
 from recapdata.errors import OptionError
-from recapdata.store import DatasetFolder
 
 
 def save_edit(dataset: Any, sample: Any, set_name: str, caption: str) -> EditSummary:

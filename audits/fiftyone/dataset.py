@@ -16,11 +16,11 @@ from audits.fiftyone.naming import PARTS, dataset_name, field_names, identity, r
 from audits.fiftyone.schema import activate, captions_open, declare
 from audits.fiftyone.shards import audit_paths, build_shard, shard_keys, state
 from audits.fiftyone.views import save_views, save_workspace
-from audits.tables import Identity, read_identity
+from audits.schema import Identity, read_identity
+from recapdata.caption_sets.edits import complete_edited
 from recapdata.console import progress, say
-from recapdata.edited import complete_edited
+from recapdata.dataset.target import Target, open_target
 from recapdata.errors import DatasetBusy, DatasetExists, OptionError
-from recapdata.targets import Target, open_target
 
 INFO = TAG = "recapdata"
 """The entry of a dataset's info that says what it shows, and the tag by which such datasets are found among others."""

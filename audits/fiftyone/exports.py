@@ -7,8 +7,8 @@ from typing import Any
 
 from audits.fiftyone.media import media_folder
 from audits.fiftyone.source import Shown
+from recapdata.dataset.folder import write_atomic
 from recapdata.errors import OptionError
-from recapdata.store import write_atomic
 
 EXPORTS = "RECAPDATA_EXPORTS"
 """The variable by which the command tells the App's server the folder that it was given."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from audits.fiftyone.boxes import annotation_value, detection_value, document, wrong_value
 from audits.fiftyone.phrases import phrase
-from recapdata.edited import EDITED
+from recapdata.caption_sets.edits import EDITED
 from recapdata.records import CLAIM_KINDS, VERDICTS
 
 ANNOTATIONS = "annotations"

@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 
 from audits.fiftyone import require
+from recapdata.dataset.paths import is_below
 from recapdata.errors import DatasetDamaged
-from recapdata.paths import is_below
 from recapdata.records import KEY
 
 EXTENSIONS = (

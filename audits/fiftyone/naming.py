@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 
-from recapdata.targets import Target
+from recapdata.dataset.target import Target
 
 RESERVED = frozenset(
     [

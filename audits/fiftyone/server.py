@@ -24,7 +24,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from audits.fiftyone.media import Media
-from recapdata.own_pages import Application, Names, OwnPagesOnly, Receive, Scope, Send
+from recapdata.hub.own_pages import Application, Names, OwnPagesOnly, Receive, Scope, Send
 
 ADDRESS = "127.0.0.1"
 GRACE = 10.0

@@ -11,11 +11,11 @@ import pyarrow as pa
 from audits.fiftyone import require
 from audits.fiftyone.fields import columns, values
 from audits.fiftyone.media import Media
-from audits.tables import read_audit, read_identity
+from audits.schema import read_audit, read_identity
 from recapdata.console import say
-from recapdata.shards import ShardFile
-from recapdata.store import shard_name
-from recapdata.targets import Target, aligned
+from recapdata.dataset.folder import shard_name
+from recapdata.dataset.shards import ShardFile
+from recapdata.dataset.target import Target, aligned
 from recapdata.versions.digest import rows_hash
 
 BUILD = 3

@@ -16,15 +16,15 @@ import fiftyone.core.models as models
 import numpy as np
 from eta.core.config import Config
 
-from audits.clip import encode_ahead, load_clip
-from audits.clip_models import ClipSource, resolve
-from audits.dual_encoders import DualEncoderSource
-from audits.summary import named_clip
+from audits.clip.dual_encoders import DualEncoderSource
+from audits.clip.models import ClipSource, resolve
+from audits.clip.scorer import encode_ahead, load_clip
+from audits.runner.summary import named_clip
 from recapdata.console import progress, say
+from recapdata.dataset.target import Target
 from recapdata.errors import HubError, ModelNotSupported
-from recapdata.models import ModelSource
-from recapdata.open_clip_models import OpenClipSource
-from recapdata.targets import Target
+from recapdata.models.open_clip import OpenClipSource
+from recapdata.models.sources import ModelSource
 
 KEY = "clip"
 MODEL = "recapdata-clip"

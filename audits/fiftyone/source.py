@@ -9,8 +9,8 @@ from typing import Any
 from audits.audited import notices
 from audits.fiftyone import require
 from audits.fiftyone.dataset import INFO, TAG
+from recapdata.dataset.folder import MANIFEST
 from recapdata.errors import NotADataset
-from recapdata.store import MANIFEST
 from recapdata.versions.comparable import Made
 from recapdata.versions.figures import read_figures
 

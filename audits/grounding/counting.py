@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from math import ceil
 
 from audits.evidence import Evidence, Seen
+from audits.grounding.recall import MEDIUM
+from audits.grounding.spatial import overlap
 from audits.lexicon import load_lexicon
-from audits.places import overlap
-from audits.recall import MEDIUM
 
 PROMINENT = 0.1
 """Objects of at least this share of the largest one's area count even where the small ones are not counted."""

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audits.evidence import Evidence, Seen
+from audits.grounding.quoted_text import quoted
 from audits.lexicon import meaning
-from audits.tables import EXTENTS
-from audits.texts import quoted
+from audits.schema import EXTENTS
 from recapdata.records import Claim
 
 MEDIUM = 32**2 / (640 * 480)

@@ -15,13 +15,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from audits import places, texts
-from audits import recall as left_out
-from audits.context import Context, read_context
-from audits.counting import Counted, counted, fits
 from audits.evidence import Evidence, Seen
+from audits.grounding import quoted_text as texts
+from audits.grounding import recall as left_out
+from audits.grounding import spatial as places
+from audits.grounding.context import Context, read_context
+from audits.grounding.counting import Counted, counted, fits
+from audits.grounding.recall import SHARES, Recall
 from audits.lexicon import Lexicon, Meaning, load_lexicon
-from audits.recall import SHARES, Recall
 from audits.rules import rules
 from recapdata.records import Claim, Verdict
 

@@ -1,7 +1,7 @@
 """The spaCy pipeline that captions are read with: which one, its identity, and its label scheme.
 
 Claims are read from Universal Dependencies. Pipelines of spaCy's own English releases are labelled with ClearNLP's
-scheme; `audits.claims.tree` converts their trees, with the tables of this module.
+scheme; `audits.extraction.tree` converts their trees, with the tables of this module.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ CLEARNLP_ONLY = frozenset(
 )
 
 #: ClearNLP label -> the UD label of the same relation, where only the name differs. Prepositions, copulas and
-#: coordination stand differently in the tree and are moved by `audits.claims.tree`.
+#: coordination stand differently in the tree and are moved by `audits.extraction.tree`.
 CLEARNLP_TO_UD = {
     "nsubjpass": "nsubj:pass",
     "csubjpass": "csubj:pass",

@@ -9,6 +9,6 @@ tables.py    the summary as tables
 page.py      all of it into cards/report.html.j2
 """
 
-from audits.report.page import ReportSummary, write_report
+from audits.reporting.page import ReportSummary, write_report
 
 __all__ = ["ReportSummary", "write_report"]

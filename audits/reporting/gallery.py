@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from audits.audited import AuditedSet
-from audits.report.boxes import Box, boxes
-from audits.report.pictures import Picture, thumbnail
-from audits.report.spans import FOLDED, LISTED, LONGEST, Piece, Statement, cut, pieces, statements
-from audits.report.survey import Chosen
-from recapdata.targets import Target
+from audits.reporting.boxes import Box, boxes
+from audits.reporting.pictures import Picture, thumbnail
+from audits.reporting.spans import FOLDED, LISTED, LONGEST, Piece, Statement, cut, pieces, statements
+from audits.reporting.survey import Chosen
+from recapdata.dataset.target import Target
 
 BYTES = 8
 """Bytes of the page that a code point of a caption takes with its marks, at the most that was seen."""

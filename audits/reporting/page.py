@@ -8,17 +8,17 @@ from typing import Any
 
 from audits.audited import AuditedSet, notices, open_audit
 from audits.corrections import Correction, agreement, corrections_of
-from audits.coverage import CLIP_CONTEXT
-from audits.outcome import short_model
-from audits.report.charts import histograms, panels
-from audits.report.gallery import Card, Gallery, fill
-from audits.report.survey import Survey, survey
-from audits.report.tables import COVERAGE, PRECISION, Group, groups, habits, heads, hygiene
-from audits.summary import FIGURES
+from audits.reporting.charts import histograms, panels
+from audits.reporting.gallery import Card, Gallery, fill
+from audits.reporting.survey import Survey, survey
+from audits.reporting.tables import COVERAGE, PRECISION, Group, groups, habits, heads, hygiene
+from audits.runner.outcome import short_model
+from audits.runner.summary import FIGURES
+from audits.text.coverage import CLIP_CONTEXT
 from recapdata.console import progress
+from recapdata.dataset.folder import write_atomic
+from recapdata.dataset.target import Target, open_target
 from recapdata.errors import AuditNotFound, InputError, OptionError
-from recapdata.store import write_atomic
-from recapdata.targets import Target, open_target
 from recapdata.templates import render
 from recapdata.versions.figures import Figure, read_figures
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from recapdata.decoding import ImageUnreadable, browser_type, decode_image
+from recapdata.dataset.decoding import ImageUnreadable, browser_type, decode_image
 
 SIDES = (480, 360, 256, 160, 96)
 """Longest side in pixels, tried in this order until the picture fits into its share of the budget."""

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import pyarrow as pa
 
-from audits.auditor import Auditor, Tools, Unit, captions_of, looks_at_pictures
-from audits.clip_models import resolve
-from audits.reading import reading_identity
+from audits.clip.models import resolve
+from audits.runner.text_part import reading_identity
+from audits.runner.worker import Auditor, Tools, Unit, captions_of, looks_at_pictures
 from recapdata.engines.following import available_cores, follow
 from recapdata.errors import ClusterError, OptionError
 from recapdata.registry import load_attribute
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from recapdata.engines.cluster import Resources
 
-ENGINES = {"local": "audits.engines:audit_locally", "ray": "audits.engines:audit_on_ray"}
+ENGINES = {"local": "audits.runner.engines:audit_locally", "ray": "audits.runner.engines:audit_on_ray"}
 """Name → a `DoUnits`."""
 WORTH_A_PROCESS = 500
 """Captions below which another process takes longer to start than it saves."""

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from audits.skew import Skew
-from audits.summary import FIGURES, title
+from audits.clip.skew import Skew
+from audits.runner.summary import FIGURES, title
 from recapdata.versions.figures import read_figures
 
 

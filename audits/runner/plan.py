@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from audits.tables import Identity, is_current, read_identity
-from recapdata.shards import read_schema
-from recapdata.store import shard_name
-from recapdata.targets import Target
+from audits.schema import Identity, is_current, read_identity
+from recapdata.dataset.folder import shard_name
+from recapdata.dataset.shards import read_schema
+from recapdata.dataset.target import Target
 from recapdata.versions.digest import rows_hash
 
 Part = Literal["claims", "clip", "margin", "names", "copies", "evidence"]

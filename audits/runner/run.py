@@ -13,29 +13,29 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from audits.audited import made_by
-from audits.auditor import Tools, captions_of
-from audits.clip import MARGIN, PARTS, PLAIN_PARTS
-from audits.clip_models import ClipSource, resolve
-from audits.counterfactual import lies_identity
-from audits.engines import open_engine
+from audits.clip.counterfactuals import lies_identity
+from audits.clip.models import ClipSource, resolve
+from audits.clip.scorer import MARGIN, PARTS, PLAIN_PARTS
+from audits.clip.skew import Prompts, content_hash, open_prompts, skews
 from audits.evidence import EvidenceSource, open_evidence
-from audits.grounding import grounding_identity
-from audits.hygiene import habits
-from audits.language import identity, load_pipeline
-from audits.outcome import AuditSummary
-from audits.plan import ShardPlan, Wanted, plan_shard, still_fresh
-from audits.reading import reading_identity
-from audits.repeats import Repeats, find_repeats
-from audits.retention import alt_source, load_names, names_identity
+from audits.grounding.verdicts import grounding_identity
+from audits.language.pipeline import identity, load_pipeline
 from audits.rules import rules
-from audits.skew import Prompts, content_hash, open_prompts, skews
-from audits.summary import summarize, summary_json
-from audits.tables import read_audit
+from audits.runner.engines import open_engine
+from audits.runner.outcome import AuditSummary
+from audits.runner.plan import ShardPlan, Wanted, plan_shard, still_fresh
+from audits.runner.summary import summarize, summary_json
+from audits.runner.text_part import reading_identity
+from audits.runner.worker import Tools, captions_of
+from audits.schema import read_audit
+from audits.text.duplicates import Repeats, find_repeats
+from audits.text.hygiene import habits
+from audits.text.names import alt_source, load_names, names_identity
 from recapdata.console import progress, say
+from recapdata.dataset.folder import hold, write_atomic
+from recapdata.dataset.shards import ShardFile
+from recapdata.dataset.target import Target, open_target
 from recapdata.errors import CaptionSetNotFound, OptionError
-from recapdata.shards import ShardFile
-from recapdata.store import hold, write_atomic
-from recapdata.targets import Target, open_target
 from recapdata.versions.digest import rows_hash
 
 if TYPE_CHECKING:

@@ -7,21 +7,21 @@ from typing import Any
 
 import pyarrow as pa
 
-from audits.clip import Clip, Encoded, encode_ahead
-from audits.counterfactual import lies
+from audits.clip.counterfactuals import lies
+from audits.clip.scorer import Clip, Encoded, encode_ahead
+from audits.clip.scores import Cosines, Margin, margins, score
 from audits.evidence import EvidenceSource
 from audits.evidence.collect import Collected, collect, detections
-from audits.grounding import Grounding, ground
-from audits.plan import Part, ShardPlan
-from audits.reading import Readings
-from audits.repeats import Repeats
-from audits.retention import Names, retained
-from audits.scoring import Cosines, Margin, margins, score
-from audits.tables import AUDIT_SCHEMA, read_audit
+from audits.grounding.verdicts import Grounding, ground
+from audits.runner.plan import Part, ShardPlan
+from audits.runner.text_part import Readings
+from audits.schema import AUDIT_SCHEMA, read_audit
+from audits.text.duplicates import Repeats
+from audits.text.names import Names, retained
+from recapdata.dataset.folder import ROW_GROUP_ROWS, ShardWriter
+from recapdata.dataset.shards import ShardFile
+from recapdata.dataset.target import Target, aligned
 from recapdata.records import Claim
-from recapdata.shards import ShardFile
-from recapdata.store import ROW_GROUP_ROWS, ShardWriter
-from recapdata.targets import Target, aligned
 
 TEXT_BATCH = 1024
 KEPT = ["key", "claims", "scores", "detections"]

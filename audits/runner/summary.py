@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from audits.counterfactual import KINDS as LIES
-from audits.hygiene import Habits
-from audits.tables import EXTENTS, SCORES_TYPE
+from audits.clip.counterfactuals import KINDS as LIES
+from audits.schema import EXTENTS, SCORES_TYPE
+from audits.text.hygiene import Habits
 from recapdata.records import CLAIM_KINDS, VERDICTS
 from recapdata.versions.comparable import clip_option
 from recapdata.versions.figures import Better, Figure

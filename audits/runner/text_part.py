@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 
-from audits.claims import claims
-from audits.coverage import caption_figures
-from audits.hygiene import flags
-from audits.language import identity
+from audits.extraction import claims
+from audits.language.pipeline import identity
 from audits.rules import rules
+from audits.text.coverage import caption_figures
+from audits.text.hygiene import flags
+from recapdata.dataset.target import Target
 from recapdata.records import CLAIM_TYPE, Claim
-from recapdata.targets import Target
 
 if TYPE_CHECKING:
     from spacy.language import Language

@@ -5,16 +5,16 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from audits.clip import Clip, load_clip
-from audits.clip_models import ClipSource
+from audits.clip.models import ClipSource
+from audits.clip.scorer import Clip, load_clip
 from audits.evidence import EvidenceSource
-from audits.language import load_pipeline
-from audits.plan import ShardPlan
-from audits.reading import Readings
-from audits.repeats import Repeats
-from audits.retention import load_names
-from audits.shard import SCORED, TEXT_BATCH, Engine, audit_shard
-from recapdata.targets import Target
+from audits.language.pipeline import load_pipeline
+from audits.runner.plan import ShardPlan
+from audits.runner.shard import SCORED, TEXT_BATCH, Engine, audit_shard
+from audits.runner.text_part import Readings
+from audits.text.duplicates import Repeats
+from audits.text.names import load_names
+from recapdata.dataset.target import Target
 
 if TYPE_CHECKING:
     from spacy.language import Language

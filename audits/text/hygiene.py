@@ -16,7 +16,7 @@ from functools import partial
 
 import numpy as np
 
-from audits.claims.texts import quotations
+from audits.extraction.texts import quotations
 from audits.text import FLAGS as FORM_FLAGS
 from audits.text import read_form
 

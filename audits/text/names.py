@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from audits.language import identity
+from audits.language.pipeline import identity
 from audits.lexicon import load_lexicon
 from audits.rules import rules
-from recapdata.targets import Target
+from recapdata.dataset.target import Target
 
 if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
 
-TABLE = "retention.yaml"
+TABLE = "names.yaml"
 ENTITIES = frozenset(
     [
         "PERSON",
@@ -188,7 +188,7 @@ def _blank(match: re.Match[str]) -> str:
 
 @cache
 def _table() -> dict[str, frozenset[str]]:
-    table: dict[str, str] = yaml.safe_load(files("audits").joinpath(TABLE).read_bytes())
+    table: dict[str, str] = yaml.safe_load(files("audits.text").joinpath(TABLE).read_bytes())
     return {name: frozenset(words.split()) for name, words in table.items()}
 
 

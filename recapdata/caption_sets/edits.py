@@ -13,10 +13,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recapdata.dataset.folder import ROW_GROUP_ROWS, DatasetFolder, ShardWriter
+from recapdata.dataset.removal import finish_removal
 from recapdata.errors import CaptionSetExists, CaptionSetNotFound, OptionError, RecapdataError
 from recapdata.records import CAPTION_SCHEMA, Caption, Provenance
-from recapdata.remove import finish_removal
-from recapdata.store import ROW_GROUP_ROWS, DatasetFolder, ShardWriter
 
 EDITED = "edited"
 EDIT = "edit"

@@ -14,12 +14,12 @@ from typing import Any, get_args
 
 import pyarrow as pa
 
-from recapdata.agreement import check_set_name, discard, settle
+from recapdata.caption_sets.resuming import check_set_name, discard, settle
 from recapdata.console import progress
+from recapdata.dataset.folder import ROW_GROUP_ROWS, DatasetFolder, ShardWriter
+from recapdata.dataset.removal import finish_removal
 from recapdata.errors import ColumnNotFound, DatasetDamaged, OptionError
 from recapdata.records import CAPTION_SCHEMA, RECORD_SCHEMA, Caption, Provenance, Writer
-from recapdata.remove import finish_removal
-from recapdata.store import ROW_GROUP_ROWS, DatasetFolder, ShardWriter
 
 _INDEXED = re.compile(r"(?P<name>.+)\[(?P<index>\d+)\]")
 

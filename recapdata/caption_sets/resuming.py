@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
 
-from recapdata.caption_sets import delete_files
 from recapdata.captioners import CaptionerOptions
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.set_removal import delete_files
 from recapdata.errors import CaptionSetExists, OptionError
 from recapdata.records import RECORD_SCHEMA, SET_NAME, Provenance
-from recapdata.store import DatasetFolder
 
 
 def check_set_name(folder: DatasetFolder, set_name: str) -> None:

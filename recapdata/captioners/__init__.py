@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 from PIL.Image import Image
 
 from recapdata.errors import CaptionerNotFound, OptionError
-from recapdata.open_clip_models import CONFIG as OPEN_CLIP_CONFIG
+from recapdata.models.open_clip import CONFIG as OPEN_CLIP_CONFIG
 from recapdata.records import Caption, Provenance
 from recapdata.registry import load_attribute
 

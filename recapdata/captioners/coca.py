@@ -33,7 +33,7 @@ from recapdata.captioners.pretrained import (
 from recapdata.captioners.prompts import Family, max_tokens, prompt_text
 from recapdata.captioners.sampling import KeyedDraw, caption_seed, sampling_settings
 from recapdata.errors import OptionError
-from recapdata.open_clip_models import FORMS, OpenClipSource, find_model
+from recapdata.models.open_clip import FORMS, OpenClipSource, find_model
 from recapdata.records import Caption, Provenance
 
 LIBRARIES = ("torch", "torchvision", "open_clip_torch", "transformers", "pillow")
@@ -42,7 +42,7 @@ FAMILY = Family(kind="plain", prompts={"short": "", "long": ""})
 
 
 def open_coca(options: CaptionerOptions) -> "Coca":
-    """The captioner of `options.model`, see `recapdata.open_clip_models` for the names."""
+    """The captioner of `options.model`, see `recapdata.models.open_clip` for the names."""
     if not options.model:
         raise OptionError(
             f"the captioner coca needs a model: --captioner coca:MODEL, where MODEL is {FORMS} such as {EXAMPLE}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from recapdata.errors import ModelNotSupported
-from recapdata.open_clip_models import OpenClipSource
+from recapdata.models.open_clip import OpenClipSource
 
 _BEFORE_MARKS = re.compile(r" +(?=[.,;:!?%)\]}]|'(?:s|t|re|ve|m|ll|d)\b)")
 """CLIP's tokenizer takes every mark for a word of its own and does not keep where spaces were."""

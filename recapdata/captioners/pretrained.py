@@ -12,7 +12,7 @@ from typing import Any
 from recapdata.captioners.prompts import CHAT, FAMILIES, Family
 from recapdata.endpoint import hub_errors
 from recapdata.errors import ModelNotSupported
-from recapdata.models import ModelSource
+from recapdata.models.sources import ModelSource
 
 OWN_STYLES = "recapdata.json"
 REDUCING_GAP = 2

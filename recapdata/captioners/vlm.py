@@ -31,7 +31,7 @@ from recapdata.captioners.prompts import Family, max_tokens, prompt_text
 from recapdata.captioners.sampling import KeyedDraw, Start, caption_seed, sampling_settings
 from recapdata.captioners.template import Template, parse_template, special_tokens
 from recapdata.errors import OptionError
-from recapdata.models import EMBEDDED, ModelSource, resolve_model
+from recapdata.models.sources import EMBEDDED, ModelSource, resolve_model
 from recapdata.records import Caption, Provenance
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.shards import read_footer, restore
 from recapdata.errors import DatasetDamaged
-from recapdata.shards import read_footer, restore
-from recapdata.store import DatasetFolder
 
 _PREFIX = "recapdata."
 

@@ -25,9 +25,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from recapdata.dataset.shards import ShardFile, read_footer, read_schema, read_shard
 from recapdata.errors import CaptionSetNotFound, DatasetBusy, DatasetDamaged, NotADataset
 from recapdata.records import CAPTION_SCHEMA, RECORD_SCHEMA, SET_NAME, Counts, Manifest
-from recapdata.shards import ShardFile, read_footer, read_schema, read_shard
 
 MANIFEST = "recapdata.yaml"
 CORRECTIONS = "audits/corrections.jsonl"

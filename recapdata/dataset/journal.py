@@ -13,9 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from recapdata.dataset.folder import DatasetFolder, write_atomic
 from recapdata.errors import DatasetDamaged
 from recapdata.records import Caption
-from recapdata.store import DatasetFolder, write_atomic
 
 _FIELDS = tuple(f.name for f in fields(Caption))
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.shards import ShardFile, restore
 from recapdata.errors import DatasetDamaged
-from recapdata.shards import ShardFile, restore
-from recapdata.store import DatasetFolder
 
 INDEX = ".keys.sqlite"
 CACHE_KIB = 16 * 1024

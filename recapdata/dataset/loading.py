@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recapdata.dataset.folder import DatasetFolder, shard_name
+from recapdata.dataset.shards import ShardFile, read_schema
+from recapdata.dataset.target import Target, open_target
 from recapdata.errors import CaptionSetNotFound, DatasetDamaged, HubError, OptionError
-from recapdata.publish.published import data_path, features
+from recapdata.publishing.published import data_path, features
 from recapdata.records import RECORD_SCHEMA
-from recapdata.shards import ShardFile, read_schema
-from recapdata.store import DatasetFolder, shard_name
-from recapdata.targets import Target, open_target
 from recapdata.versions.contents import Contents, published_contents
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from recapdata.mixture import Mixture
+    from recapdata.caption_sets.mixture import Mixture
 
 
 def load(
@@ -90,7 +90,7 @@ def _open(target: str | Path, revision: str | None) -> Target:
 def _mixture(mixture: "str | Mixture | None") -> "Mixture | None":
     if not isinstance(mixture, str):
         return mixture
-    from recapdata.mixture import Mixture
+    from recapdata.caption_sets.mixture import Mixture
 
     return Mixture.parse(mixture)
 

@@ -17,15 +17,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from recapdata.caption_sets import check_sets, finish_sets, pending_sets, remember
 from recapdata.console import progress
-from recapdata.errors import DatasetDamaged, InputError, OptionError
-from recapdata.extents import read_extents
-from recapdata.journal import forget
-from recapdata.keys import KeyIndex, removed_keys
-from recapdata.records import KEY, Counts
-from recapdata.shards import ShardFile, read_shard
-from recapdata.store import (
+from recapdata.dataset.extents import read_extents
+from recapdata.dataset.folder import (
     CORRECTIONS,
     PARTS,
     ROW_GROUP_ROWS,
@@ -37,6 +31,12 @@ from recapdata.store import (
     shard_name,
     write_atomic,
 )
+from recapdata.dataset.journal import forget
+from recapdata.dataset.keys import KeyIndex, removed_keys
+from recapdata.dataset.set_removal import check_sets, finish_sets, pending_sets, remember
+from recapdata.dataset.shards import ShardFile, read_shard
+from recapdata.errors import DatasetDamaged, InputError, OptionError
+from recapdata.records import KEY, Counts
 
 REMOVED_SCHEMA = pa.schema([("key", pa.string()), ("source", pa.string()), ("reason", pa.string())])
 """`source` is null where the row itself was taken out on request; `reason` is `request`, or `met again` in an ingest."""

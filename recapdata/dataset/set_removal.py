@@ -11,9 +11,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from recapdata.dataset.folder import CORRECTIONS, SUMMARY, DatasetFolder, hold, write_atomic
 from recapdata.errors import CaptionSetNotFound, DatasetDamaged, OptionError
 from recapdata.records import Provenance, valid_set_name
-from recapdata.store import CORRECTIONS, SUMMARY, DatasetFolder, hold, write_atomic
 
 
 def check_sets(folder: DatasetFolder, names: Sequence[str]) -> list[str]:

@@ -15,6 +15,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from recapdata.dataset.folder import MANIFEST, SUMMARY, DatasetFolder, read_manifest, shard_name, shard_number
+from recapdata.dataset.journal import captions_so_far
+from recapdata.dataset.paths import inside
+from recapdata.dataset.shards import ShardFile, read_footer, read_shard
 from recapdata.endpoint import endpoint, hub_api, hub_errors
 from recapdata.errors import (
     CaptionSetNotFound,
@@ -24,11 +28,7 @@ from recapdata.errors import (
     NotADataset,
     SourceNotFound,
 )
-from recapdata.journal import captions_so_far
-from recapdata.paths import inside
 from recapdata.records import RECORD_SCHEMA, Manifest
-from recapdata.shards import ShardFile, read_footer, read_shard
-from recapdata.store import MANIFEST, SUMMARY, DatasetFolder, read_manifest, shard_name, shard_number
 
 DEFAULT_BRANCH = "main"
 

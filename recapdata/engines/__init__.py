@@ -9,12 +9,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from recapdata.batches import Batch
 from recapdata.captioners import Captioner, CaptionerOptions
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.engines.batches import Batch
 from recapdata.errors import OptionError
 from recapdata.records import Caption
 from recapdata.registry import load_attribute
-from recapdata.store import DatasetFolder
 
 ENGINES = {
     "local": "recapdata.engines.local:LocalEngine",

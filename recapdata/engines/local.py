@@ -11,15 +11,15 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from types import TracebackType
 
-from recapdata.batches import Batch
 from recapdata.captioners import Captioner, CaptionerOptions, Preparer, open_captioner
+from recapdata.dataset.folder import DatasetFolder
 from recapdata.engines import EngineOptions, Finished
+from recapdata.engines.batches import Batch
 from recapdata.engines.captioning import BatchCaptioner
 from recapdata.engines.following import available_cores, follow
 from recapdata.engines.preparing import DECODER_CRASHED, ImageReader, Part, Prepared, prepare_batch
 from recapdata.errors import OptionError
 from recapdata.records import Caption
-from recapdata.store import DatasetFolder
 
 AHEAD = 2
 """Batches prepared beyond one per process, so that the model never waits and memory stays bounded."""

@@ -16,14 +16,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from recapdata.batches import Batch
 from recapdata.captioners import Captioner, CaptionerOptions, Preparer
+from recapdata.dataset.folder import MANIFEST, DatasetFolder
+from recapdata.engines.batches import Batch
 from recapdata.engines.captioning import BatchCaptioner
 from recapdata.engines.preparing import DECODER_CRASHED, ImageReader, Part, Prepared, prepare_batch
 from recapdata.errors import ClusterError
 from recapdata.records import CAPTION_SCHEMA, Caption, Provenance
 from recapdata.registry import load_attribute
-from recapdata.store import MANIFEST, DatasetFolder
 
 _CAPTION = [field.name for field in fields(Caption)]
 PLAN_SCHEMA = pa.schema(

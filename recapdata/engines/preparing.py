@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow as pa
 from PIL.Image import Image
 
-from recapdata.batches import Batch
 from recapdata.captioners import CaptioningFailed, Preparer, PromptedPreparer
-from recapdata.decoding import ImageUnreadable, decode_image
-from recapdata.shards import ShardFile
-from recapdata.store import DatasetFolder
+from recapdata.dataset.decoding import ImageUnreadable, decode_image
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.shards import ShardFile
+from recapdata.engines.batches import Batch
 
 DECODER_CRASHED = "DecoderCrashed: the process that decoded this image died (or was killed) twice"
 KEPT_GROUPS = 2

@@ -16,9 +16,10 @@ import numpy as np
 import pyarrow as pa
 
 from recapdata import captioners
-from recapdata.batches import Batch
 from recapdata.captioners import Captioner, CaptionerOptions, Preparer
+from recapdata.dataset.folder import DatasetFolder
 from recapdata.engines import EngineOptions, Finished
+from recapdata.engines.batches import Batch
 from recapdata.engines.cluster import (
     Resources,
     connect,
@@ -40,7 +41,6 @@ from recapdata.engines.nodes import (
 )
 from recapdata.errors import ClusterError
 from recapdata.records import Caption, Provenance
-from recapdata.store import DatasetFolder
 
 TASK_BATCHES = 8
 """Batches that one task prepares, one after the other: neighbors in a shard, which lie in the same row groups."""

@@ -43,7 +43,7 @@ def serve(
     from recapdata.hub.app import application
     from recapdata.hub.endpoints.uploads import XET_PHRASE, XET_STATUS
     from recapdata.hub.folder import opened
-    from recapdata.own_pages import Names, OwnPagesOnly
+    from recapdata.hub.own_pages import Names, OwnPagesOnly
 
     # All that hf_xet shows of a refusal is its status line, so that line has to say what to do.
     h11_impl.STATUS_PHRASES[XET_STATUS] = XET_PHRASE.encode()

@@ -9,8 +9,8 @@
 Every item of a source becomes exactly one row: a record, a duplicate, a failure, or removed.
 """
 
-from recapdata.ingest.run import IngestOptions, ingest
-from recapdata.ingest.source import SOURCES, Source, open_source
-from recapdata.ingest.summary import IngestSummary
+from recapdata.ingestion.run import IngestOptions, ingest
+from recapdata.ingestion.source import SOURCES, Source, open_source
+from recapdata.ingestion.summary import IngestSummary
 
 __all__ = ["SOURCES", "IngestOptions", "IngestSummary", "Source", "ingest", "open_source"]

@@ -13,8 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from recapdata.ingest.images import Picture, Problem, check_image, mislabelled
-from recapdata.ingest.source import IngestOptions, Source
+from recapdata.ingestion.images import Picture, Problem, check_image, mislabelled
+from recapdata.ingestion.source import IngestOptions, Source
 from recapdata.records import RECORD_SCHEMA, Failure, Item
 
 CHUNK_ITEMS = 64

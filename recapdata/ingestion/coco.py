@@ -14,13 +14,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from recapdata.dataset.paths import inside
 from recapdata.errors import SourceError, SourceNotFound
-from recapdata.ingest.columns import read_box
-from recapdata.ingest.files import check_own, read_image, walk
-from recapdata.ingest.images import is_image_name
-from recapdata.ingest.jsonstream import elements
-from recapdata.ingest.source import IngestOptions, failed, stamp_of
-from recapdata.paths import inside
+from recapdata.ingestion.columns import read_box
+from recapdata.ingestion.files import check_own, read_image, walk
+from recapdata.ingestion.images import is_image_name
+from recapdata.ingestion.jsonstream import elements
+from recapdata.ingestion.source import IngestOptions, failed, stamp_of
 from recapdata.records import Item, Object
 
 # What the annotation files say, by file and image id; `seen` leads from there to an image's number, since captions and

@@ -16,7 +16,7 @@ import httpcore
 import httpx
 
 from recapdata import __version__
-from recapdata.ingest.source import IngestOptions
+from recapdata.ingestion.source import IngestOptions
 
 MAX_REDIRECTS = 5
 FIRST_WAIT = 0.5

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from recapdata.errors import OptionError
-from recapdata.ingest.source import IngestOptions, arguments_of
+from recapdata.ingestion.source import IngestOptions, arguments_of
 from recapdata.records import Item, Object
 from recapdata.scenes import alt_text, draw_scene, encode_png, human_long, human_short, scene_objects
 

@@ -4,11 +4,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from recapdata.dataset.folder import MANIFEST
+from recapdata.dataset.paths import NotAFile, UnsafePath, is_below, open_inside
 from recapdata.errors import SourceError
-from recapdata.ingest.source import failed
-from recapdata.paths import NotAFile, UnsafePath, is_below, open_inside
+from recapdata.ingestion.source import failed
 from recapdata.records import Item
-from recapdata.store import MANIFEST
 
 MAX_TEXT = 2**20
 """Bytes of a text file beside an image; more is no caption."""

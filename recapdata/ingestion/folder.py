@@ -14,13 +14,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from recapdata.dataset.paths import inside
 from recapdata.errors import SourceError, SourceNotFound
-from recapdata.ingest.columns import plan_columns
-from recapdata.ingest.files import check_own, read_caption, read_image, walk
-from recapdata.ingest.images import is_image_name
-from recapdata.ingest.source import IngestOptions, failed, stamp_of
-from recapdata.ingest.tables import Row, column_types, fit, read_rows
-from recapdata.paths import inside
+from recapdata.ingestion.columns import plan_columns
+from recapdata.ingestion.files import check_own, read_caption, read_image, walk
+from recapdata.ingestion.images import is_image_name
+from recapdata.ingestion.source import IngestOptions, failed, stamp_of
+from recapdata.ingestion.tables import Row, column_types, fit, read_rows
 from recapdata.records import Item
 
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")

@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 
 from recapdata.endpoint import configure_client, endpoint, hub_api, hub_errors
 from recapdata.errors import OptionError, SourceError, SourceNotFound
-from recapdata.ingest.columns import bytes_column, plan_columns
-from recapdata.ingest.repository import BUILDERS, RepositoryFiles, check_card
-from recapdata.ingest.source import IngestOptions, arguments_of, failed
-from recapdata.ingest.tables import BUFFER, parquet_rows, plain_type
+from recapdata.ingestion.columns import bytes_column, plan_columns
+from recapdata.ingestion.repository import BUILDERS, RepositoryFiles, check_card
+from recapdata.ingestion.source import IngestOptions, arguments_of, failed
+from recapdata.ingestion.tables import BUFFER, parquet_rows, plain_type
 from recapdata.records import RECORD_SCHEMA, Item
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 
 from PIL import Image
 
-from recapdata.decoding import DAMAGE, FORMATS
+from recapdata.dataset.decoding import DAMAGE, FORMATS
 
 EXTENSIONS = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".mpo": "JPEG",

@@ -15,10 +15,10 @@ from typing import IO, Any
 
 import yaml
 
+from recapdata.dataset.paths import inside
 from recapdata.endpoint import endpoint, hub_api
 from recapdata.errors import SourceError
-from recapdata.ingest.source import failed
-from recapdata.paths import inside
+from recapdata.ingestion.source import failed
 from recapdata.records import Item
 
 CARDS = ("README.md", ".huggingface.yaml")

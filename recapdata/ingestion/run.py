@@ -12,17 +12,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from recapdata.console import progress
+from recapdata.dataset.extents import Extent, is_finished, read_extents, unfinished_source
+from recapdata.dataset.folder import LEDGERS, MANIFEST, DatasetFolder
+from recapdata.dataset.keys import KeyIndex
+from recapdata.dataset.removal import finish_removal
 from recapdata.errors import DatasetExists, DiskFull, NotADataset, SourceError
-from recapdata.extents import Extent, is_finished, read_extents, unfinished_source
-from recapdata.ingest.checking import Checked, check_items
-from recapdata.ingest.images import pixel_limit
-from recapdata.ingest.shards import OpenShard, clear_unfinished, ledger_rows
-from recapdata.ingest.source import IngestOptions, Source, open_source
-from recapdata.ingest.summary import IngestSummary, group_failures
-from recapdata.keys import KeyIndex
+from recapdata.ingestion.checking import Checked, check_items
+from recapdata.ingestion.images import pixel_limit
+from recapdata.ingestion.shards import OpenShard, clear_unfinished, ledger_rows
+from recapdata.ingestion.source import IngestOptions, Source, open_source
+from recapdata.ingestion.summary import IngestSummary, group_failures
 from recapdata.records import RECORD_SCHEMA, Counts
-from recapdata.remove import finish_removal
-from recapdata.store import LEDGERS, MANIFEST, DatasetFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def _as_begun(source: str, directory: Path) -> str:
     """The source's text, its revision pinned where an interrupted ingest of it began with one: branches move."""
     if not source.startswith("hf:") or not (directory / MANIFEST).is_file():
         return source
-    from recapdata.ingest.hub import as_begun
+    from recapdata.ingestion.hub import as_begun
 
     under_way = unfinished_source(DatasetFolder.open(directory))
     return as_begun(source, under_way) if under_way else source

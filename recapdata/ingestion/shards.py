@@ -10,18 +10,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from recapdata.extents import Extent
-from recapdata.ingest.images import Picture
-from recapdata.records import FAILURE_SCHEMA, RECORD_SCHEMA, Failure, Item
-from recapdata.remove import REMOVED_SCHEMA
-from recapdata.shards import read_footer
-from recapdata.store import (
+from recapdata.dataset.extents import Extent
+from recapdata.dataset.folder import (
     LEDGERS,
     ROW_GROUP_BYTES,
     ROW_GROUP_ROWS,
     DatasetFolder,
     ShardWriter,
 )
+from recapdata.dataset.removal import REMOVED_SCHEMA
+from recapdata.dataset.shards import read_footer
+from recapdata.ingestion.images import Picture
+from recapdata.records import FAILURE_SCHEMA, RECORD_SCHEMA, Failure, Item
 
 
 class RowGroups:

@@ -8,9 +8,9 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from recapdata.dataset.folder import SHARD_BYTES
 from recapdata.errors import OptionError, SourceNotFound
 from recapdata.records import Failure, Item
-from recapdata.store import SHARD_BYTES
 
 SHARD_ROWS = 100_000
 MAX_PIXELS = 89_478_485
@@ -79,12 +79,12 @@ class Source(Protocol):
 
 
 SOURCES: Mapping[str, str] = {
-    "coco": "recapdata.ingest.coco:open_coco",
-    "hf": "recapdata.ingest.hub:open_hub",
-    "folder": "recapdata.ingest.folder:open_folder",
-    "scenes": "recapdata.ingest.drawn:open_scenes",
-    "urls": "recapdata.ingest.urls:open_urls",
-    "wds": "recapdata.ingest.webdataset:open_webdataset",
+    "coco": "recapdata.ingestion.coco:open_coco",
+    "hf": "recapdata.ingestion.hub:open_hub",
+    "folder": "recapdata.ingestion.folder:open_folder",
+    "scenes": "recapdata.ingestion.drawn:open_scenes",
+    "urls": "recapdata.ingestion.urls:open_urls",
+    "wds": "recapdata.ingestion.webdataset:open_webdataset",
 }
 """Kind → function of (what stands after the colon, options); a source without a kind is a folder."""
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.shards import ShardFile
 from recapdata.records import Counts
-from recapdata.shards import ShardFile
-from recapdata.store import DatasetFolder
 
 _REMARKS = {
     "records": "",

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recapdata.errors import SourceError
-from recapdata.ingest.columns import holds_captions
+from recapdata.ingestion.columns import holds_captions
 
 BATCH_ROWS = 1000
 """Rows read, or looked at for their types, at once."""

@@ -14,9 +14,9 @@ from typing import Any
 import pyarrow as pa
 
 from recapdata.errors import SourceError, SourceNotFound
-from recapdata.ingest.columns import bytes_column, plan_columns
-from recapdata.ingest.source import IngestOptions, failed, stamp_of
-from recapdata.ingest.tables import Row, open_parquet, plain_type, read_parquet
+from recapdata.ingestion.columns import bytes_column, plan_columns
+from recapdata.ingestion.source import IngestOptions, failed, stamp_of
+from recapdata.ingestion.tables import Row, open_parquet, plain_type, read_parquet
 from recapdata.records import Item
 
 URL_NAMES = ("url", "image_url", "img_url", "image_link", "imageurl", "link", "uri", "src")
@@ -62,7 +62,7 @@ class Urls:
 
     def _download(self, start: int) -> Iterator[Item]:
         """Fetch what has no bytes, as many at once as there are connections, in the order of the rows."""
-        from recapdata.ingest.download import Downloader
+        from recapdata.ingestion.download import Downloader
 
         downloader = Downloader(self._options)
         pool = ThreadPoolExecutor(self._options.connections, thread_name_prefix="download")
@@ -105,7 +105,7 @@ class Urls:
         )
 
     def _fetch(self, url: str, downloader: Any) -> Any:
-        from recapdata.ingest.download import Refused
+        from recapdata.ingestion.download import Refused
 
         try:
             return downloader.fetch(url)

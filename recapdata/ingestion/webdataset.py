@@ -14,11 +14,11 @@ from typing import Any
 import pyarrow as pa
 
 from recapdata.errors import SourceNotFound
-from recapdata.ingest.columns import Columns, plan_columns
-from recapdata.ingest.images import EXTENSIONS
-from recapdata.ingest.source import IngestOptions, failed, stamp_of
-from recapdata.ingest.tables import BATCH_ROWS, fit, merge_types, plain_type
-from recapdata.ingest.tars import Sample, read_samples
+from recapdata.ingestion.columns import Columns, plan_columns
+from recapdata.ingestion.images import EXTENSIONS
+from recapdata.ingestion.source import IngestOptions, failed, stamp_of
+from recapdata.ingestion.tables import BATCH_ROWS, fit, merge_types, plain_type
+from recapdata.ingestion.tars import Sample, read_samples
 from recapdata.records import Item
 
 TEXTS = ("txt", "text", "caption")

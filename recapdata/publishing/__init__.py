@@ -6,7 +6,7 @@ run.py       carries a plan out; sending.py is the only code that uploads
 published.py the layout on the Hub and its data shards; card.py and closing.py what is written last
 """
 
-from recapdata.publish.plan import PublishPlan
-from recapdata.publish.run import PublishSummary, plan_publication, publish
+from recapdata.publishing.plan import PublishPlan
+from recapdata.publishing.run import PublishSummary, plan_publication, publish
 
 __all__ = ["PublishPlan", "PublishSummary", "plan_publication", "publish"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from recapdata.errors import PublishRefused
-from recapdata.publish.licenses import LICENSES, OTHER, license_fields
+from recapdata.publishing.licenses import LICENSES, OTHER, license_fields
 from recapdata.records import Manifest, Provenance
 from recapdata.templates import render
 from recapdata.versions.changes import counted

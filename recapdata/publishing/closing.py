@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import yaml
 
-from recapdata.publish.card import CardFacts, ConfigFacts, SetFacts, render_card
-from recapdata.publish.plan import PublishPlan
-from recapdata.publish.published import audit_schema, captions_features, data_schema, features
-from recapdata.shards import read_footer, read_shard
-from recapdata.store import MANIFEST, DatasetFolder
-from recapdata.targets import Target, open_target
+from recapdata.dataset.folder import MANIFEST, DatasetFolder
+from recapdata.dataset.shards import read_footer, read_shard
+from recapdata.dataset.target import Target, open_target
+from recapdata.publishing.card import CardFacts, ConfigFacts, SetFacts, render_card
+from recapdata.publishing.plan import PublishPlan
+from recapdata.publishing.published import audit_schema, captions_features, data_schema, features
 from recapdata.versions.contents import CONTENTS, Contents, Release
 
 README = "README.md"

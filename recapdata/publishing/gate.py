@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from recapdata.dataset.folder import CORRECTIONS
 from recapdata.errors import PublishRefused
-from recapdata.publish.publication import Local, Published, Remote, Request
-from recapdata.publish.published import MANAGED
-from recapdata.store import CORRECTIONS
+from recapdata.publishing.publication import Local, Published, Remote, Request
+from recapdata.publishing.published import MANAGED
 from recapdata.versions.changes import Changes, counted
 from recapdata.versions.comparable import Made, remedy
 from recapdata.versions.figures import FigureChange, incomparable, not_compared

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from recapdata.errors import NothingToPublish, VersionError
-from recapdata.publish.gate import audit_notes, other_changes, remarks
-from recapdata.publish.licenses import check_license
-from recapdata.publish.publication import Local, Published, Remote, RemoteFile, Request
-from recapdata.publish.published import MANAGED, Part
+from recapdata.publishing.gate import audit_notes, other_changes, remarks
+from recapdata.publishing.licenses import check_license
+from recapdata.publishing.publication import Local, Published, Remote, RemoteFile, Request
+from recapdata.publishing.published import MANAGED, Part
 from recapdata.records import Manifest
 from recapdata.versions.changes import Changes, check_version, counted, parse_version, smallest_version
 from recapdata.versions.figures import FigureChange, compare_figures

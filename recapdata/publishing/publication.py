@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from recapdata.publish.published import Part
+from recapdata.publishing.published import Part
 from recapdata.records import Manifest
 from recapdata.versions.contents import Contents
 

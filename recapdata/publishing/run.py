@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recapdata.dataset.folder import DatasetFolder, hold
+from recapdata.dataset.target import open_target
 from recapdata.endpoint import endpoint, hub_api, hub_errors
 from recapdata.errors import HubError, PublishRefused
-from recapdata.publish.licenses import check_license
-from recapdata.publish.plan import PublishPlan, make_plan
-from recapdata.publish.publication import Request
-from recapdata.publish.sending import Sent, send_version
-from recapdata.publish.survey import folder_stamp, look_at_folder, look_at_repository
-from recapdata.store import DatasetFolder, hold
-from recapdata.targets import open_target
+from recapdata.publishing.licenses import check_license
+from recapdata.publishing.plan import PublishPlan, make_plan
+from recapdata.publishing.publication import Request
+from recapdata.publishing.sending import Sent, send_version
+from recapdata.publishing.survey import folder_stamp, look_at_folder, look_at_repository
 from recapdata.versions.changes import Changes, compare, counted, parse_version
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from recapdata.console import progress
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.target import DEFAULT_BRANCH
 from recapdata.endpoint import hub_errors
 from recapdata.errors import HubError, PublishRefused
-from recapdata.publish.closing import closing_files
-from recapdata.publish.plan import FILES_PER_COMMIT, PublishPlan, size
-from recapdata.publish.published import Part, build_data_shard, data_schema
-from recapdata.store import DatasetFolder
-from recapdata.targets import DEFAULT_BRANCH
+from recapdata.publishing.closing import closing_files
+from recapdata.publishing.plan import FILES_PER_COMMIT, PublishPlan, size
+from recapdata.publishing.published import Part, build_data_shard, data_schema
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, HfApi

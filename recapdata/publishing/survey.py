@@ -5,11 +5,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recapdata.dataset.extents import unfinished_source
+from recapdata.dataset.folder import MANIFEST, DatasetFolder, shard_name, ways_out
+from recapdata.dataset.removal import is_unfinished
+from recapdata.dataset.shards import read_note
+from recapdata.dataset.target import DEFAULT_BRANCH, Target, open_target
 from recapdata.endpoint import endpoint, hub_errors
 from recapdata.errors import HubError, PublishRefused, VersionError
-from recapdata.extents import unfinished_source
-from recapdata.publish.publication import Local, Published, Remote, RemoteFile
-from recapdata.publish.published import (
+from recapdata.publishing.publication import Local, Published, Remote, RemoteFile
+from recapdata.publishing.published import (
     VERBATIM,
     Part,
     audit_schema,
@@ -18,10 +22,6 @@ from recapdata.publish.published import (
     left_out,
     verbatim_files,
 )
-from recapdata.remove import is_unfinished
-from recapdata.shards import read_note
-from recapdata.store import MANIFEST, DatasetFolder, shard_name, ways_out
-from recapdata.targets import DEFAULT_BRANCH, Target, open_target
 from recapdata.versions.changes import parse_version
 from recapdata.versions.contents import published_contents, read_contents
 from recapdata.versions.digest import rows_hash

@@ -7,8 +7,8 @@ recorder    finished batches made durable, full shards written
 summary     what was done, and what to type next
 """
 
-from recapdata.recaption.plan import RunOptions
-from recapdata.recaption.run import recaption
-from recapdata.recaption.summary import RecaptionSummary
+from recapdata.recaptioning.plan import RunOptions
+from recapdata.recaptioning.run import recaption
+from recapdata.recaptioning.summary import RecaptionSummary
 
 __all__ = ["RecaptionSummary", "RunOptions", "recaption"]

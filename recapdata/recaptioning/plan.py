@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recapdata.batches import Batch, Rows, cut, pilot_keys, pilot_quotas
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.journal import overlay, replay, stored_captions
+from recapdata.dataset.keys import KeyIndex
+from recapdata.dataset.removal import read_keys_file
+from recapdata.dataset.shards import read_footer, read_shard
+from recapdata.dataset.target import open_target
 from recapdata.engines import EngineOptions
+from recapdata.engines.batches import Batch, Rows, cut, pilot_keys, pilot_quotas
 from recapdata.errors import ColumnNotFound, InputError, OptionError
-from recapdata.journal import overlay, replay, stored_captions
-from recapdata.keys import KeyIndex
-from recapdata.recaption.recorder import ShardStart, failed_keys
-from recapdata.recaption.state import ShardState
-from recapdata.recaption.where import open_where
+from recapdata.recaptioning.recorder import ShardStart, failed_keys
+from recapdata.recaptioning.state import ShardState
+from recapdata.recaptioning.where import open_where
 from recapdata.records import Provenance
-from recapdata.remove import read_keys_file
-from recapdata.shards import read_footer, read_shard
-from recapdata.store import DatasetFolder
-from recapdata.targets import open_target
 
 TOLD = ("source", "license", "width", "height")
 """Fixed columns that a prompt may name, besides those that came along and caption sets."""

@@ -14,11 +14,11 @@ from types import TracebackType
 
 import pyarrow as pa
 
+from recapdata.dataset.folder import ROW_GROUP_ROWS, DatasetFolder, ShardWriter, fsync_directory
+from recapdata.dataset.journal import Journal, captions_so_far, overlay, replay, stored_captions
 from recapdata.engines import Finished
 from recapdata.errors import DiskFull
-from recapdata.journal import Journal, captions_so_far, overlay, replay, stored_captions
 from recapdata.records import CAPTION_SCHEMA
-from recapdata.store import ROW_GROUP_ROWS, DatasetFolder, ShardWriter, fsync_directory
 
 QUEUED = 8
 """Finished batches that may wait to be written; beyond, the model waits for the disk."""

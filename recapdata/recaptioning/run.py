@@ -13,19 +13,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import shorten
 
-from recapdata.agreement import check_set_name, discard, going_on, settle
-from recapdata.batches import Batch
+from recapdata.caption_sets.resuming import check_set_name, discard, going_on, settle
 from recapdata.captioners import Captioner, CaptionerOptions, parse_captioner, template_columns
 from recapdata.console import progress, say
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.removal import finish_removal
 from recapdata.engines import Finished, open_captioner_for, open_engine
+from recapdata.engines.batches import Batch
 from recapdata.errors import CaptionSetNotFound, ModelNotSupported
-from recapdata.recaption.plan import Plan, RunOptions, Task, check_columns, plan_shard, selection_of, total_of
-from recapdata.recaption.recorder import Recorder
-from recapdata.recaption.state import ShardState, failures_by_type, survey
-from recapdata.recaption.summary import RecaptionSummary, images
+from recapdata.recaptioning.plan import (
+    Plan,
+    RunOptions,
+    Task,
+    check_columns,
+    plan_shard,
+    selection_of,
+    total_of,
+)
+from recapdata.recaptioning.recorder import Recorder
+from recapdata.recaptioning.state import ShardState, failures_by_type, survey
+from recapdata.recaptioning.summary import RecaptionSummary, images
 from recapdata.records import Provenance
-from recapdata.remove import finish_removal
-from recapdata.store import DatasetFolder
 
 EXAMPLES = 3
 HOPELESS = 3

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.journal import replay
+from recapdata.dataset.shards import read_footer
 from recapdata.errors import DatasetDamaged
-from recapdata.journal import replay
-from recapdata.recaption.recorder import failures_in_file
-from recapdata.shards import read_footer
-from recapdata.store import DatasetFolder
+from recapdata.recaptioning.recorder import failures_in_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

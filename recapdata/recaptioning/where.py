@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recapdata.dataset.folder import DatasetFolder, shard_name
+from recapdata.dataset.shards import ShardFile, read_note, read_schema
+from recapdata.dataset.target import Target, aligned, open_target
 from recapdata.errors import AuditNotFound, CaptionSetNotFound, ColumnNotFound
-from recapdata.recaption.expression import Expression, parse
+from recapdata.recaptioning.expression import Expression, parse
 from recapdata.records import CLAIM_KINDS, VERDICTS
-from recapdata.shards import ShardFile, read_note, read_schema
-from recapdata.store import DatasetFolder, shard_name
-from recapdata.targets import Target, aligned, open_target
 from recapdata.versions.digest import rows_hash
 
 FOOTER = b"recapdata.audit"

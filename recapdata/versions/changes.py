@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import semver
 
+from recapdata.dataset.target import Target, aligned
 from recapdata.errors import VersionError
-from recapdata.targets import Target, aligned
 from recapdata.versions.contents import Contents
 
 Level = Literal["none", "patch", "minor", "major"]

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from recapdata.dataset.target import Target
 from recapdata.errors import DatasetDamaged
 from recapdata.records import RECORD_SCHEMA
-from recapdata.targets import Target
 from recapdata.versions.digest import DIGITS, ArrowDigest
 
 CONTENTS = "contents.json"

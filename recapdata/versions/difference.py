@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recapdata.targets import Target, open_target
+from recapdata.dataset.target import Target, open_target
 from recapdata.versions.changes import Changes, compare, counted
 from recapdata.versions.comparable import Reason
 from recapdata.versions.contents import Contents, published_contents, read_contents

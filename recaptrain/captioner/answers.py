@@ -14,7 +14,7 @@ from PIL.Image import Image
 
 from recapdata.captioners.pretrained import end_tokens
 from recapdata.captioners.vlm import VlmPreparer
-from recaptrain.tuning.base import CaptionerBase
+from recaptrain.captioner.base import CaptionerBase
 
 IGNORED = -100
 """Label of a token that is not learned: torch's own sign for it."""

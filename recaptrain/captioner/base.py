@@ -10,7 +10,7 @@ from recapdata.captioners import STYLES
 from recapdata.captioners.pretrained import Pretrained, end_tokens, load_weights, open_pretrained
 from recapdata.captioners.prompts import prompt_text
 from recapdata.errors import ModelNotSupported, OptionError
-from recapdata.models import ModelSource, resolve_model
+from recapdata.models.sources import ModelSource, resolve_model
 
 if TYPE_CHECKING:
     import torch

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from recapdata.console import progress
-from recapdata.decoding import ImageUnreadable, decode_image
+from recapdata.dataset.decoding import ImageUnreadable, decode_image
+from recapdata.dataset.target import Target
 from recapdata.errors import CaptionSetNotFound, InputError, OptionError
-from recapdata.targets import Target
-from recaptrain.data import shuffled
+from recaptrain.training.data import shuffled
 
 HANDFUL = 4
 """Fewest records to hold out: the loss on fewer says nothing. None are where that would be more than a fifth of all."""

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recapdata.captioners.pretrained import OWN_STYLES
-from recapdata.publish.card import escape, who
-from recapdata.store import write_atomic
+from recapdata.dataset.folder import write_atomic
+from recapdata.publishing.card import escape, who
 from recapdata.templates import render
-from recaptrain.saving import swapped_in
-from recaptrain.tuning.base import CaptionerBase
+from recaptrain.captioner.base import CaptionerBase
+from recaptrain.training.saving import swapped_in
 
 if TYPE_CHECKING:
     import torch
 
-    from recapdata.targets import Target
-    from recaptrain.tuning.settings import CaptionerSettings, CaptionerSummary
+    from recapdata.dataset.target import Target
+    from recaptrain.captioner.settings import CaptionerSettings, CaptionerSummary
 
 TEMPLATE = "captioner.md.j2"
 ADAPTER = "adapter"

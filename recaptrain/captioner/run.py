@@ -9,15 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recapdata.console import say
+from recapdata.dataset.target import Target
 from recapdata.errors import InputError, OptionError
-from recapdata.targets import Target
 from recapdata.versions.digest import ArrowDigest
-from recaptrain.base import require_libraries
-from recaptrain.checkpoint import RunFolder
-from recaptrain.data import open_dataset
-from recaptrain.loop import check_optimization, own_precision, prepare, train
-from recaptrain.tuning.answers import asking
-from recaptrain.tuning.base import (
+from recaptrain.captioner.answers import asking
+from recaptrain.captioner.base import (
     CaptionerBase,
     add_adapter,
     check_styles,
@@ -28,11 +24,15 @@ from recaptrain.tuning.base import (
     saved_dtype,
     trained_weights,
 )
-from recaptrain.tuning.captions import HumanCaptions, gather_pictures, read_captions
-from recaptrain.tuning.output import save_captioner, write_card
-from recaptrain.tuning.settings import CaptionerSettings, CaptionerSummary
-from recaptrain.tuning.task import Captioning, make_lessons
-from recaptrain.tuning.watch import Validation, last_samples
+from recaptrain.captioner.captions import HumanCaptions, gather_pictures, read_captions
+from recaptrain.captioner.output import save_captioner, write_card
+from recaptrain.captioner.settings import CaptionerSettings, CaptionerSummary
+from recaptrain.captioner.task import Captioning, make_lessons
+from recaptrain.captioner.watch import Validation, last_samples
+from recaptrain.diffusion.base import require_libraries
+from recaptrain.training.checkpoints import RunFolder
+from recaptrain.training.data import open_dataset
+from recaptrain.training.loop import check_optimization, own_precision, prepare, train
 
 if TYPE_CHECKING:
     import torch
@@ -302,7 +302,7 @@ def _finish(
     public: bool,
 ) -> CaptionerSummary | None:
     """Save the best weights as a model with its card, and push it."""
-    from recaptrain.saving import push_model
+    from recaptrain.training.saving import push_model
 
     accelerator = training.accelerator
     accelerator.wait_for_everyone()

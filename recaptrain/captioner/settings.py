@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recapdata.errors import OptionError
-from recaptrain.loop import MixedPrecision, Optimization
+from recaptrain.training.loop import MixedPrecision, Optimization
 
 FULL_RATE = 4e-5
 """Learning rate where all weights are tuned: RECAP's (from memory; see --lr)."""

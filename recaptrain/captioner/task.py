@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from recaptrain.loop import Training
-from recaptrain.tuning.answers import IGNORED, Asking
-from recaptrain.tuning.captions import HumanCaptions, Pictures, Rows, turn_rows
+from recaptrain.captioner.answers import IGNORED, Asking
+from recaptrain.captioner.captions import HumanCaptions, Pictures, Rows, turn_rows
+from recaptrain.training.loop import Training
 
 if TYPE_CHECKING:
     import torch

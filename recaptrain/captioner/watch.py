@@ -16,11 +16,11 @@ from recapdata.captioners.pretrained import quiet
 from recapdata.captioners.prompts import max_tokens
 from recapdata.captioners.sampling import Start
 from recapdata.console import say
-from recapdata.store import write_atomic
-from recaptrain.checkpoint import RunFolder
-from recaptrain.loop import Training
-from recaptrain.tuning.captions import Rows
-from recaptrain.tuning.task import Lessons, answer_loss, on_device
+from recapdata.dataset.folder import write_atomic
+from recaptrain.captioner.captions import Rows
+from recaptrain.captioner.task import Lessons, answer_loss, on_device
+from recaptrain.training.checkpoints import RunFolder
+from recaptrain.training.loop import Training
 
 if TYPE_CHECKING:
     import torch

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recapdata.errors import MissingExtra, ModelNotSupported, OptionError
-from recapdata.models import ModelSource, resolve_model
-from recaptrain.denoising import prediction_type
+from recapdata.models.sources import ModelSource, resolve_model
+from recaptrain.diffusion.denoising import prediction_type
 
 if TYPE_CHECKING:
     import torch

@@ -5,15 +5,15 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recapdata.publish.card import escape, who
-from recapdata.store import write_atomic
+from recapdata.dataset.folder import write_atomic
+from recapdata.publishing.card import escape, who
 from recapdata.templates import render
 
 if TYPE_CHECKING:
-    from recapdata.targets import Target
-    from recaptrain.base import Base
-    from recaptrain.data import Examples
-    from recaptrain.diffusion import DiffusionSettings, DiffusionSummary
+    from recapdata.dataset.target import Target
+    from recaptrain.diffusion.base import Base
+    from recaptrain.diffusion.run import DiffusionSettings, DiffusionSummary
+    from recaptrain.training.data import Examples
 
 TEMPLATE = "model.md.j2"
 LIBRARIES = ("recapdata", "torch", "diffusers", "transformers", "accelerate")

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from recapdata.decoding import ImageUnreadable, decode_image
-from recapdata.targets import Target
+from recapdata.dataset.decoding import ImageUnreadable, decode_image
+from recapdata.dataset.target import Target
 
 if TYPE_CHECKING:
     import torch

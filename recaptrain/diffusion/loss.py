@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recaptrain.data import Examples
-from recaptrain.denoising import denoising_loss, min_snr_weights, signal_to_noise, target
-from recaptrain.latents import Latents
-from recaptrain.loop import Training
+from recaptrain.diffusion.denoising import denoising_loss, min_snr_weights, signal_to_noise, target
+from recaptrain.diffusion.latents import Latents
+from recaptrain.training.data import Examples
+from recaptrain.training.loop import Training
 
 if TYPE_CHECKING:
     import torch

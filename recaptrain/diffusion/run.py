@@ -10,17 +10,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recapdata.caption_sets.mixture import Mixture
 from recapdata.console import progress, say
+from recapdata.dataset.target import Target
 from recapdata.errors import InputError, OptionError
-from recapdata.mixture import Mixture
-from recapdata.targets import Target
 from recapdata.versions.digest import ArrowDigest
-from recaptrain.base import Base, load_base
-from recaptrain.checkpoint import RunFolder
-from recaptrain.data import Examples, open_dataset, read_examples
-from recaptrain.diffusion_loss import Denoising, place
-from recaptrain.latents import FITS, Encoder, Fit, Latents, encode_dataset
-from recaptrain.loop import (
+from recaptrain.diffusion.base import Base, load_base
+from recaptrain.diffusion.latents import FITS, Encoder, Fit, Latents, encode_dataset
+from recaptrain.diffusion.loss import Denoising, place
+from recaptrain.training.checkpoints import RunFolder
+from recaptrain.training.data import Examples, open_dataset, read_examples
+from recaptrain.training.loop import (
     MixedPrecision,
     Optimization,
     check_optimization,
@@ -298,8 +298,8 @@ def _finish(
     public: bool,
 ) -> DiffusionSummary | None:
     """Save the averaged weights as a pipeline with its card, and push it."""
-    from recaptrain.model_card import write_card
-    from recaptrain.saving import push_model, save_pipeline
+    from recaptrain.diffusion.card import write_card
+    from recaptrain.training.saving import push_model, save_pipeline
 
     accelerator = task.training.accelerator
     accelerator.wait_for_everyone()

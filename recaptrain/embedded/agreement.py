@@ -2,7 +2,7 @@
 
 A treebank of web text knows few of the words and fewer of the turns of captions. Captions with scene graphs (FACTUAL's
 train split) say nothing about trees, but a wrong tree rarely gives the right graph: so what a first pipeline parses
-and `audits.claims` reads back as the graph is kept, as further training text for the second.
+and `audits.extraction` reads back as the graph is kept, as further training text for the second.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audits.claims import extract_claims
-from audits.claims.words import COLORS, singular
+from audits.extraction import extract_claims
+from audits.extraction.words import COLORS, singular
 from recaptrain.embedded.treebank import (
     Tree,
     capitalized,

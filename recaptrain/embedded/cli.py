@@ -135,7 +135,7 @@ def curve(
 
 def _is_clip(model: Path) -> bool:
     """Whether a folder holds a model of open_clip that writes nothing; a CoCa does."""
-    from recapdata.open_clip_models import CONFIG, in_folder
+    from recapdata.models.open_clip import CONFIG, in_folder
 
     return (model / CONFIG).exists() and "multimodal_cfg" not in in_folder(model, model.name).model_config()
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from recapdata.console import say
+from recapdata.dataset.folder import write_atomic
 from recapdata.errors import OptionError
-from recapdata.models import resolve_model
-from recapdata.store import write_atomic
-from recaptrain.tuning.base import KIND
+from recapdata.models.sources import resolve_model
+from recaptrain.captioner.base import KIND
 
 STYLES = ("short", "long")
 BATCH = 24
@@ -105,8 +105,8 @@ def _begin(out: Path, head: Mapping[str, Any]) -> dict[str, Any]:
 
 def _draw(settings: CurveSettings, work: Path) -> Path:
     """A dataset of scenes with human captions, brought in as any user's would be."""
-    from recapdata.imported import import_captions
-    from recapdata.ingest.run import ingest
+    from recapdata.caption_sets.importing import import_captions
+    from recapdata.ingestion.run import ingest
 
     count = max(settings.captions)
     folder = work / f"scenes-{settings.world}-{count}"
@@ -117,8 +117,8 @@ def _draw(settings: CurveSettings, work: Path) -> Path:
 
 
 def _tune(settings: CurveSettings, dataset: Path, model: Path, count: int) -> dict[str, Any]:
-    from recaptrain.captioner import RUN, tune_captioner
-    from recaptrain.tuning.settings import captioner_settings
+    from recaptrain.captioner.run import RUN, tune_captioner
+    from recaptrain.captioner.settings import captioner_settings
 
     run = captioner_settings(
         ",".join(f"{style}={style}" for style in STYLES),

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recapdata.console import progress
+from recapdata.dataset.folder import write_atomic
 from recapdata.errors import InputError, OptionError
-from recapdata.models import ModelSource, resolve_model
-from recapdata.store import write_atomic
+from recapdata.models.sources import ModelSource, resolve_model
 
 if TYPE_CHECKING:
     from diffusers.pipelines.stable_diffusion import StableDiffusionPipeline
@@ -153,7 +153,7 @@ def generate(
         OptionError: `out` holds pictures of another model or other settings.
         CaptionerNotFound, ModelNotSupported: no such model, or not a Stable Diffusion pipeline.
     """
-    from recaptrain.base import load_pipeline
+    from recaptrain.diffusion.base import load_pipeline
 
     if generation.steps < 1 or batch_size < 1:
         raise OptionError("--steps and --batch-size must be at least 1")

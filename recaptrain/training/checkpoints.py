@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recapdata.dataset.folder import write_atomic
 from recapdata.errors import DatasetDamaged, OptionError
-from recapdata.store import write_atomic
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from recapdata.caption_sets.mixture import Drawn, Mixture
+from recapdata.dataset.target import Target, open_target
 from recapdata.errors import InputError, OptionError
-from recapdata.mixture import Drawn, Mixture
-from recapdata.targets import Target, open_target
 
 if TYPE_CHECKING:
-    from recaptrain.base import Base
+    from recaptrain.diffusion.base import Base
 
 CountAll = Callable[[Sequence[str]], list[int]]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from recapdata.errors import OptionError
-from recaptrain.checkpoint import RunFolder, leave_out_frozen
+from recaptrain.training.checkpoints import RunFolder, leave_out_frozen
 
 if TYPE_CHECKING:
     import torch

@@ -14,7 +14,7 @@ from recapdata.errors import HubError
 if TYPE_CHECKING:
     from diffusers.pipelines.stable_diffusion import StableDiffusionPipeline
 
-    from recaptrain.loop import Training
+    from recaptrain.training.loop import Training
 
 
 def save_pipeline(training: "Training", pipeline: "StableDiffusionPipeline", out: Path) -> None:

@@ -30,27 +30,27 @@ from spacy.lang.en import English
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from audits.claims import claims as read_claims
-from audits.clip import PLAIN_PARTS
-from audits.counterfactual import Lie, lies
-from audits.coverage import caption_figures
+from audits.clip.counterfactuals import Lie, lies
+from audits.clip.scorer import PLAIN_PARTS
+from audits.clip.scores import Cosines, margins, score
+from audits.clip.skew import Cloud, frechet
 from audits.evidence import Case, Evidence, Scope, Seen, color_clip
 from audits.evidence.annotations import Annotations
 from audits.evidence.colors import Pixels
 from audits.evidence.detections import Thresholds, keep, valid
 from audits.evidence.detector import Detections
 from audits.evidence.ocr import SCOPE, SURE
-from audits.grounding import ground
-from audits.hygiene import flags, habits
-from audits.language import load_pipeline
+from audits.extraction import claims as read_claims
+from audits.grounding.verdicts import ground
+from audits.language.pipeline import load_pipeline
 from audits.lexicon import load_lexicon
-from audits.repeats import find_repeats
-from audits.retention import Names, retained
 from audits.rules import VERSIONS
-from audits.scoring import Cosines, margins, score
-from audits.skew import Cloud, frechet
 from audits.text import read_form
-from recapdata.models import ModelSource
+from audits.text.coverage import caption_figures
+from audits.text.duplicates import find_repeats
+from audits.text.hygiene import flags, habits
+from audits.text.names import Names, retained
+from recapdata.models.sources import ModelSource
 from recapdata.records import Claim
 
 FOLDER = Path(__file__).parent / "fixtures" / "golden"

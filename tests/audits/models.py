@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from audits.clip import PARTS, Clip
+from audits.clip.scorer import PARTS, Clip
 
 MODEL = {
     "embed_dim": 16,

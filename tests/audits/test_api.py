@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 import audits
+from recapdata.dataset.folder import DatasetFolder
 from recapdata.records import Object, image_key
-from recapdata.store import DatasetFolder
 from tests.builders import build_dataset, png
 
 STAR = Object(bbox=(0, 0, 4, 4), category="star")

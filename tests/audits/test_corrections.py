@@ -14,9 +14,9 @@ from audits.corrections import (
     corrections_of,
     read_corrections,
 )
+from recapdata.dataset.folder import CORRECTIONS, DatasetFolder
+from recapdata.dataset.target import open_target
 from recapdata.errors import DatasetDamaged, NotADataset
-from recapdata.store import CORRECTIONS, DatasetFolder
-from recapdata.targets import open_target
 from tests.builders import build_dataset
 
 WRONG = Correction(

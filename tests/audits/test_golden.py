@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from audits.claims import words
+from audits.extraction import words
 from audits.rules import VERSIONS
 from tests.audits import golden
 from tests.audits.golden import COMMAND, FOLDER, Golden, problems

@@ -13,17 +13,17 @@ import pytest
 
 from audits.audited import made_by, notices, open_audit, outdated
 from audits.comparison import compare, compare_versions
-from audits.language import content_hash, identity, load_pipeline
-from audits.reading import reading_identity
-from audits.report import write_report
+from audits.language.pipeline import content_hash, identity, load_pipeline
+from audits.reporting import write_report
 from audits.rules import VERSIONS
-from audits.runner import run
-from audits.tables import AUDIT_SCHEMA, Identity, read_identity
+from audits.runner.run import run
+from audits.runner.text_part import reading_identity
+from audits.schema import AUDIT_SCHEMA, Identity, read_identity
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.target import open_target
 from recapdata.errors import PublishRefused
-from recapdata.publish.survey import look_at_folder
+from recapdata.publishing.survey import look_at_folder
 from recapdata.records import Object
-from recapdata.store import DatasetFolder
-from recapdata.targets import open_target
 from recapdata.versions.figures import Figure
 from tests.builders import build_dataset
 
@@ -121,9 +121,9 @@ def test_a_comment_and_a_moved_file_change_no_identity(tmp_path: Path) -> None:
     (tmp_path / "audits" / "repeats.py").write_text("from audits.copies import *  # noqa: F403\n")
     (tmp_path / "recapdata" / "weights" / "language" / "README.md").write_text("Retold.")
     ask = (
-        "from audits.counterfactual import lies_identity; from audits.grounding import grounding_identity; "
-        "from audits.language import load_pipeline; from audits.reading import reading_identity; "
-        "from audits.retention import Names, names_identity; from audits.repeats import find_repeats; "
+        "from audits.clip.counterfactuals import lies_identity; from audits.grounding.verdicts import grounding_identity; "
+        "from audits.language.pipeline import load_pipeline; from audits.runner.text_part import reading_identity; "
+        "from audits.text.names import Names, names_identity; from audits.text.duplicates import find_repeats; "
         "from audits.evidence.ocr import Reader; from audits.evidence.colors import Pixels; nlp = load_pipeline(); "
         "print(reading_identity(nlp), grounding_identity(), lies_identity(), names_identity(Names(nlp), nlp), "
         "find_repeats([]).identity([]), Reader().identity(0), Pixels().identity())"

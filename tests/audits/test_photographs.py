@@ -13,14 +13,14 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from audits.claims import claims as extract
 from audits.evidence import Evidence, open_evidence
 from audits.evidence.collect import collect
-from audits.grounding import ground
-from audits.runner import run
-from recapdata.imported import import_captions
-from recapdata.ingest import ingest
-from recapdata.targets import open_target
+from audits.extraction import claims as extract
+from audits.grounding.verdicts import ground
+from audits.runner.run import run
+from recapdata.caption_sets.importing import import_captions
+from recapdata.dataset.target import open_target
+from recapdata.ingestion import ingest
 
 SHARED = Path(os.environ.get("RECAPDATA_SHARED", Path(__file__).parents[3] / "shared")) / "coco-mini"
 HAND: dict[str, Any] = json.loads(

@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import pytest
 
-from audits.claims import claims as extract
 from audits.evidence import Evidence, Scope
 from audits.evidence.annotations import annotated
-from audits.grounding import Grounding, ground
+from audits.extraction import claims as extract
+from audits.grounding.verdicts import Grounding, ground
 from recapdata.scenes import COLORS, SHAPES, SIDE, Scene, draw_scene, human_long, human_short, scene_objects
 from recapdata.scenes.captions import NUMBERS, PLURALS
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from audits.tables import AUDIT_SCHEMA, SCORES_TYPE, Identity, read_identity
+from audits.schema import AUDIT_SCHEMA, SCORES_TYPE, Identity, read_identity
+from recapdata.dataset.folder import ShardWriter
 from recapdata.records import Claim
-from recapdata.store import ShardWriter
 
 
 def test_the_footer_gives_back_the_identity(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from audits.claims import claims as extract
 from audits.evidence import Evidence, Scope, Seen
-from audits.grounding import ground
+from audits.extraction import claims as extract
+from audits.grounding.verdicts import ground
 from audits.lexicon import load_lexicon
 from recapdata.records import Claim
 

@@ -1,4 +1,4 @@
-"""Claims against bare parsing: captions a second of `audits.claims.claims` over those of `nlp.pipe`, in the same run.
+"""Claims against bare parsing: captions a second of `audits.extraction.claims` over those of `nlp.pipe`, in the same run.
 
     python tests/benchmarks/claims_throughput.py [--captions N] [--processes P] [--pipeline NAME] [--against NAME] [--file CAPTIONS.txt]
 
@@ -15,8 +15,8 @@ from collections.abc import Callable
 from itertools import cycle, islice
 from pathlib import Path
 
-from audits.claims import claims
-from audits.language import identity, load_pipeline
+from audits.extraction import claims
+from audits.language.pipeline import identity, load_pipeline
 
 ROUNDS = 5
 NOUNS = [

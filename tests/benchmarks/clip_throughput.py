@@ -20,14 +20,14 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from audits.clip import Clip, load_clip
-from audits.plan import ShardPlan, Wanted, plan_shard
-from audits.reading import Readings
-from audits.runner import run
-from audits.shard import IMAGE_BATCH, TEXT_BATCH, Engine, audit_shard
-from audits.tables import read_identity
+from audits.clip.scorer import Clip, load_clip
+from audits.runner.plan import ShardPlan, Wanted, plan_shard
+from audits.runner.run import run
+from audits.runner.shard import IMAGE_BATCH, TEXT_BATCH, Engine, audit_shard
+from audits.runner.text_part import Readings
+from audits.schema import read_identity
+from recapdata.dataset.target import Target, open_target
 from recapdata.scenes import draw_scene, encode_png, human_short
-from recapdata.targets import Target, open_target
 from tests.benchmarks.recaption_throughput import photo
 from tests.builders import build_dataset
 

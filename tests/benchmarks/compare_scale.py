@@ -39,8 +39,8 @@ def write_small(path: Path) -> None:
 
 def write_large(small: Path, path: Path, rows: int) -> None:
     """A folder of `rows` records with the captions and audits of the small one, over and over."""
-    from audits.tables import read_identity
-    from recapdata.store import DatasetFolder, ShardWriter
+    from audits.schema import read_identity
+    from recapdata.dataset.folder import DatasetFolder, ShardWriter
     from recapdata.versions.digest import rows_hash
 
     source, folder = DatasetFolder.open(small), DatasetFolder.create(path)
@@ -71,7 +71,7 @@ def write_large(small: Path, path: Path, rows: int) -> None:
 
 
 def write(path: Path, table: pa.Table) -> None:
-    from recapdata.store import ShardWriter
+    from recapdata.dataset.folder import ShardWriter
 
     with ShardWriter(path, table.schema.remove_metadata()) as writer:
         for first in range(0, table.num_rows, 10_000):
@@ -81,7 +81,7 @@ def write(path: Path, table: pa.Table) -> None:
 def measure(what: str, path: Path) -> None:
     """Do it in this process and print what it took as JSON."""
     from audits.comparison import compare
-    from audits.report import write_report
+    from audits.reporting import write_report
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began, processor = time.perf_counter(), time.process_time()

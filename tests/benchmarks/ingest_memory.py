@@ -47,7 +47,7 @@ def write_source(path: Path, case: str, rows: int) -> None:
 
 def measure(source: str, directory: str) -> None:
     """Ingest in this process and print what it took as JSON."""
-    from recapdata.ingest import coco, columns, download, drawn, folder, ingest, urls, webdataset  # noqa: F401
+    from recapdata.ingestion import coco, columns, download, drawn, folder, ingest, urls, webdataset  # noqa: F401
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began, processor = time.perf_counter(), time.process_time()

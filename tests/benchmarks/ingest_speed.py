@@ -21,14 +21,14 @@ SIZES = {"scenes": 10_000, "photographs": 1_000, "keys": 2_000_000}
 
 def ingest_scenes(path: Path, count: int) -> str:
     """Draw and ingest scenes."""
-    from recapdata.ingest import ingest
+    from recapdata.ingestion import ingest
 
     return _report("scenes", count, lambda: ingest(f"scenes:{count},human={count}", path / "out"))
 
 
 def ingest_photographs(path: Path, count: int) -> str:
     """Ingest a folder of JPEGs, each with a text beside it."""
-    from recapdata.ingest import ingest
+    from recapdata.ingestion import ingest
     from tests.builders import noise_jpeg
 
     (path / "photos").mkdir()
@@ -41,8 +41,8 @@ def ingest_photographs(path: Path, count: int) -> str:
 
 def index_keys(path: Path, count: int) -> str:
     """Enter keys shard by shard as an ingest does, then ask."""
-    from recapdata.keys import INDEX, KeyIndex
-    from recapdata.store import DatasetFolder
+    from recapdata.dataset.folder import DatasetFolder
+    from recapdata.dataset.keys import INDEX, KeyIndex
 
     folder = DatasetFolder.create(path)
     per_shard = 100_000

@@ -50,8 +50,8 @@ def weigh(root: Path) -> int:
 
 def publish_versions(work: Path, coco: Path | None, noise: int, repo_id: str) -> int:
     """Publish v1.0.0 and v1.1.0 of the photographs (or of noise); the bytes of their images."""
-    from recapdata.publish import plan_publication, publish
-    from recapdata.store import DatasetFolder
+    from recapdata.dataset.folder import DatasetFolder
+    from recapdata.publishing import plan_publication, publish
     from tests.builders import add_set, build_dataset, noise_jpeg, write_audit
 
     if noise:
@@ -59,8 +59,8 @@ def publish_versions(work: Path, coco: Path | None, noise: int, repo_id: str) ->
         folder = build_dataset(work / "dataset", images=images, shard_rows=noise, row_group_rows=100, sets=[])
         add_set(folder, "human", [f"noise number {row}, as nobody would say it" for row in range(noise)])
     else:
-        from recapdata.imported import import_captions
-        from recapdata.ingest import ingest
+        from recapdata.caption_sets.importing import import_captions
+        from recapdata.ingestion import ingest
 
         ingest(f"coco:{coco}", work / "dataset")
         folder = DatasetFolder.open(work / "dataset")

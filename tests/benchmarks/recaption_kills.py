@@ -19,9 +19,9 @@ from pathlib import Path
 
 from recapdata.captioners import CaptionerOptions
 from recapdata.captioners.vlm import Vlm
-from recapdata.recaption import RunOptions, recaption
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.recaptioning import RunOptions, recaption
 from recapdata.scenes import draw_scene, encode_png
-from recapdata.store import DatasetFolder
 from tests.builders import build_dataset
 
 SET = "recap"

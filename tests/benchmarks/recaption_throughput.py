@@ -19,7 +19,7 @@ import torch
 
 from recapdata.captioners import CaptionerOptions, open_captioner, parse_captioner
 from recapdata.engines.preparing import prepare_images
-from recapdata.recaption import RunOptions, recaption
+from recapdata.recaptioning import RunOptions, recaption
 from recapdata.scenes import draw_scene, encode_png
 from tests.builders import build_dataset
 

@@ -21,9 +21,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from audits.tables import AUDIT_SCHEMA, Identity
+from audits.schema import AUDIT_SCHEMA, Identity
+from recapdata.dataset.folder import DatasetFolder, ShardWriter
 from recapdata.records import Claim, Object
-from recapdata.store import DatasetFolder, ShardWriter
 from recapdata.versions.digest import rows_hash
 from tests.builders import build_dataset, png, write_captions
 

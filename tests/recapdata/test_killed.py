@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recapdata.imported import import_captions
-from recapdata.ingest import IngestOptions, ingest
+from recapdata.caption_sets.importing import import_captions
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.ingestion import IngestOptions, ingest
 from recapdata.records import Counts, image_key
-from recapdata.store import DatasetFolder
 from tests.builders import png, write_audit
-from tests.recapdata.ingest.sources import leftovers
+from tests.recapdata.ingestion.sources import leftovers
 from tests.recapdata.killing import KILLED, Killing
 
 # Pictures in the order of the rows; a None stands for a row with a blank caption, which becomes a failure.

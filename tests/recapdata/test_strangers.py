@@ -14,17 +14,17 @@ import pytest
 import yaml
 from huggingface_hub import HfApi
 
-from audits.runner import run
+from audits.runner.run import run
 from recapdata import load
-from recapdata.caption_sets import pending_sets
+from recapdata.caption_sets.importing import import_captions
+from recapdata.dataset.folder import DatasetFolder, is_shard_path, published_files, shard_number
+from recapdata.dataset.removal import remove
+from recapdata.dataset.set_removal import pending_sets
+from recapdata.dataset.target import open_target
 from recapdata.errors import DatasetDamaged, RecapdataError
-from recapdata.imported import import_captions
-from recapdata.ingest import ingest
-from recapdata.publish import plan_publication, publish, published
+from recapdata.ingestion import ingest
+from recapdata.publishing import plan_publication, publish, published
 from recapdata.records import IMAGE_TYPE, Manifest, Provenance, image_key
-from recapdata.remove import remove
-from recapdata.store import DatasetFolder, is_shard_path, published_files, shard_number
-from recapdata.targets import open_target
 from tests.builders import build_dataset, png, write_audit
 
 SECRET = b"what nobody else may see"

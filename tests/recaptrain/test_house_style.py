@@ -6,9 +6,9 @@ from PIL import Image
 from recapdata.captioners import CaptionerOptions, open_captioner
 from recapdata.scenes import draw_scene, encode_png, human_short, render
 from recapdata.weights import embedded_path
-from recaptrain.captioner import tune_captioner
+from recaptrain.captioner.run import tune_captioner
+from recaptrain.captioner.settings import captioner_settings
 from recaptrain.embedded.evaluate import measure
-from recaptrain.tuning.settings import captioner_settings
 from tests.builders import build_dataset
 
 

@@ -8,7 +8,7 @@ import fiftyone.operators.types as types
 from audits.fiftyone.changes import claims_of, decided, mark, save_edit
 from audits.fiftyone.phrases import phrase
 from audits.fiftyone.plugin import forms
-from recapdata.edited import EDITED
+from recapdata.caption_sets.edits import EDITED
 from recapdata.errors import RecapdataError
 
 ALL = "all"

@@ -16,12 +16,12 @@ from audits.fiftyone.dataset import build
 from audits.fiftyone.exports import export, export_folder
 from audits.fiftyone.plugin import forms
 from audits.fiftyone.source import writable
-from audits.summary import named_clip
-from recapdata.agreement import check_set_name
+from audits.runner.summary import named_clip
+from recapdata.caption_sets.resuming import check_set_name
 from recapdata.console import PROGRESS, how_far
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.target import open_target
 from recapdata.errors import RecapdataError
-from recapdata.store import DatasetFolder
-from recapdata.targets import open_target
 from recapdata.versions.changes import counted
 
 CAPTIONED, AUDITED = 0.7, 0.95

@@ -2,8 +2,8 @@
 
 import pytest
 
-from audits.claims import claims
-from audits.counterfactual import KINDS, Lie, lies, plural
+from audits.clip.counterfactuals import KINDS, Lie, lies, plural
+from audits.extraction import claims
 from audits.lexicon import load_lexicon
 from recapdata.records import Claim
 
@@ -110,7 +110,7 @@ def test_plural(noun: str, expected: str) -> None:
 
 
 def test_the_table_speaks_of_known_colors() -> None:
-    from audits.counterfactual import _table
+    from audits.clip.counterfactuals import _table
 
     table = _table()
     basic = set(load_lexicon().color("red") | set(table.colors))
@@ -119,8 +119,8 @@ def test_the_table_speaks_of_known_colors() -> None:
 
 
 def test_the_embedded_clip_tells_true_colors_and_shapes_from_lies() -> None:
-    from audits.clip import encode_ahead, load_clip
-    from audits.scoring import Cosines, margins
+    from audits.clip.scorer import encode_ahead, load_clip
+    from audits.clip.scores import Cosines, margins
     from recapdata.scenes import draw_scene, encode_png, human_short
 
     scenes = [draw_scene(77, index) for index in range(40)]

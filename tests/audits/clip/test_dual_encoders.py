@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from audits.clip import load_clip
-from audits.clip_models import resolve
-from audits.scoring import Cosines, score
+from audits.clip.models import resolve
+from audits.clip.scorer import load_clip
+from audits.clip.scores import Cosines, score
 from recapdata.errors import ModelNotSupported
-from tests.audits.test_clip import encoded
+from tests.audits.clip.test_scorer import encoded
 from tests.builders import png
 
 SIZES = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}

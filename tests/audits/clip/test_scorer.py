@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from audits.clip import encode_ahead, load_clip
-from audits.clip_models import resolve
-from audits.counterfactual import Lie
-from audits.scoring import HESSEL_PREFIX, Cosines, Margin, margins, score, sentences
+from audits.clip.counterfactuals import Lie
+from audits.clip.models import resolve
+from audits.clip.scorer import encode_ahead, load_clip
+from audits.clip.scores import HESSEL_PREFIX, Cosines, Margin, margins, score, sentences
 from recapdata.errors import HubError, ModelNotSupported
 from tests.audits.models import KnownModel, known_clip, save_small_clip
 from tests.builders import png

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audits.clip_models import resolve
-from audits.skew import Cloud, Skew, embed, frechet, open_prompts, sampled, skews
+from audits.clip.models import resolve
+from audits.clip.skew import Cloud, Skew, embed, frechet, open_prompts, sampled, skews
+from recapdata.dataset.target import open_target
 from recapdata.errors import InputError, OptionError
-from recapdata.targets import open_target
 from tests.audits.models import known_clip, save_small_clip
 from tests.builders import build_dataset
 

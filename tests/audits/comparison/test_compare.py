@@ -11,12 +11,12 @@ import pytest
 
 from audits.comparison import compare, compare_versions
 from audits.comparison.pairing import short_keys, weights
-from audits.runner import run
-from audits.summary import REPLICATES
+from audits.runner.run import run
+from audits.runner.summary import REPLICATES
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.target import open_target
 from recapdata.errors import AuditNotFound, CaptionSetNotFound
 from recapdata.records import Object, image_key
-from recapdata.store import DatasetFolder
-from recapdata.targets import open_target
 from tests.audits.models import save_small_clip
 from tests.builders import add_set, build_dataset, png, write_captions
 

@@ -9,9 +9,9 @@ import pytest
 from audits.evidence import Case, Seen, open_evidence
 from audits.evidence.annotations import annotated, open_annotations
 from audits.lexicon import load_lexicon
+from recapdata.dataset.target import open_target
 from recapdata.errors import OptionError
 from recapdata.records import Object
-from recapdata.targets import open_target
 from tests.builders import build_dataset
 
 

@@ -13,10 +13,10 @@ from audits.evidence.color_clip import _named as by_likelihood
 from audits.evidence.color_clip import crop
 from audits.evidence.color_names import NAMES, names_of, neutral_light, relit, to_lab
 from audits.evidence.colors import Pixels, own
-from audits.grounding import ground
+from audits.grounding.verdicts import ground
+from recapdata.dataset.target import open_target
 from recapdata.records import Claim, Object
 from recapdata.scenes import COLORS, draw_scene, render, scene_objects
-from recapdata.targets import open_target
 from tests.audits.models import save_small_clip
 from tests.builders import build_dataset
 

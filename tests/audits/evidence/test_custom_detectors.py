@@ -13,9 +13,9 @@ from PIL import Image
 
 from audits.evidence import Case, Evidence
 from audits.evidence.detector import Detections, open_detector
-from audits.runner import run
+from audits.runner.run import run
+from recapdata.dataset.target import Target, open_target
 from recapdata.errors import DetectorError, OptionError
-from recapdata.targets import Target, open_target
 from tests.builders import build_dataset, noise_jpeg
 
 MODULE = '''

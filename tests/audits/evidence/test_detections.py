@@ -6,7 +6,7 @@ import pytest
 
 from audits.evidence import Seen
 from audits.evidence.detections import Thresholds, class_name, cut_off, keep, suppress, valid, with_options
-from audits.places import overlap
+from audits.grounding.spatial import overlap
 from recapdata.errors import OptionError
 
 

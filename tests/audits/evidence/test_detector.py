@@ -12,11 +12,11 @@ from PIL import Image
 from audits.evidence import Case, Evidence, Seen, open_evidence
 from audits.evidence.detector import Detections, open_detector
 from audits.evidence.detector_models import load_detector
-from audits.grounding import ground
-from audits.runner import run
+from audits.grounding.verdicts import ground
+from audits.runner.run import run
+from recapdata.dataset.target import Target, open_target
 from recapdata.errors import CaptionerNotFound, ModelNotSupported, OptionError
 from recapdata.records import Claim
-from recapdata.targets import Target, open_target
 from tests.builders import build_dataset, noise_jpeg
 from tests.detectors import FAMILIES, save_detector
 

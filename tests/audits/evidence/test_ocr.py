@@ -10,12 +10,12 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from audits.evidence import Case, Evidence, open_evidence
 from audits.evidence.ocr import Reader
-from audits.grounding import ground
-from audits.texts import letters
-from recapdata.decoding import decode_image
+from audits.grounding.quoted_text import letters
+from audits.grounding.verdicts import ground
+from recapdata.dataset.decoding import decode_image
+from recapdata.dataset.target import open_target
 from recapdata.errors import OptionError
 from recapdata.records import Claim
-from recapdata.targets import open_target
 from tests.builders import build_dataset
 
 SHARED = Path(os.environ.get("RECAPDATA_SHARED", Path(__file__).parents[4] / "shared"))

@@ -14,11 +14,11 @@ from PIL import Image
 from audits.evidence import Case, Evidence, open_evidence
 from audits.evidence.detector import Detections, open_detector
 from audits.evidence.onnx_detectors import letterbox
-from audits.grounding import ground
-from audits.runner import run
+from audits.grounding.verdicts import ground
+from audits.runner.run import run
+from recapdata.dataset.target import Target, open_target
 from recapdata.errors import CaptionerNotFound, MissingExtra, ModelNotSupported, OptionError
 from recapdata.records import Claim
-from recapdata.targets import Target, open_target
 from tests.builders import build_dataset
 from tests.yolos import METADATA, save_yolo
 

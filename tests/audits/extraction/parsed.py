@@ -3,7 +3,7 @@
 from spacy.lang.en import English
 from spacy.tokens import Doc
 
-from audits.claims import extract_claims
+from audits.extraction import extract_claims
 from recapdata.records import Claim
 
 _VOCAB = English().vocab

@@ -2,9 +2,9 @@
 
 import pytest
 
-from audits.claims import claims, extract_claims
-from audits.language import load_pipeline
-from tests.audits.claims.parsed import said
+from audits.extraction import claims, extract_claims
+from audits.language.pipeline import load_pipeline
+from tests.audits.extraction.parsed import said
 
 # caption -> claims that must be among those found, and objects or kinds that must not.
 CAPTIONS = {

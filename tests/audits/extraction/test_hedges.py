@@ -2,7 +2,7 @@
 
 import pytest
 
-from audits.claims import claims
+from audits.extraction import claims
 
 OBJECTS = {
     "a statue of a man": {"statue": None, "man": "depicted"},

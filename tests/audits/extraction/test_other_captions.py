@@ -5,7 +5,7 @@ All were written for this test, and read by the project's own pipeline.
 
 import pytest
 
-from audits.claims import claims
+from audits.extraction import claims
 from recapdata.records import Claim
 
 

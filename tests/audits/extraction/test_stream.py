@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from audits.claims import annotate_jsonl, claims
-from audits.language import load_pipeline
+from audits.extraction import annotate_jsonl, claims
+from audits.language.pipeline import load_pipeline
 from recapdata.errors import InputError, OptionError, PipelineNotFound
 
 
@@ -117,7 +117,7 @@ def test_the_vocabulary_does_not_grow_with_the_captions(monkeypatch):
     nlp = load_pipeline()
     captions = ["a zyxwqe dog", "a vutsrq dog on a ponmlk"]
     strings = len(nlp.vocab.strings)
-    monkeypatch.setattr("audits.claims.stream.LEARNED", 0)
+    monkeypatch.setattr("audits.extraction.stream.LEARNED", 0)
     found = list(claims(captions, pipeline=nlp))
     assert len(nlp.vocab.strings) == strings
     monkeypatch.undo()

@@ -2,9 +2,9 @@
 
 import pytest
 
-from audits.claims.tree import read
-from audits.language import scheme_of
-from tests.audits.claims.parsed import parsed, said_by
+from audits.extraction.tree import read
+from audits.language.pipeline import scheme_of
+from tests.audits.extraction.parsed import parsed, said_by
 
 # Each pair: Universal Dependencies, ClearNLP (as spaCy's en_core_web pipelines label), and what both claim.
 PAIRS = {

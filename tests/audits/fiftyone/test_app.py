@@ -9,7 +9,7 @@ import pytest
 
 from audits.fiftyone.app import check_port
 from audits.fiftyone.server import ELSEWHERE, FIRST_LAYOUT, rewritten
-from audits.runner import run
+from audits.runner.run import run
 from recapdata.errors import OptionError
 from recapdata.records import Object
 from tests.audits.fiftyone.browser import browsing, needs_browser, open_sample, served

@@ -15,12 +15,12 @@ from audits.fiftyone.dataset import build
 from audits.fiftyone.installing import FOLDER, install
 from audits.fiftyone.source import shown, writable
 from audits.fiftyone.views import SAMPLE_VIEW
-from audits.runner import run
+from audits.runner.run import run
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.target import open_target
 from recapdata.errors import NotADataset, OptionError
-from recapdata.publish import plan_publication, publish
+from recapdata.publishing import plan_publication, publish
 from recapdata.records import Object, image_key
-from recapdata.store import DatasetFolder
-from recapdata.targets import open_target
 from tests.builders import build_dataset, png, write_captions
 
 KEYS = [image_key(png(index)) for index in range(6)]

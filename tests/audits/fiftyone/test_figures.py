@@ -11,9 +11,9 @@ from audits.fiftyone.distributions import MEASURES, distribution, within
 from audits.fiftyone.figures import COVERAGE, LINES, PRECISION, RECALL, REST, figures, shown_by
 from audits.fiftyone.source import shown
 from audits.fiftyone.spans import Piece, direction, pieces
-from audits.runner import run
-from recapdata.ingest import ingest
-from recapdata.targets import open_target
+from audits.runner.run import run
+from recapdata.dataset.target import open_target
+from recapdata.ingestion import ingest
 
 NAMES = {
     (COVERAGE, "{}"): "{} coverage",
@@ -29,7 +29,7 @@ REST_NAMES = {
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from recapdata.imported import import_captions
+    from recapdata.caption_sets.importing import import_captions
 
     folder = tmp_path_factory.mktemp("figures") / "scenes"
     ingest("scenes:60,human=60", folder)

@@ -10,11 +10,11 @@ import pytest
 from audits.fiftyone.dataset import build
 from audits.fiftyone.exports import EXPORTS
 from audits.fiftyone.installing import install
-from audits.runner import run
-from recapdata.publish import plan_publication, publish
+from audits.runner.run import run
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.removal import read_keys_file
+from recapdata.publishing import plan_publication, publish
 from recapdata.records import Object, image_key
-from recapdata.remove import read_keys_file
-from recapdata.store import DatasetFolder
 from tests.builders import build_dataset, noise_jpeg, png, write_captions
 
 KEYS = [image_key(png(index)) for index in range(6)]

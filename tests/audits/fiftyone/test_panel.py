@@ -11,9 +11,9 @@ import pytest
 from audits.corrections import read_corrections
 from audits.fiftyone.dataset import build
 from audits.fiftyone.views import SAMPLE_VIEW
-from audits.runner import run
+from audits.runner.run import run
+from recapdata.dataset.folder import DatasetFolder
 from recapdata.records import Object, image_key
-from recapdata.store import DatasetFolder
 from tests.audits.fiftyone.browser import (
     browsing,
     needs_browser,

@@ -8,9 +8,9 @@ import pytest
 
 from audits.fiftyone.dataset import build
 from audits.fiftyone.source import same_pictures
-from audits.runner import run
+from audits.runner.run import run
 from recapdata.errors import OptionError
-from recapdata.publish import plan_publication, publish
+from recapdata.publishing import plan_publication, publish
 from recapdata.records import Object
 from tests.audits.fiftyone.browser import browsing, needs_browser, open_sample, served, shot
 from tests.builders import build_dataset, noise_jpeg, write_captions

@@ -10,8 +10,8 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
+from recapdata.dataset.folder import DatasetFolder
 from recapdata.records import image_key
-from recapdata.store import DatasetFolder
 from tests.audits.fiftyone.browser import browsing, needs_browser, served
 from tests.builders import build_dataset, png
 from tests.strange_page import attempts, elsewhere
@@ -105,7 +105,7 @@ def test_every_route_is_closed_to_others(address: str, method: str, path: str) -
 
 def test_every_route_of_fiftyone_is_behind_the_guard(fo: ModuleType) -> None:
     from audits.fiftyone.server import guarded
-    from recapdata.own_pages import OwnPagesOnly
+    from recapdata.hub.own_pages import OwnPagesOnly
 
     async def app(*_: Any) -> None:
         raise AssertionError("reached")

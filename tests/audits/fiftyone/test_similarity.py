@@ -10,17 +10,17 @@ import torch
 from PIL import Image
 
 from audits.fiftyone.dataset import build
+from recapdata.dataset.removal import remove
+from recapdata.dataset.target import open_target
 from recapdata.errors import ModelNotSupported
-from recapdata.ingest import ingest
-from recapdata.remove import remove
-from recapdata.targets import open_target
+from recapdata.ingestion import ingest
 
 
 def test_text_finds_pictures_with_the_audit_s_model(
     fo: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Not above: these import FiftyOne, whose settings the fixture makes.
-    from audits.clip import load_clip
+    from audits.clip.scorer import load_clip
     from audits.fiftyone import similarity
 
     folder = tmp_path / "scenes"

@@ -12,12 +12,12 @@ import pytest
 
 from audits.fiftyone import require
 from audits.fiftyone.dataset import build
-from audits.runner import run
+from audits.runner.run import run
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.removal import remove
 from recapdata.errors import DatasetExists, MissingExtra
-from recapdata.ingest import ingest
+from recapdata.ingestion import ingest
 from recapdata.records import Object, image_key
-from recapdata.remove import remove
-from recapdata.store import DatasetFolder
 from tests.builders import add_set, build_dataset, png, write_captions
 
 AUDITS = Path(sys.executable).with_name("audits")
@@ -208,7 +208,7 @@ def test_a_name_taken_by_something_else_is_refused(
 def test_two_revisions_never_share_a_dataset_but_share_pictures(
     fo: ModuleType, hub, repo_id: str, folder: DatasetFolder
 ) -> None:
-    from recapdata.publish import plan_publication, publish
+    from recapdata.publishing import plan_publication, publish
 
     folder.save_manifest(replace(folder.manifest, license="cc0-1.0"))
     publish(plan_publication(folder.path, repo_id, version="1.0.0"))

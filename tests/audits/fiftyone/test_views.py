@@ -12,10 +12,10 @@ import pytest
 from audits.fiftyone.dataset import build
 from audits.fiftyone.fields import disagreement
 from audits.fiftyone.views import DISAGREEING, SAMPLE_VIEW, sampled
-from audits.runner import run
-from audits.tables import AUDIT_SCHEMA
+from audits.runner.run import run
+from audits.schema import AUDIT_SCHEMA
+from recapdata.dataset.folder import DatasetFolder, ShardWriter
 from recapdata.records import Object, image_key
-from recapdata.store import DatasetFolder, ShardWriter
 from tests.builders import build_dataset, png
 
 KEYS = [image_key(png(index)) for index in range(6)]

@@ -9,8 +9,8 @@ from itertools import product
 import numpy as np
 from scipy.stats import binomtest, bootstrap
 
-from audits.claims import claims as extract
-from audits.grounding import ground
+from audits.extraction import claims as extract
+from audits.grounding.verdicts import ground
 from recapdata.records import Claim
 from tests.audits.gold.rows import FIELDS, Gold, Row
 

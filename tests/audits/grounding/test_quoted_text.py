@@ -3,7 +3,7 @@
 import pytest
 
 from audits.evidence import Evidence, Scope, Seen
-from audits.texts import folded, letters, quoted, there
+from audits.grounding.quoted_text import folded, letters, quoted, there
 
 WRITTEN = Scope(attributes=frozenset({"text"}))
 MADE_OUT = Scope(attributes=frozenset({"text"}), complete=False)

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from audits.claims import claims as extract
 from audits.evidence import Evidence, Scope, Seen
 from audits.evidence.annotations import annotated
-from audits.grounding import Grounding, ground
+from audits.extraction import claims as extract
+from audits.grounding.verdicts import Grounding, ground
 from audits.lexicon import load_lexicon
-from audits.tables import EXTENTS
+from audits.schema import EXTENTS
 from recapdata.records import Claim, Hedge
 from recapdata.scenes import SHAPES, SIDE, draw_scene, human_long, human_short, scene_objects
 

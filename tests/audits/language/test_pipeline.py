@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import spacy
 
-from audits.language import content_hash, identity, load_pipeline, pipeline_scheme
+from audits.language.pipeline import content_hash, identity, load_pipeline, pipeline_scheme
 from recapdata.errors import ModelNotSupported, PipelineNotFound
 
 SHIPPED = Path(str(files("recapdata").joinpath("weights/language")))

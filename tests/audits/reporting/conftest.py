@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from audits.report import write_report
-from audits.runner import run
+from audits.reporting import write_report
+from audits.runner.run import run
 from recapdata.records import Object
 from tests.builders import build_dataset, noise_jpeg, png
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.audits.report.conftest import ARABIC, ENDLESS, LONG, SCRIPT
+from tests.audits.reporting.conftest import ARABIC, ENDLESS, LONG, SCRIPT
 
 CHROMIUM = next(
     (path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None

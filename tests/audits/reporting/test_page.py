@@ -12,17 +12,17 @@ from PIL import Image
 
 from audits.audited import open_audit
 from audits.corrections import Correction, add_correction
-from audits.report import write_report
-from audits.report.boxes import LETTERS, boxes
-from audits.report.charts import HEIGHT, NAMES, TEXTS, WIDTH, histograms, panels
-from audits.report.gallery import exchanged, limit
-from audits.report.pictures import thumbnail
-from audits.report.spans import LONGEST, Piece, cut, pieces
-from audits.report.survey import survey
-from audits.runner import run
+from audits.reporting import write_report
+from audits.reporting.boxes import LETTERS, boxes
+from audits.reporting.charts import HEIGHT, NAMES, TEXTS, WIDTH, histograms, panels
+from audits.reporting.gallery import exchanged, limit
+from audits.reporting.pictures import thumbnail
+from audits.reporting.spans import LONGEST, Piece, cut, pieces
+from audits.reporting.survey import survey
+from audits.runner.run import run
+from recapdata.dataset.target import open_target
 from recapdata.errors import AuditNotFound
 from recapdata.records import Claim, Object, image_key
-from recapdata.targets import open_target
 from recapdata.versions.figures import Figure
 from tests.builders import add_set, build_dataset, noise_jpeg, png, write_captions
 

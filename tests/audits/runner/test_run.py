@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from audits.runner import run
-from audits.tables import AUDIT_SCHEMA, read_identity
+from audits.runner.run import run
+from audits.schema import AUDIT_SCHEMA, read_identity
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.target import open_target
 from recapdata.errors import CaptionSetNotFound, ModelNotSupported, OptionError
 from recapdata.records import Claim, Object, image_key
-from recapdata.store import DatasetFolder
-from recapdata.targets import open_target
 from tests.audits.models import save_small_clip
 from tests.builders import build_dataset, png, write_captions
 
@@ -179,7 +179,7 @@ def test_margins_depend_on_claims_and_model_and_scores_do_not(
     ]
     assert both[5]["scores"]["clip_over_context"] is False
     # Other rules for claims: the lies told of the old ones are gone until they are asked for.
-    monkeypatch.setattr("audits.runner.reading_identity", lambda nlp: "other rules")
+    monkeypatch.setattr("audits.runner.run.reading_identity", lambda nlp: "other rules")
     run(folder.path, captions=["alt"])
     after = rows(folder, "alt")[1]["scores"]
     assert (after["clip_margin"], after["lied_about"]) == (None, None)
@@ -290,7 +290,7 @@ def test_processes_find_the_same(
     folder: DatasetFolder, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
     """Two shards: with two workers a process each, with four also two that parse for each."""
-    monkeypatch.setattr("audits.engines.WORTH_A_PROCESS", 1)
+    monkeypatch.setattr("audits.runner.engines.WORTH_A_PROCESS", 1)
     run(folder.path, captions=["alt"], workers=1)
     alone = rows(folder, "alt")
     run(folder.path, captions=["alt"], out=folder.path / "elsewhere", workers=workers)
@@ -353,7 +353,7 @@ def test_killed_anywhere_the_same_command_finishes(folder: DatasetFolder, clip: 
 def test_a_published_version_is_audited_into_a_folder(
     hub, repo_id: str, folder: DatasetFolder, tmp_path: Path
 ) -> None:
-    from recapdata.publish import plan_publication, publish
+    from recapdata.publishing import plan_publication, publish
 
     folder.save_manifest(replace(folder.manifest, license="cc0-1.0"))
     publish(plan_publication(folder.path, repo_id, version="1.0.0"))

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from audits.summary import FIGURES, REPLICATES, SetSummary, summarize, title
-from audits.tables import AUDIT_SCHEMA, SCORES_TYPE
+from audits.runner.summary import FIGURES, REPLICATES, SetSummary, summarize, title
+from audits.schema import AUDIT_SCHEMA, SCORES_TYPE
 from recapdata.records import Claim
 
 

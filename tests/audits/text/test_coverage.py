@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from audits.coverage import CLIP_CONTEXT, caption_figures, count_clip_tokens, count_words
+from audits.text.coverage import CLIP_CONTEXT, caption_figures, count_clip_tokens, count_words
 from recapdata.records import CLAIM_KINDS, Claim
 
 
@@ -58,7 +58,7 @@ def test_counting_needs_no_torch():
     import subprocess
 
     code = (
-        "import sys; from audits.coverage import count_clip_tokens; count_clip_tokens('a cat');"
+        "import sys; from audits.text.coverage import count_clip_tokens; count_clip_tokens('a cat');"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

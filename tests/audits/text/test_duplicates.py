@@ -1,6 +1,6 @@
 """Captions that many images share, counted without holding them all."""
 
-from audits.repeats import find_repeats, fingerprint
+from audits.text.duplicates import find_repeats, fingerprint
 
 CAPTIONS = [
     *["Home page"] * 5,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from audits.claims import claims
+from audits.extraction import claims
 from audits.text import FLAGS, read_form, squeeze
 from audits.text.squeezed import END, NOTHING, Squeezed
 

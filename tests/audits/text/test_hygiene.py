@@ -2,7 +2,7 @@
 
 import pytest
 
-from audits.hygiene import FLAGS, flags, habits
+from audits.text.hygiene import FLAGS, flags, habits
 
 HAVE = {
     "empty": ["", "  ", "...", "—"],

@@ -3,8 +3,8 @@
 import pytest
 import spacy
 
-from audits.language import load_pipeline
-from audits.retention import Names, Retention, names_identity, retained
+from audits.language.pipeline import load_pipeline
+from audits.text.names import Names, Retention, names_identity, retained
 
 
 @pytest.fixture(scope="module")

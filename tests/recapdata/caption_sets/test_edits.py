@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from recapdata.agreement import settle
-from recapdata.edited import RecordNotFound, complete_edited, edit_caption
+from recapdata.caption_sets.edits import RecordNotFound, complete_edited, edit_caption
+from recapdata.caption_sets.resuming import settle
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.target import open_target
 from recapdata.errors import CaptionSetExists, CaptionSetNotFound, DatasetBusy, OptionError
-from recapdata.publish import plan_publication, publish
+from recapdata.publishing import plan_publication, publish
 from recapdata.records import Provenance, image_key
-from recapdata.store import DatasetFolder
-from recapdata.targets import open_target
 from tests.builders import add_set, build_dataset, png, write_captions
 
 KEYS = [image_key(png(index)) for index in range(6)]

@@ -6,11 +6,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from recapdata.caption_sets.importing import ImportSummary, import_captions
+from recapdata.dataset.folder import DatasetFolder
 from recapdata.errors import CaptionSetExists, ColumnNotFound, NotADataset, OptionError
-from recapdata.imported import ImportSummary, import_captions
-from recapdata.store import DatasetFolder
 from tests.builders import build_dataset
-from tests.recapdata.ingest.sources import Interrupted, files, leftovers, table
+from tests.recapdata.ingestion.sources import Interrupted, files, leftovers, table
 
 ALT = ["one", None, " ", "four", "fünf", "six"]
 LISTS = [["a", "b"], ["c"], None, [], ["", "d"], [None, "e"]]

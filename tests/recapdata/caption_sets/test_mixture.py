@@ -4,8 +4,8 @@ import pickle
 
 import pytest
 
+from recapdata.caption_sets.mixture import Mixture, chance, first_sentences, fitting_sentences, sentences
 from recapdata.errors import CaptionSetNotFound, OptionError
-from recapdata.mixture import Mixture, chance, first_sentences, fitting_sentences, sentences
 
 KEYS = [f"{number:064x}" for number in range(8000)]
 

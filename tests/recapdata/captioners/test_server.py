@@ -26,9 +26,9 @@ from recapdata.captioners.chat_api import Patience, ServerUnreachable
 from recapdata.captioners.sampling import caption_seed
 from recapdata.captioners.server import Server, data_url
 from recapdata.captioners.template import GUARD
-from recapdata.decoding import decode_image
+from recapdata.dataset.decoding import decode_image
 from recapdata.errors import CaptionerNotFound, OptionError
-from recapdata.recaption import RunOptions, recaption
+from recapdata.recaptioning import RunOptions, recaption
 from tests.builders import build_dataset, noise_jpeg, png
 from tests.vlms import save_vlm
 

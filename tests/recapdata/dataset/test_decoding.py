@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recapdata.decoding import ImageUnreadable, browser_type, decode_image
+from recapdata.dataset.decoding import ImageUnreadable, browser_type, decode_image
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:

@@ -4,10 +4,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recapdata.caption_sets import delete_files
+from recapdata.dataset.folder import LEDGERS, DatasetFolder, ShardWriter, write_atomic
+from recapdata.dataset.set_removal import delete_files
 from recapdata.errors import CaptionSetNotFound, DatasetBusy, DatasetDamaged, NotADataset
 from recapdata.records import CAPTION_SCHEMA, RECORD_SCHEMA, Counts, Manifest, Provenance
-from recapdata.store import LEDGERS, DatasetFolder, ShardWriter, write_atomic
 from tests.builders import build_dataset, write_audit
 
 SMALL = pa.schema([("key", pa.string())])

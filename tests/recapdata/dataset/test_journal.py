@@ -2,8 +2,8 @@
 
 import pytest
 
+from recapdata.dataset.journal import Journal, forget, replay
 from recapdata.errors import DatasetDamaged
-from recapdata.journal import Journal, forget, replay
 from recapdata.records import Caption
 
 ONE = Caption(caption="café “one”\nline", seed=7, finish_reason="stop", tokens=3)

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from recapdata.dataset.folder import DatasetFolder, ShardWriter
+from recapdata.dataset.keys import INDEX, KeyIndex, removed_keys
 from recapdata.errors import DatasetDamaged
-from recapdata.keys import INDEX, KeyIndex, removed_keys
 from recapdata.records import RECORD_SCHEMA, image_key
-from recapdata.store import DatasetFolder, ShardWriter
 from tests.builders import build_dataset, png
 
 
@@ -95,7 +95,7 @@ def test_removed_keys_are_known_and_follow_their_file(tmp_path: Path) -> None:
 
 
 def test_keys_are_the_same_wherever_they_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recapdata.keys._MERGE", 5)
+    monkeypatch.setattr("recapdata.dataset.keys._MERGE", 5)
     folder = build_dataset(tmp_path, rows=12, shard_rows=3)  # merged after the second and the fourth shard
     pictures = [digest(number) for number in range(12)]
     with KeyIndex(folder) as index:

@@ -7,11 +7,11 @@ from huggingface_hub import constants
 from huggingface_hub.file_download import repo_folder_name
 
 import recapdata
+from recapdata.dataset.target import open_target
 from recapdata.errors import CaptionSetNotFound, HubError, OptionError
-from recapdata.publish import plan_publication, publish
-from recapdata.publish.survey import look_at_folder
+from recapdata.publishing import plan_publication, publish
+from recapdata.publishing.survey import look_at_folder
 from recapdata.records import image_key
-from recapdata.targets import open_target
 from tests.builders import add_set, build_dataset, png
 
 

@@ -8,16 +8,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from recapdata.dataset.folder import DatasetFolder, ShardWriter
+from recapdata.dataset.journal import Journal, replay
+from recapdata.dataset.keys import KeyIndex
+from recapdata.dataset.removal import is_unfinished, remove
 from recapdata.errors import InputError, NotADataset
-from recapdata.ingest import IngestOptions, ingest
-from recapdata.ingest import run as run_module
-from recapdata.journal import Journal, replay
-from recapdata.keys import KeyIndex
+from recapdata.ingestion import IngestOptions, ingest
+from recapdata.ingestion import run as run_module
 from recapdata.records import Caption, Counts, image_key
-from recapdata.remove import is_unfinished, remove
-from recapdata.store import DatasetFolder, ShardWriter
 from tests.builders import png, write_captions
-from tests.recapdata.ingest.sources import Interrupted, Listed, files, item, leftovers, table
+from tests.recapdata.ingestion.sources import Interrupted, Listed, files, item, leftovers, table
 
 KEYS = [image_key(png(index)) for index in range(20)]
 

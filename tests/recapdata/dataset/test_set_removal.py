@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from recapdata.agreement import discard
-from recapdata.edited import edit_caption
+from recapdata.caption_sets.edits import edit_caption
+from recapdata.caption_sets.importing import import_captions
+from recapdata.caption_sets.resuming import discard
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.journal import Journal
+from recapdata.dataset.removal import is_unfinished, remove
 from recapdata.errors import CaptionSetNotFound, DatasetBusy, OptionError, PublishRefused
-from recapdata.imported import import_captions
-from recapdata.ingest import IngestOptions, ingest
-from recapdata.journal import Journal
-from recapdata.publish.survey import look_at_folder
+from recapdata.ingestion import IngestOptions, ingest
+from recapdata.publishing.survey import look_at_folder
 from recapdata.records import Caption, image_key
-from recapdata.remove import is_unfinished, remove
-from recapdata.store import DatasetFolder
 from tests.builders import build_dataset, png, write_audit
-from tests.recapdata.ingest.sources import Interrupted, files, leftovers
+from tests.recapdata.ingestion.sources import Interrupted, files, leftovers
 
 KEYS = [image_key(png(index)) for index in range(6)]
 

@@ -9,22 +9,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from audits.tables import read_identity
+from audits.schema import read_identity
+from recapdata.dataset.extents import read_extents
+from recapdata.dataset.folder import DatasetFolder, ShardWriter
+from recapdata.dataset.keys import KeyIndex
+from recapdata.dataset.loading import load
+from recapdata.dataset.removal import remove
+from recapdata.dataset.shards import ShardFile, read_footer, read_schema, read_shard
+from recapdata.dataset.target import open_target
 from recapdata.engines.preparing import ImageReader
 from recapdata.errors import DatasetDamaged
-from recapdata.extents import read_extents
-from recapdata.ingest import IngestOptions, ingest
-from recapdata.keys import KeyIndex
-from recapdata.loading import load
-from recapdata.publish.published import build_data_shard, check_images, data_schema
-from recapdata.publish.survey import look_at_folder
-from recapdata.recaption.recorder import failures_in_file
-from recapdata.recaption.state import survey
+from recapdata.ingestion import IngestOptions, ingest
+from recapdata.publishing.published import build_data_shard, check_images, data_schema
+from recapdata.publishing.survey import look_at_folder
+from recapdata.recaptioning.recorder import failures_in_file
+from recapdata.recaptioning.state import survey
 from recapdata.records import RECORD_SCHEMA, image_key
-from recapdata.remove import remove
-from recapdata.shards import ShardFile, read_footer, read_schema, read_shard
-from recapdata.store import DatasetFolder, ShardWriter
-from recapdata.targets import open_target
 from tests.builders import build_dataset, noise_jpeg, png, write_audit
 
 

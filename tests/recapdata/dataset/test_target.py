@@ -5,6 +5,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from recapdata.dataset.journal import Journal
+from recapdata.dataset.target import aligned, open_target
 from recapdata.endpoint import configure_client, endpoint, is_public
 from recapdata.errors import (
     CaptionSetNotFound,
@@ -14,9 +16,7 @@ from recapdata.errors import (
     NotADataset,
     SourceNotFound,
 )
-from recapdata.journal import Journal
 from recapdata.records import Caption, image_key
-from recapdata.targets import aligned, open_target
 from tests.builders import build_dataset, png, write_captions
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from recapdata.batches import Batch
 from recapdata.captioners import CaptionerOptions
 from recapdata.engines import EngineOptions, open_captioner_for, open_engine
+from recapdata.engines.batches import Batch
 from recapdata.engines.local import LocalEngine
 from recapdata.engines.preparing import ImageReader, prepare_images
 from recapdata.errors import OptionError
@@ -117,8 +117,8 @@ def build_dataset_of(tmp_path, images):
     """A folder that ingest would not have made: some of its images are damaged."""
     import pyarrow as pa
 
+    from recapdata.dataset.folder import DatasetFolder, ShardWriter
     from recapdata.records import RECORD_SCHEMA, Manifest
-    from recapdata.store import DatasetFolder, ShardWriter
 
     folder = DatasetFolder.create(tmp_path / "damaged")
     rows = [

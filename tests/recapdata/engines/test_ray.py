@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from recapdata.captioners import CaptionerOptions
+from recapdata.dataset.folder import DatasetFolder
 from recapdata.engines import EngineOptions
 from recapdata.engines.cluster import Resources, connect
 from recapdata.errors import ClusterError
-from recapdata.recaption import RunOptions, recaption
-from recapdata.store import DatasetFolder
+from recapdata.recaptioning import RunOptions, recaption
 from tests.builders import build_dataset, png
 from tests.cluster import Cluster, running_cluster
 
@@ -86,7 +86,7 @@ def test_failures_are_the_local_engine_s(cluster: Cluster, tmp_path: Path) -> No
 
 @pytest.mark.timeout(600)  # half a minute on an idle core; processes start slowly on a busy one
 def test_a_node_is_killed_midway(cluster: Cluster, tmp_path: Path) -> None:
-    from recapdata.ingest import ingest
+    from recapdata.ingestion import ingest
 
     ingest("scenes:96,seed=3", tmp_path / "there")
     shutil.copytree(tmp_path / "there", tmp_path / "here")
@@ -170,7 +170,7 @@ def test_a_cluster_that_cannot_hold_the_model_is_said(has, how, says) -> None:
 
 
 def test_batches_travel_whole() -> None:
-    from recapdata.batches import Batch
+    from recapdata.engines.batches import Batch
     from recapdata.engines.nodes import batch_of, plan_rows
     from recapdata.records import image_key
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from recapdata.own_pages import Names, OwnPagesOnly
+from recapdata.hub.own_pages import Names, OwnPagesOnly
 
 OWN = "127.0.0.1:5151"
 

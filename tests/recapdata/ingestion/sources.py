@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recapdata.ingest import IngestOptions
-from recapdata.ingest.source import failed
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.ingestion import IngestOptions
+from recapdata.ingestion.source import failed
 from recapdata.records import Item
-from recapdata.store import DatasetFolder
 from tests.builders import png
 
 

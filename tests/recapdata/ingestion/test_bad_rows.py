@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recapdata.ingest import IngestSummary, ingest
+from recapdata.ingestion import IngestSummary, ingest
 from tests.builders import png
-from tests.recapdata.ingest.sources import table
+from tests.recapdata.ingestion.sources import table
 
 
 def read(tmp_path: Path, lines: list[str]) -> IngestSummary:

@@ -9,14 +9,14 @@ import pyarrow as pa
 import pytest
 from pycocotools import mask as coco_mask
 
+from recapdata.dataset.folder import DatasetFolder
 from recapdata.errors import SourceError, SourceNotFound
-from recapdata.ingest import IngestOptions, ingest
-from recapdata.ingest.coco import Coco, open_coco
-from recapdata.ingest.jsonstream import elements
+from recapdata.ingestion import IngestOptions, ingest
+from recapdata.ingestion.coco import Coco, open_coco
+from recapdata.ingestion.jsonstream import elements
 from recapdata.records import OBJECT_TYPE, Counts, Item
-from recapdata.store import DatasetFolder
 from tests.builders import png
-from tests.recapdata.ingest.sources import table
+from tests.recapdata.ingestion.sources import table
 
 LICENSES = [{"id": 1, "url": "http://example.org/by", "name": "By"}, {"id": 2, "name": "Other"}]
 SQUARE = [[1.0, 1.0, 5.0, 1.0, 5.0, 4.0, 1.0, 4.0]]
@@ -205,7 +205,7 @@ def test_what_is_no_coco_is_said_in_one_line(tmp_path: Path) -> None:
 def test_elements_are_the_same_in_windows_of_any_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
-    monkeypatch.setattr("recapdata.ingest.jsonstream.CHUNK", chunk)
+    monkeypatch.setattr("recapdata.ingestion.jsonstream.CHUNK", chunk)
     content = {
         "a": [1, 23, 456.5],
         "b": {"c": [1]},

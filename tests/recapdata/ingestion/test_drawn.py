@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from recapdata.errors import OptionError
-from recapdata.ingest import IngestOptions, ingest
-from recapdata.ingest.drawn import open_scenes
+from recapdata.ingestion import IngestOptions, ingest
+from recapdata.ingestion.drawn import open_scenes
 from recapdata.records import Counts
 from recapdata.scenes import alt_text, draw_scene, encode_png, human_long, human_short, scene_objects
-from tests.recapdata.ingest.sources import files, table
+from tests.recapdata.ingestion.sources import files, table
 
 
 def test_a_scene_comes_with_its_truth_and_its_words() -> None:

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from recapdata.errors import SourceError, SourceNotFound
-from recapdata.ingest import IngestOptions
-from recapdata.ingest.folder import open_folder
+from recapdata.ingestion import IngestOptions
+from recapdata.ingestion.folder import open_folder
 from recapdata.records import Item
 from tests.builders import noise_jpeg, png
 

@@ -8,13 +8,13 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, List, Value
 from huggingface_hub import HfApi
 
+from recapdata.dataset.folder import DatasetFolder
 from recapdata.errors import DatasetExists, HubError, OptionError, SourceError, SourceNotFound
-from recapdata.ingest import IngestOptions, ingest
-from recapdata.ingest.hub import HubDataset, open_hub
+from recapdata.ingestion import IngestOptions, ingest
+from recapdata.ingestion.hub import HubDataset, open_hub
 from recapdata.records import Counts, Item
-from recapdata.store import DatasetFolder
 from tests.builders import png
-from tests.recapdata.ingest.sources import Interrupted, table
+from tests.recapdata.ingestion.sources import Interrupted, table
 
 FEATURES = Features(
     {
@@ -88,7 +88,7 @@ def test_a_revision_stays_what_it_was(repo_id: str) -> None:
 def test_an_interrupted_ingest_goes_on_at_its_commit(
     repo_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from recapdata.ingest import run
+    from recapdata.ingestion import run
 
     rows(*range(6)).push_to_hub(repo_id)
     limits = IngestOptions(shard_rows=2)

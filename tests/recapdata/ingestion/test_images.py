@@ -7,7 +7,7 @@ import zlib
 import pytest
 from PIL import Image
 
-from recapdata.ingest.images import FORMATS, Picture, Problem, check_image, mislabelled, pixel_limit
+from recapdata.ingestion.images import FORMATS, Picture, Problem, check_image, mislabelled, pixel_limit
 from recapdata.scenes import draw_scene, encode_png
 
 LIMIT = 10_000

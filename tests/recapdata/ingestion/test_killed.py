@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from recapdata.dataset.folder import DatasetFolder
 from recapdata.records import Counts
-from recapdata.store import DatasetFolder
 from tests.builders import png
-from tests.recapdata.ingest.sources import files, leftovers
+from tests.recapdata.ingestion.sources import files, leftovers
 
 ROWS = 3000
 COMMAND = [sys.executable, "-c", "from recapdata.cli import main; main()"]

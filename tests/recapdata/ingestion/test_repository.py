@@ -17,12 +17,12 @@ from datasets import Dataset, Features, Image
 from huggingface_hub import HfApi
 
 from recapdata.errors import SourceError
-from recapdata.ingest import IngestOptions, ingest
-from recapdata.ingest.hub import open_hub
-from recapdata.ingest.repository import RepositoryFiles
+from recapdata.ingestion import IngestOptions, ingest
+from recapdata.ingestion.hub import open_hub
+from recapdata.ingestion.repository import RepositoryFiles
 from recapdata.records import IMAGE_TYPE, Counts, image_key
 from tests.builders import noise_jpeg, png
-from tests.recapdata.ingest.sources import table
+from tests.recapdata.ingestion.sources import table
 
 COMMIT = "a" * 40
 HERE = f"hf://datasets/me/birds@{COMMIT}/"

@@ -8,14 +8,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from recapdata.dataset.folder import DatasetFolder
 from recapdata.errors import DatasetExists, DiskFull, NotADataset, OptionError, SourceError, SourceNotFound
-from recapdata.ingest import IngestOptions, IngestSummary, ingest
-from recapdata.ingest import run as run_module
-from recapdata.ingest import source as source_module
+from recapdata.ingestion import IngestOptions, IngestSummary, ingest
+from recapdata.ingestion import run as run_module
+from recapdata.ingestion import source as source_module
 from recapdata.records import Counts, image_key
-from recapdata.store import DatasetFolder
 from tests.builders import build_dataset, noise_jpeg, png
-from tests.recapdata.ingest.sources import (
+from tests.recapdata.ingestion.sources import (
     SMALL,
     Interrupted,
     Listed,
@@ -32,7 +32,7 @@ Run = Callable[..., IngestSummary]
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     """`ingest` of a source made by hand, read only a few items ahead."""
-    monkeypatch.setattr("recapdata.ingest.checking.CHUNK_ITEMS", 2)
+    monkeypatch.setattr("recapdata.ingestion.checking.CHUNK_ITEMS", 2)
 
     def of(
         source: Listed, path: Path, *, append: bool = False, options: IngestOptions = SMALL
@@ -92,7 +92,7 @@ def test_shards_close_by_rows_and_by_bytes(tmp_path: Path, run: Run) -> None:
 
 
 def test_row_groups_stay_small(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recapdata.ingest.shards.ROW_GROUP_ROWS", 4)
+    monkeypatch.setattr("recapdata.ingestion.shards.ROW_GROUP_ROWS", 4)
     run(Listed([item(index) for index in range(10)]), tmp_path / "out")
     footer = pq.read_metadata(tmp_path / "out/images/train-00000.parquet")
     assert [footer.row_group(group).num_rows for group in range(footer.num_row_groups)] == [4, 4, 2]
@@ -199,12 +199,12 @@ def test_a_full_disk_is_said_in_one_line(tmp_path: Path, run: Run, monkeypatch: 
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("recapdata.store.os.fsync", full)
+        patch.setattr("recapdata.dataset.folder.os.fsync", full)
         with pytest.raises((DiskFull, NotADataset), match="space"):
             run(Listed([item(0)]), tmp_path / "new")
     run(Listed([item(0)]), tmp_path / "out")
     with monkeypatch.context() as patch:
-        patch.setattr("recapdata.store.os.fsync", full)
+        patch.setattr("recapdata.dataset.folder.os.fsync", full)
         with pytest.raises(DiskFull, match="the same command goes on"):
             run(Listed([item(1)], name="more"), tmp_path / "out", append=True)
     assert run(Listed([item(1)], name="more"), tmp_path / "out", append=True).counts == Counts(1, 1)

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recapdata.errors import SourceError
-from recapdata.ingest.tables import column_types, fit, plain_type, read_parquet, read_rows
+from recapdata.ingestion.tables import column_types, fit, plain_type, read_parquet, read_rows
 
 INTEGER, DECIMAL, TEXT = pa.int64(), pa.float64(), pa.string()
 
@@ -53,7 +53,7 @@ def test_types_of_json_values(
     kind: pa.DataType,
     fitted: list[object],
 ) -> None:
-    monkeypatch.setattr("recapdata.ingest.tables.BATCH_ROWS", 1)  # so that types have to be merged
+    monkeypatch.setattr("recapdata.ingestion.tables.BATCH_ROWS", 1)  # so that types have to be merged
     (tmp_path / "t.jsonl").write_text("".join(f'{{"value": {value}}}\n' for value in values))
     assert column_types(tmp_path / "t.jsonl") == {"value": kind}
     found = [fit(row.values["value"], kind) for row in read_rows(tmp_path / "t.jsonl")]

@@ -14,12 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from recapdata.errors import SourceError, SourceNotFound
-from recapdata.ingest import IngestOptions, ingest
-from recapdata.ingest.download import is_public
-from recapdata.ingest.urls import Urls, open_urls
+from recapdata.ingestion import IngestOptions, ingest
+from recapdata.ingestion.download import is_public
+from recapdata.ingestion.urls import Urls, open_urls
 from recapdata.records import Counts, Item
 from tests.builders import png
-from tests.recapdata.ingest.sources import files, table
+from tests.recapdata.ingestion.sources import files, table
 
 LIMITS = IngestOptions(allow_private=True, timeout=1.0, retries=1, max_bytes=5000, connections=4)
 
@@ -36,7 +36,7 @@ class Server:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr("recapdata.ingest.download.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("recapdata.ingestion.download.FIRST_WAIT", 0.01)
     state = Server()
     lock = threading.Lock()
 

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pytest
 
 from recapdata.errors import SourceNotFound
-from recapdata.ingest import IngestOptions, ingest
-from recapdata.ingest.webdataset import WebDataset, open_webdataset
+from recapdata.ingestion import IngestOptions, ingest
+from recapdata.ingestion.webdataset import WebDataset, open_webdataset
 from recapdata.records import Counts, Item
 from tests.builders import png
-from tests.recapdata.ingest.sources import table
+from tests.recapdata.ingestion.sources import table
 
 Member = tuple[str, bytes] | tarfile.TarInfo
 

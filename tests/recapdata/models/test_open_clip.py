@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from recapdata.errors import HubError, ModelNotSupported, OptionError
-from recapdata.open_clip_models import OpenClipSource, find_model
+from recapdata.models.open_clip import OpenClipSource, find_model
 from recapdata.weights import content_revision
 from tests.audits.models import MODEL, save_small_clip
 

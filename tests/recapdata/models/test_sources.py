@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from recapdata.errors import CaptionerNotFound, OptionError
-from recapdata.models import resolve_model
+from recapdata.models.sources import resolve_model
 from recapdata.weights import content_revision, embedded_path
 
 

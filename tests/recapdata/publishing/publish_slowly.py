@@ -5,7 +5,7 @@ import time
 
 from huggingface_hub import HfApi
 
-from recapdata.publish import plan_publication, publish
+from recapdata.publishing import plan_publication, publish
 
 
 def slowly(name: str) -> None:

@@ -9,7 +9,7 @@ from huggingface_hub.repocard import DatasetCard
 from markdown_it import MarkdownIt
 
 from recapdata.errors import PublishRefused
-from recapdata.publish.card import (
+from recapdata.publishing.card import (
     CardFacts,
     ConfigFacts,
     SetFacts,
@@ -19,8 +19,8 @@ from recapdata.publish.card import (
     size_category,
     who,
 )
-from recapdata.publish.licenses import check_license
-from recapdata.publish.published import captions_features, features
+from recapdata.publishing.licenses import check_license
+from recapdata.publishing.published import captions_features, features
 from recapdata.records import RECORD_SCHEMA, Counts, Manifest, Provenance
 from recapdata.versions.contents import Contents, Release, ShardContents
 from recapdata.versions.figures import compare_figures

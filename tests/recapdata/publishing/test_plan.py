@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from recapdata.errors import NothingToPublish, PublishRefused, VersionError
-from recapdata.publish.plan import make_plan, size
-from recapdata.publish.publication import Local, Published, Remote, RemoteFile, Request
-from recapdata.publish.published import Part
+from recapdata.publishing.plan import make_plan, size
+from recapdata.publishing.publication import Local, Published, Remote, RemoteFile, Request
+from recapdata.publishing.published import Part
 from recapdata.records import Counts, Manifest, Provenance
 from recapdata.versions.changes import Changes, SetChange
 from recapdata.versions.contents import Contents, ShardContents

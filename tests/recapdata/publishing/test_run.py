@@ -16,6 +16,8 @@ import pytest
 from huggingface_hub import HfApi
 from huggingface_hub.repocard import DatasetCard
 
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.target import open_target
 from recapdata.errors import (
     CaptionSetNotFound,
     DatasetBusy,
@@ -25,10 +27,8 @@ from recapdata.errors import (
     PublishRefused,
     VersionError,
 )
-from recapdata.publish import plan_publication, publish
+from recapdata.publishing import plan_publication, publish
 from recapdata.records import Object, image_key
-from recapdata.store import DatasetFolder
-from recapdata.targets import open_target
 from tests.builders import add_set, build_dataset, noise_jpeg, png, write_audit, write_captions
 
 LICENSE = "cc-by-4.0"
@@ -273,8 +273,8 @@ def test_removed_rows_and_shards_call_for_a_major_version(hub, repo_id, folder):
 
 
 def test_more_files_than_one_commit_takes(hub, repo_id, folder, monkeypatch):
-    monkeypatch.setattr("recapdata.publish.plan.FILES_PER_COMMIT", 3)
-    monkeypatch.setattr("recapdata.publish.sending.FILES_PER_COMMIT", 3)
+    monkeypatch.setattr("recapdata.publishing.plan.FILES_PER_COMMIT", 3)
+    monkeypatch.setattr("recapdata.publishing.sending.FILES_PER_COMMIT", 3)
     plan = plan_publication(folder.path, repo_id, version="1.0.0")
     assert plan.commits == 3
     summary = publish(plan)
@@ -307,7 +307,7 @@ def test_someone_else_publishing_meanwhile_is_noticed(hub, repo_id, folder):
 
 def test_a_commit_without_its_tag_is_only_tagged(hub, repo_id, folder, monkeypatch):
     plan = plan_publication(folder.path, repo_id, version="1.0.0")
-    monkeypatch.setattr("recapdata.publish.run._tag", lambda *_: 1 / 0)
+    monkeypatch.setattr("recapdata.publishing.run._tag", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         publish(plan)
     monkeypatch.undo()
@@ -370,7 +370,7 @@ def test_killed_anywhere_the_same_command_finishes(hub, repo_id, folder, tmp_pat
     command = [
         sys.executable,
         "-m",
-        "tests.recapdata.publish.publish_slowly",
+        "tests.recapdata.publishing.publish_slowly",
         str(folder.path),
         repo_id,
         "1.1.0",

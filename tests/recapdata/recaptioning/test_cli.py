@@ -6,7 +6,7 @@ import pytest
 
 from recapdata import captioners
 from recapdata.cli import main
-from recapdata.store import DatasetFolder
+from recapdata.dataset.folder import DatasetFolder
 from tests.builders import build_dataset
 
 

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from recapdata.errors import OptionError
-from recapdata.recaption.expression import parse
+from recapdata.recaptioning.expression import parse
 
 COLUMNS = {
     "contradicted": pa.array([0, 1, 2, None, 0]),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from recapdata.store import DatasetFolder
+from recapdata.dataset.folder import DatasetFolder
 
 BIN = Path(sys.executable).parent
 

@@ -14,6 +14,8 @@ import torch
 
 from recapdata import captioners
 from recapdata.captioners import CaptionerOptions
+from recapdata.dataset.folder import DatasetFolder, ShardWriter
+from recapdata.dataset.journal import Journal, replay
 from recapdata.errors import (
     CaptionSetExists,
     CaptionSetNotFound,
@@ -24,10 +26,8 @@ from recapdata.errors import (
     ModelNotSupported,
     OptionError,
 )
-from recapdata.journal import Journal, replay
-from recapdata.recaption import RecaptionSummary, RunOptions, recaption, recorder
+from recapdata.recaptioning import RecaptionSummary, RunOptions, recaption, recorder
 from recapdata.records import Caption, image_key
-from recapdata.store import DatasetFolder, ShardWriter
 from tests import scripted
 from tests.builders import build_dataset, noise_jpeg, png
 from tests.vlms import save_vlm

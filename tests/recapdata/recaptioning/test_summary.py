@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from recapdata.recaption.summary import RecaptionSummary, duration, size
+from recapdata.recaptioning.summary import RecaptionSummary, duration, size
 from recapdata.records import Provenance
 
 DONE = RecaptionSummary(

@@ -6,15 +6,15 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from audits.tables import AUDIT_SCHEMA, Identity
+from audits.schema import AUDIT_SCHEMA, Identity
 from recapdata import captioners
+from recapdata.dataset.folder import DatasetFolder, ShardWriter
+from recapdata.dataset.journal import replay
+from recapdata.dataset.target import open_target
 from recapdata.errors import AuditNotFound, CaptionSetNotFound, ColumnNotFound, OptionError
-from recapdata.journal import replay
-from recapdata.recaption import RunOptions, recaption
-from recapdata.recaption.where import open_where
+from recapdata.recaptioning import RunOptions, recaption
+from recapdata.recaptioning.where import open_where
 from recapdata.records import Claim, image_key
-from recapdata.store import DatasetFolder, ShardWriter
-from recapdata.targets import open_target
 from recapdata.versions.digest import rows_hash
 from tests.builders import build_dataset, png, write_captions
 

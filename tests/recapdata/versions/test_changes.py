@@ -3,9 +3,9 @@
 import pyarrow as pa
 import pytest
 
+from recapdata.dataset.target import open_target
 from recapdata.errors import VersionError
 from recapdata.records import image_key
-from recapdata.targets import open_target
 from recapdata.versions.changes import Changes, SetChange, check_version, compare, parse_version
 from recapdata.versions.contents import read_contents
 from tests.builders import build_dataset, png

@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from recapdata.dataset.target import open_target
 from recapdata.errors import CaptionSetNotFound, DatasetDamaged
-from recapdata.targets import open_target
 from recapdata.versions.contents import Contents, Release, read_contents
 from tests.builders import build_dataset
 

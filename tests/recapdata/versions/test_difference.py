@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from recapdata.publish import plan_publication, publish
+from recapdata.publishing import plan_publication, publish
 from recapdata.versions.difference import diff
 from tests.builders import add_set, build_dataset, write_audit, write_captions
 

@@ -6,9 +6,16 @@ import torch
 from PIL import Image
 
 from recapdata.errors import ModelNotSupported, OptionError
-from recaptrain.tuning.answers import IGNORED, asking
-from recaptrain.tuning.base import add_adapter, find_base, freeze, load_model, trained_weights, vision_tower
-from recaptrain.tuning.task import answer_loss
+from recaptrain.captioner.answers import IGNORED, asking
+from recaptrain.captioner.base import (
+    add_adapter,
+    find_base,
+    freeze,
+    load_model,
+    trained_weights,
+    vision_tower,
+)
+from recaptrain.captioner.task import answer_loss
 from tests.vlms import FAMILIES, save_vlm
 
 PLAIN = ("blip", "blip2", "git")

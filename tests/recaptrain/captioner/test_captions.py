@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from recapdata.dataset.target import open_target
 from recapdata.errors import CaptionSetNotFound, InputError, OptionError
-from recapdata.targets import open_target
-from recaptrain.tuning.captions import gather_pictures, read_captions, turn_rows
+from recaptrain.captioner.captions import gather_pictures, read_captions, turn_rows
 from tests.builders import build_dataset, png
 
 
@@ -95,7 +95,7 @@ def build_with_bytes(path, good, pictures, sets):
 
     import pyarrow.parquet as pq
 
-    from recapdata.store import DatasetFolder
+    from recapdata.dataset.folder import DatasetFolder
 
     shutil.copytree(good.path, path)
     folder, row = DatasetFolder(path), 0

@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 from recapdata.captioners import CaptionerOptions, open_captioner
 from recapdata.errors import CaptionSetNotFound, InputError, ModelNotSupported, OptionError
 from recapdata.scenes import draw_scene, encode_png, human_short
-from recaptrain.captioner import tune_captioner, tune_captioners
-from recaptrain.checkpoint import RunFolder
+from recaptrain.captioner.run import tune_captioner, tune_captioners
+from recaptrain.captioner.settings import captioner_settings
 from recaptrain.cli import app
-from recaptrain.tuning.settings import captioner_settings
+from recaptrain.training.checkpoints import RunFolder
 from tests.builders import build_dataset
 from tests.recaptrain.pipelines import build_scenes
 from tests.vlms import save_vlm
@@ -256,7 +256,7 @@ def test_each_style_from_the_base(tmp_path, folders, scenes):
 def test_from_a_revision_on_a_hub_to_a_pushed_captioner(tmp_path, folders, hub, repo_id):
     from huggingface_hub import HfApi, ModelCard
 
-    from recapdata.publish import plan_publication, publish
+    from recapdata.publishing import plan_publication, publish
 
     captions = [human_short(draw_scene(5, row)) if row % 5 else None for row in range(25)]
     folder = build_scenes(tmp_path / "ds", rows=25, sets={"people": captions}).path

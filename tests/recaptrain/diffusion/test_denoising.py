@@ -5,7 +5,13 @@ import torch
 from diffusers import DDIMScheduler
 
 from recapdata.errors import ModelNotSupported
-from recaptrain.denoising import denoising_loss, min_snr_weights, prediction_type, signal_to_noise, target
+from recaptrain.diffusion.denoising import (
+    denoising_loss,
+    min_snr_weights,
+    prediction_type,
+    signal_to_noise,
+    target,
+)
 
 
 def scheduler(kind, kept=(0.8, 0.5, 0.2)):

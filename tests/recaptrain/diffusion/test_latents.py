@@ -5,10 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
-from recapdata.targets import open_target
-from recaptrain import latents as module
+from recapdata.dataset.target import open_target
+from recaptrain.diffusion import latents as module
+from recaptrain.diffusion.latents import Encoder, Latents, encode_dataset, fit_picture
 from recaptrain.embedded.autoencoder import Autoencoder, build, to_unit
-from recaptrain.latents import Encoder, Latents, encode_dataset, fit_picture
 from tests.builders import build_dataset, noise_jpeg, png
 from tests.recaptrain.pipelines import build_scenes
 

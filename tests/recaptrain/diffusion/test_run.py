@@ -7,11 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from recapdata.caption_sets.mixture import Mixture
 from recapdata.errors import CaptionSetNotFound, ModelNotSupported, OptionError
-from recapdata.mixture import Mixture
-from recaptrain.checkpoint import RunFolder
-from recaptrain.diffusion import DiffusionSettings, parse_mixture, train_diffusion
-from recaptrain.loop import Optimization
+from recaptrain.diffusion.run import DiffusionSettings, parse_mixture, train_diffusion
+from recaptrain.training.checkpoints import RunFolder
+from recaptrain.training.loop import Optimization
 from tests.recaptrain.pipelines import build_pipeline, build_scenes
 
 
@@ -126,7 +126,7 @@ def test_from_a_revision_on_a_hub_to_a_pushed_model(tmp_path, base, hub, repo_id
     from diffusers import StableDiffusionPipeline
     from huggingface_hub import HfApi, ModelCard
 
-    from recapdata.publish import plan_publication, publish
+    from recapdata.publishing import plan_publication, publish
 
     folder = build_scenes(tmp_path / "ds").path
     commit = publish(plan_publication(folder, repo_id, version="1.0.0", license="cc0-1.0")).commit

@@ -6,7 +6,7 @@ import random
 import pytest
 import spacy
 
-from audits.language import load_pipeline
+from audits.language.pipeline import load_pipeline
 from recaptrain.embedded.agreement import agreeing_trees, agrees, caption_docs, mended
 from recaptrain.embedded.language import Sources, later_round, train_pipeline
 from recaptrain.embedded.treebank import (

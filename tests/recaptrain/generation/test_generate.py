@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from recapdata.errors import InputError, OptionError
-from recaptrain.generate import Generation, derived_seed, generate, read_prompts
+from recaptrain.generation.generate import Generation, derived_seed, generate, read_prompts
 from tests.recaptrain.pipelines import build_pipeline
 
 QUICK = Generation(steps=2, guidance=2.0)

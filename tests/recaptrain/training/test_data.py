@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from recapdata.caption_sets.mixture import Mixture
+from recapdata.dataset.target import open_target
 from recapdata.errors import CaptionSetNotFound, InputError, OptionError
-from recapdata.mixture import Mixture
-from recapdata.targets import open_target
-from recaptrain.data import Examples, OverLength, open_dataset, read_examples
+from recaptrain.training.data import Examples, OverLength, open_dataset, read_examples
 from tests.builders import build_dataset
 
 

@@ -1,0 +1,1 @@
+"""CLIP: scores of captions and sentences, counterfactual captions, and train–inference skew."""

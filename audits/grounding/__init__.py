@@ -1,0 +1,1 @@
+"""Claims × evidence → verdicts, and what of the evidence a caption left out."""

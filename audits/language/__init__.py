@@ -1,0 +1,1 @@
+"""The spaCy pipeline that captions are parsed with: loading, identity, label schemes."""

@@ -1,0 +1,1 @@
+"""`audits run`: plan → shards → summary, resumable and streaming."""

@@ -1,0 +1,1 @@
+"""`recaptrain diffusion`: base, latents, loss, run, card."""

@@ -1,0 +1,1 @@
+"""`recaptrain generate`: prompts → pictures."""
