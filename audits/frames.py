@@ -21,7 +21,7 @@ from audits.runner.outcome import AuditSummary
 from audits.runner.run import run as run_audit
 from audits.schema import SCORES_TYPE
 from recapdata.dataset.folder import shard_name
-from recapdata.dataset.target import Target, aligned, open_target
+from recapdata.dataset.target import Target, aligned, open_dataset
 from recapdata.records import CLAIM_KINDS, CLAIM_TYPE, VERDICTS
 from recapdata.versions.figures import read_figures
 
@@ -159,7 +159,7 @@ def run(target: str | Path | Target, *, out: str | Path | None = None, **options
     Raises:
         RecapdataError: as `audits.runner.run.run`.
     """
-    opened = target if isinstance(target, Target) else open_target(target)
+    opened = target if isinstance(target, Target) else open_dataset(target)
     summary = run_audit(opened, out=Path(out) if out is not None else None, **options)
     return Audit(summary=summary, target=opened, out=Path(summary.out))
 

@@ -21,16 +21,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from recapdata.dataset.loading import load
-    from recapdata.dataset.target import open_target
+    from recapdata.dataset.target import open_dataset
     from recapdata.versions.difference import diff
 
-__all__ = ["diff", "load", "open_target"]
+__all__ = ["diff", "load", "open_dataset"]
 __version__ = "0.1.0"
 
 _API = {
     "diff": "recapdata.versions.difference",
     "load": "recapdata.dataset.loading",
-    "open_target": "recapdata.dataset.target",
+    "open_dataset": "recapdata.dataset.target",
 }
 
 

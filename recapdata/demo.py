@@ -297,9 +297,9 @@ def run_demo(out: Path, *, scenes: int = 1000, steps: int = 20, seed: int = 7) -
 def _contact_sheet(out: Path, seconds: Mapping[str, float]) -> dict[str, dict[str, float]]:
     """Write the page of pictures and captions; the figures of its table."""
     from recapdata.contact_sheet import write_contact_sheet
-    from recapdata.dataset.target import open_target
+    from recapdata.dataset.target import open_dataset
 
-    target = open_target(f"{REPO}@v1.1.0")
+    target = open_dataset(f"{REPO}@v1.1.0")
     write_contact_sheet(target, out / "contact-sheet.html", before="alt")
     summary = target.summary()
     if summary is None:

@@ -24,7 +24,7 @@ from audits.evidence.colors import Pixels
 from audits.reporting.pictures import thumbnail
 from recapdata.contact_sheet import write_contact_sheet
 from recapdata.dataset.decoding import decode_image
-from recapdata.dataset.target import Target, open_target
+from recapdata.dataset.target import Target, open_dataset
 from recapdata.engines.preparing import prepare_images
 from recaptrain.captioner.captions import Pictures
 from recaptrain.diffusion import latents
@@ -118,7 +118,7 @@ def expected() -> list[np.ndarray]:
 def target(tmp_path_factory: pytest.TempPathFactory) -> Target:
     folder = tmp_path_factory.mktemp("pixels") / "ds"
     build_dataset(folder, images=IMAGES, sets={"alt": ["a red thing"] * len(IMAGES)}, shard_rows=len(IMAGES))
-    return open_target(folder)
+    return open_dataset(folder)
 
 
 def same(seen: list[np.ndarray], expected: list[np.ndarray]) -> None:

@@ -17,7 +17,7 @@ from audits.comparison.differences import differences
 from audits.comparison.outcome import Comparison, SetComparison
 from audits.comparison.pairing import pair
 from recapdata.console import progress
-from recapdata.dataset.target import Target, open_target
+from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import CaptionSetNotFound
 
 __all__ = ["ROWS", "Comparison", "SetComparison", "compare", "compare_versions"]
@@ -87,7 +87,7 @@ def compare_versions(
 
 
 def _opened(target: str | Path | Target) -> Target:
-    return target if isinstance(target, Target) else open_target(target)
+    return target if isinstance(target, Target) else open_dataset(target)
 
 
 def _compare(a: AuditedSet, b: AuditedSet, rows: int) -> SetComparison:

@@ -19,7 +19,7 @@ from audits.fiftyone.views import save_views, save_workspace
 from audits.schema import Identity, read_identity
 from recapdata.caption_sets.edits import complete_edited
 from recapdata.console import progress, say
-from recapdata.dataset.target import Target, open_target
+from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import DatasetBusy, DatasetExists, OptionError
 
 INFO = TAG = "recapdata"
@@ -123,14 +123,14 @@ def build(
 
 def _current(target: str | Path | Target) -> Target:
     """The target, its set of edits brought up to date with the set that it is based on."""
-    target = target if isinstance(target, Target) else open_target(target)
+    target = target if isinstance(target, Target) else open_dataset(target)
     if target.folder is None:
         return target
     try:
         complete_edited(target.folder)
     except DatasetBusy as error:
         say(f"the set of edits is shown as it is: {error}")
-    return open_target(target.folder)
+    return open_dataset(target.folder)
 
 
 def _open(fo: Any, target: Target, name: str) -> Any:

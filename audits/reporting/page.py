@@ -17,7 +17,7 @@ from audits.runner.summary import FIGURES
 from audits.text.coverage import CLIP_CONTEXT
 from recapdata.console import progress
 from recapdata.dataset.folder import write_atomic
-from recapdata.dataset.target import Target, open_target
+from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import AuditNotFound, InputError, OptionError
 from recapdata.templates import render
 from recapdata.versions.figures import Figure, read_figures
@@ -83,7 +83,7 @@ def write_report(
     """
     if path.is_dir():
         raise OptionError(f"{path} is a folder; name the page in it, such as {path / 'report.html'}")
-    target = target if isinstance(target, Target) else open_target(target)
+    target = target if isinstance(target, Target) else open_dataset(target)
     summary = _summary(target, audits)
     audited, left_out = _opened(target, summary, audits)
     figures = {name: read_figures(summary)[name] for name in audited}

@@ -34,7 +34,7 @@ from audits.text.names import alt_source, load_names, names_identity
 from recapdata.console import progress, say
 from recapdata.dataset.folder import hold, write_atomic
 from recapdata.dataset.shards import ShardFile
-from recapdata.dataset.target import Target, open_target
+from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import CaptionSetNotFound, OptionError
 from recapdata.versions.digest import rows_hash
 
@@ -81,7 +81,7 @@ def run(
     """
     began = time.monotonic()
     do_units = open_engine(engine)
-    target = (target if isinstance(target, Target) else open_target(target)).so_far()
+    target = (target if isinstance(target, Target) else open_dataset(target)).so_far()
     destination = _destination(target, out)
     sets = _sets(target, captions)
     nlp = load_pipeline(pipeline)

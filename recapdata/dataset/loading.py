@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from recapdata.dataset.folder import DatasetFolder, shard_name
 from recapdata.dataset.shards import ShardFile, read_schema
-from recapdata.dataset.target import Target, open_target
+from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import CaptionSetNotFound, DatasetDamaged, HubError, OptionError
 from recapdata.publishing.published import data_path, features
 from recapdata.records import RECORD_SCHEMA
@@ -81,10 +81,10 @@ def load(
 
 def _open(target: str | Path, revision: str | None) -> Target:
     if revision is None:
-        return open_target(target)
+        return open_dataset(target)
     if Path(target).is_dir():
         raise OptionError(f"{target} is a folder, which has no revisions; leave out revision={revision!r}")
-    return open_target(f"{target}@{revision}")
+    return open_dataset(f"{target}@{revision}")
 
 
 def _mixture(mixture: "str | Mixture | None") -> "Mixture | None":
@@ -213,7 +213,7 @@ def _downloaded(target: Target) -> list[tuple[str, Contents]]:
         if snapshot.name == target.commit or not any(snapshot.glob("data/train-*.parquet")):
             continue
         try:
-            contents = published_contents(open_target(f"{target.repo_id}@{snapshot.name}"))
+            contents = published_contents(open_dataset(f"{target.repo_id}@{snapshot.name}"))
         except HubError:
             continue  # a commit that this Hub does not know, or does not serve any more
         if contents is not None:

@@ -37,7 +37,7 @@ _REPOSITORY = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A dataset that can be read; make one with `open_target`.
+    """A dataset that can be read; make one with `open_dataset`.
 
     Attributes:
         name: what the user typed, without surrounding blanks: the folder, or `user/name[@revision]`.
@@ -337,7 +337,7 @@ def _next_rows(stream: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
     return next((batch for batch in stream if batch.num_rows), None)
 
 
-def open_target(target: str | Path) -> Target:
+def open_dataset(target: str | Path) -> Target:
     """Open a folder, or `user/name[@revision]` on the Hub (revision: tag, branch or commit; `main` where omitted).
 
     A folder wins over a repository of the same name.

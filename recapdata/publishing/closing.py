@@ -9,7 +9,7 @@ import yaml
 
 from recapdata.dataset.folder import MANIFEST, DatasetFolder
 from recapdata.dataset.shards import read_footer, read_shard
-from recapdata.dataset.target import Target, open_target
+from recapdata.dataset.target import Target, open_dataset
 from recapdata.publishing.card import CardFacts, ConfigFacts, SetFacts, render_card
 from recapdata.publishing.plan import PublishPlan
 from recapdata.publishing.published import audit_schema, captions_features, data_schema, features
@@ -51,7 +51,7 @@ def _history(plan: PublishPlan) -> tuple[Release, ...]:
 def _facts(
     folder: DatasetFolder, plan: PublishPlan, contents: Contents, sizes: Mapping[str, int]
 ) -> CardFacts:
-    target = open_target(folder.path)
+    target = open_dataset(folder.path)
     return CardFacts(
         repo_id=plan.repo_id,
         manifest=plan.manifest,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recapdata.dataset.folder import DatasetFolder, hold
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.endpoint import endpoint, hub_api, hub_errors
 from recapdata.errors import HubError, PublishRefused
 from recapdata.publishing.licenses import check_license
@@ -91,7 +91,7 @@ def plan_publication(
     local = look_at_folder(folder)
     changes = Changes()
     if remote.parent is not None and parent is not None:
-        changes = compare(parent, open_target(folder.path), remote.parent.contents, local.contents)
+        changes = compare(parent, open_dataset(folder.path), remote.parent.contents, local.contents)
     request = Request(
         repo_id=repo_id, version=version, license=license, public=public, allow_regression=allow_regression
     )

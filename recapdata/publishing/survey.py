@@ -9,7 +9,7 @@ from recapdata.dataset.extents import unfinished_source
 from recapdata.dataset.folder import MANIFEST, DatasetFolder, shard_name, ways_out
 from recapdata.dataset.removal import is_unfinished
 from recapdata.dataset.shards import read_note
-from recapdata.dataset.target import DEFAULT_BRANCH, Target, open_target
+from recapdata.dataset.target import DEFAULT_BRANCH, Target, open_dataset
 from recapdata.endpoint import endpoint, hub_errors
 from recapdata.errors import HubError, PublishRefused, VersionError
 from recapdata.publishing.publication import Local, Published, Remote, RemoteFile
@@ -53,7 +53,7 @@ def look_at_folder(folder: DatasetFolder) -> Local:
     """
     _check_finished(folder)
     stamp = folder_stamp(folder)
-    target, manifest = open_target(folder.path), folder.manifest
+    target, manifest = open_dataset(folder.path), folder.manifest
     for name in manifest.sets:
         if journals := sorted((folder.path / "captions" / name).glob(".*.journal")):
             raise PublishRefused(
@@ -174,10 +174,10 @@ def look_at_repository(api: "HfApi", repo_id: str) -> tuple[Remote, Target | Non
     parent = unfinished = target = None
     if tags:
         highest = max(tags, key=parse_version)
-        target = open_target(f"{repo_id}@v{highest}")
+        target = open_dataset(f"{repo_id}@v{highest}")
         parent = _published(target, files if tags[highest] == head else _tree(api, repo_id, tags[highest]))
     if head and MANIFEST in files and head not in tags.values():
-        unfinished = _published(open_target(f"{repo_id}@{head}"), files)
+        unfinished = _published(open_dataset(f"{repo_id}@{head}"), files)
     remote = Remote(
         endpoint=endpoint(),
         private=bool(info.private),

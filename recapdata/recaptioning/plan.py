@@ -10,7 +10,7 @@ from recapdata.dataset.journal import overlay, replay, stored_captions
 from recapdata.dataset.keys import KeyIndex
 from recapdata.dataset.removal import read_keys_file
 from recapdata.dataset.shards import read_footer, read_shard
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.engines import EngineOptions
 from recapdata.engines.batches import Batch, Rows, cut, pilot_keys, pilot_quotas
 from recapdata.errors import ColumnNotFound, InputError, OptionError
@@ -203,7 +203,7 @@ def check_columns(folder: DatasetFolder, columns: Sequence[str], style: str) -> 
 
 def _values(task: Task, shard: int) -> list[tuple[Any, ...]]:
     """What the prompt needs to know of each record of a shard; no other columns are read."""
-    target = open_target(task.folder.path)
+    target = open_dataset(task.folder.path)
     return [
         tuple(row[name] for name in task.columns)
         for batch in target.read(shard, ["key", *task.columns], batch_rows=8192)

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from recapdata.dataset.folder import DatasetFolder, shard_name
 from recapdata.dataset.shards import ShardFile, read_note, read_schema
-from recapdata.dataset.target import Target, aligned, open_target
+from recapdata.dataset.target import Target, aligned, open_dataset
 from recapdata.errors import AuditNotFound, CaptionSetNotFound, ColumnNotFound
 from recapdata.recaptioning.expression import Expression, parse
 from recapdata.records import CLAIM_KINDS, VERDICTS
@@ -87,7 +87,7 @@ def open_where(folder: DatasetFolder, text: str) -> Where:
         ColumnNotFound: the expression names what no audit has.
         AuditNotFound: there is no audit, it is of other captions, or has not taken what is asked for.
     """
-    target = open_target(folder.path).so_far()
+    target = open_dataset(folder.path).so_far()
     addressed = _ADDRESSED.fullmatch(text)
     expression = parse(addressed[2] if addressed else text)
     set_name = addressed[1] if addressed else _only_audited(target, text)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recapdata.dataset.target import Target, open_target
+from recapdata.dataset.target import Target, open_dataset
 from recapdata.versions.changes import Changes, compare, counted
 from recapdata.versions.comparable import Reason
 from recapdata.versions.contents import Contents, published_contents, read_contents
@@ -119,7 +119,7 @@ def diff(before: str, after: str) -> DiffSummary:
         SourceNotFound, NotADataset, HubError: a target cannot be opened.
         CaptionSetNotFound: a caption set of a folder is not finished.
     """
-    targets = open_target(before), open_target(after)
+    targets = open_dataset(before), open_dataset(after)
     contents = [_contents(target) for target in targets]
     summaries = [target.summary() for target in targets]
     figures = compare_figures(*summaries)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from recapdata.caption_sets.mixture import Drawn, Mixture
-from recapdata.dataset.target import Target, open_target
+from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import InputError, OptionError
 
 if TYPE_CHECKING:
@@ -107,14 +107,14 @@ def open_dataset(name: str, revision: str | None) -> Target:
         OptionError: a revision of a local folder, or two revisions.
     """
     if revision is None:
-        return open_target(name)
+        return open_dataset(name)
     if "@" in name:
         raise OptionError(f"--dataset {name} --revision {revision}: give the revision once")
     if Path(name).is_dir():
         raise OptionError(
             f"--revision {revision}: {name} is a folder, which has no revisions; leave it out, or name a repository"
         )
-    return open_target(f"{name}@{revision}")
+    return open_dataset(f"{name}@{revision}")
 
 
 def read_examples(target: Target, mixture: Mixture, base: "Base") -> Examples:

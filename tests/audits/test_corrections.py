@@ -15,7 +15,7 @@ from audits.corrections import (
     read_corrections,
 )
 from recapdata.dataset.folder import CORRECTIONS, DatasetFolder
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.errors import DatasetDamaged, NotADataset
 from tests.builders import build_dataset
 
@@ -40,7 +40,7 @@ def test_a_correction_comes_back_as_it_was(folder: DatasetFolder) -> None:
     assert read_corrections(folder.path) == []
     add_correction(folder.path, WRONG)
     assert read_corrections(folder.path) == [WRONG]
-    assert corrections_of(open_target(folder.path)) == [WRONG]
+    assert corrections_of(open_dataset(folder.path)) == [WRONG]
     line = json.loads((folder.path / CORRECTIONS).read_text(encoding="utf8"))
     assert line == {
         "key": "a" * 64,

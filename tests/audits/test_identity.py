@@ -20,7 +20,7 @@ from audits.runner.run import run
 from audits.runner.text_part import reading_identity
 from audits.schema import AUDIT_SCHEMA, Identity, read_identity
 from recapdata.dataset.folder import DatasetFolder
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.errors import PublishRefused
 from recapdata.publishing.survey import look_at_folder
 from recapdata.records import Object
@@ -180,10 +180,10 @@ def test_rules_of_one_part_do_not_make_another_stale(
     folder: DatasetFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(VERSIONS, "grounding", VERSIONS["grounding"] + 1)
-    made = open_audit(open_target(folder.path), "short").made
+    made = open_audit(open_dataset(folder.path), "short").made
     assert outdated(made) == ["evidence"]
     assert run(folder.path, evidence=["annotations"]).computed == 4
-    assert outdated(open_audit(open_target(folder.path), "short").made) == []
+    assert outdated(open_audit(open_dataset(folder.path), "short").made) == []
 
 
 # --- earlier audits ------------------------------------------------------------------------------------------------------
@@ -218,11 +218,11 @@ def test_an_earlier_audit_is_stale(folder: DatasetFolder) -> None:
 
 
 def test_claims_without_a_hedge_are_read_as_plain_ones(folder: DatasetFolder, tmp_path: Path) -> None:
-    whole = open_audit(open_target(folder.path), "long")
+    whole = open_audit(open_dataset(folder.path), "long")
     before = [batch.to_pylist() for _, _, batch in whole.batches(["key", "claims"])]
     rewrite(folder, "long")
     assert "hedge" not in str(pq.read_schema(folder.audit_shard("long", 0)))
-    padded = open_audit(open_target(folder.path), "long")
+    padded = open_audit(open_dataset(folder.path), "long")
     assert [batch.to_pylist() for _, _, batch in padded.batches(["key", "claims"])] == before
     assert padded.rows(0, [1])[0]["claims"] == before[0][1]["claims"]
     page = tmp_path / "page.html"
@@ -255,7 +255,7 @@ def test_the_report_says_what_was_made_by_earlier_rules(folder: DatasetFolder, t
 
 
 def test_sets_shown_side_by_side_are_compared(folder: DatasetFolder) -> None:
-    target = open_target(folder.path)
+    target = open_dataset(folder.path)
     short, long = (open_audit(target, name).made for name in ("short", "long"))
     figures = {"long": {"object coverage": Figure(value=1.0, rests_on=("claims",))}}
     assert notices([short, long], figures) == []

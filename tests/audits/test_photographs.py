@@ -19,7 +19,7 @@ from audits.extraction import claims as extract
 from audits.grounding.verdicts import ground
 from audits.runner.run import run
 from recapdata.caption_sets.importing import import_captions
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.ingestion import ingest
 
 SHARED = Path(os.environ.get("RECAPDATA_SHARED", Path(__file__).parents[3] / "shared")) / "coco-mini"
@@ -68,7 +68,7 @@ def test_recall_of_large_objects_agrees_with_a_count_by_hand(
 def test_captions_are_contradicted_on_other_pictures_and_hardly_on_their_own(
     photographs: Path, record_property: Any
 ) -> None:
-    target = open_target(photographs)
+    target = open_dataset(photographs)
     source = open_evidence("annotations", target)
     batch = next(iter(target.read(0, [*source.columns, "captions"], batch_rows=100)))
     captions = batch.column("captions").to_pylist()

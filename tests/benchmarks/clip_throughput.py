@@ -26,7 +26,7 @@ from audits.runner.run import run
 from audits.runner.shard import IMAGE_BATCH, TEXT_BATCH, Engine, audit_shard
 from audits.runner.text_part import Readings
 from audits.schema import read_identity
-from recapdata.dataset.target import Target, open_target
+from recapdata.dataset.target import Target, open_dataset
 from recapdata.scenes import draw_scene, encode_png, human_short
 from tests.benchmarks.recaption_throughput import photo
 from tests.builders import build_dataset
@@ -86,7 +86,7 @@ def main() -> None:
             images=images,
             sets={"alt": captions},
         )
-        target, out = open_target(home / "ds"), home / "ds" / "audits"
+        target, out = open_dataset(home / "ds"), home / "ds" / "audits"
         run(target)
         clip = load_clip(options.model or _random(home), parts=["caption"])
         for path in out.glob("*/train-*.parquet"):

@@ -20,7 +20,7 @@ from recapdata.caption_sets.importing import import_captions
 from recapdata.dataset.folder import DatasetFolder, is_shard_path, published_files, shard_number
 from recapdata.dataset.removal import remove
 from recapdata.dataset.set_removal import pending_sets
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.errors import DatasetDamaged, RecapdataError
 from recapdata.ingestion import ingest
 from recapdata.publishing import plan_publication, publish, published
@@ -203,7 +203,7 @@ def test_a_manifest_is_checked_where_it_is_read(folder: DatasetFolder, change: d
 def test_text_that_is_no_manifest_is_said_in_one_line(folder: DatasetFolder, text: str) -> None:
     (folder.path / "recapdata.yaml").write_text(text, encoding="latin-1")
     with pytest.raises(DatasetDamaged, match="cannot be read as a manifest") as caught:
-        open_target(folder.path)
+        open_dataset(folder.path)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 1000
 
@@ -335,7 +335,7 @@ def test_a_part_of_a_folder_that_is_a_link_is_refused(
     link(folder.path, precious)
     before = contents(precious)
     commands = writing_commands(folder, tmp_path)
-    commands += [lambda: open_target(folder.path), lambda: load(folder.path)]
+    commands += [lambda: open_dataset(folder.path), lambda: load(folder.path)]
     commands += [lambda: plan_publication(folder.path, "me/x", version="1.0.0")]
     for command in commands:
         with pytest.raises(
@@ -464,7 +464,7 @@ def test_a_version_names_no_set_that_leads_out(
     put(repo_id, "recapdata.yaml", yaml.safe_dump(values).encode())
     before = contents(precious)
     for command in (
-        lambda: open_target(f"{repo_id}@main"),
+        lambda: open_dataset(f"{repo_id}@main"),
         lambda: load(repo_id, revision="main"),
         lambda: run(f"{repo_id}@main", out=tmp_path / "out"),
     ):
@@ -480,7 +480,7 @@ def test_other_names_of_a_shard_are_no_shards(folder: DatasetFolder, repo_id: st
     shard = folder.image_shard(0).read_bytes()
     for name in ("train-000000.parquet", "train-00000.parquet.parquet", "x/train-00005.parquet"):
         put(repo_id, f"data/{name}", shard)
-    assert open_target(f"{repo_id}@main").shards() == [0, 1]
+    assert open_dataset(f"{repo_id}@main").shards() == [0, 1]
 
 
 @pytest.mark.usefixtures("hub")
@@ -503,7 +503,7 @@ def test_an_image_that_is_a_path_is_not_read(
         target = repo_id
     with pytest.raises(DatasetDamaged, match="names a file instead of holding"):
         load(target)
-    batch = next(open_target(target).read(0, ["image"]))
+    batch = next(open_dataset(target).read(0, ["image"]))
     assert (
         batch.column("image").to_pylist()[0]["bytes"] is None
     )  # audits, captioners and views see no picture

@@ -20,7 +20,7 @@ from audits.runner.summary import named_clip
 from recapdata.caption_sets.resuming import check_set_name
 from recapdata.console import PROGRESS, how_far
 from recapdata.dataset.folder import DatasetFolder
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.errors import RecapdataError
 from recapdata.versions.changes import counted
 
@@ -167,7 +167,7 @@ def audit_command(folder: Path, set_name: str, evidence: str | None) -> list[str
     command = [str(Path(sys.executable).with_name("audits")), "run", str(folder), "--captions", set_name]
     if evidence and evidence.strip():
         command += ["--evidence", evidence.strip()]
-    clip = named_clip(open_target(folder).summary())
+    clip = named_clip(open_dataset(folder).summary())
     return [*command, "--clip", clip] if clip is not None else command
 
 
@@ -226,7 +226,7 @@ def _free_name(sets: dict[str, str]) -> str:
 
 def _usual_evidence(folder: Path) -> list[str]:
     """The evidence of the folder's audit, as `audits run` takes it; annotations where there is no audit."""
-    named = (open_target(folder).summary() or {}).get("evidence", ["annotations"])
+    named = (open_dataset(folder).summary() or {}).get("evidence", ["annotations"])
     return [each.partition(":")[0] if each.startswith("ocr:") else each for each in named]
 
 

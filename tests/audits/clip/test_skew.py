@@ -9,7 +9,7 @@ import pytest
 
 from audits.clip.models import resolve
 from audits.clip.skew import Cloud, Skew, embed, frechet, open_prompts, sampled, skews
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.errors import InputError, OptionError
 from tests.audits.models import known_clip, save_small_clip
 from tests.builders import build_dataset
@@ -51,7 +51,7 @@ def test_texts_become_unit_embeddings() -> None:
 
 
 def test_prompts_are_a_set_or_a_file(tmp_path: Path) -> None:
-    target = open_target(build_dataset(tmp_path / "ds", sets={"alt": ["a dog", None] * 3}).path)
+    target = open_dataset(build_dataset(tmp_path / "ds", sets={"alt": ["a dog", None] * 3}).path)
     plain, rows, wrong, empty = (tmp_path / name for name in ("p.txt", "p.jsonl", "wrong.jsonl", "empty.txt"))
     plain.write_text("a cat\n\n a bird \n")
     rows.write_text('{"prompt": "a cat"}\n{"caption": "a bird"}\n"a cow"\n')
@@ -69,7 +69,7 @@ def test_prompts_are_a_set_or_a_file(tmp_path: Path) -> None:
 
 def test_of_a_large_set_a_sample_is_taken_by_key(tmp_path: Path) -> None:
     captions = [f"caption {number}" for number in range(40)]
-    target = open_target(build_dataset(tmp_path / "ds", rows=40, sets={"alt": captions}).path)
+    target = open_dataset(build_dataset(tmp_path / "ds", rows=40, sets={"alt": captions}).path)
     assert list(sampled(target, "alt")) == captions
     few = list(sampled(target, "alt", most=10))
     assert few == list(sampled(target, "alt", most=10))
@@ -81,7 +81,7 @@ def test_an_entry_is_computed_once_and_kept_while_it_holds(tmp_path: Path) -> No
     build_dataset(
         tmp_path / "ds", sets={"alt": ["a dog"] * 6, "long": [f"a dog and {n} cats" for n in range(6)]}
     )
-    target, model = open_target(tmp_path / "ds"), resolve(str(save_small_clip(tmp_path / "clip")))
+    target, model = open_dataset(tmp_path / "ds"), resolve(str(save_small_clip(tmp_path / "clip")))
     prompts = open_prompts("long", target)
     first = skews(target, {"alt": "one", "long": "two"}, prompts, model, {})
     assert list(first) == ["alt"]  # prompts are no distance from themselves

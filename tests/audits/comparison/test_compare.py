@@ -14,7 +14,7 @@ from audits.comparison.pairing import short_keys, weights
 from audits.runner.run import run
 from audits.runner.summary import REPLICATES
 from recapdata.dataset.folder import DatasetFolder
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.errors import AuditNotFound, CaptionSetNotFound
 from recapdata.records import Object, image_key
 from tests.audits.models import save_small_clip
@@ -193,6 +193,6 @@ def test_published_versions(hub, repo_id: str, folder: DatasetFolder, tmp_path: 
     changed = next(each for each in found.sets[1].figures if each.name == "object precision")
     assert changed.difference == pytest.approx(2 / 6)  # two of six objects were wrong
     out = tmp_path / "audit"
-    run(open_target(f"{repo_id}@v1.1.0"), evidence=["annotations"], out=out)
+    run(open_dataset(f"{repo_id}@v1.1.0"), evidence=["annotations"], out=out)
     again = compare(f"{repo_id}@v1.0.0", "long", f"{repo_id}@v1.1.0", audits=(None, out))
     assert again.figures == found.sets[1].figures

@@ -9,7 +9,7 @@ import pytest
 from audits.evidence import Case, Seen, open_evidence
 from audits.evidence.annotations import annotated, open_annotations
 from audits.lexicon import load_lexicon
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.errors import OptionError
 from recapdata.records import Object
 from tests.builders import build_dataset
@@ -22,19 +22,19 @@ def dog(**known: str) -> Object:
 def test_classes_and_attributes_are_those_of_the_whole_dataset(tmp_path: Path) -> None:
     glorp = Object(bbox=(0, 0, 1, 1), category="glorp", color="red")
     build_dataset(tmp_path / "ds", rows=3, shard_rows=2, objects=[[dog()], [], [glorp]])
-    source = open_annotations(open_target(tmp_path / "ds"))
+    source = open_annotations(open_dataset(tmp_path / "ds"))
     assert source.scope.classes == {"dog", "glorp"}
     assert source.scope.attributes == {"color"}
 
 
 def test_a_part_of_cocos_classes_means_that_all_were_looked_for(tmp_path: Path) -> None:
     build_dataset(tmp_path / "ds", rows=1, objects=[[dog()]])
-    assert open_annotations(open_target(tmp_path / "ds")).scope.classes == load_lexicon().vocabularies[0]
+    assert open_annotations(open_dataset(tmp_path / "ds")).scope.classes == load_lexicon().vocabularies[0]
 
 
 def test_no_annotations_at_all_is_said(tmp_path: Path, capsys) -> None:
     build_dataset(tmp_path / "ds", rows=1, objects=[[]])
-    assert open_annotations(open_target(tmp_path / "ds")).scope.classes == frozenset()
+    assert open_annotations(open_dataset(tmp_path / "ds")).scope.classes == frozenset()
     assert "no annotated objects" in capsys.readouterr().err
 
 
@@ -45,9 +45,9 @@ def test_collect(tmp_path: Path) -> None:
         objects=[[dog(color="red")], []],
         columns={"crowds": pa.array([["Dog"], None])},
     )
-    source = open_evidence("annotations", open_target(tmp_path / "ds"))
+    source = open_evidence("annotations", open_dataset(tmp_path / "ds"))
     rows = [
-        row for batch in open_target(tmp_path / "ds").read(0, source.columns) for row in batch.to_pylist()
+        row for batch in open_dataset(tmp_path / "ds").read(0, source.columns) for row in batch.to_pylist()
     ]
     first, second = source.collect([Case(values=row) for row in rows])
     assert first is not None
@@ -74,16 +74,16 @@ def test_a_mask_says_how_much_of_its_box_a_thing_covers() -> None:
 def test_what_follows_the_name_is_of_no_use_to_it(tmp_path: Path) -> None:
     build_dataset(tmp_path / "ds", rows=1)
     with pytest.raises(OptionError, match="annotations:more"):
-        open_evidence("annotations:more", open_target(tmp_path / "ds"))
+        open_evidence("annotations:more", open_dataset(tmp_path / "ds"))
     with pytest.raises(OptionError, match="no evidence source 'nothing'; there are: annotations"):
-        open_evidence("nothing", open_target(tmp_path / "ds"))
+        open_evidence("nothing", open_dataset(tmp_path / "ds"))
 
 
 def test_identity_follows_what_was_seen(tmp_path: Path) -> None:
     def identities(*objects: list[Object]) -> list[str]:
         path = tmp_path / str(len(list(tmp_path.iterdir())))
         build_dataset(path, rows=2, shard_rows=1, objects=objects)
-        source = open_annotations(open_target(path))
+        source = open_annotations(open_dataset(path))
         return [source.identity(shard) for shard in (0, 1)]
 
     before = identities([dog()], [dog()])

@@ -14,7 +14,7 @@ from audits.evidence.color_clip import crop
 from audits.evidence.color_names import NAMES, names_of, neutral_light, relit, to_lab
 from audits.evidence.colors import Pixels, own
 from audits.grounding.verdicts import ground
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.records import Claim, Object
 from recapdata.scenes import COLORS, draw_scene, render, scene_objects
 from tests.audits.models import save_small_clip
@@ -154,7 +154,7 @@ def test_annotated_objects_without_a_color_get_one(tmp_path: Path) -> None:
         [Object(category="car", color="red", **boxed)],
     ]
     build_dataset(tmp_path / "ds", images=[square("blue"), square("green")], objects=objects)
-    target = open_target(tmp_path / "ds")
+    target = open_dataset(tmp_path / "ds")
     source = open_evidence("colors", target)
     rows = [row for batch in target.read(0, source.columns) for row in batch.to_pylist()]
     cases = [
@@ -187,7 +187,7 @@ def test_identity_follows_annotations_and_model(tmp_path: Path) -> None:
     build_dataset(tmp_path / "b", rows=1, objects=[[Object(category="car", bbox=(0, 0, 5, 4))]])
     model = save_small_clip(tmp_path / "clip")
     identities = [
-        open_evidence(name, open_target(tmp_path / folder)).identity(0)
+        open_evidence(name, open_dataset(tmp_path / folder)).identity(0)
         for name, folder in (("colors", "a"), ("colors", "b"), (f"colors:{model}", "a"))
     ]
     assert len(set(identities)) == 3
@@ -204,7 +204,7 @@ def test_identity_follows_annotations_and_model(tmp_path: Path) -> None:
 def test_a_model_names_the_colors_of_the_drawn_world(tmp_path: Path) -> None:
     build_dataset(tmp_path / "ds", rows=1)
     torch.manual_seed(0)
-    namer = open_evidence("colors:embedded", open_target(tmp_path / "ds")).namer  # type: ignore[attr-defined]
+    namer = open_evidence("colors:embedded", open_dataset(tmp_path / "ds")).namer  # type: ignore[attr-defined]
     right = total = 0
     for index in range(30):
         scene = draw_scene(77, index)

@@ -14,7 +14,7 @@ from PIL import Image
 from audits.evidence import Case, Evidence
 from audits.evidence.detector import Detections, open_detector
 from audits.runner.run import run
-from recapdata.dataset.target import Target, open_target
+from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import DetectorError, OptionError
 from tests.builders import build_dataset, noise_jpeg
 
@@ -100,7 +100,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Target:
         images=[noise_jpeg(index) for index in range(3)],
         sets={"alt": ["a dog", None, "a person"]},
     )
-    return open_target(root / "ds")
+    return open_dataset(root / "ds")
 
 
 def look(source: Detections, count: int = 1) -> list[Evidence]:

@@ -14,7 +14,7 @@ from audits.evidence.detector import Detections, open_detector
 from audits.evidence.detector_models import load_detector
 from audits.grounding.verdicts import ground
 from audits.runner.run import run
-from recapdata.dataset.target import Target, open_target
+from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import CaptionerNotFound, ModelNotSupported, OptionError
 from recapdata.records import Claim
 from tests.builders import build_dataset, noise_jpeg
@@ -40,7 +40,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Target:
         images=[noise_jpeg(index) for index in range(3)],
         sets={"alt": ["a dog", None, "two people"]},
     )
-    return open_target(root / "ds")
+    return open_dataset(root / "ds")
 
 
 def pictures() -> list[Image.Image]:

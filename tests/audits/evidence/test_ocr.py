@@ -13,7 +13,7 @@ from audits.evidence.ocr import Reader
 from audits.grounding.quoted_text import letters
 from audits.grounding.verdicts import ground
 from recapdata.dataset.decoding import decode_image
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.errors import OptionError
 from recapdata.records import Claim
 from tests.builders import build_dataset
@@ -129,7 +129,7 @@ def test_words_of_photographs_are_read_and_matched(photo: str, words: list[str],
 
 def test_there_is_one_reader(tmp_path: Path) -> None:
     build_dataset(tmp_path / "ds", rows=1)
-    target = open_target(tmp_path / "ds")
+    target = open_dataset(tmp_path / "ds")
     source = open_evidence("ocr", target)
     assert source.identity(0).startswith("ocr:rapidocr-")
     with pytest.raises(OptionError, match="one reader"):

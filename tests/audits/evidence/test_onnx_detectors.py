@@ -16,7 +16,7 @@ from audits.evidence.detector import Detections, open_detector
 from audits.evidence.onnx_detectors import letterbox
 from audits.grounding.verdicts import ground
 from audits.runner.run import run
-from recapdata.dataset.target import Target, open_target
+from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import CaptionerNotFound, MissingExtra, ModelNotSupported, OptionError
 from recapdata.records import Claim
 from tests.builders import build_dataset
@@ -50,7 +50,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Target:
         images=[encoded(WIDE), encoded(picture(64, 64, (0, 0, 16, BLUE)))],
         sets={"alt": ["a red thing", "two blue things"]},
     )
-    return open_target(root / "ds")
+    return open_dataset(root / "ds")
 
 
 def encoded(image: Image.Image) -> bytes:

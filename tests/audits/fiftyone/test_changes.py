@@ -17,7 +17,7 @@ from audits.fiftyone.source import shown, writable
 from audits.fiftyone.views import SAMPLE_VIEW
 from audits.runner.run import run
 from recapdata.dataset.folder import DatasetFolder
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.errors import NotADataset, OptionError
 from recapdata.publishing import plan_publication, publish
 from recapdata.records import Object, image_key
@@ -72,7 +72,7 @@ def test_an_edit_is_shown_kept_compared_and_published(
     assert KEYS[0] in [row.key for row in found.rows]
 
     publish(plan_publication(folder.path, repo_id, version="1.0.0"))
-    target = open_target(f"{repo_id}@v1.0.0")
+    target = open_dataset(f"{repo_id}@v1.0.0")
     assert next(target.read(0, ["edited"])).column(0).to_pylist()[0] == "a brown dog"
 
 

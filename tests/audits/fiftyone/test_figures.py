@@ -12,7 +12,7 @@ from audits.fiftyone.figures import COVERAGE, LINES, PRECISION, RECALL, REST, fi
 from audits.fiftyone.source import shown
 from audits.fiftyone.spans import Piece, direction, pieces
 from audits.runner.run import run
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.ingestion import ingest
 
 NAMES = {
@@ -55,7 +55,7 @@ def summary_name(section: str, name: str) -> str | None:
 
 
 def test_the_figures_of_all_samples_are_the_summary_s(dataset: Any, scenes: Path) -> None:
-    summary = open_target(scenes).summary()
+    summary = open_dataset(scenes).summary()
     assert summary is not None
     compared = 0
     for line, cells in zip(LINES, figures(dataset, ["alt", "human_short"]), strict=True):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from audits.fiftyone.dataset import build
 from recapdata.dataset.removal import remove
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.errors import ModelNotSupported
 from recapdata.ingestion import ingest
 
@@ -37,7 +37,7 @@ def test_text_finds_pictures_with_the_audit_s_model(
     clip = load_clip("embedded")
     text = clip.encode_texts([query]).numpy()[0]
     pixels = {}
-    for batch in open_target(folder).read(0, ["key", "image"]):
+    for batch in open_dataset(folder).read(0, ["key", "image"]):
         for row in batch.to_pylist():
             picture = clip.pixels(Image.open(io.BytesIO(row["image"]["bytes"])))
             pixels[row["key"]] = clip.encode_images(torch.stack([picture])).numpy()[0]

@@ -20,7 +20,7 @@ from audits.reporting.pictures import thumbnail
 from audits.reporting.spans import LONGEST, Piece, cut, pieces
 from audits.reporting.survey import survey
 from audits.runner.run import run
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.errors import AuditNotFound
 from recapdata.records import Claim, Object, image_key
 from recapdata.versions.figures import Figure
@@ -180,7 +180,7 @@ def test_the_worst_rows_stand_first(tmp_path: Path) -> None:
         objects=[[star], [star], [heart], [star], [star], [star, heart]],
     )
     run(folder.path, evidence=["annotations"])
-    audited = open_audit(open_target(folder.path), "alt")
+    audited = open_audit(open_dataset(folder.path), "alt")
     found = survey(audited, worst=4, random=3, seed=0, advance=lambda n: None)
     # Contradicted (two rows), then flagged, then with something left unsaid; of the rest nothing is wrong.
     keys = [row.key for row in found.worst]
@@ -266,6 +266,6 @@ def test_command_on_a_published_version(hub, repo_id: str, folder: Path, page: P
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["pictures"] > 6
     text = out.read_text()
-    assert open_target(f"{repo_id}@v1.0.0").commit in text
+    assert open_dataset(f"{repo_id}@v1.0.0").commit in text
     # Beyond its head it is the page of the folder that was published.
     assert text[text.index("<main>") :] == page.read_text()[page.read_text().index("<main>") :]

@@ -16,7 +16,7 @@ import pytest
 from audits.runner.run import run
 from audits.schema import AUDIT_SCHEMA, read_identity
 from recapdata.dataset.folder import DatasetFolder
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.errors import CaptionSetNotFound, ModelNotSupported, OptionError
 from recapdata.records import Claim, Object, image_key
 from tests.audits.models import save_small_clip
@@ -72,7 +72,7 @@ def test_rows_follow_the_captions(folder: DatasetFolder) -> None:
 def test_summary_counts_by_hand(folder: DatasetFolder) -> None:
     summary = run(folder.path, evidence=["annotations"])
     written = json.loads((folder.path / "audits" / "summary.json").read_text())
-    assert written == open_target(folder.path).summary()
+    assert written == open_dataset(folder.path).summary()
     assert written["sets"] == summary.sets
     assert (written["records"], written["evidence"], written["clip"]) == (6, ["annotations"], None)
     alt = written["sets"]["alt"]

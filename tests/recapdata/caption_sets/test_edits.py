@@ -8,7 +8,7 @@ import pytest
 from recapdata.caption_sets.edits import RecordNotFound, complete_edited, edit_caption
 from recapdata.caption_sets.resuming import settle
 from recapdata.dataset.folder import DatasetFolder
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.errors import CaptionSetExists, CaptionSetNotFound, DatasetBusy, OptionError
 from recapdata.publishing import plan_publication, publish
 from recapdata.records import Provenance, image_key
@@ -115,7 +115,7 @@ def test_edits_are_in_the_next_version(hub, repo_id: str, folder: DatasetFolder)
     plan = plan_publication(folder.path, repo_id, version="1.1.0")
     assert plan.changes.level == "minor"
     publish(plan)
-    target = open_target(f"{repo_id}@v1.1.0")
+    target = open_dataset(f"{repo_id}@v1.1.0")
     assert replace(target.manifest.sets["edited"], date=None) == Provenance(
         writer="human", base="alt", edits=1
     )

@@ -7,7 +7,7 @@ from huggingface_hub import constants
 from huggingface_hub.file_download import repo_folder_name
 
 import recapdata
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.errors import CaptionSetNotFound, HubError, OptionError
 from recapdata.publishing import plan_publication, publish
 from recapdata.publishing.survey import look_at_folder
@@ -103,7 +103,7 @@ def test_a_shard_with_other_pictures_is_fetched(hub, repo_id, folder, tmp_path):
     rows = recapdata.load(repo_id)
     assert [row["key"] for row in rows] == [image_key(png(index)) for index in range(5)]
     assert data_files(repo_id, second.commit) == ["train-00001.parquet"]
-    assert open_target(repo_id).manifest.parent == first.commit
+    assert open_dataset(repo_id).manifest.parent == first.commit
 
 
 def test_stock_load_dataset_fills_the_same_cache(hub, repo_id, folder, tmp_path):

@@ -16,7 +16,7 @@ from recapdata.dataset.keys import KeyIndex
 from recapdata.dataset.loading import load
 from recapdata.dataset.removal import remove
 from recapdata.dataset.shards import ShardFile, read_footer, read_schema, read_shard
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.engines.preparing import ImageReader
 from recapdata.errors import DatasetDamaged
 from recapdata.ingestion import IngestOptions, ingest
@@ -41,7 +41,7 @@ def cut(path: Path, share: float) -> None:
 
 
 def read_target(folder: DatasetFolder, columns: list[str]) -> None:
-    target = open_target(folder.path)
+    target = open_dataset(folder.path)
     for shard in target.shards():
         for _ in target.read(shard, columns):
             pass
@@ -55,7 +55,7 @@ IMAGE_READERS: dict[str, Callable[[DatasetFolder], object]] = {
     "extents": lambda folder: read_extents(folder),
     "images": lambda folder: list(folder.read_images(1)),
     "target": lambda folder: read_target(folder, ["key", "image"]),
-    "one record": lambda folder: open_target(folder.path).take(1, [0], ["image"]),
+    "one record": lambda folder: open_dataset(folder.path).take(1, [0], ["image"]),
     "load": lambda folder: load(folder.path),
     "recaption": lambda folder: survey(folder, "recap"),
     "decoding": lambda folder: ImageReader(folder)._image(1, 0),
@@ -97,7 +97,7 @@ def test_a_caption_shard_that_was_cut_off(folder: DatasetFolder, reader: str) ->
 def test_an_audit_shard_that_was_cut_off(folder: DatasetFolder) -> None:
     path = folder.audit_shard("alt", 1)
     cut(path, 0.8)
-    for read in (lambda: open_target(folder.path).read_audit("alt", 1), lambda: read_identity(path)):
+    for read in (lambda: open_dataset(folder.path).read_audit("alt", 1), lambda: read_identity(path)):
         with pytest.raises(DatasetDamaged, match="delete it and run the audit again"):
             read()
 

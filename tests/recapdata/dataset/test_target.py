@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from recapdata.dataset.journal import Journal
-from recapdata.dataset.target import aligned, open_target
+from recapdata.dataset.target import aligned, open_dataset
 from recapdata.endpoint import configure_client, endpoint, is_public
 from recapdata.errors import (
     CaptionSetNotFound,
@@ -32,7 +32,7 @@ def folder(tmp_path: Path):
 
 
 def test_reads_images_columns_and_captions_together(folder):
-    target = open_target(str(folder.path))
+    target = open_dataset(str(folder.path))
     assert (target.shards(), target.set_names(), target.rows(1)) == ([0, 1], ["alt"], 2)
     batches = list(target.read(0, ["alt", "image", "tags", "key"], batch_rows=3))
     assert [batch.num_rows for batch in batches] == [3, 1]
@@ -45,27 +45,27 @@ def test_reads_images_columns_and_captions_together(folder):
 
 
 def test_whole_caption_rows(folder):
-    rows = open_target(folder.path).read_captions("alt", 0, ["caption", "error"]).to_pylist()
+    rows = open_dataset(folder.path).read_captions("alt", 0, ["caption", "error"]).to_pylist()
     assert rows[2] == {"caption": None, "error": "Refused: built to fail"}
 
 
 def test_unknown_column_names_those_there_are(folder):
     with pytest.raises(ColumnNotFound, match=r"no column 'long'.*tags, alt"):
-        next(open_target(folder.path).read(0, ["long"]))
+        next(open_dataset(folder.path).read(0, ["long"]))
     with pytest.raises(CaptionSetNotFound, match="it has alt"):
-        open_target(folder.path).read_captions("long", 0)
+        open_dataset(folder.path).read_captions("long", 0)
 
 
 def test_unfinished_set_is_said(folder):
     folder.caption_shard("alt", 1).unlink()
     with pytest.raises(CaptionSetNotFound, match="finish it"):
-        list(open_target(folder.path).read(1, ["key", "alt"]))
+        list(open_dataset(folder.path).read(1, ["key", "alt"]))
 
 
 def test_a_set_under_way_is_read_as_far_as_it_is(folder):
     keys = folder.read_keys(1)
     folder.caption_shard("alt", 1).unlink()
-    target = open_target(folder.path).so_far()
+    target = open_dataset(folder.path).so_far()
     assert (target.finished("alt", 0), target.finished("alt", 1)) == (True, False)
     assert target.captioned_shards("alt") == [0]
     with Journal(folder.journal("alt", 1)) as journal:
@@ -75,21 +75,21 @@ def test_a_set_under_way_is_read_as_far_as_it_is(folder):
     assert [batch.to_pylist()[0]["alt"] for batch in batches] == [None, "F"]
     assert [batch.to_pylist()[0]["key"] for batch in batches] == keys
     with pytest.raises(CaptionSetNotFound, match="finish it"):
-        list(open_target(folder.path).read(1, ["key", "alt"]))
+        list(open_dataset(folder.path).read(1, ["key", "alt"]))
 
 
 def test_a_retry_under_way_counts_as_it_stands(folder):
     with Journal(folder.journal("alt", 0)) as journal:
         journal.retry(folder.read_keys(0)[2:3])
         journal.batch(folder.read_keys(0)[2:3], [Caption(caption="C")])
-    texts = [batch.column("alt").to_pylist() for batch in open_target(folder.path).so_far().read(0, ["alt"])]
+    texts = [batch.column("alt").to_pylist() for batch in open_dataset(folder.path).so_far().read(0, ["alt"])]
     assert texts == [["a", "b", "C", "d"]]
 
 
 def test_captions_of_other_rows_are_refused(folder):
     write_captions(folder, "alt", 1, [image_key(png(5)), image_key(png(4))], ["e", "f"])
     with pytest.raises(DatasetDamaged, match="not of the same rows"):
-        list(open_target(folder.path).read(1, ["alt"]))
+        list(open_dataset(folder.path).read(1, ["alt"]))
 
 
 def test_aligned_cuts_at_every_boundary_and_refuses_a_short_stream():
@@ -106,7 +106,7 @@ def test_aligned_cuts_at_every_boundary_and_refuses_a_short_stream():
 
 
 def test_audit_and_summary_are_none_until_made(folder):
-    target = open_target(folder.path)
+    target = open_dataset(folder.path)
     assert target.summary() is None
     assert target.read_audit("alt", 0) is None
     (folder.path / "audits").mkdir()
@@ -116,11 +116,11 @@ def test_audit_and_summary_are_none_until_made(folder):
 
 def test_what_is_no_dataset_is_said(tmp_path, monkeypatch):
     with pytest.raises(NotADataset, match=r"recapdata\.yaml"):
-        open_target(str(tmp_path))
+        open_dataset(str(tmp_path))
     with pytest.raises(SourceNotFound, match="no such folder"):
-        open_target("nowhere")
+        open_dataset("nowhere")
     with pytest.raises(SourceNotFound, match="no such folder"):
-        open_target(tmp_path / "missing")
+        open_dataset(tmp_path / "missing")
 
 
 def test_unreachable_hub_is_one_line(monkeypatch):
@@ -130,7 +130,7 @@ def test_unreachable_hub_is_one_line(monkeypatch):
         HubError,
         match=r"me/birds@v1 \(no folder of that name here\): the Hub at http://127\.0\.0\.1:9 cannot be reached",
     ):
-        open_target("me/birds@v1")
+        open_dataset("me/birds@v1")
 
 
 def test_xet_is_switched_off_away_from_the_public_hub(monkeypatch):

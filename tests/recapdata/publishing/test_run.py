@@ -17,7 +17,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.repocard import DatasetCard
 
 from recapdata.dataset.folder import DatasetFolder
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.errors import (
     CaptionSetNotFound,
     DatasetBusy,
@@ -85,7 +85,7 @@ def test_two_versions_load_with_stock_load_dataset(hub, repo_id, folder, tmp_pat
     api = HfApi()
     assert api.dataset_info(repo_id).private
     assert api.dataset_info(repo_id, revision="v1.0.0").sha == first.commit
-    assert open_target(f"{repo_id}@v1.1.0").manifest.parent == first.commit
+    assert open_dataset(f"{repo_id}@v1.1.0").manifest.parent == first.commit
     local = folder.manifest
     assert (local.version, local.parent, local.name) == ("1.1.0", first.commit, "birds")
 
@@ -122,7 +122,7 @@ def test_corrections_travel_along(hub, repo_id, folder, tmp_path):
     plan = plan_publication(folder.path, repo_id, version="1.0.1")
     assert (plan.changes.level, plan.changes.phrases()) == ("patch", ["corrections of the audit"])
     publish(plan)
-    there = open_target(f"{repo_id}@v1.0.1").file("audits/corrections.jsonl")
+    there = open_dataset(f"{repo_id}@v1.0.1").file("audits/corrections.jsonl")
     assert there is not None
     assert there.read_text() == word
     assert len(rows_of(repo_id, "audit", "v1.0.1", tmp_path)) == 6
@@ -131,7 +131,7 @@ def test_corrections_travel_along(hub, repo_id, folder, tmp_path):
 def test_the_card_validates_and_escapes(hub, repo_id, folder):
     write_audit(folder, ["alt"])
     send(folder, repo_id, "1.0.0")
-    path = open_target(repo_id).file("README.md")
+    path = open_dataset(repo_id).file("README.md")
     card = DatasetCard.load(path)
     card.validate()  # by the Hub
     assert card.data.license == LICENSE
@@ -148,7 +148,7 @@ def test_the_changelog_grows(hub, repo_id, folder):
     first = send(folder, repo_id, "1.0.0")
     add_set(folder, "recap", ["x"] * 6)
     send(folder, repo_id, "1.1.0")
-    text = DatasetCard.load(open_target(repo_id).file("README.md")).text
+    text = DatasetCard.load(open_dataset(repo_id).file("README.md")).text
     assert f"commit {first.commit[:12]}): first version; 6 rows; caption set alt" in text
     assert "caption set recap added" in text
 
@@ -268,8 +268,8 @@ def test_removed_rows_and_shards_call_for_a_major_version(hub, repo_id, folder):
     assert plan.delete == ("captions/alt/train-00001.parquet", "data/train-00001.parquet")
     assert any("stay in the earlier versions" in note for note in plan.notes)
     publish(plan)
-    assert open_target(repo_id).shards() == [0]
-    assert open_target(f"{repo_id}@v1.0.0").shards() == [0, 1]
+    assert open_dataset(repo_id).shards() == [0]
+    assert open_dataset(f"{repo_id}@v1.0.0").shards() == [0, 1]
 
 
 def test_more_files_than_one_commit_takes(hub, repo_id, folder, monkeypatch):
@@ -340,7 +340,7 @@ def test_public_is_asked_for(hub, repo_id, folder):
 def test_a_published_version_reads_like_its_folder(hub, repo_id, folder):
     write_audit(folder, ["alt"])
     send(folder, repo_id, "1.0.0")
-    local, remote = open_target(folder.path), open_target(f"{repo_id}@v1.0.0")
+    local, remote = open_dataset(folder.path), open_dataset(f"{repo_id}@v1.0.0")
     for columns in (["key"], ["alt", "key"], ["key", "objects", "tags", "alt"], ["image", "width", "alt"]):
         for shard in (0, 1):
             mine = pa.Table.from_batches(local.read(shard, columns)).to_pylist()
@@ -350,14 +350,14 @@ def test_a_published_version_reads_like_its_folder(hub, repo_id, folder):
     assert remote.read_audit("alt", 0).num_rows == 4
     assert remote.read_captions("alt", 0).equals(local.read_captions("alt", 0))
     with pytest.raises(HubError, match="no such revision"):
-        open_target(f"{repo_id}@v9.9.9")
+        open_dataset(f"{repo_id}@v9.9.9")
     with pytest.raises(HubError, match="no such dataset"):
-        open_target("tests/nothing-there")
+        open_dataset("tests/nothing-there")
 
 
 def test_row_groups_keep_their_boundaries(hub, repo_id, folder):
     send(folder, repo_id, "1.0.0")
-    path = open_target(repo_id).file("data/train-00000.parquet")
+    path = open_dataset(repo_id).file("data/train-00000.parquet")
     groups = pq.read_metadata(path)
     assert [groups.row_group(place).num_rows for place in range(groups.num_row_groups)] == [2, 2]
 

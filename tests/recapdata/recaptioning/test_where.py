@@ -10,7 +10,7 @@ from audits.schema import AUDIT_SCHEMA, Identity
 from recapdata import captioners
 from recapdata.dataset.folder import DatasetFolder, ShardWriter
 from recapdata.dataset.journal import replay
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.errors import AuditNotFound, CaptionSetNotFound, ColumnNotFound, OptionError
 from recapdata.recaptioning import RunOptions, recaption
 from recapdata.recaptioning.where import open_where
@@ -62,7 +62,7 @@ def audit(folder: DatasetFolder, name: str, *, evidence: str | None = "annotatio
                 "error": None,
             }
             rows.append({"key": key, "set": name, "claims": claims, "scores": scores})
-        captions = rows_hash(open_target(folder.path).read(shard, ["key", name]))
+        captions = rows_hash(open_dataset(folder.path).read(shard, ["key", name]))
         with ShardWriter(folder.audit_shard(name, shard), AUDIT_SCHEMA) as writer:
             writer.write(pa.Table.from_pylist(rows, schema=AUDIT_SCHEMA))
             writer.commit(Identity(captions=captions, claims="x", evidence=evidence).to_footer())
@@ -190,7 +190,7 @@ def test_a_pilot_s_audit_chooses_among_what_it_saw(folder):
     caption(folder, limit=2)
     first = captioned(folder)
     for shard in folder.shards():
-        target = open_target(folder.path).so_far()
+        target = open_dataset(folder.path).so_far()
         if shard not in target.captioned_shards("recap"):
             continue
         rows = [

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.errors import VersionError
 from recapdata.records import image_key
 from recapdata.versions.changes import Changes, SetChange, check_version, compare, parse_version
@@ -16,7 +16,7 @@ CAPTIONS = [f"alt {index}" for index in range(9)]
 
 def changes(tmp_path, before, after) -> Changes:
     targets = [
-        open_target(build_dataset(tmp_path / name, **options).path)
+        open_dataset(build_dataset(tmp_path / name, **options).path)
         for name, options in (("a", before), ("b", after))
     ]
     return compare(*targets, *(read_contents(target) for target in targets))

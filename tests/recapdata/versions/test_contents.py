@@ -6,14 +6,14 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.errors import CaptionSetNotFound, DatasetDamaged
 from recapdata.versions.contents import Contents, Release, read_contents
 from tests.builders import build_dataset
 
 
 def contents(path: Path, **options) -> Contents:
-    return read_contents(open_target(build_dataset(path, **options).path))
+    return read_contents(open_dataset(build_dataset(path, **options).path))
 
 
 def test_shards_do_not_change_the_fingerprint(tmp_path):
@@ -59,4 +59,4 @@ def test_an_unfinished_set_is_said(tmp_path):
     folder = build_dataset(tmp_path / "a")
     folder.caption_shard("alt", 1).unlink()
     with pytest.raises(CaptionSetNotFound, match="finish it"):
-        read_contents(open_target(folder.path))
+        read_contents(open_dataset(folder.path))

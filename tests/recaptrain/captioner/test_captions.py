@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.errors import CaptionSetNotFound, InputError, OptionError
 from recaptrain.captioner.captions import gather_pictures, read_captions, turn_rows
 from tests.builders import build_dataset, png
@@ -12,7 +12,7 @@ from tests.builders import build_dataset, png
 
 def captions_of(folder, sets=None, **options):
     return read_captions(
-        open_target(folder.path),
+        open_dataset(folder.path),
         sets or {"short": "a"},
         **{"examples": None, "validation": 0.0, **options},
     )
@@ -79,13 +79,13 @@ def test_pictures_lie_in_a_file_and_broken_ones_are_left_out(tmp_path):
     good = build_dataset(tmp_path / "good", images=[png(index) for index in range(5)], sets=sets)
     folder = build_with_bytes(broken, good, pictures, sets)
     found = captions_of(folder)
-    gathered = gather_pictures(open_target(folder.path), found, tmp_path / "p.arrow", shown=False)
+    gathered = gather_pictures(open_dataset(folder.path), found, tmp_path / "p.arrow", shown=False)
     assert gathered.undecodable() == {1}
     usable = found.without(gathered.undecodable())
     assert usable.texts("short", usable.rows("short", held_out=False)) == ["zero", "three", "four"]
     (picture,) = gathered.decode(np.array([2]))
     assert picture.getpixel((0, 0)) == (3 * 37, 0, 3)
-    again = gather_pictures(open_target(folder.path), found, tmp_path / "p.arrow", shown=False)
+    again = gather_pictures(open_dataset(folder.path), found, tmp_path / "p.arrow", shown=False)
     assert again.table.equals(gathered.table)
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recaptrain.diffusion import latents as module
 from recaptrain.diffusion.latents import Encoder, Latents, encode_dataset, fit_picture
 from recaptrain.embedded.autoencoder import Autoencoder, build, to_unit
@@ -43,7 +43,7 @@ def test_pad_adds_white_bars_and_stretch_none():
 
 
 def test_latents_are_those_of_the_pictures_row_by_row(tmp_path, vae):
-    target = open_target(build_scenes(tmp_path / "ds", rows=7, shard_rows=4).path)
+    target = open_dataset(build_scenes(tmp_path / "ds", rows=7, shard_rows=4).path)
     made = encode(target, vae, tmp_path / "cache")
     assert made.starts.tolist() == [0, 4, 7]
     pictures = [
@@ -58,7 +58,7 @@ def test_latents_are_those_of_the_pictures_row_by_row(tmp_path, vae):
 
 
 def test_a_second_run_encodes_nothing(tmp_path, vae, monkeypatch):
-    target = open_target(build_scenes(tmp_path / "ds", rows=4).path)
+    target = open_dataset(build_scenes(tmp_path / "ds", rows=4).path)
     first = encode(target, vae, tmp_path / "cache")
     monkeypatch.setattr(module, "_encode_shard", lambda *args: pytest.fail("encoded again"))
     counted = []
@@ -82,7 +82,7 @@ def test_the_cache_knows_autoencoder_resolution_and_fit(tmp_path, vae):
 
 def test_an_undecodable_picture_is_marked(tmp_path, vae):
     images = [png(0), noise_jpeg(1)[:700], png(2)]
-    target = open_target(build_dataset(tmp_path / "ds", rows=3, images=images).path)
+    target = open_dataset(build_dataset(tmp_path / "ds", rows=3, images=images).path)
     assert encode(target, vae, tmp_path / "cache", side=16).unreadable().tolist() == [1]
 
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from recapdata.caption_sets.mixture import Mixture
-from recapdata.dataset.target import open_target
+from recapdata.dataset.target import open_dataset
 from recapdata.errors import CaptionSetNotFound, InputError, OptionError
 from recaptrain.training.data import Examples, OverLength, open_dataset, read_examples
 from tests.builders import build_dataset
@@ -26,7 +26,7 @@ def dataset(path):
         "short": ["one", None, "three", "four", "five"],
         "long": ["a b c d e", "a b c d e", "a b", None, "a b c d e f"],
     }
-    return open_target(build_dataset(path, rows=5, shard_rows=3, sets=sets).path)
+    return open_dataset(build_dataset(path, rows=5, shard_rows=3, sets=sets).path)
 
 
 def test_rows_with_any_caption_are_used(tmp_path):
@@ -50,7 +50,7 @@ def test_drop_leaves_out_rows_whose_captions_are_all_too_long(tmp_path):
 def test_a_set_without_captions_for_any_row(tmp_path):
     with pytest.raises(InputError, match="none of its 5 records"):
         read_examples(
-            open_target(build_dataset(tmp_path / "ds", rows=5, sets={"a": [None] * 5}).path),
+            open_dataset(build_dataset(tmp_path / "ds", rows=5, sets={"a": [None] * 5}).path),
             Mixture.parse("a"),
             Words(),
         )
