@@ -56,7 +56,7 @@ def load(
         CaptionSetNotFound: no such caption set, or it is not finished (local folders).
         OptionError: a revision for a folder, another split than train, or a mixture that cannot be read.
     """
-    opened = _open(target, revision)
+    opened = open_dataset(target, revision)
     if split.split("[")[0] != "train":
         raise OptionError(f"split {split!r}: the only split is train, or a slice of it such as train[:100]")
     blend = _mixture(mixture)
@@ -77,14 +77,6 @@ def load(
         rows = concatenate_datasets([rows, captions.remove_columns("key")], axis=1)
     rows.info.description = opened.resolved
     return rows.with_transform(blend.transform(seed=seed, epoch=epoch)) if blend else rows
-
-
-def _open(target: str | Path, revision: str | None) -> Target:
-    if revision is None:
-        return open_dataset(target)
-    if Path(target).is_dir():
-        raise OptionError(f"{target} is a folder, which has no revisions; leave out revision={revision!r}")
-    return open_dataset(f"{target}@{revision}")
 
 
 def _mixture(mixture: "str | Mixture | None") -> "Mixture | None":

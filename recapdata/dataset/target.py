@@ -26,6 +26,7 @@ from recapdata.errors import (
     DatasetDamaged,
     HubError,
     NotADataset,
+    OptionError,
     SourceNotFound,
 )
 from recapdata.records import RECORD_SCHEMA, Manifest
@@ -337,17 +338,29 @@ def _next_rows(stream: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
     return next((batch for batch in stream if batch.num_rows), None)
 
 
-def open_dataset(target: str | Path) -> Target:
+def open_dataset(target: str | Path, revision: str | None = None) -> Target:
     """Open a folder, or `user/name[@revision]` on the Hub (revision: tag, branch or commit; `main` where omitted).
 
     A folder wins over a repository of the same name.
 
+    Args:
+        revision: the same as `@revision` in the name.
+
     Raises:
+        OptionError: a revision of a local folder, or two revisions.
         NotADataset: the folder or the repository holds no recapdata dataset.
         SourceNotFound: neither a folder nor the name of a repository.
         HubError: no such repository or revision, or the Hub cannot be reached.
     """
     text = str(target).strip()
+    if revision is not None:
+        if Path(text).is_dir():
+            raise OptionError(
+                f"revision {revision} of {text}: that is a folder, which has no revisions; leave it out, or name a repository"
+            )
+        if "@" in text:
+            raise OptionError(f"{text} at revision {revision}: give the revision once")
+        text = f"{text}@{revision}"
     if Path(text).is_dir():
         folder = DatasetFolder.open(text)
         return Target(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recapdata.console import say
-from recapdata.dataset.target import Target
+from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import InputError, OptionError
 from recapdata.versions.digest import ArrowDigest
 from recaptrain.captioner.answers import asking
@@ -31,7 +31,6 @@ from recaptrain.captioner.task import Captioning, make_lessons
 from recaptrain.captioner.watch import Validation, last_samples
 from recaptrain.diffusion.base import require_libraries
 from recaptrain.training.checkpoints import RunFolder
-from recaptrain.training.data import open_dataset
 from recaptrain.training.loop import check_optimization, own_precision, prepare, train
 
 if TYPE_CHECKING:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from recapdata.caption_sets.mixture import Mixture
 from recapdata.console import progress, say
-from recapdata.dataset.target import Target
+from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import InputError, OptionError
 from recapdata.versions.digest import ArrowDigest
 from recaptrain.diffusion.base import Base, load_base
 from recaptrain.diffusion.latents import FITS, Encoder, Fit, Latents, encode_dataset
 from recaptrain.diffusion.loss import Denoising, place
 from recaptrain.training.checkpoints import RunFolder
-from recaptrain.training.data import Examples, open_dataset, read_examples
+from recaptrain.training.data import Examples, read_examples
 from recaptrain.training.loop import (
     MixedPrecision,
     Optimization,

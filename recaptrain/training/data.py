@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +9,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from recapdata.caption_sets.mixture import Drawn, Mixture
-from recapdata.dataset.target import Target, open_dataset
-from recapdata.errors import InputError, OptionError
+from recapdata.dataset.target import Target
+from recapdata.errors import InputError
 
 if TYPE_CHECKING:
     from recaptrain.diffusion.base import Base
@@ -98,23 +97,6 @@ def shuffled(rows: NDArray[np.int64], seed: int, step: int, size: int) -> tuple[
     epoch, place = divmod(step, total // size)
     order = np.random.default_rng((seed, epoch)).permutation(total)
     return epoch, rows[order[place * size : (place + 1) * size]]
-
-
-def open_dataset(name: str, revision: str | None) -> Target:
-    """The dataset to train on: a folder, or `user/name` on the Hub at a revision, resolved to its commit.
-
-    Raises:
-        OptionError: a revision of a local folder, or two revisions.
-    """
-    if revision is None:
-        return open_dataset(name)
-    if "@" in name:
-        raise OptionError(f"--dataset {name} --revision {revision}: give the revision once")
-    if Path(name).is_dir():
-        raise OptionError(
-            f"--revision {revision}: {name} is a folder, which has no revisions; leave it out, or name a repository"
-        )
-    return open_dataset(f"{name}@{revision}")
 
 
 def read_examples(target: Target, mixture: Mixture, base: "Base") -> Examples:

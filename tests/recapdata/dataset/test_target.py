@@ -14,6 +14,7 @@ from recapdata.errors import (
     DatasetDamaged,
     HubError,
     NotADataset,
+    OptionError,
     SourceNotFound,
 )
 from recapdata.records import Caption, image_key
@@ -143,3 +144,12 @@ def test_xet_is_switched_off_away_from_the_public_hub(monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     configure_client()
     assert os.environ["HF_HUB_DISABLE_XET"] == "1"
+
+
+def test_a_folder_has_no_revisions_and_a_name_has_one(tmp_path):
+    folder = build_dataset(tmp_path / "ds", rows=2).path
+    assert open_dataset(str(folder), None).folder == folder
+    with pytest.raises(OptionError, match="no revisions"):
+        open_dataset(folder, "v1.0.0")
+    with pytest.raises(OptionError, match="give the revision once"):
+        open_dataset("me/ds@v1.0.0", "v1.0.0")

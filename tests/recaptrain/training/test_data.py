@@ -6,8 +6,8 @@ import pytest
 
 from recapdata.caption_sets.mixture import Mixture
 from recapdata.dataset.target import open_dataset
-from recapdata.errors import CaptionSetNotFound, InputError, OptionError
-from recaptrain.training.data import Examples, OverLength, open_dataset, read_examples
+from recapdata.errors import CaptionSetNotFound, InputError
+from recaptrain.training.data import Examples, OverLength, read_examples
 from tests.builders import build_dataset
 
 
@@ -90,10 +90,3 @@ def test_fewer_rows_than_a_batch_repeat():
 
 def test_rows_can_be_taken_out():
     assert examples_of(4).without(np.array([1, 3])).rows.tolist() == [0, 2]
-
-
-def test_a_folder_has_no_revisions(tmp_path):
-    folder = build_dataset(tmp_path / "ds", rows=2).path
-    assert open_dataset(str(folder), None).folder == folder
-    with pytest.raises(OptionError, match="give the revision once"):
-        open_dataset("me/ds@v1.0.0", "v1.0.0")
