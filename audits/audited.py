@@ -10,13 +10,12 @@ from typing import Any
 import pyarrow as pa
 
 from audits.rules import VERSIONS, rules, source_rules
-from audits.schema import AUDIT_SCHEMA, Identity, read_audit, read_identity
+from recapdata.dataset.audit_files import AUDIT_SCHEMA, EARLIER, Identity, read_audit, read_identity
 from recapdata.dataset.folder import shard_name
 from recapdata.dataset.shards import ShardFile
 from recapdata.dataset.target import Target, take_rows
 from recapdata.errors import AuditNotFound, CaptionSetNotFound
-from recapdata.versions.comparable import EARLIER, PARTS, Made, affected, comparable, remedy, sentence
-from recapdata.versions.digest import rows_hash
+from recapdata.versions.comparable import PARTS, Made, affected, comparable, remedy, sentence
 from recapdata.versions.figures import Figure
 
 BATCH = 4096
@@ -112,7 +111,7 @@ def open_audit(target: Target, set_name: str, audits: Path | None = None) -> Aud
             raise AuditNotFound(
                 f"the audit of {set_name} of {target.name} is of an earlier recapdata; run: {again}"
             )
-        if identity.captions != rows_hash(target.read(shard, ["key", set_name], batch_rows=8192)):
+        if identity.captions != target.captions_hash(set_name, shard):
             raise AuditNotFound(
                 f"the captions of {set_name} of {target.name} have changed since their audit (first seen in "
                 f"{shard_name(shard)}); run: {again}"
@@ -187,7 +186,7 @@ def _rule_set(source: str) -> str:
 def _path(target: Target, set_name: str, audits: Path | None, shard: int) -> Path | None:
     """Where the audit of one shard lies; None where there is none."""
     if audits is None:
-        return target.file(f"audits/{set_name}/{shard_name(shard)}")
+        return target.audit_shard(set_name, shard)
     path = audits / set_name / shard_name(shard)
     return path if path.is_file() else None
 

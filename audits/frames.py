@@ -19,7 +19,7 @@ from audits.comparison import compare as compare_sets
 from audits.comparison.outcome import FigureDifference, RowChange
 from audits.runner.outcome import AuditSummary
 from audits.runner.run import run as run_audit
-from audits.schema import SCORES_TYPE
+from recapdata.dataset.audit_files import SCORES_TYPE
 from recapdata.dataset.folder import shard_name
 from recapdata.dataset.target import Target, aligned, open_dataset
 from recapdata.records import CLAIM_KINDS, CLAIM_TYPE, VERDICTS
@@ -83,7 +83,7 @@ class Audit:
     def captions(self) -> "pd.DataFrame":
         """A row per caption of the audited sets, in the dataset's order; a missing caption has its row too.
 
-        Columns: key, set, caption, the scores of `audits.schema.SCORES_TYPE` (words, clip_tokens, flags, clip_score in 100·cos,
+        Columns: key, set, caption, the scores of `recapdata.dataset.audit_files.SCORES_TYPE` (words, clip_tokens, flags, clip_score in 100·cos,
         objects_present, missed, …; null where that part was not run), claims (how many), claims_<kind>, and how many are
         supported, contradicted and unknown (null where nothing was judged).
         """

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 from PIL import Image
 
+from recapdata.dataset.digest import rows_hash
 from recapdata.dataset.folder import DatasetFolder, ShardWriter
 from recapdata.records import (
     CAPTION_SCHEMA,
@@ -24,7 +25,6 @@ from recapdata.records import (
     Provenance,
     image_key,
 )
-from recapdata.versions.digest import rows_hash
 
 
 def png(index: int, size: tuple[int, int] = (8, 8)) -> bytes:

@@ -21,8 +21,8 @@ from audits.evidence import Case, Evidence, Scope, Seen
 from audits.evidence.annotations import annotated
 from audits.evidence.color_names import NAMES, names_of, neutral_light, relit, to_lab
 from audits.rules import source_rules
+from recapdata.dataset.digest import rows_hash
 from recapdata.dataset.target import Target
-from recapdata.versions.digest import rows_hash
 
 UNTOLD = frozenset({"person", "traffic light"})
 LEADING = 0.25

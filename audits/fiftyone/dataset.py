@@ -16,9 +16,9 @@ from audits.fiftyone.naming import PARTS, dataset_name, field_names, identity, r
 from audits.fiftyone.schema import activate, captions_open, declare
 from audits.fiftyone.shards import audit_paths, build_shard, shard_keys, state
 from audits.fiftyone.views import save_views, save_workspace
-from audits.schema import Identity, read_identity
 from recapdata.caption_sets.edits import complete_edited
 from recapdata.console import progress, say
+from recapdata.dataset.audit_files import Identity, read_identity
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import DatasetBusy, DatasetExists, OptionError
 

@@ -21,7 +21,7 @@ from audits.fiftyone.fields import (
     claims_field,
     wrong_field,
 )
-from audits.schema import SCORES_TYPE
+from recapdata.dataset.audit_files import SCORES_TYPE
 
 
 def declare(dataset: Any, fields: Mapping[str, str]) -> None:

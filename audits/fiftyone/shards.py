@@ -11,12 +11,12 @@ import pyarrow as pa
 from audits.fiftyone import require
 from audits.fiftyone.fields import columns, values
 from audits.fiftyone.media import Media
-from audits.schema import read_audit, read_identity
 from recapdata.console import say
+from recapdata.dataset.audit_files import read_audit, read_identity
+from recapdata.dataset.digest import rows_hash
 from recapdata.dataset.folder import shard_name
 from recapdata.dataset.shards import ShardFile
 from recapdata.dataset.target import Target, aligned
-from recapdata.versions.digest import rows_hash
 
 BUILD = 3
 """Raised when the fields of a sample change, so that datasets of an older build are rebuilt."""
@@ -32,7 +32,7 @@ def audit_paths(target: Target, audits: Path | None, shard: int) -> dict[str, Pa
         known = read_identity(path) if path is not None else None
         if path is None or known is None:
             continue
-        if known.captions == rows_hash(target.read(shard, ["key", name], batch_rows=8192)):
+        if known.captions == target.captions_hash(name, shard):
             found[name] = path
         else:
             say(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from audits.evidence import Evidence, Seen
 from audits.grounding.quoted_text import quoted
 from audits.lexicon import meaning
-from audits.schema import EXTENTS
+from recapdata.dataset.audit_files import EXTENTS
 from recapdata.records import Claim
 
 MEDIUM = 32**2 / (640 * 480)

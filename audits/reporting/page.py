@@ -1,6 +1,5 @@
 """The page: everything that is measured and chosen, into one template, into one file."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,10 @@ from audits.runner.outcome import short_model
 from audits.runner.summary import FIGURES
 from audits.text.coverage import CLIP_CONTEXT
 from recapdata.console import progress
+from recapdata.dataset.audit_files import SUMMARY_FILE, read_summary
 from recapdata.dataset.folder import write_atomic
 from recapdata.dataset.target import Target, open_dataset
-from recapdata.errors import AuditNotFound, InputError, OptionError
+from recapdata.errors import AuditNotFound, OptionError
 from recapdata.templates import render
 from recapdata.versions.figures import Figure, read_figures
 
@@ -118,14 +118,7 @@ def write_report(
 
 def _summary(target: Target, audits: Path | None) -> dict[str, Any]:
     """The content of `summary.json`."""
-    if audits is None:
-        found = target.summary()
-    else:
-        path = audits / "summary.json"
-        try:
-            found = json.loads(path.read_text(encoding="utf8")) if path.is_file() else None
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path} is not JSON: {error}; run the audit again") from error
+    found = target.summary() if audits is None else read_summary(audits / SUMMARY_FILE, str(audits))
     if found is None:
         place = "" if target.folder is not None else " --out DIR (and name DIR with --audit)"
         place = f" --out {audits}" if audits is not None else place

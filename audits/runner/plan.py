@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from audits.schema import Identity, is_current, read_identity
+from recapdata.dataset.audit_files import Identity, is_current, read_identity
 from recapdata.dataset.folder import shard_name
 from recapdata.dataset.shards import read_schema
 from recapdata.dataset.target import Target
-from recapdata.versions.digest import rows_hash
 
 Part = Literal["claims", "clip", "margin", "names", "copies", "evidence"]
 
@@ -56,7 +55,7 @@ class ShardPlan:
 def plan_shard(target: Target, out: Path, set_name: str, shard: int, wanted: Wanted) -> ShardPlan:
     """Compare what a finished audit shard was computed from with what is wanted now."""
     path = out / set_name / shard_name(shard)
-    captions = rows_hash(target.read(shard, ["key", set_name], batch_rows=8192))
+    captions = target.captions_hash(set_name, shard)
     old = read_identity(path)
     columns_now = old is not None and is_current(read_schema(path))
     if old is not None and old.captions != captions:

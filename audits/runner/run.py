@@ -27,21 +27,18 @@ from audits.runner.plan import ShardPlan, Wanted, plan_shard, still_fresh
 from audits.runner.summary import summarize, summary_json
 from audits.runner.text_part import reading_identity
 from audits.runner.worker import Tools, captions_of
-from audits.schema import read_audit
 from audits.text.duplicates import Repeats, find_repeats
 from audits.text.hygiene import habits
 from audits.text.names import alt_source, load_names, names_identity
 from recapdata.console import progress, say
+from recapdata.dataset.audit_files import SUMMARY_FILE, read_audit
 from recapdata.dataset.folder import hold, write_atomic
 from recapdata.dataset.shards import ShardFile
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import CaptionSetNotFound, OptionError
-from recapdata.versions.digest import rows_hash
 
 if TYPE_CHECKING:
     from spacy.language import Language
-
-SUMMARY = "summary.json"
 
 
 def run(
@@ -119,7 +116,7 @@ def run(
         content = _summarize(target, destination, done, wanted, identity(nlp))
         _add_skews(content, target, destination, sets, done, asked, model)
         text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
-        write_atomic(destination / SUMMARY, text.encode())
+        write_atomic(destination / SUMMARY_FILE, text.encode())
         content = json.loads(text)
     return AuditSummary(
         target=target.resolved,
@@ -193,7 +190,7 @@ def _wanted(
 def _wanted_names(target: Target, sets: Sequence[str], alt: str, found_by: str) -> dict[tuple[str, int], str]:
     """The identity of the names of each shard's alt text, for every set but the alt text itself."""
     shards = target.captioned_shards(alt) if alt in target.set_names() else target.shards()
-    texts = {shard: rows_hash(target.read(shard, ["key", alt], batch_rows=8192)) for shard in shards}
+    texts = {shard: target.captions_hash(alt, shard) for shard in shards}
     return {
         (name, shard): f"{found_by} alt:{text}"
         for name in sets
@@ -278,7 +275,7 @@ def _add_skews(
     model: ClipSource | None,
 ) -> None:
     """Set down in a summary how far the sets are from the prompts; what an earlier one says of them stays while it holds."""
-    path = out / SUMMARY
+    path = out / SUMMARY_FILE
     earlier = json.loads(path.read_text(encoding="utf8"))["sets"] if path.is_file() else {}
     before = {name: each["skew"] for name, each in earlier.items() if "skew" in each}
     # A set that this run was not asked for is in the summary because its captions are the same as then.

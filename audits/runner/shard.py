@@ -15,9 +15,9 @@ from audits.evidence.collect import Collected, collect, detections
 from audits.grounding.verdicts import Grounding, ground
 from audits.runner.plan import Part, ShardPlan
 from audits.runner.text_part import Readings
-from audits.schema import AUDIT_SCHEMA, read_audit
 from audits.text.duplicates import Repeats
 from audits.text.names import Names, retained
+from recapdata.dataset.audit_files import AUDIT_SCHEMA, read_audit
 from recapdata.dataset.folder import ROW_GROUP_ROWS, ShardWriter
 from recapdata.dataset.shards import ShardFile
 from recapdata.dataset.target import Target, aligned

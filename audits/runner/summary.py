@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audits.clip.counterfactuals import KINDS as LIES
-from audits.schema import EXTENTS, SCORES_TYPE
 from audits.text.hygiene import Habits
+from recapdata.dataset.audit_files import EXTENTS, SCORES_TYPE
 from recapdata.records import CLAIM_KINDS, VERDICTS
 from recapdata.versions.comparable import clip_option
 from recapdata.versions.figures import Better, Figure

@@ -1,4 +1,4 @@
-"""The Arrow schema of an audit shard, and the identity that its footer carries.
+"""The files of an audit: schema and footer of a shard, and the summary. Whoever writes or reads one asks here.
 
 An audit shard has the rows of its caption shard in their order, so the two can be read side by side. A row whose caption is
 missing keeps its place, with null claims and null scores: a failure is counted, never scored.
@@ -14,11 +14,15 @@ from typing import Any
 import pyarrow as pa
 
 from recapdata.dataset.shards import ShardFile, read_note
+from recapdata.errors import DatasetDamaged
 from recapdata.records import CLAIM_TYPE
-from recapdata.versions.comparable import EARLIER
 
+SUMMARY_FILE = "summary.json"
+SUMMARY = f"audits/{SUMMARY_FILE}"
 FORMAT = 2
 FOOTER = "recapdata.audit"
+EARLIER = "earlier"
+"""Stands for the versions of rules in an audit of a recapdata that declared none; such an audit is comparable with nothing."""
 _RULES = re.compile(r"[a-z_]+:\d+")
 _SOURCE = re.compile(r"(.+\+v\d+)(?:-.*)?")
 EXTENTS = ("small", "medium", "large")
@@ -166,12 +170,19 @@ def _source(identity: str) -> str:
     return match[1] if match else f"{identity.rpartition('+')[0] or identity}+{EARLIER}"
 
 
-def read_identity(path: Path) -> Identity | None:
-    """The identity of a finished audit shard; None where there is no file, or one of another format."""
+def read_identity(path: Path, *, any_format: bool = False) -> Identity | None:
+    """The identity of a finished audit shard; None where there is no file, or one without an identity.
+
+    Args:
+        any_format: also of a shard of an earlier format, of which `captions` and `evidence` mean the same.
+
+    Raises:
+        DatasetDamaged: the file is truncated or corrupt, or its identity is not JSON.
+    """
     if not path.is_file():
         return None
     values = read_note(path, FOOTER.encode())
-    if values is None or values.get("format") != FORMAT:
+    if values is None or not (any_format or values.get("format") == FORMAT):
         return None
     known: dict[str, Any] = {each.name: values.get(each.name) for each in fields(Identity)}
     return Identity(**known)
@@ -194,3 +205,23 @@ def read_audit(file: ShardFile, columns: Sequence[str], *, batch_rows: int) -> I
 def is_current(schema: pa.Schema) -> bool:
     """Whether an audit shard has the columns that audits have now."""
     return schema.remove_metadata().equals(AUDIT_SCHEMA)
+
+
+def read_summary(path: Path, name: str) -> dict[str, Any] | None:
+    """The content of `summary.json`; None where there is no such file.
+
+    Args:
+        name: the dataset, for the message.
+
+    Raises:
+        DatasetDamaged: it is not a JSON object.
+    """
+    if not path.is_file():
+        return None
+    try:
+        summary = json.loads(path.read_text(encoding="utf8"))
+        if not isinstance(summary, dict):
+            raise ValueError("no object")
+        return summary
+    except (ValueError, RecursionError) as error:
+        raise DatasetDamaged(f"{SUMMARY_FILE} of {name} is not JSON: {error}; run the audit again") from error

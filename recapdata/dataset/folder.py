@@ -25,13 +25,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from recapdata.dataset.audit_files import SUMMARY
 from recapdata.dataset.shards import ShardFile, read_footer, read_schema, read_shard
 from recapdata.errors import CaptionSetNotFound, DatasetBusy, DatasetDamaged, NotADataset
 from recapdata.records import CAPTION_SCHEMA, RECORD_SCHEMA, SET_NAME, Counts, Manifest
 
 MANIFEST = "recapdata.yaml"
 CORRECTIONS = "audits/corrections.jsonl"
-SUMMARY = "audits/summary.json"
 LEDGERS = ("duplicates", "failures", "removed")
 PARTS = ("images", "captions", "audits", *LEDGERS)
 """The folders of the layout."""

@@ -18,12 +18,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from recapdata.console import progress
+from recapdata.dataset.audit_files import SUMMARY
 from recapdata.dataset.extents import read_extents
 from recapdata.dataset.folder import (
     CORRECTIONS,
     PARTS,
     ROW_GROUP_ROWS,
-    SUMMARY,
     DatasetFolder,
     ShardWriter,
     fsync_directory,

@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from recapdata.dataset.folder import CORRECTIONS, SUMMARY, DatasetFolder, hold, write_atomic
+from recapdata.dataset.audit_files import SUMMARY
+from recapdata.dataset.folder import CORRECTIONS, DatasetFolder, hold, write_atomic
 from recapdata.errors import CaptionSetNotFound, DatasetDamaged, OptionError
 from recapdata.records import Provenance, valid_set_name
 

@@ -5,7 +5,6 @@ of it is downloaded file by file through the stock client and its cache: caption
 `captions` config, pictures from the data shards, and other columns alone by range requests.
 """
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from recapdata.dataset.folder import MANIFEST, SUMMARY, DatasetFolder, read_manifest, shard_name, shard_number
+from recapdata.dataset.audit_files import SUMMARY, read_summary
+from recapdata.dataset.digest import rows_hash
+from recapdata.dataset.folder import MANIFEST, DatasetFolder, read_manifest, shard_name, shard_number
 from recapdata.dataset.journal import captions_so_far
 from recapdata.dataset.paths import inside
 from recapdata.dataset.shards import ShardFile, read_footer, read_shard
@@ -166,10 +167,18 @@ class Target:
             return DatasetFolder(self.folder).read_captions(set_name, shard, columns)
         return read_shard(self._need(f"captions/{set_name}/{shard_name(shard)}"), columns)
 
+    def audit_shard(self, set_name: str, shard: int) -> Path | None:
+        """Local path of the audit of one set for one shard; None where it was not audited."""
+        return self.file(f"audits/{set_name}/{shard_name(shard)}")
+
     def read_audit(self, set_name: str, shard: int) -> pa.Table | None:
         """The audit of one set for one shard; None where it was not audited."""
-        path = self.file(f"audits/{set_name}/{shard_name(shard)}")
+        path = self.audit_shard(set_name, shard)
         return None if path is None else read_shard(path)
+
+    def captions_hash(self, set_name: str, shard: int) -> str:
+        """The hash of the keys and captions of a shard by which an audit knows them again (`Identity.captions`)."""
+        return rows_hash(self.read(shard, ["key", set_name], batch_rows=8192))
 
     def summary(self) -> dict[str, Any] | None:
         """The audit summary; None where nothing was audited.
@@ -178,17 +187,7 @@ class Target:
             DatasetDamaged: it is there but is no JSON.
         """
         path = self.file(SUMMARY)
-        if path is None:
-            return None
-        try:
-            summary = json.loads(path.read_text(encoding="utf8"))
-            if not isinstance(summary, dict):
-                raise ValueError("no object")
-            return summary
-        except (ValueError, RecursionError) as error:
-            raise DatasetDamaged(
-                f"{SUMMARY} of {self.name} is not JSON: {error}; run the audit again"
-            ) from error
+        return None if path is None else read_summary(path, self.name)
 
     def file(self, path: str) -> Path | None:
         """Local path of one file of the dataset by its published path, downloaded if need be; None if there is none."""

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recapdata.dataset.audit_files import read_identity
 from recapdata.dataset.extents import unfinished_source
 from recapdata.dataset.folder import MANIFEST, DatasetFolder, shard_name, ways_out
 from recapdata.dataset.removal import is_unfinished
-from recapdata.dataset.shards import read_note
 from recapdata.dataset.target import DEFAULT_BRANCH, Target, open_dataset
 from recapdata.endpoint import endpoint, hub_errors
 from recapdata.errors import HubError, PublishRefused, VersionError
@@ -24,10 +24,6 @@ from recapdata.publishing.published import (
 )
 from recapdata.versions.changes import parse_version
 from recapdata.versions.contents import published_contents, read_contents
-from recapdata.versions.digest import rows_hash
-
-AUDIT_FOOTER = b"recapdata.audit"
-"""Key in the footer of an audit shard; its JSON names the captions by `rows_hash` of key and caption."""
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -103,9 +99,9 @@ def _check_audits(target: Target) -> None:
     """
     for name in target.set_names():
         for shard in target.shards():
-            path = target.file(f"audits/{name}/{shard_name(shard)}")
-            noted = read_note(path, AUDIT_FOOTER) if path else None
-            if noted and noted.get("captions") != rows_hash(target.read(shard, ["key", name])):
+            path = target.audit_shard(name, shard)
+            identity = read_identity(path, any_format=True) if path else None
+            if identity and identity.captions != target.captions_hash(name, shard):
                 raise PublishRefused(
                     f"the audit of {name} is of captions that have changed since ({shard_name(shard)}); run: "
                     f"audits run {target.folder} --captions {name}"

@@ -14,15 +14,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recapdata.dataset.audit_files import read_identity
 from recapdata.dataset.folder import DatasetFolder, shard_name
-from recapdata.dataset.shards import ShardFile, read_note, read_schema
+from recapdata.dataset.shards import ShardFile, read_schema
 from recapdata.dataset.target import Target, aligned, open_dataset
 from recapdata.errors import AuditNotFound, CaptionSetNotFound, ColumnNotFound
 from recapdata.recaptioning.expression import Expression, parse
 from recapdata.records import CLAIM_KINDS, VERDICTS
-from recapdata.versions.digest import rows_hash
 
-FOOTER = b"recapdata.audit"
 CAPTION = "caption"
 CLAIMS = "claims"
 BATCH = 8192
@@ -57,7 +56,7 @@ class Where:
 
     def batches(self, shard: int) -> Iterator[tuple[pa.Array, dict[str, pa.Array]]]:
         """Keys and the columns named, batch by batch; rows without a caption are left out."""
-        path = self.target.file(f"audits/{self.set_name}/{shard_name(shard)}")
+        path = self.target.audit_shard(self.set_name, shard)
         if path is None:  # nothing of the set is there either, which `open_where` made sure of
             return
         names = self.expression.names
@@ -131,7 +130,7 @@ def _only_audited(target: Target, text: str) -> str:
     audited = [
         name
         for name in target.set_names()
-        if any(target.file(f"audits/{name}/{shard_name(shard)}") for shard in target.shards())
+        if any(target.audit_shard(name, shard) for shard in target.shards())
     ]
     if len(audited) == 1:
         return audited[0]
@@ -151,7 +150,7 @@ def _taken(target: Target, set_name: str, shard: int, expression: Expression, co
         AuditNotFound: the shard is not audited, or was when its captions were others.
         ColumnNotFound: no audit has such a column.
     """
-    path = target.file(f"audits/{set_name}/{shard_name(shard)}")
+    path = target.audit_shard(set_name, shard)
     if path is None:
         raise AuditNotFound(
             f"{set_name} is not audited in {shard_name(shard)} of {target.name}; run: {command}"
@@ -161,14 +160,13 @@ def _taken(target: Target, set_name: str, shard: int, expression: Expression, co
         raise ColumnNotFound(
             f"--where {expression.text}: an audit has no {missing[0]!r}; it has {', '.join(known)}"
         )
-    noted = read_note(path, FOOTER) or {}
-    captions = rows_hash(target.read(shard, ["key", set_name], batch_rows=BATCH))
-    if noted.get("captions") != captions:
+    identity = read_identity(path, any_format=True)
+    if identity is None or identity.captions != target.captions_hash(set_name, shard):
         raise AuditNotFound(
             f"the audit of {set_name} is of captions that have changed since ({shard_name(shard)} of {target.name}); "
             f"run: {command}"
         )
-    free = {CAPTION, CLAIMS, "error", *(_verdicts() if noted.get("evidence") else ())}
+    free = {CAPTION, CLAIMS, "error", *(_verdicts() if identity.evidence else ())}
     return free & expression.names
 
 

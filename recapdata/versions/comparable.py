@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from recapdata.dataset.audit_files import EARLIER
+
 PARTS: Mapping[str, str] = {
     "claims": "claims were read by",
     "coverage": "lengths were counted by",
@@ -21,8 +23,6 @@ PARTS: Mapping[str, str] = {
     "evidence": "claims were judged by",
 }
 """The parts of an audit that figures rest on, each with the beginning of a sentence on who made it."""
-EARLIER = "earlier"
-"""Stands for the versions of rules in an audit of a recapdata that declared none; such an audit is comparable with nothing."""
 OWN_PIPELINE = "en_recapdata"
 NAMED = 3
 """Figures that a sentence names; of more it gives the number."""

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from recapdata.dataset.digest import DIGITS, ArrowDigest
 from recapdata.dataset.target import Target
 from recapdata.errors import DatasetDamaged
 from recapdata.records import RECORD_SCHEMA
-from recapdata.versions.digest import DIGITS, ArrowDigest
 
 CONTENTS = "contents.json"
 FORMAT = 1

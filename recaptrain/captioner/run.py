@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recapdata.console import say
+from recapdata.dataset.digest import ArrowDigest
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import InputError, OptionError
-from recapdata.versions.digest import ArrowDigest
 from recaptrain.captioner.answers import asking
 from recaptrain.captioner.base import (
     CaptionerBase,

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from recapdata.caption_sets.mixture import Mixture
 from recapdata.console import progress, say
+from recapdata.dataset.digest import ArrowDigest
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import InputError, OptionError
-from recapdata.versions.digest import ArrowDigest
 from recaptrain.diffusion.base import Base, load_base
 from recaptrain.diffusion.latents import FITS, Encoder, Fit, Latents, encode_dataset
 from recaptrain.diffusion.loss import Denoising, place

@@ -18,7 +18,7 @@ from audits.reporting import write_report
 from audits.rules import VERSIONS
 from audits.runner.run import run
 from audits.runner.text_part import reading_identity
-from audits.schema import AUDIT_SCHEMA, Identity, read_identity
+from recapdata.dataset.audit_files import AUDIT_SCHEMA, Identity, read_identity
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.target import open_dataset
 from recapdata.errors import PublishRefused

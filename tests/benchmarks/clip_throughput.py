@@ -25,7 +25,7 @@ from audits.runner.plan import ShardPlan, Wanted, plan_shard
 from audits.runner.run import run
 from audits.runner.shard import IMAGE_BATCH, TEXT_BATCH, Engine, audit_shard
 from audits.runner.text_part import Readings
-from audits.schema import read_identity
+from recapdata.dataset.audit_files import read_identity
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.scenes import draw_scene, encode_png, human_short
 from tests.benchmarks.recaption_throughput import photo

@@ -39,9 +39,9 @@ def write_small(path: Path) -> None:
 
 def write_large(small: Path, path: Path, rows: int) -> None:
     """A folder of `rows` records with the captions and audits of the small one, over and over."""
-    from audits.schema import read_identity
+    from recapdata.dataset.audit_files import read_identity
+    from recapdata.dataset.digest import rows_hash
     from recapdata.dataset.folder import DatasetFolder, ShardWriter
-    from recapdata.versions.digest import rows_hash
 
     source, folder = DatasetFolder.open(small), DatasetFolder.create(path)
     images = pq.read_table(source.image_shard(0))

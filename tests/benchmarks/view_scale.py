@@ -21,10 +21,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from audits.schema import AUDIT_SCHEMA, Identity
+from recapdata.dataset.audit_files import AUDIT_SCHEMA, Identity
+from recapdata.dataset.digest import rows_hash
 from recapdata.dataset.folder import DatasetFolder, ShardWriter
 from recapdata.records import Claim, Object
-from recapdata.versions.digest import rows_hash
 from tests.builders import build_dataset, png, write_captions
 
 SHARD_ROWS = 2_000

@@ -10,7 +10,7 @@ from audits.evidence.annotations import annotated
 from audits.extraction import claims as extract
 from audits.grounding.verdicts import Grounding, ground
 from audits.lexicon import load_lexicon
-from audits.schema import EXTENTS
+from recapdata.dataset.audit_files import EXTENTS
 from recapdata.records import Claim, Hedge
 from recapdata.scenes import SHAPES, SIDE, draw_scene, human_long, human_short, scene_objects
 

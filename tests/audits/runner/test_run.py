@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from audits.runner.run import run
-from audits.schema import AUDIT_SCHEMA, read_identity
+from recapdata.dataset.audit_files import AUDIT_SCHEMA, read_identity
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.target import open_dataset
 from recapdata.errors import CaptionSetNotFound, ModelNotSupported, OptionError

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from audits.runner.summary import FIGURES, REPLICATES, SetSummary, summarize, title
-from audits.schema import AUDIT_SCHEMA, SCORES_TYPE
+from recapdata.dataset.audit_files import AUDIT_SCHEMA, SCORES_TYPE
 from recapdata.records import Claim
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from audits.schema import AUDIT_SCHEMA, SCORES_TYPE, Identity, read_identity
+from recapdata.dataset.audit_files import AUDIT_SCHEMA, SCORES_TYPE, Identity, read_identity
 from recapdata.dataset.folder import ShardWriter
 from recapdata.records import Claim
 

@@ -5,7 +5,7 @@ import datetime
 import pyarrow as pa
 import pytest
 
-from recapdata.versions.digest import ArrowDigest
+from recapdata.dataset.digest import ArrowDigest
 
 OBJECTS = pa.array(
     [[{"bbox": [1.0, 2.0], "category": "dog"}], [], None, [{"bbox": None, "category": None}, None], []],

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from audits.schema import read_identity
+from recapdata.dataset.audit_files import read_identity
 from recapdata.dataset.extents import read_extents
 from recapdata.dataset.folder import DatasetFolder, ShardWriter
 from recapdata.dataset.keys import KeyIndex

@@ -6,8 +6,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from audits.schema import AUDIT_SCHEMA, Identity
 from recapdata import captioners
+from recapdata.dataset.audit_files import AUDIT_SCHEMA, Identity
+from recapdata.dataset.digest import rows_hash
 from recapdata.dataset.folder import DatasetFolder, ShardWriter
 from recapdata.dataset.journal import replay
 from recapdata.dataset.target import open_dataset
@@ -15,7 +16,6 @@ from recapdata.errors import AuditNotFound, CaptionSetNotFound, ColumnNotFound, 
 from recapdata.recaptioning import RunOptions, recaption
 from recapdata.recaptioning.where import open_where
 from recapdata.records import Claim, image_key
-from recapdata.versions.digest import rows_hash
 from tests.builders import build_dataset, png, write_captions
 
 ALT = ["a red dog", "a dog", None, "two cats", "<b>cat</b>", "sky"]
