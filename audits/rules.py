@@ -16,7 +16,7 @@ A model is not a rule: pipelines, CLIP, OCR and detection models stand in an aud
 from collections.abc import Mapping
 
 VERSIONS: Mapping[str, int] = {
-    "claims": 1,  # audits/claims: a parsed caption → its claims
+    "claims": 1,  # audits/extraction: a parsed caption → its claims
     "coverage": 1,  # audits/text/coverage.py: words and CLIP tokens of a caption
     "hygiene": 1,  # audits/text/hygiene.py: flags of a caption
     "form": 1,  # language, tags and markup of a caption, recognized before it is parsed

@@ -34,7 +34,7 @@ from audits.clip.counterfactuals import Lie, lies
 from audits.clip.scorer import PLAIN_PARTS
 from audits.clip.scores import Cosines, margins, score
 from audits.clip.skew import Cloud, frechet
-from audits.evidence import Case, Evidence, Scope, Seen, color_clip
+from audits.evidence import Evidence, Observation, Record, Scope, color_clip
 from audits.evidence.annotations import Annotations
 from audits.evidence.colors import Pixels
 from audits.evidence.detections import Thresholds, keep, valid
@@ -58,11 +58,11 @@ CAPTIONS, PARSES, OUTPUTS, SETS = "captions.jsonl", "parses.jsonl", "outputs.jso
 COMMAND = "python -m tests.audits.golden --write"
 SIZE = (640, 480)
 TABLES: Mapping[str, tuple[str, ...]] = {
-    "claims": ("claims/*.yaml", "claims/*.txt"),
-    "form": ("text/*.yaml", "text/*.txt"),
+    "claims": ("extraction/*.yaml", "extraction/*.txt"),
+    "form": (),
     "grounding": ("lexicon*.yaml", "grounding/*.yaml"),
-    "retention": ("retention*.yaml",),
-    "counterfactual": ("counterfactual*.yaml",),
+    "retention": ("text/names*.yaml",),
+    "counterfactual": ("clip/counterfactual*.yaml",),
 }
 """Where the tables of rule sets lie: their values, which captions cannot all exercise, count as outputs."""
 INPUTS: Mapping[str, tuple[str, ...]] = {
@@ -200,7 +200,7 @@ def _annotated(golden: Golden, row: Row) -> Evidence | None:
     )
     source = Annotations(scope=scope, hashes={}, columns=())
     values = {"objects": objects, "width": SIZE[0], "height": SIZE[1], "crowds": row.get("crowds")}
-    return source.collect([Case(values=values)])[0]
+    return source.collect([Record(values=values)])[0]
 
 
 def _annotations(golden: Golden, row: Row) -> Any:
@@ -260,8 +260,8 @@ def _detected_scores() -> dict[str, Any]:
     }
 
 
-def _box(x: float, y: float, score: float, category: str) -> Seen:
-    return Seen(bbox=(float(x), float(y), 25.0, 25.0), category=category, score=score, area=625.0)
+def _box(x: float, y: float, score: float, category: str) -> Observation:
+    return Observation(bbox=(float(x), float(y), 25.0, 25.0), category=category, score=score, area=625.0)
 
 
 def _readings(golden: Golden, row: Row) -> Evidence | None:
@@ -271,9 +271,9 @@ def _readings(golden: Golden, row: Row) -> Evidence | None:
     return Evidence(source="ocr", scope=SCOPE, objects=objects, width=SIZE[0], height=SIZE[1], counting=SURE)
 
 
-def _seen(values: Row) -> Seen:
+def _seen(values: Row) -> Observation:
     x, y, width, height = map(float, values["bbox"])
-    return Seen(
+    return Observation(
         bbox=(x, y, width, height),
         category=values.get("category"),
         text=values.get("text"),
@@ -282,7 +282,7 @@ def _seen(values: Row) -> Seen:
     )
 
 
-def _objects(found: Sequence[Seen]) -> list[Any]:
+def _objects(found: Sequence[Observation]) -> list[Any]:
     return [
         [each.category, each.bbox, each.area, each.colors, each.size, each.text, each.score] for each in found
     ]
@@ -330,7 +330,7 @@ COLORS = (
 )  # fmt: skip
 
 
-def _picture() -> tuple[Image.Image, list[Seen]]:
+def _picture() -> tuple[Image.Image, list[Observation]]:
     """Boxes of one color, of two, and on a background like them."""
     picture = Image.new("RGB", SIZE, (236, 236, 232))
     draw = ImageDraw.Draw(picture)
@@ -340,13 +340,13 @@ def _picture() -> tuple[Image.Image, list[Seen]]:
         draw.rectangle((x, y, x + 99, y + 79), fill=color)
         share = 10 * (number % 5)
         draw.rectangle((x, y, x + share, y + 79), fill=COLORS[(number + 5) % len(COLORS)])
-        objects.append(Seen(bbox=(x, y, 100, 80), category="box", area=8000))
+        objects.append(Observation(bbox=(x, y, 100, 80), category="box", area=8000))
     disc = Image.new("1", SIZE)
     ImageDraw.Draw(disc).ellipse((20, 20, 119, 99), fill=1)
     mask = encode(np.asfortranarray(np.asarray(disc, np.uint8)))
     covered = {"size": [SIZE[1], SIZE[0]], "counts": mask["counts"].decode()}
-    masked = Seen(bbox=(20, 20, 100, 80), category="box", area=6300, mask=covered)
-    return picture, [*objects, masked, Seen(bbox=(2, 2, 16, 16), category="box", area=256)]
+    masked = Observation(bbox=(20, 20, 100, 80), category="box", area=6300, mask=covered)
+    return picture, [*objects, masked, Observation(bbox=(2, 2, 16, 16), category="box", area=256)]
 
 
 def _colors() -> dict[str, Any]:
