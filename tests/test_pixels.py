@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from audits.clip.scorer import encode_ahead
-from audits.evidence import Seen, ocr, open_evidence
+from audits.evidence import Observation, ocr, open_evidence
 from audits.evidence.collect import collect
 from audits.evidence.colors import Pixels
 from audits.reporting.pictures import thumbnail
@@ -153,7 +153,6 @@ class Spy:
 def detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     (tmp_path / "spying_detector.py").write_text(DETECTOR)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("audits.evidence.detector._MODELS", {})
     import spying_detector
 
     yield spying_detector.Spy
@@ -165,11 +164,11 @@ def test_detectors_colors_and_ocr(
 ) -> None:
     seen: dict[str, list[np.ndarray]] = {"colors": [], "ocr": []}
 
-    def name(self: Pixels, picture: Image.Image, objects: list[Seen]) -> list[Seen]:
+    def name(self: Pixels, picture: Image.Image, objects: list[Observation]) -> list[Observation]:
         seen["colors"].append(pixels(picture))
         return objects
 
-    def read(picture: Image.Image) -> list[Seen]:
+    def read(picture: Image.Image) -> list[Observation]:
         seen["ocr"].append(pixels(picture))
         return []
 

@@ -1,11 +1,11 @@
-"""Evidence is what is known of an image: one protocol, one table, and the data types that all sources give.
+"""Evidence of what an image shows: the protocol and table of sources, and the data types that they return.
 
-A new source is one module and one line in `SOURCES`. What a source cannot see is its `Scope`'s to say, so that a claim about
-it stays unknown and is never called wrong.
+A new source is one module and one line in `SOURCES`. Its `Scope` says what it can observe: a claim about anything else stays unknown
+and is never contradicted.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from PIL import Image
@@ -27,17 +27,17 @@ The argument is what follows a colon after the name (`detector:facebook/detr-res
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """One thing that a source saw in an image; a field is None, or empty, where the source knows nothing of it.
+class Observation:
+    """One object or text that a source observed in an image; a field is None, or empty, where the source does not know it.
 
     Attributes:
         bbox: [x, y, width, height] in pixels.
-        category: its class, in lower case; None for what is only a written word.
+        category: its class, in lower case; None for a written word.
         colors: its basic colors (keys of `colors` in the lexicon), the leading one first.
-        near_colors: colors that it could be called as well, or shows a little of: no claim of them is wrong.
+        near_colors: colors that it could be called as well, or shows a little of: no claim of them is contradicted.
         mask: COCO's compressed run lengths.
-        area: pixels that it covers, by its mask where it has one.
-        score: the source's confidence from 0 to 1; None where a person says so.
+        area: in pixels, of its mask where it has one.
+        score: the source's confidence from 0 to 1; None for a person's annotation.
     """
 
     bbox: tuple[float, float, float, float] | None = None
@@ -53,19 +53,19 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What a source can see at all, over the whole dataset.
+    """What a source can observe at all, over the whole dataset.
 
     Attributes:
         classes: classes whose absence from an image means that they are not there, unless there are doubtful boxes of them.
-        asked: those of them that were looked for in this image only since a caption named them; what a set of captions
-            leaves out is not measured by them.
-        attributes: those of `color`, `size` and `text` that are known for what it sees.
+        prompted: those of them that a zero-shot model was prompted with only since a caption of this image names them; recall
+            leaves them out.
+        attributes: those of `color`, `size` and `text` that it knows of its objects.
         kinds: kinds of claims that it judges.
-        complete: whether a text that it does not show is not there; a reader that may overlook one can only bear out.
+        complete: whether a text that it does not list is absent; a reader that may overlook texts can only support one.
     """
 
     classes: frozenset[str] = frozenset()
-    asked: frozenset[str] = frozenset()
+    prompted: frozenset[str] = frozenset()
     attributes: frozenset[str] = frozenset()
     kinds: frozenset[str] = frozenset(CLAIM_KINDS)
     complete: bool = True
@@ -73,52 +73,51 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What one source saw in one image of `width` × `height` pixels.
+    """The observations of one source in one image of `width` × `height` pixels.
 
     Attributes:
         objects: what is taken to be there; of a detector, the boxes above its threshold, with their scores.
-        uncounted: classes of which it saw more than it lists, a crowd say.
-        counting: the score from which on an object is sure enough to be counted.
+        uncounted: classes of which there are more than it lists, such as a crowd.
+        counting: the score from which on an object is counted.
         doubtful: boxes at or below the threshold, down to the detector's lowest score (`Thresholds.doubt`). They support
-            nothing, but a count or an absence that they could make up for is unknown.
-        invalid: answers of a detector on this image that are no box (not finite, without area, outside the image) and were
-            left out.
+            nothing, but leave a count or an absence unknown that they could explain.
+        invalid: number of a detector's boxes left out since they are not finite, without area, or outside the image.
     """
 
     source: str
     scope: Scope
-    objects: tuple[Seen, ...]
+    objects: tuple[Observation, ...]
     width: int
     height: int
     uncounted: frozenset[str] = frozenset()
     counting: float = 0.0
-    doubtful: tuple[Seen, ...] = ()
+    doubtful: tuple[Observation, ...] = ()
     invalid: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One record, as a source is shown it.
+class Record:
+    """One record of the dataset, as the sources of evidence get it.
 
     Attributes:
-        values: the columns that the source asked for.
-        picture: the decoded image, upright and in RGB; None where no source looks at it, or it cannot be read.
-        nouns: what the record's captions speak of.
-        seen: what the sources named before saw.
+        values: the columns that the source names in `columns`.
+        picture: the decoded image, upright and in RGB; None where no source needs it, or it cannot be decoded.
+        nouns: the objects that the record's captions name.
+        evidence: of the sources named before this one.
     """
 
     values: Mapping[str, Any]
     picture: Image.Image | None = None
     nouns: frozenset[str] = frozenset()
-    seen: tuple[Evidence, ...] = field(default=())
+    evidence: tuple[Evidence, ...] = ()
 
 
 class EvidenceSource(Protocol):
-    """One way to know what an image shows. It is plain data: a model is loaded where it is first asked.
+    """A source of evidence, as plain data that can be pickled: a model is loaded by the first `collect` of a process.
 
     Attributes:
         name: its name in `SOURCES`.
-        columns: the columns of the target that `collect` needs; with `image` among them it is shown the picture.
+        columns: the columns of the target that `collect` needs; with `image` among them it gets the decoded picture.
     """
 
     @property
@@ -135,8 +134,8 @@ class EvidenceSource(Protocol):
         """
         ...
 
-    def collect(self, cases: Sequence[Case]) -> list[Evidence | None]:
-        """The evidence of each case, None where the source knows nothing of it."""
+    def collect(self, records: Sequence[Record]) -> list[Evidence | None]:
+        """The evidence of each record, None where the source knows nothing of it."""
         ...
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from audits.evidence import Case, Evidence, Scope, Seen
+from audits.evidence import Evidence, Observation, Record, Scope
+from audits.evidence.masks import mask_area
 from audits.lexicon import load_lexicon
 from audits.rules import source_rules
 from recapdata.console import say
@@ -39,9 +40,9 @@ class Annotations:
         seen = hashlib.sha256((scope + self.hashes[shard]).encode()).hexdigest()[:16]
         return f"annotations+{source_rules('annotations')}-{seen}"
 
-    def collect(self, cases: Sequence[Case]) -> list[Evidence | None]:
+    def collect(self, records: Sequence[Record]) -> list[Evidence | None]:
         """The annotated objects of each record; None where it was not annotated (an empty list was)."""
-        rows = [case.values for case in cases]
+        rows = [record.values for record in records]
         return [None if row["objects"] is None else self._evidence(row) for row in rows]
 
     def _evidence(self, row: Mapping[str, Any]) -> Evidence:
@@ -100,22 +101,15 @@ def _crowds(target: Target) -> list[str]:
     return [CROWDS] if fits else []
 
 
-def annotated(values: Mapping[str, Any]) -> Seen:
+def annotated(values: Mapping[str, Any]) -> Observation:
     """One value of `OBJECT_TYPE` as it is judged by."""
     bbox, mask = values["bbox"], values["mask"]
-    return Seen(
+    return Observation(
         bbox=None if bbox is None else (bbox[0], bbox[1], bbox[2], bbox[3]),
         category=None if values["category"] is None else values["category"].lower(),
         colors=() if values["color"] is None else (values["color"],),
         size=values["size"],
         text=values["text"],
         mask=mask,
-        area=_covered(mask) if mask is not None else None if bbox is None else bbox[2] * bbox[3],
+        area=mask_area(mask) if mask is not None else None if bbox is None else bbox[2] * bbox[3],
     )
-
-
-def _covered(run_lengths: Mapping[str, Any]) -> float:
-    """Pixels under a mask."""
-    from pycocotools import mask
-
-    return float(mask.area({"size": list(run_lengths["size"]), "counts": run_lengths["counts"].encode()}))

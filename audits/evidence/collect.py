@@ -1,24 +1,24 @@
-"""Showing the records of a batch to the sources of evidence, one source after the other, a few pictures at a time."""
+"""Evidence of the records of a batch: one source after the other, a few decoded images at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 from PIL import Image
 
-from audits.evidence import Case, Evidence, EvidenceSource
+from audits.evidence import Evidence, EvidenceSource, Record
 from recapdata.dataset.decoding import ImageUnreadable, decode_image
 
-AT_ONCE = 16
-"""Decoded pictures held at once, and shown to a source together."""
+IMAGES = 16
+"""Decoded images held at once, and given to a source together."""
 ANNOTATIONS = "annotations"
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What the sources know of one record, in the order in which they were named; `error` says why none could look."""
+    """The evidence of one record by source, in the order of the sources; `error` says why its image cannot be decoded."""
 
     evidence: tuple[Evidence, ...] = ()
     error: str | None = None
@@ -31,35 +31,42 @@ def collect(
     *,
     decoders: int = 1,
 ) -> list[Collected]:
-    """What all sources know of each record of a batch.
+    """The evidence of all sources for each record of a batch.
 
     Args:
-        batch: the columns that the sources asked for.
-        nouns: what the captions of each record speak of; None where it has no caption and nothing needs to be known.
-        decoders: threads that decode pictures.
+        batch: the columns that the sources need.
+        nouns: the objects that the captions of each record name; None skips a record (it has no caption).
+        decoders: threads that decode images.
     """
-    found = [Collected()] * batch.num_rows
-    wanted = [row for row, each in enumerate(nouns) if each is not None]
-    looks = any("image" in source.columns for source in sources)
+    collected = [Collected()] * batch.num_rows
+    wanted = [row for row, names in enumerate(nouns) if names is not None]
+    decodes = any("image" in source.columns for source in sources)
+    size = IMAGES if decodes else max(len(wanted), 1)
     with ThreadPoolExecutor(decoders, thread_name_prefix="decode") as pool:
-        for rows in _parts(wanted, AT_ONCE if looks else max(len(wanted), 1)):
+        for start in range(0, len(wanted), size):
+            rows = wanted[start : start + size]
             values = batch.take(pa.array(rows)).to_pylist()
-            pictures = list(pool.map(_picture, values)) if looks else [None] * len(rows)
-            cases = [
-                Case(
-                    values=each,
+            pictures = list(pool.map(_picture, values)) if decodes else [None] * len(rows)
+            records = [
+                Record(
+                    values=columns,
                     picture=picture if isinstance(picture, Image.Image) else None,
                     nouns=nouns[row] or frozenset(),
                 )
-                for row, each, picture in zip(rows, values, pictures, strict=True)
+                for row, columns, picture in zip(rows, values, pictures, strict=True)
             ]
-            for row, case, picture in zip(rows, _shown(sources, cases), pictures, strict=True):
-                found[row] = Collected(case.seen, picture if isinstance(picture, str) else None)
-    return found
+            for source in sources:
+                records = [
+                    record if found is None else replace(record, evidence=(*record.evidence, found))
+                    for record, found in zip(records, source.collect(records), strict=True)
+                ]
+            for row, record, picture in zip(rows, records, pictures, strict=True):
+                collected[row] = Collected(record.evidence, picture if isinstance(picture, str) else None)
+    return collected
 
 
 def detections(evidence: Sequence[Evidence]) -> list[dict[str, Any]] | None:
-    """What was seen beside the annotations, as `DETECTION_TYPE`; None where nothing but annotations was asked."""
+    """Observations of all sources but the annotations, as `DETECTION_TYPE`; None without such a source."""
     others = [each for each in evidence if each.source != ANNOTATIONS]
     if not others:
         return None
@@ -75,25 +82,6 @@ def detections(evidence: Sequence[Evidence]) -> list[dict[str, Any]] | None:
         for each in others
         for seen in each.objects
     ]
-
-
-def _shown(sources: Sequence[EvidenceSource], cases: list[Case]) -> list[Case]:
-    """The cases after every source has looked at them."""
-    for source in sources:
-        cases = [
-            case if evidence is None else _with(case, evidence)
-            for case, evidence in zip(cases, source.collect(cases), strict=True)
-        ]
-    return cases
-
-
-def _with(case: Case, evidence: Evidence) -> Case:
-    return Case(values=case.values, picture=case.picture, nouns=case.nouns, seen=(*case.seen, evidence))
-
-
-def _parts(rows: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
 
 
 def _picture(values: dict[str, Any]) -> Image.Image | str:

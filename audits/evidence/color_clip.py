@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 
 from audits.clip.models import ClipSource, resolve
-from audits.evidence import Seen
+from audits.evidence import Observation
 from audits.evidence.color_names import NAMES
-from audits.evidence.colors import mask_of
+from audits.evidence.masks import decode_mask
 from audits.rules import source_rules
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class ClipNamer:
         """The version of these rules."""
         return source_rules("clip_colors")
 
-    def name(self, picture: Image.Image, objects: Sequence[Seen]) -> list[Seen]:
+    def name(self, picture: Image.Image, objects: Sequence[Observation]) -> list[Observation]:
         """The objects with the color that is the likeliest of their crops."""
         import torch
 
@@ -78,10 +78,10 @@ def open_namer(name: str) -> ClipNamer:
     return ClipNamer(resolve(name))
 
 
-def crop(picture: Image.Image, seen: Seen) -> Image.Image:
+def crop(picture: Image.Image, seen: Observation) -> Image.Image:
     """The part of a picture inside an object's box, in gray where its mask leaves it out; at least one pixel."""
     assert seen.bbox is not None
-    covered = mask_of(seen, picture.height, picture.width)
+    covered = decode_mask(seen, picture.height, picture.width)
     if covered is not None:
         picture = Image.composite(picture, Image.new("RGB", picture.size, GROUND), Image.fromarray(covered))
     x, y, width, height = seen.bbox
@@ -90,7 +90,7 @@ def crop(picture: Image.Image, seen: Seen) -> Image.Image:
     return picture.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
 
 
-def _named(seen: Seen, likely: "np.ndarray[Any, Any]") -> Seen:
+def _named(seen: Observation, likely: "np.ndarray[Any, Any]") -> Observation:
     order = [int(place) for place in np.argsort(-likely, kind="stable")]
     if likely[order[0]] < UNCLEAR:
         return seen

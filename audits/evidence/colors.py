@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from audits.evidence import Case, Evidence, Scope, Seen
+from audits.evidence import Evidence, Observation, Record, Scope
 from audits.evidence.annotations import annotated
 from audits.evidence.color_names import NAMES, names_of, neutral_light, relit, to_lab
+from audits.evidence.masks import decode_mask
 from audits.rules import source_rules
 from recapdata.dataset.digest import rows_hash
 from recapdata.dataset.target import Target
@@ -64,7 +65,7 @@ class Namer(Protocol):
         """What its answers depend on beside the model: the version of its rules."""
         ...
 
-    def name(self, picture: Image.Image, objects: Sequence[Seen]) -> list[Seen]:
+    def name(self, picture: Image.Image, objects: Sequence[Observation]) -> list[Observation]:
         """The objects, with their colors where they are clear."""
         ...
 
@@ -79,7 +80,7 @@ class Pixels:
         """The version of the rules."""
         return source_rules("colors")
 
-    def name(self, picture: Image.Image, objects: Sequence[Seen]) -> list[Seen]:
+    def name(self, picture: Image.Image, objects: Sequence[Observation]) -> list[Observation]:
         """The objects, with their colors where they are clear."""
         pixels = np.asarray(picture)
         gains = neutral_light(_spread(pixels.reshape(-1, 3)))
@@ -101,14 +102,16 @@ class Colors:
         model = self.namer.model
         return f"colors:{model.replace(' ', '_')}+{rules}" if model else f"colors+{rules}"
 
-    def collect(self, cases: Sequence[Case]) -> list[Evidence | None]:
+    def collect(self, records: Sequence[Record]) -> list[Evidence | None]:
         """The objects of each picture with their colors; None where it has none, or cannot be decoded."""
-        return [None if case.picture is None else self._evidence(case, case.picture) for case in cases]
+        return [
+            None if record.picture is None else self._evidence(record, record.picture) for record in records
+        ]
 
-    def _evidence(self, case: Case, picture: Image.Image) -> Evidence | None:
-        seen = [one for each in case.seen if "object" in each.scope.kinds for one in each.objects]
-        if not case.seen:
-            seen = [annotated(each) for each in case.values["objects"] or ()]
+    def _evidence(self, record: Record, picture: Image.Image) -> Evidence | None:
+        seen = [one for each in record.evidence if "object" in each.scope.kinds for one in each.objects]
+        if not record.evidence:
+            seen = [annotated(each) for each in record.values["objects"] or ()]
         things = [one for one in seen if one.bbox and one.category and one.text is None]
         told = [one for one in things if one.category not in UNTOLD and not one.colors]
         if not told:
@@ -142,14 +145,14 @@ def open_colors(target: Target, argument: str | None = None) -> Colors:
 # --- an object's own pixels ----------------------------------------------------------------------------------------------
 
 
-def own(pixels: NDArray[np.uint8], seen: Seen) -> NDArray[np.uint8]:
+def own(pixels: NDArray[np.uint8], seen: Observation) -> NDArray[np.uint8]:
     """Pixels [n, 3] of an object, at most `MOST` and evenly spread; none where it cannot be told from its background.
 
     Args:
         pixels: the picture [height, width, 3].
         seen: an object with a box.
     """
-    covered = mask_of(seen, pixels.shape[0], pixels.shape[1])
+    covered = decode_mask(seen, pixels.shape[0], pixels.shape[1])
     if covered is not None:
         return _spread(pixels[covered])
     assert seen.bbox is not None
@@ -168,18 +171,7 @@ def own(pixels: NDArray[np.uint8], seen: Seen) -> NDArray[np.uint8]:
     return foreground if len(foreground) >= BARE * len(flat) else flat[:0]
 
 
-def mask_of(seen: Seen, height: int, width: int) -> NDArray[np.bool_] | None:
-    """An object's mask [height, width]; None where it has none, or one of another picture's size."""
-    if seen.mask is None or list(seen.mask["size"]) != [height, width]:
-        return None
-    from pycocotools import mask
-
-    decoded = mask.decode({"size": [height, width], "counts": seen.mask["counts"].encode()})
-    covered: NDArray[np.bool_] = np.asarray(decoded, bool)
-    return covered
-
-
-def _named(seen: Seen, pixels: NDArray[np.uint8]) -> Seen:
+def _named(seen: Observation, pixels: NDArray[np.uint8]) -> Observation:
     """The object with the colors that its pixels have."""
     if len(pixels) < FEWEST:
         return seen

@@ -1,10 +1,10 @@
-"""Detectors of the user's own: a function `package.module:function` that takes nothing and returns an object with
+"""Detectors of the user's own: a function `package.module:function` without arguments that returns an object with
 
-    classes     the names of what it detects
-    revision    a text that changes with its weights
-    detect      list of RGB pictures → per picture a list of {"bbox": [x, y, width, height] in pixels, "category", "score"}
+    classes     names of the classes that it detects
+    revision    text that changes with its weights
+    detect      list of RGB images → per image a list of {"bbox": [x, y, width, height] in pixels, "category", "score"}
 
-What it returns is checked before it is evidence: a wrong form ends the run with an error, as an answer that may mean anything.
+Its answers are checked before they become evidence; an answer of another form ends the run.
 """
 
 import re
@@ -14,45 +14,23 @@ from typing import Any
 
 from PIL import Image
 
-from audits.evidence import Seen
+from audits.evidence import Observation
 from audits.evidence.detections import class_name
 from recapdata.errors import DetectorError, OptionError, RecapdataError
 from recapdata.registry import load_own
 
 ROUNDING = 1e-3
-"""A score may lie so far outside 0 to 1, as sums of low precision do, and is then taken for 0 or 1."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustomSource:
-    """A detector by the path of the function that makes it, with the revision and classes that it had when it was found."""
-
-    name: str
-    revision: str
-    classes: tuple[str, ...]
-
-    def load(self) -> "CustomDetector":
-        """Call the function.
-
-        Raises:
-            OptionError: no such function, or what it returns is no detector or has another revision by now.
-        """
-        detector = make_detector(self.name)
-        if detector.revision != self.revision:
-            raise OptionError(
-                f"detector:{self.name}: its revision is {detector.revision} here and was {self.revision} when the run began; "
-                "the same weights are needed wherever the run works"
-            )
-        return detector
+"""Tolerance for scores outside 0 to 1, as sums of low precision are; they are clipped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomDetector:
-    """A detector ready to look; made by `make_detector`.
+    """A detector of the user's own; made by `make_detector`.
 
     Attributes:
-        classes: in lower case, as the lexicon has them.
-        revision: without blanks and commas, as identities hold it.
+        name: the dotted path of its function.
+        classes: in lower case, as in the lexicon.
+        revision: without blanks and commas, which identities separate by.
         detector: what the function returned.
     """
 
@@ -61,17 +39,13 @@ class CustomDetector:
     classes: tuple[str, ...]
     detector: Any
 
-    def look(
-        self,
-        pictures: Sequence[Image.Image],
-        classes: Sequence[str],
-        nouns: Sequence[Sequence[str]],
-        lowest: float,
-    ) -> list[list[Seen]]:
-        """What it detects in each picture from a score on; it is asked for no class and no noun.
+    def detect(
+        self, pictures: Sequence[Image.Image], nouns: Sequence[Sequence[str]], lowest: float
+    ) -> list[list[Observation]]:
+        """Its detections in each image from a score on; `nouns` is ignored.
 
         Raises:
-            DetectorError: it fails, or returns something of another form than it should.
+            DetectorError: it fails, or its answer has another form.
         """
         try:
             answers = self.detector.detect([picture.copy() for picture in pictures])
@@ -87,16 +61,16 @@ class CustomDetector:
             raise self._wrong(
                 f"{given} for {len(pictures)} pictures", "a list with one list for each picture"
             )
-        found = []
+        detections = []
         for boxes in answers:
             if not _is_list(boxes):
                 raise self._wrong(f"a {type(boxes).__name__} for a picture", "a list of its detections")
-            seen = [self._seen(each) for each in boxes]
-            found.append([each for each in seen if not (each.score or 0.0) < lowest])  # NaN is kept
-        return found
+            observations = [self._observation(box) for box in boxes]
+            detections.append([one for one in observations if not (one.score or 0.0) < lowest])  # keeps NaN
+        return detections
 
-    def _seen(self, given: Any) -> Seen:
-        """One detection; a box or score that is not finite stays as it is, to be counted as invalid."""
+    def _observation(self, given: Any) -> Observation:
+        """One detection; a box or score that is not finite is kept, to be counted as invalid."""
         if not isinstance(given, Mapping) or not {"bbox", "category", "score"} <= set(given):
             raise self._wrong(repr(given)[:200], 'dictionaries with "bbox", "category" and "score"')
         category = class_name(given["category"]) if isinstance(given["category"], str) else None
@@ -114,31 +88,14 @@ class CustomDetector:
             raise self._wrong(f"a score of {score:g}", "scores from 0 to 1")
         # NaN fails both comparisons and stays NaN.
         score = 0.0 if score < 0 else 1.0 if score > 1 else score
-        return Seen(bbox=(x, y, width, height), category=category, score=score)
+        return Observation(bbox=(x, y, width, height), category=category, score=score)
 
     def _wrong(self, given: str, wanted: str) -> DetectorError:
         return DetectorError(f"detector:{self.name} returned {given}; `detect` has to return {wanted}")
 
 
-def open_custom(path: str, revision: str | None = None) -> tuple[CustomSource, CustomDetector]:
-    """The detector of a path, found and made.
-
-    Args:
-        revision: the revision that it has to have; any where None.
-
-    Raises:
-        OptionError: no such function, what it returns is no detector, or one of another revision.
-    """
-    detector = make_detector(path)
-    if revision not in (None, detector.revision):
-        raise OptionError(
-            f"detector:{path}@{revision}: its revision is {detector.revision}; leave out what stands after the @"
-        )
-    return CustomSource(name=path, revision=detector.revision, classes=detector.classes), detector
-
-
 def make_detector(path: str) -> CustomDetector:
-    """Call the function at a path and check what it returns.
+    """Call the function at a dotted path and check what it returns.
 
     Raises:
         OptionError: no such function, it takes arguments or fails, or what it returns is no detector.
@@ -156,21 +113,23 @@ def make_detector(path: str) -> CustomDetector:
             "returns an object with `classes`, `revision` and `detect`"
         ) from error
     classes, revision = getattr(made, "classes", None), getattr(made, "revision", None)
-    if not callable(getattr(made, "detect", None)):
-        raise _no_detector(path, "no function `detect`")
-    if not isinstance(classes, list | tuple) or not all(isinstance(each, str) for each in classes):
-        raise _no_detector(path, "no `classes`, a list of names")
-    names = tuple(dict.fromkeys(filter(None, map(class_name, classes))))
-    if not names:
-        raise _no_detector(path, "`classes` without a name in it")
-    if not isinstance(revision, str) or not revision.strip():
-        raise _no_detector(path, "no `revision`, a text that changes with its weights")
-    plain = re.sub(r"[\s,]+", "_", revision.strip())
+    listed = isinstance(classes, list | tuple) and all(isinstance(each, str) for each in classes)
+    names = tuple(dict.fromkeys(filter(None, map(class_name, classes or ())))) if listed else ()
+    lacks = (
+        "no function `detect`"
+        if not callable(getattr(made, "detect", None))
+        else "no `classes`, a list of names"
+        if not listed
+        else "`classes` without a name in it"
+        if not names
+        else "no `revision`, a text that changes with its weights"
+        if not isinstance(revision, str) or not revision.strip()
+        else None
+    )
+    if lacks is not None:
+        raise OptionError(f"detector:{path} returned an object with {lacks}")
+    plain = re.sub(r"[\s,]+", "_", str(revision).strip())
     return CustomDetector(name=path, revision=plain, classes=names, detector=made)
-
-
-def _no_detector(path: str, lacks: str) -> OptionError:
-    return OptionError(f"detector:{path} returned an object with {lacks}")
 
 
 def _is_list(value: Any) -> bool:

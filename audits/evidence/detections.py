@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from math import isfinite
 
-from audits.evidence import Seen
+from audits.evidence import Observation
 from recapdata.errors import OptionError
 
 
@@ -51,8 +51,8 @@ class Kept:
         uncounted: classes of which there are more than `Thresholds.most`.
     """
 
-    objects: tuple[Seen, ...]
-    doubtful: tuple[Seen, ...]
+    objects: tuple[Observation, ...]
+    doubtful: tuple[Observation, ...]
     uncounted: frozenset[str]
 
 
@@ -84,7 +84,7 @@ def class_name(name: str) -> str:
     return "" if bare in ("n/a", "background", "no object") or bare.startswith("label ") else bare
 
 
-def valid(found: Sequence[Seen], width: int, height: int) -> list[Seen]:
+def valid(found: Sequence[Observation], width: int, height: int) -> list[Observation]:
     """The detections of an image with a finite score and a finite box of some area inside it."""
     return [
         each
@@ -95,7 +95,7 @@ def valid(found: Sequence[Seen], width: int, height: int) -> list[Seen]:
     ]
 
 
-def cut_off(seen: Seen, width: int, height: int) -> Seen:
+def cut_off(seen: Observation, width: int, height: int) -> Observation:
     """A detection with its box cut off at the edges of the image; its area is that of the box."""
     x, y, w, h = _box(seen)
     left, top, right, bottom = _edges(seen, width, height)
@@ -104,7 +104,7 @@ def cut_off(seen: Seen, width: int, height: int) -> Seen:
     return replace(seen, bbox=box, area=box[2] * box[3])
 
 
-def keep(found: Sequence[Seen], thresholds: Thresholds) -> Kept:
+def keep(found: Sequence[Observation], thresholds: Thresholds) -> Kept:
     """Apply suppression and thresholds to the boxes of one image.
 
     Args:
@@ -112,8 +112,8 @@ def keep(found: Sequence[Seen], thresholds: Thresholds) -> Kept:
     """
     scored = [each for each in found if _score(each) >= thresholds.lowest]
     apart = suppress(scored, thresholds.nms)
-    objects: list[Seen] = []
-    doubtful: list[Seen] = []
+    objects: list[Observation] = []
+    doubtful: list[Observation] = []
     uncounted: set[str] = set()
     for class_ in dict.fromkeys(str(each.category) for each in found):
         boxes = [each for each in apart if each.category == class_]
@@ -126,7 +126,7 @@ def keep(found: Sequence[Seen], thresholds: Thresholds) -> Kept:
     return Kept(objects=tuple(objects), doubtful=tuple(doubtful), uncounted=frozenset(uncounted))
 
 
-def suppress(found: Sequence[Seen], nms: float, *, across_classes: bool = False) -> list[Seen]:
+def suppress(found: Sequence[Observation], nms: float, *, across_classes: bool = False) -> list[Observation]:
     """Non-maximum suppression per class: the boxes that do not lie on one with a higher score, by falling score.
 
     Args:
@@ -153,21 +153,21 @@ def suppress(found: Sequence[Seen], nms: float, *, across_classes: bool = False)
     return [found[place] for place in kept.tolist()]
 
 
-def _score(seen: Seen) -> float:
+def _score(seen: Observation) -> float:
     return seen.score if seen.score is not None else 0.0
 
 
-def _box(seen: Seen) -> tuple[float, float, float, float]:
+def _box(seen: Observation) -> tuple[float, float, float, float]:
     assert seen.bbox is not None
     return seen.bbox
 
 
-def _edges(seen: Seen, width: int, height: int) -> tuple[float, float, float, float]:
+def _edges(seen: Observation, width: int, height: int) -> tuple[float, float, float, float]:
     """Left, top, right and bottom of a box inside the image."""
     x, y, w, h = _box(seen)
     return max(x, 0.0), max(y, 0.0), min(x + w, width), min(y + h, height)
 
 
-def _inside(seen: Seen, width: int, height: int) -> bool:
+def _inside(seen: Observation, width: int, height: int) -> bool:
     left, top, right, bottom = _edges(seen, width, height)
     return right > left and bottom > top

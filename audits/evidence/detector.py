@@ -1,27 +1,27 @@
-"""Objects found by a detection model as evidence, named after a colon:
+"""Detections of a model as evidence; the model is named after a colon:
 
     detector:facebook/detr-resnet-50@main            a model of transformers with classes of its own
-    detector:google/owlv2-base-patch16-ensemble      a zero-shot one, asked for COCO's classes and for what captions speak of
+    detector:google/owlv2-base-patch16-ensemble      a zero-shot model, prompted with COCO's classes and the captions' nouns
     detector:yolo11n.onnx                            an export of the YOLO family (see `onnx_detectors`)
     detector:package.module:function                 a detector of the user's own (see `custom_detectors`)
     detector:MODEL:threshold=0.5:counting=0.8        any of them with other thresholds (see `detections.Thresholds`)
 
-A class that the model does not know stays unknown, and so does the absence or number of one of which it has doubtful boxes. What only a caption's words made a zero-shot model look for
-bears the caption out where it is found; that it is not found says nothing, for such models know no sky and no left side.
+A class that the model does not know stays unknown, and so does the absence or number of one with doubtful boxes. A noun that only a
+caption made a zero-shot model look for is supported where it is detected; its absence says nothing, for such models know no sky.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from PIL import Image
 
-from audits.evidence import Case, Evidence, Scope, Seen
-from audits.evidence.custom_detectors import CustomSource, open_custom
+from audits.evidence import Evidence, Observation, Record, Scope
+from audits.evidence.custom_detectors import CustomDetector, make_detector
 from audits.evidence.detections import Thresholds, cut_off, keep, valid, with_options
-from audits.evidence.onnx_detectors import NMS, OnnxSource, open_onnx
+from audits.evidence.onnx_detectors import NMS, OnnxDetector, read_onnx
 from audits.lexicon import load_lexicon
 from audits.rules import source_rules
 from recapdata.console import say
@@ -32,12 +32,53 @@ from recapdata.registry import DOTTED
 
 BATCH = 8
 ZERO_SHOT_NMS = 0.5
-"""Models with classes of their own are trained to say each thing once; zero-shot ones say it from several patches."""
+"""Models with classes of their own are trained to give one box per object; zero-shot models give one per patch."""
 ONNX = ".onnx"
 
 _OPTION = re.compile(r"[A-Za-z_]+=[^:/]*")
 
-Source = ModelSource | OnnxSource | CustomSource
+
+class Detector(Protocol):
+    """A loaded detection model of any kind."""
+
+    def detect(
+        self, pictures: Sequence[Image.Image], nouns: Sequence[Sequence[str]], lowest: float
+    ) -> list[list[Observation]]:
+        """The boxes in each image with category and score, of its classes and, for a zero-shot model, of that image's nouns.
+
+        Args:
+            lowest: the score from which on boxes are returned.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnSource:
+    """A detector of the user's own, pinned by its revision: an ONNX file or a function.
+
+    Attributes:
+        name: as the user named it.
+        location: the file's absolute path, or the function's dotted path.
+        revision: when the run began.
+    """
+
+    name: str
+    location: str
+    revision: str
+
+    def load(self) -> Detector:
+        """The detector, read again.
+
+        Raises:
+            OptionError: it has another revision by now.
+        """
+        detector = _read_own(self.name, self.location)
+        if detector.revision != self.revision:
+            raise OptionError(
+                f"detector:{self.name}: its revision is {detector.revision} here and was {self.revision} when the run began; "
+                "the same weights are needed wherever the run works, until it ends"
+            )
+        return detector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +86,12 @@ class Detections:
     """A detection model as an evidence source; made by `open_detector`.
 
     Attributes:
-        defaults: the thresholds that a model of its kind has where none are given.
-        classes: what it can see: its own classes, or those that it is asked for in every picture.
-        zero_shot: whether it is also asked for what the captions of a picture speak of.
+        defaults: the thresholds of a model of its kind where none are given.
+        classes: its own classes, or those that a zero-shot model is prompted with for every image.
+        zero_shot: whether it is also prompted with the nouns of an image's captions.
     """
 
-    source: Source
+    source: ModelSource | OwnSource
     thresholds: Thresholds
     defaults: Thresholds
     classes: tuple[str, ...]
@@ -64,62 +105,75 @@ class Detections:
         options = self.thresholds.changed(self.defaults)
         return f"{':'.join([self.name, model, *options])}+{source_rules('detector')}"
 
-    def collect(self, cases: Sequence[Case]) -> list[Evidence | None]:
-        """What the model sees in each picture; None where it cannot be decoded.
+    def collect(self, records: Sequence[Record]) -> list[Evidence | None]:
+        """The model's detections in each image; None where it cannot be decoded.
 
         Raises:
-            DetectorError: a detector of the user's own fails, or returns something of another form than it should.
+            DetectorError: a detector of the user's own fails, or its answer has another form.
         """
-        found: list[Evidence | None] = [None] * len(cases)
-        there = [(row, case) for row, case in enumerate(cases) if case.picture is not None]
-        for start in range(0, len(there), BATCH):
-            part = there[start : start + BATCH]
-            pictures = [case.picture for _, case in part if case.picture is not None]
-            nouns = [self._nouns(case) for _, case in part]
-            answers = _load(self.source).look(pictures, self.classes, nouns, self.thresholds.lowest)
-            for (row, _), picture, asked, each in zip(part, pictures, nouns, answers, strict=True):
-                evidence = found[row] = self.evidence(picture, each, frozenset(asked))
+        collected: list[Evidence | None] = [None] * len(records)
+        decoded = [row for row, record in enumerate(records) if record.picture is not None]
+        for start in range(0, len(decoded), BATCH):
+            rows = decoded[start : start + BATCH]
+            pictures = [picture for row in rows if (picture := records[row].picture) is not None]
+            nouns = [self._nouns(records[row]) for row in rows]
+            answers = self._detector().detect(pictures, nouns, self.thresholds.lowest)
+            for row, picture, names, boxes in zip(rows, pictures, nouns, answers, strict=True):
+                evidence = collected[row] = self.evidence(picture, boxes, frozenset(names))
                 _count_invalid(self.source, evidence.invalid)
-        return found
+        return collected
 
-    def evidence(self, picture: Image.Image, found: Sequence[Seen], asked: frozenset[str]) -> Evidence:
-        """What the model's answers on one picture say.
+    def evidence(self, picture: Image.Image, boxes: Sequence[Observation], nouns: frozenset[str]) -> Evidence:
+        """The evidence of the model's boxes in one image.
 
         Args:
-            found: boxed objects with category and score.
-            asked: nouns that were looked for because a caption has them.
+            boxes: with category and score.
+            nouns: what the model was prompted with beside its classes.
         """
-        boxes = valid(found, *picture.size)
-        kept = keep(boxes, self.thresholds)
-        borne_out = asked & {str(each.category) for each in kept.objects}
+        usable = valid(boxes, *picture.size)
+        kept = keep(usable, self.thresholds)
+        detected = nouns & {str(box.category) for box in kept.objects}
         return Evidence(
             source=self.name,
-            scope=Scope(classes=frozenset(self.classes) | borne_out, asked=borne_out),
-            objects=tuple(cut_off(each, *picture.size) for each in kept.objects),
+            scope=Scope(classes=frozenset(self.classes) | detected, prompted=detected),
+            objects=tuple(cut_off(box, *picture.size) for box in kept.objects),
             width=picture.width,
             height=picture.height,
             uncounted=kept.uncounted,
             counting=self.thresholds.counting,
-            doubtful=tuple(cut_off(each, *picture.size) for each in kept.doubtful),
-            invalid=len(found) - len(boxes),
+            doubtful=tuple(cut_off(box, *picture.size) for box in kept.doubtful),
+            invalid=len(boxes) - len(usable),
         )
 
-    def _nouns(self, case: Case) -> list[str]:
-        """What a zero-shot model is asked for beside its classes: nouns that mean none of them."""
+    def _nouns(self, record: Record) -> list[str]:
+        """The nouns that a zero-shot model is prompted with beside its classes: those that mean none of them."""
         if not self.zero_shot:
             return []
         classes = frozenset(self.classes)
-        meanings = ((noun, load_lexicon().meaning(noun, classes)) for noun in sorted(case.nouns))
-        return [noun for noun, meaning in meanings if not (meaning.classes or meaning.maybe)]
+        meanings = ((noun, load_lexicon().meaning(noun, classes)) for noun in sorted(record.nouns))
+        return [noun for noun, meaning in meanings if not meaning.supporting]
+
+    def _detector(self) -> Detector:
+        """The model, loaded once in a process."""
+        from audits.evidence.detector_models import load_detector
+
+        pinned = _pinned(self.source)
+        if pinned not in _DETECTORS:
+            _DETECTORS[pinned] = (
+                load_detector(self.source, self.classes)
+                if isinstance(self.source, ModelSource)
+                else self.source.load()
+            )
+        return _DETECTORS[pinned]
 
 
 def open_detector(target: Target, argument: str | None = None) -> Detections:
-    """Find the model, pin its revision and read what classes it knows.
+    """Find the model, pin its revision and read its classes.
 
-    The weights of a model of transformers are loaded where it first looks.
+    The weights of a model of transformers are loaded by the first `collect`.
 
     Raises:
-        OptionError: no model is named, a threshold is none, or the function of a detector of the user's own returns none.
+        OptionError: no model is named, no such threshold or function, or the function returns no detector.
         ModelNotSupported: it is no detection model, or has no names for its classes.
         CaptionerNotFound: no such file, folder or repository.
         MissingExtra: an ONNX model, and onnxruntime is not installed.
@@ -132,21 +186,23 @@ def open_detector(target: Target, argument: str | None = None) -> Detections:
             "detector:FILE.onnx, or detector:package.module:function"
         )
     bare, at, revision = (named, "", "") if Path(named).is_dir() else named.partition("@")
-    found = _opened(bare, revision if at else None)
-    return replace(found, thresholds=with_options(found.defaults, options))
+    opened = _opened(bare, revision if at else None)
+    return replace(opened, thresholds=with_options(opened.defaults, options))
 
 
 def _opened(name: str, revision: str | None) -> Detections:
-    """The model of a name with its kind's own thresholds."""
-    if name.lower().endswith(ONNX) and not Path(name).is_dir():
-        onnx, loaded = open_onnx(name, revision)
-        _MODELS[_pinned(onnx)] = loaded
-        names = tuple(dict.fromkeys(filter(None, onnx.labels)))
-        return _detections(onnx, Thresholds(nms=NMS), names)
-    if DOTTED.fullmatch(name) and not Path(name).is_dir():
-        custom, made = open_custom(name, revision)
-        _MODELS[_pinned(custom)] = made
-        return _detections(custom, Thresholds(), custom.classes)
+    """The model of a name with the thresholds of its kind."""
+    if not Path(name).is_dir() and (name.lower().endswith(ONNX) or DOTTED.fullmatch(name)):
+        is_file = name.lower().endswith(ONNX)
+        location = str(Path(name).resolve()) if is_file else name
+        detector = _read_own(name, location)
+        if revision not in (None, detector.revision):
+            raise OptionError(
+                f"detector:{name}@{revision}: its revision is {detector.revision}; leave out what stands after the @"
+            )
+        own = OwnSource(name=name, location=location, revision=detector.revision)
+        _DETECTORS[_pinned(own)] = detector
+        return _detections(own, Thresholds(nms=NMS) if is_file else Thresholds(), detector.classes)
     from audits.evidence.detector_models import model_kind
 
     source = resolve_model(name, kind="detector", revision=revision)
@@ -157,7 +213,14 @@ def _opened(name: str, revision: str | None) -> Detections:
     return replace(_detections(source, Thresholds(nms=ZERO_SHOT_NMS), vocabulary), zero_shot=True)
 
 
-def _detections(source: Source, defaults: Thresholds, classes: tuple[str, ...]) -> Detections:
+def _read_own(name: str, location: str) -> OnnxDetector | CustomDetector:
+    is_file = location.lower().endswith(ONNX)
+    return read_onnx(name, Path(location)) if is_file else make_detector(location)
+
+
+def _detections(
+    source: ModelSource | OwnSource, defaults: Thresholds, classes: tuple[str, ...]
+) -> Detections:
     return Detections(source=source, thresholds=defaults, defaults=defaults, classes=classes)
 
 
@@ -170,26 +233,17 @@ def _parsed(argument: str) -> tuple[str, list[str]]:
     return ":".join(parts), options
 
 
-_MODELS: dict[str, Any] = {}
-"""By name and revision the model, loaded once in a process."""
+_DETECTORS: dict[str, Detector] = {}
+"""Loaded models of this process, by location and revision."""
 _INVALID: dict[str, int] = {}
-"""By name and revision how many of a model's boxes were invalid so far in this process."""
+"""Invalid boxes of each model so far in this process, by location and revision."""
 
 
-def _load(source: Source) -> Any:
-    from audits.evidence.detector_models import load_detector
-
-    pinned = _pinned(source)
-    if pinned not in _MODELS:
-        _MODELS[pinned] = load_detector(source) if isinstance(source, ModelSource) else source.load()
-    return _MODELS[pinned]
+def _pinned(source: ModelSource | OwnSource) -> str:
+    return f"{source.location}@{source.revision}"
 
 
-def _pinned(source: Source) -> str:
-    return f"{source.location if isinstance(source, ModelSource) else source.name}@{source.revision}"
-
-
-def _count_invalid(source: Source, invalid: int) -> None:
+def _count_invalid(source: ModelSource | OwnSource, invalid: int) -> None:
     """Say how many boxes were left out, at the first one and whenever their number has grown tenfold."""
     before = _INVALID.get(_pinned(source), 0)
     after = _INVALID[_pinned(source)] = before + invalid

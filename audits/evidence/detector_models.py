@@ -1,8 +1,8 @@
-"""Detection models of transformers by name: those with classes of their own, and those that are asked for any (zero-shot).
+"""Detection models of transformers by name: with classes of their own, or zero-shot, prompted with any.
 
-Both answer with everything above a low score; what is believed of it is decided in `detections`. Zero-shot models are asked some
-classes at a time. Of the classes of one question a box gets the likeliest; a noun that is asked for beside them gets
-what it scores by itself, so that a caption's words never change what is found of the classes.
+Both return everything above a low score; `detections` decides what is evidence. Zero-shot models are prompted with some classes at
+once, of which a box gets the likeliest; a caption's noun beside them is scored by itself, so that a caption's words never change the
+boxes of the classes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,28 +11,29 @@ from typing import Any
 
 from PIL import Image
 
-from audits.evidence import Seen
+from audits.evidence import Observation
 from audits.evidence.detections import class_name, suppress
 from recapdata.captioners.pretrained import device_and_dtype, loading
 from recapdata.errors import ModelNotSupported
 from recapdata.models.sources import ModelSource
 
-QUESTION = {"owlvit": 64, "owlv2": 64, "grounding-dino": 32, "mm-grounding-dino": 32}
-"""Zero-shot models by their type, and how many classes they are asked for at once (GroundingDINO reads 256 tokens)."""
+PROMPTED_AT_ONCE = {"owlvit": 64, "owlv2": 64, "grounding-dino": 32, "mm-grounding-dino": 32}
+"""Zero-shot models by type, with the number of classes of one prompt (GroundingDINO takes 256 tokens)."""
 PROMPT = {"owlvit": "a photo of a {}", "owlv2": "a photo of a {}"}
 
 ONE_NAME = 0.9
-"""IoU from which on two boxes of a zero-shot model are one thing, which has one name: the likeliest."""
+"""IoU above which two boxes of a zero-shot model are one object, which gets the likeliest name."""
 
 Boxes = list[tuple[float, float, float, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detector:
-    """A model ready to look; made by `load_detector`.
+    """A model of transformers with its weights; made by `load_detector`.
 
     Attributes:
-        labels: its own classes in lower case by their number, None where it is asked for any.
+        labels: its own classes in lower case by their number; None for a zero-shot model.
+        classes: what a zero-shot model is prompted with for every image.
     """
 
     model_type: str
@@ -41,61 +42,57 @@ class Detector:
     device: str
     dtype: str
     labels: tuple[str, ...] | None
+    classes: tuple[str, ...]
 
-    def look(
-        self,
-        pictures: Sequence[Image.Image],
-        classes: Sequence[str],
-        nouns: Sequence[Sequence[str]],
-        least: float,
-    ) -> list[list[Seen]]:
-        """What it finds in each picture from a score on.
-
-        Args:
-            classes: what a zero-shot model is asked for in every picture.
-            nouns: what it is asked for in each picture besides, apart from them.
-        """
+    def detect(
+        self, pictures: Sequence[Image.Image], nouns: Sequence[Sequence[str]], lowest: float
+    ) -> list[list[Observation]]:
+        """Its boxes in each image from a score on: of its classes, and of the nouns that a zero-shot model is prompted with."""
         if self.labels is not None:
-            return self._own_classes(pictures, least)
-        found: list[list[Seen]] = [[] for _ in pictures]
-        size = QUESTION[self.model_type]
-        for start in range(0, len(classes), size):
-            asked = [list(classes[start : start + size])] * len(pictures)
-            for mine, each in zip(found, self._asked(pictures, asked, least, alone=False), strict=True):
-                mine += each
-        found = [suppress(each, ONE_NAME, across_classes=True) for each in found]
+            return self._detect_own(self.labels, pictures, lowest)
+        detections: list[list[Observation]] = [[] for _ in pictures]
+        size = PROMPTED_AT_ONCE[self.model_type]
+        for start in range(0, len(self.classes), size):
+            names = [list(self.classes[start : start + size])] * len(pictures)
+            answers = self._detect_prompted(pictures, names, lowest, alone=False)
+            for boxes, more in zip(detections, answers, strict=True):
+                boxes += more
+        detections = [suppress(boxes, ONE_NAME, across_classes=True) for boxes in detections]
         for start in range(0, max(map(len, nouns), default=0), size):
-            rows = [row for row, each in enumerate(nouns) if len(each) > start]
-            asked = [list(nouns[row][start : start + size]) for row in rows]
-            answers = self._asked([pictures[row] for row in rows], asked, least, alone=True)
-            for row, each in zip(rows, answers, strict=True):
-                found[row] += each
-        return found
+            rows = [row for row, mine in enumerate(nouns) if len(mine) > start]
+            names = [list(nouns[row][start : start + size]) for row in rows]
+            answers = self._detect_prompted([pictures[row] for row in rows], names, lowest, alone=True)
+            for row, more in zip(rows, answers, strict=True):
+                detections[row] += more
+        return detections
 
-    def _own_classes(self, pictures: Sequence[Image.Image], least: float) -> list[list[Seen]]:
-        assert self.labels is not None
+    def _detect_own(
+        self, labels: Sequence[str], pictures: Sequence[Image.Image], lowest: float
+    ) -> list[list[Observation]]:
         inputs = self.processor(images=list(pictures), return_tensors="pt")
         answers = self.processor.post_process_object_detection(
-            self._run(inputs), threshold=least, target_sizes=[(each.height, each.width) for each in pictures]
+            self._run(inputs), threshold=lowest, target_sizes=[(each.height, each.width) for each in pictures]
         )
         return [
             [
-                _seen(box, self.labels[label], score)
+                _observation(box, labels[label], score)
                 for box, label, score in zip(
                     each["boxes"].tolist(), each["labels"].tolist(), each["scores"].tolist(), strict=True
                 )
-                if label < len(self.labels) and self.labels[label] and box[2] > box[0] and box[3] > box[1]
+                if label < len(labels) and labels[label] and box[2] > box[0] and box[3] > box[1]
             ]
             for each in answers
         ]
 
-    def _asked(
-        self, pictures: Sequence[Image.Image], asked: Sequence[list[str]], least: float, *, alone: bool
-    ) -> list[list[Seen]]:
-        """What is found of the classes asked for in each picture; `alone` scores each class by itself."""
+    def _detect_prompted(
+        self, pictures: Sequence[Image.Image], names: Sequence[list[str]], lowest: float, *, alone: bool
+    ) -> list[list[Observation]]:
+        """The boxes of the names prompted for each image; `alone` scores each name by itself."""
         prompt = PROMPT.get(self.model_type)
         # To GroundingDINO a full stop ends a class.
-        texts = [[prompt.format(each) if prompt else each.replace(".", " ") for each in one] for one in asked]
+        texts = [
+            [prompt.format(name) if prompt else name.replace(".", " ") for name in mine] for mine in names
+        ]
         padding = "max_length" if prompt else True
         inputs = self.processor(
             images=list(pictures), text=texts, return_tensors="pt", padding=padding, truncation=True
@@ -103,12 +100,12 @@ class Detector:
         outputs = self._run(inputs)
         scores = outputs.logits.sigmoid()
         if not prompt:
-            scores = _by_phrase(scores, inputs["input_ids"], self.processor.tokenizer, max(map(len, asked)))
-        found = []
-        for picture, names, own, boxes in zip(pictures, asked, scores, outputs.pred_boxes, strict=True):
+            scores = _by_phrase(scores, inputs["input_ids"], self.processor.tokenizer, max(map(len, names)))
+        detections = []
+        for picture, mine, own, boxes in zip(pictures, names, scores, outputs.pred_boxes, strict=True):
             corners = _corners(boxes.tolist(), picture, square=self.model_type == "owlv2")
-            found.append(list(_answers(names, own[:, : len(names)], corners, least, alone=alone)))
-        return found
+            detections.append(list(_observations(mine, own[:, : len(mine)], corners, lowest, alone=alone)))
+        return detections
 
     def _run(self, inputs: Any) -> Any:
         """The model's outputs on a batch, logits and boxes in full precision on the CPU."""
@@ -136,7 +133,7 @@ def model_kind(source: ModelSource) -> tuple[str, tuple[str, ...] | None]:
 
     with loading(source):
         config = AutoConfig.from_pretrained(source.location, revision=source.commit, trust_remote_code=False)
-    if config.model_type in QUESTION:
+    if config.model_type in PROMPTED_AT_ONCE:
         return config.model_type, None
     if config.model_type not in MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES:
         raise ModelNotSupported(
@@ -150,8 +147,11 @@ def model_kind(source: ModelSource) -> tuple[str, tuple[str, ...] | None]:
     return config.model_type, labels
 
 
-def load_detector(source: ModelSource) -> Detector:
+def load_detector(source: ModelSource, classes: Sequence[str]) -> Detector:
     """The model with its weights, on the accelerator if there is one.
+
+    Args:
+        classes: what a zero-shot model is prompted with for every image.
 
     Raises:
         ModelNotSupported: it is of another kind, or not complete.
@@ -179,22 +179,23 @@ def load_detector(source: ModelSource) -> Detector:
         device=device,
         dtype=dtype,
         labels=labels,
+        classes=tuple(classes),
     )
 
 
 # --- answers -------------------------------------------------------------------------------------------------------------
 
 
-def _answers(names: Sequence[str], scores: Any, boxes: Boxes, least: float, *, alone: bool) -> Iterator[Seen]:
-    """The boxes [n] that score enough in `scores` [n, classes]; each with its likeliest class, or with every one."""
+def _observations(
+    names: Sequence[str], scores: Any, boxes: Boxes, lowest: float, *, alone: bool
+) -> Iterator[Observation]:
+    """The boxes [n] that score enough in `scores` [n, names], with the likeliest name of each, or with every name (`alone`)."""
     best = scores.argmax(1).tolist()
-    for row, each in enumerate(scores.tolist()):
-        for place, score in enumerate(each):
-            covers = boxes[row][2] > 0 and boxes[row][3] > 0
-            if covers and score >= least and (alone or place == best[row]):
-                yield Seen(
-                    bbox=boxes[row], category=names[place], score=score, area=boxes[row][2] * boxes[row][3]
-                )
+    for box, likeliest, row in zip(boxes, best, scores.tolist(), strict=True):
+        for number, score in enumerate(row):
+            covers = box[2] > 0 and box[3] > 0
+            if covers and score >= lowest and (alone or number == likeliest):
+                yield Observation(bbox=box, category=names[number], score=score, area=box[2] * box[3])
 
 
 def _by_phrase(scores: Any, input_ids: Any, tokenizer: Any, most: int) -> Any:
@@ -225,7 +226,7 @@ def _corners(boxes: Sequence[Sequence[float]], picture: Image.Image, *, square: 
     return found
 
 
-def _seen(corners: Sequence[float], label: str, score: float) -> Seen:
+def _observation(corners: Sequence[float], label: str, score: float) -> Observation:
     left, top, right, bottom = corners
     size = (max(right - left, 0.0), max(bottom - top, 0.0))
-    return Seen(bbox=(left, top, *size), category=label, score=score, area=size[0] * size[1])
+    return Observation(bbox=(left, top, *size), category=label, score=score, area=size[0] * size[1])

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from audits.evidence import Case, Evidence, Scope, Seen
+from audits.evidence import Evidence, Observation, Record, Scope
 from audits.rules import source_rules
 from recapdata.dataset.target import Target
 from recapdata.errors import MissingExtra, OptionError
@@ -36,9 +36,9 @@ class Reader:
         """The reader's version, which its models come with, and these rules; the pictures are the records' own."""
         return f"ocr:rapidocr-{version('rapidocr')}+{source_rules('ocr')}"
 
-    def collect(self, cases: Sequence[Case]) -> list[Evidence | None]:
+    def collect(self, records: Sequence[Record]) -> list[Evidence | None]:
         """The words of each picture, line by line; None where it cannot be decoded."""
-        return [None if case.picture is None else self._evidence(case.picture) for case in cases]
+        return [None if record.picture is None else self._evidence(record.picture) for record in records]
 
     def _evidence(self, picture: Image.Image) -> Evidence:
         return Evidence(
@@ -68,7 +68,7 @@ def open_ocr(target: Target, argument: str | None = None) -> Reader:
     return Reader()
 
 
-def read(picture: Image.Image) -> Iterable[Seen]:
+def read(picture: Image.Image) -> Iterable[Observation]:
     """The words of a picture in reading order, each with its box and confidence, the doubtful among them."""
     pixels = np.asarray(picture)[:, :, ::-1]  # the engine wants blue first
     found = _engine()(np.ascontiguousarray(pixels))
@@ -79,7 +79,7 @@ def read(picture: Image.Image) -> Iterable[Seen]:
         words = [word for word in line if word[2] is not None and word[0].strip()]
         for word, sure, corners in words or [(text, score, None)]:
             if word.strip():
-                yield Seen(text=word.strip(), score=float(sure), bbox=_box(corners))
+                yield Observation(text=word.strip(), score=float(sure), bbox=_box(corners))
 
 
 def _box(corners: Sequence[Sequence[float]] | None) -> tuple[float, float, float, float] | None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from audits.evidence import Evidence, Seen
+from audits.evidence import Evidence, Observation
 from audits.grounding.recall import MEDIUM
 from audits.grounding.spatial import overlap
 from audits.lexicon import load_lexicon
@@ -42,7 +42,7 @@ class Counted:
         detected: whether a detector saw them, and not an annotator.
     """
 
-    sure: tuple[Seen, ...]
+    sure: tuple[Observation, ...]
     most: int
     crowd: bool
     classes: frozenset[str]
@@ -66,7 +66,7 @@ class Counted:
         return f"{self.total} to {self.most} {name}{crowd}"
 
 
-def counted(objects: Sequence[Seen], classes: frozenset[str], evidence: Evidence) -> Counted:
+def counted(objects: Sequence[Observation], classes: frozenset[str], evidence: Evidence) -> Counted:
     """Count the objects, which are of these classes.
 
     Args:
@@ -145,9 +145,9 @@ def _short_of(number: int, objects: Counted) -> bool | None:
     return None if step or plain <= number or distinct <= number or rounded else False
 
 
-def _distinct(objects: Sequence[Seen]) -> int:
+def _distinct(objects: Sequence[Observation]) -> int:
     """How many boxes do not lie on another one."""
-    kept: list[Seen] = []
+    kept: list[Observation] = []
     for each in objects:
         if each.bbox is None or all(
             other.bbox is None or overlap(each.bbox, other.bbox) < ONE_PLACE for other in kept
@@ -156,6 +156,6 @@ def _distinct(objects: Sequence[Seen]) -> int:
     return len(kept)
 
 
-def _area(seen: Seen) -> float:
+def _area(seen: Observation) -> float:
     """The area of the box; what has none is taken to be as large as can be."""
     return seen.bbox[2] * seen.bbox[3] if seen.bbox is not None else UNBOXED

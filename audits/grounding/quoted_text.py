@@ -16,7 +16,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from audits.evidence import Evidence, Seen
+from audits.evidence import Evidence, Observation
 
 READ = 0.5
 """Readings below this confidence are not believed, and say that something there could not be read."""
@@ -115,5 +115,5 @@ def _distance(one: str, other: str) -> int:
     return row[-1]
 
 
-def _score(seen: Seen) -> float:
+def _score(seen: Observation) -> float:
     return 1.0 if seen.score is None else seen.score

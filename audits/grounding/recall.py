@@ -7,7 +7,7 @@ COCO's picture of 640×480, so that a picture of another resolution is judged al
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from audits.evidence import Evidence, Seen
+from audits.evidence import Evidence, Observation
 from audits.grounding.quoted_text import quoted
 from audits.lexicon import meaning
 from recapdata.dataset.audit_files import EXTENTS
@@ -78,7 +78,7 @@ def recall(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> Recall:
     return Recall(shares, (*missed, *(f'the word "{text}"' for text in unread)))
 
 
-def extent(seen: Seen, width: int, height: int) -> str:
+def extent(seen: Observation, width: int, height: int) -> str:
     """Whether an object covers a small, medium or large part of its image; one without a box is taken for medium."""
     if seen.area is None and seen.bbox is None:
         return EXTENTS[1]
@@ -96,7 +96,7 @@ def _extents(evidence: Sequence[Evidence]) -> dict[str, str]:
     found: dict[str, str] = {}
     for each in evidence:
         for seen in each.objects:
-            if seen.category in each.scope.classes - each.scope.asked and seen.text is None:
+            if seen.category in each.scope.classes - each.scope.prompted and seen.text is None:
                 size = extent(seen, each.width, each.height)
                 found[seen.category] = max(found.get(seen.category, size), size, key=EXTENTS.index)
     return found
@@ -107,7 +107,7 @@ def _several(evidence: Sequence[Evidence]) -> dict[str, str]:
     found: dict[str, str] = {}
     for each in evidence:
         sure = [seen for seen in each.objects if seen.score is None or seen.score >= each.counting]
-        counted = each.scope.classes - each.scope.asked
+        counted = each.scope.classes - each.scope.prompted
         names = [seen.category for seen in sure if seen.category in counted and seen.text is None]
         for name in dict.fromkeys(names):
             if names.count(name) > 1 and name not in each.uncounted:
@@ -120,7 +120,7 @@ def _colored(evidence: Sequence[Evidence]) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     for each in evidence:
         for seen in each.objects if "color" in each.scope.kinds else ():
-            if seen.category is None or seen.category in each.scope.asked or seen.text is not None:
+            if seen.category is None or seen.category in each.scope.prompted or seen.text is not None:
                 continue
             if seen.colors:
                 found.setdefault(seen.category, []).append(seen.colors[0])

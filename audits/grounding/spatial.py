@@ -8,7 +8,7 @@ tell, all depth among it, stays unknown. Each answer is True, False, or None for
 
 from math import hypot
 
-from audits.evidence import Evidence, Seen
+from audits.evidence import Evidence, Observation
 
 MARGIN = 0.1
 DIRECTION = 0.5
@@ -27,7 +27,7 @@ CENTER = (0.25, 0.4)
 Box = tuple[float, float, float, float]
 
 
-def related(one: Seen, other: Seen, relation: str, evidence: Evidence) -> bool | None:
+def related(one: Observation, other: Observation, relation: str, evidence: Evidence) -> bool | None:
     """Whether one boxed object stands in a relation to another."""
     assert one.bbox is not None
     assert other.bbox is not None
@@ -42,7 +42,7 @@ def related(one: Seen, other: Seen, relation: str, evidence: Evidence) -> bool |
     return None if found is False and overlap(one.bbox, other.bbox) >= OVERLAP else found
 
 
-def in_region(seen: Seen, region: str, evidence: Evidence) -> bool | None:
+def in_region(seen: Observation, region: str, evidence: Evidence) -> bool | None:
     """Whether a boxed object lies in a region of the image; None where that is a matter of taste or of depth.
 
     Its center decides that it does; that it does not, only a box that is clear of the region's half of the image.

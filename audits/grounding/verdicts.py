@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from audits.evidence import Evidence, Seen
+from audits.evidence import Evidence, Observation
 from audits.grounding import quoted_text as texts
 from audits.grounding import recall as left_out
 from audits.grounding import spatial as places
@@ -256,7 +256,7 @@ def _judge_position(claim: Claim, context: Context, evidence: Evidence) -> Findi
 
 
 def _judge_region(
-    claim: Claim, subjects: Sequence[Seen], context: Context, evidence: Evidence, *, certain: bool
+    claim: Claim, subjects: Sequence[Observation], context: Context, evidence: Evidence, *, certain: bool
 ) -> Finding:
     region = claim.region or ""
     found = [places.in_region(seen, region, evidence) for seen in subjects if seen.bbox is not None]
@@ -293,18 +293,18 @@ _JUDGES = {
 # --- which objects a claim is about --------------------------------------------------------------------------------------
 
 
-def _matching(meaning: Meaning, evidence: Evidence) -> list[Seen]:
+def _matching(meaning: Meaning, evidence: Evidence) -> list[Observation]:
     return [seen for seen in evidence.objects if seen.category in meaning.supporting]
 
 
-def _confused(meaning: Meaning, evidence: Evidence) -> list[Seen]:
+def _confused(meaning: Meaning, evidence: Evidence) -> list[Observation]:
     """What is there of the classes that overlap with those of the noun, or are taken for them."""
     return [seen for seen in evidence.objects if seen.category in meaning.near]
 
 
 def _mentioned(
     claim: Claim, context: Context, evidence: Evidence, noun: str | None, *, first: bool
-) -> tuple[list[Seen], bool]:
+) -> tuple[list[Observation], bool]:
     """The objects that the subject or object of a position may be, told apart by what its mention says of them.
 
     Returns:
@@ -327,7 +327,7 @@ def _mentioned(
     return _described(mention, context.claims, seen) or seen, certain
 
 
-def _described(mention: Claim, claims: Sequence[Claim], seen: Sequence[Seen]) -> list[Seen]:
+def _described(mention: Claim, claims: Sequence[Claim], seen: Sequence[Observation]) -> list[Observation]:
     """Those objects that fit the colors and sizes that the caption gives the mention; what is not known of one fits."""
     left = list(seen)
     for claim in claims:
@@ -341,7 +341,7 @@ def _described(mention: Claim, claims: Sequence[Claim], seen: Sequence[Seen]) ->
     return left
 
 
-def _known(seen: Seen, kind: str) -> frozenset[str]:
+def _known(seen: Observation, kind: str) -> frozenset[str]:
     """The colors, or the size, that are known of an object."""
     return frozenset(seen.colors if kind == "color" else [seen.size] if seen.size else ())
 
@@ -365,7 +365,7 @@ def _overlap(one: Claim, other: Claim) -> bool:
     return one.span[0] < other.span[1] and other.span[0] < one.span[1]
 
 
-def _match(noun: str, seen: Sequence[Seen]) -> str:
+def _match(noun: str, seen: Sequence[Observation]) -> str:
     """The match that bore a noun out: "1 dog" where it is the class itself, else "sedan = car (1 car)"."""
     classes = frozenset(str(each.category) for each in seen)
     return _listed(seen) if classes == {noun} else f"{noun} = {_named(classes)} ({_listed(seen)})"
@@ -375,6 +375,6 @@ def _named(classes: frozenset[str]) -> str:
     return " or ".join(sorted(classes))
 
 
-def _listed(seen: Sequence[Seen]) -> str:
+def _listed(seen: Sequence[Observation]) -> str:
     names = [each.category or "" for each in seen]
     return ", ".join(f"{names.count(name)} {name}" for name in dict.fromkeys(names))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from audits.evidence import Evidence, Scope, Seen
+from audits.evidence import Evidence, Observation, Scope
 from audits.extraction import claims as extract
 from audits.grounding.verdicts import ground
 from audits.lexicon import load_lexicon
@@ -34,7 +34,7 @@ def annotations(case: dict[str, Any]) -> Evidence:
         source="annotations",
         scope=SCOPE,
         objects=tuple(
-            Seen(bbox=(10 + 60 * place, 100, 50, 60), category=category)
+            Observation(bbox=(10 + 60 * place, 100, 50, 60), category=category)
             for place, category in enumerate(boxes)
         ),
         width=1200,

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from audits.evidence import Case, Seen, open_evidence
+from audits.evidence import Observation, Record, open_evidence
 from audits.evidence.annotations import annotated, open_annotations
 from audits.lexicon import load_lexicon
 from recapdata.dataset.target import open_dataset
@@ -49,13 +49,13 @@ def test_collect(tmp_path: Path) -> None:
     rows = [
         row for batch in open_dataset(tmp_path / "ds").read(0, source.columns) for row in batch.to_pylist()
     ]
-    first, second = source.collect([Case(values=row) for row in rows])
+    first, second = source.collect([Record(values=row) for row in rows])
     assert first is not None
-    assert first.objects == (Seen(bbox=(1, 2, 3, 4), category="dog", colors=("red",), area=12.0),)
+    assert first.objects == (Observation(bbox=(1, 2, 3, 4), category="dog", colors=("red",), area=12.0),)
     assert (first.width, first.height, first.uncounted) == (8, 8, {"dog"})
     assert second is not None
     assert (second.objects, second.uncounted) == ((), frozenset())
-    assert source.collect([Case(values={**rows[0], "objects": None})]) == [None]
+    assert source.collect([Record(values={**rows[0], "objects": None})]) == [None]
 
 
 def test_a_mask_says_how_much_of_its_box_a_thing_covers() -> None:

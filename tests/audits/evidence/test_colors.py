@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from audits.evidence import Case, Evidence, Scope, Seen, open_evidence
+from audits.evidence import Evidence, Observation, Record, Scope, open_evidence
 from audits.evidence.color_clip import _named as by_likelihood
 from audits.evidence.color_clip import crop
 from audits.evidence.color_names import NAMES, names_of, neutral_light, relit, to_lab
@@ -49,24 +49,26 @@ def picture(ground: str = "white", size: int = 60) -> Image.Image:
     return Image.new("RGB", (size, size), ground)
 
 
-def colors_of(image: Image.Image, seen: Seen) -> Seen:
+def colors_of(image: Image.Image, seen: Observation) -> Observation:
     return Pixels().name(image, [seen])[0]
 
 
 def test_the_background_inside_a_box_is_left_out() -> None:
     image = picture("green")
     ImageDraw.Draw(image).line((15, 15, 45, 45), "red", width=6)  # most of the box is background
-    assert colors_of(image, Seen(bbox=(15, 15, 30, 30), category="car")).colors == ("red",)
-    assert {tuple(pixel) for pixel in own(np.asarray(image), Seen(bbox=(15, 15, 30, 30)))} == {(255, 0, 0)}
+    assert colors_of(image, Observation(bbox=(15, 15, 30, 30), category="car")).colors == ("red",)
+    assert {tuple(pixel) for pixel in own(np.asarray(image), Observation(bbox=(15, 15, 30, 30)))} == {
+        (255, 0, 0)
+    }
 
 
 def test_what_looks_like_its_background_has_no_color() -> None:
-    assert colors_of(picture("red"), Seen(bbox=(15, 15, 30, 30), category="car")).colors == ()
-    assert colors_of(picture(), Seen(bbox=(15, 15, 3, 3), category="car")).colors == ()  # nine pixels
+    assert colors_of(picture("red"), Observation(bbox=(15, 15, 30, 30), category="car")).colors == ()
+    assert colors_of(picture(), Observation(bbox=(15, 15, 3, 3), category="car")).colors == ()  # nine pixels
 
 
 def test_an_object_that_fills_the_picture_has_no_background() -> None:
-    assert colors_of(picture("red"), Seen(bbox=(0, 0, 60, 60), category="car")).colors == ("red",)
+    assert colors_of(picture("red"), Observation(bbox=(0, 0, 60, 60), category="car")).colors == ("red",)
 
 
 def test_several_colors_and_traces() -> None:
@@ -75,7 +77,7 @@ def test_several_colors_and_traces() -> None:
     draw.rectangle((10, 10, 49, 27), "red")  # 18 of 40 rows
     draw.rectangle((10, 28, 49, 47), "blue")  # 20 of 40
     draw.rectangle((10, 48, 49, 49), "yellow")  # 2 of 40
-    seen = colors_of(image, Seen(bbox=(10, 10, 40, 40), category="bus"))
+    seen = colors_of(image, Observation(bbox=(10, 10, 40, 40), category="bus"))
     assert seen.colors == ("blue", "red")
     assert "yellow" in seen.near_colors
     assert "green" not in seen.near_colors
@@ -90,13 +92,17 @@ def test_a_mask_is_the_object() -> None:
     covered[0:8, 0:60] = 1  # the white above the red
     encoded = mask.encode(covered)
     lengths = {"size": [60, 60], "counts": encoded["counts"].decode()}
-    seen = colors_of(image, Seen(bbox=(0, 0, 60, 50), category="bus", mask=lengths))
+    seen = colors_of(image, Observation(bbox=(0, 0, 60, 50), category="bus", mask=lengths))
     assert seen.colors == ("white",)
     assert "gray" in seen.near_colors  # what is white in the light is gray in the shade
-    assert crop(image, Seen(bbox=(0, 0, 60, 50), mask=lengths)).getpixel((30, 30)) == (0x99, 0x99, 0x99)
+    assert crop(image, Observation(bbox=(0, 0, 60, 50), mask=lengths)).getpixel((30, 30)) == (
+        0x99,
+        0x99,
+        0x99,
+    )
     # A mask of another picture's size is none.
     other = {"size": [30, 60], "counts": lengths["counts"]}
-    assert colors_of(image, Seen(bbox=(10, 10, 40, 40), category="bus", mask=other)).colors == ("red",)
+    assert colors_of(image, Observation(bbox=(10, 10, 40, 40), category="bus", mask=other)).colors == ("red",)
 
 
 def test_the_light_is_taken_out() -> None:
@@ -120,7 +126,7 @@ def test_colors_of_the_drawn_world(light: str) -> None:
         scene = draw_scene(77, index)
         pixels = relit(render(scene).reshape(-1, 3), np.array(LIGHTS[light])).reshape(64, 64, 3)
         drawn = [each for each in scene_objects(scene) if each["text"] is None]
-        seen = [Seen(bbox=tuple(each["bbox"]), category=each["category"]) for each in drawn]
+        seen = [Observation(bbox=tuple(each["bbox"]), category=each["category"]) for each in drawn]
         found = Pixels().name(Image.fromarray(pixels), seen)
         right += sum(one.colors[:1] == (each["color"],) for one, each in zip(found, drawn, strict=True))
         total += len(drawn)
@@ -157,28 +163,29 @@ def test_annotated_objects_without_a_color_get_one(tmp_path: Path) -> None:
     target = open_dataset(tmp_path / "ds")
     source = open_evidence("colors", target)
     rows = [row for batch in target.read(0, source.columns) for row in batch.to_pylist()]
-    cases = [
-        Case(values=row, picture=Image.open(io.BytesIO(row["image"]["bytes"])).convert("RGB")) for row in rows
+    records = [
+        Record(values=row, picture=Image.open(io.BytesIO(row["image"]["bytes"])).convert("RGB"))
+        for row in rows
     ]
-    bus, car = source.collect(cases)
+    bus, car = source.collect(records)
     assert verdicts(bus, "bus", "blue", "red") == ["supported", "contradicted"]
     assert verdicts(bus, "person", "white") == ["unknown"]  # that is no statement on pixels
     assert car is None  # people said its color
-    assert source.collect([Case(values=rows[0])]) == [None]  # a picture that cannot be decoded
+    assert source.collect([Record(values=rows[0])]) == [None]  # a picture that cannot be decoded
 
 
 def test_it_looks_at_what_other_sources_saw() -> None:
     saw = Evidence(
         source="detector",
         scope=Scope(classes=frozenset({"bus"})),
-        objects=(Seen(bbox=(10, 10, 40, 40), category="bus", score=0.5),),
+        objects=(Observation(bbox=(10, 10, 40, 40), category="bus", score=0.5),),
         width=60,
         height=60,
     )
     from audits.evidence.colors import Colors
 
     image = Image.open(io.BytesIO(square("purple")))
-    found = Colors(Pixels(), {}).collect([Case(values={"objects": []}, picture=image, seen=(saw,))])[0]
+    found = Colors(Pixels(), {}).collect([Record(values={"objects": []}, picture=image, evidence=(saw,))])[0]
     assert verdicts(found, "bus", "purple") == ["supported"]
 
 
@@ -209,7 +216,7 @@ def test_a_model_names_the_colors_of_the_drawn_world(tmp_path: Path) -> None:
     for index in range(30):
         scene = draw_scene(77, index)
         drawn = [each for each in scene_objects(scene) if each["text"] is None]
-        seen = [Seen(bbox=tuple(each["bbox"]), category=each["category"]) for each in drawn]
+        seen = [Observation(bbox=tuple(each["bbox"]), category=each["category"]) for each in drawn]
         found = namer.name(Image.fromarray(render(scene)), seen)
         right += sum(one.colors[:1] == (each["color"],) for one, each in zip(found, drawn, strict=True))
         total += len(drawn)
@@ -219,6 +226,6 @@ def test_a_model_names_the_colors_of_the_drawn_world(tmp_path: Path) -> None:
 def test_likely_colors() -> None:
     chance = np.zeros(len(NAMES))
     chance[[NAMES.index("red"), NAMES.index("orange"), NAMES.index("pink")]] = 0.6, 0.35, 0.05
-    seen = by_likelihood(Seen(category="car"), chance)
+    seen = by_likelihood(Observation(category="car"), chance)
     assert (seen.colors, seen.near_colors) == (("red",), {"orange"})
-    assert by_likelihood(Seen(category="car"), np.full(len(NAMES), 1 / len(NAMES))).colors == ()
+    assert by_likelihood(Observation(category="car"), np.full(len(NAMES), 1 / len(NAMES))).colors == ()

@@ -1,5 +1,7 @@
 """Detectors of the user's own, by the path of a function: found, asked, checked."""
 
+import pickle
+import secrets
 import sys
 from collections.abc import Iterator
 from math import inf, nan
@@ -11,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from audits.evidence import Case, Evidence
+from audits.evidence import Evidence, Record
 from audits.evidence.detector import Detections, open_detector
 from audits.runner.run import run
 from recapdata.dataset.target import Target, open_dataset
@@ -82,8 +84,6 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     (tmp_path / "mypackage" / "wrong.py").write_text("from mypackage.mine import nothing\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [each for each in sys.path if each])
-    monkeypatch.setattr("audits.evidence.detector._MODELS", {})
-    monkeypatch.setattr("audits.evidence.detector._INVALID", {})
     from recapdata.registry import load_own
 
     load_own("mypackage.mine:make")
@@ -105,7 +105,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Target:
 
 def look(source: Detections, count: int = 1) -> list[Evidence]:
     pictures = [Image.new("RGB", (64, 48), "white") for _ in range(count)]
-    found = source.collect([Case(values={}, picture=each) for each in pictures])
+    found = source.collect([Record(values={}, picture=each) for each in pictures])
     assert all(np.asarray(each).min() == 255 for each in pictures)  # the detector paints copies
     return [each for each in found if each is not None]
 
@@ -163,14 +163,13 @@ def test_it_is_made_once_and_shown_pictures_in_rgb(mine: Any, target: Target) ->
     assert {one for each in mine.CALLS for one in each} == {("RGB", (64, 48))}
 
 
-def test_another_revision_in_another_process_ends_the_run(
-    mine: Any, target: Target, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_revision_in_another_process_ends_the_run(mine: Any, target: Target) -> None:
     source = open_detector(target, "mypackage.mine:make")
-    monkeypatch.setattr("audits.evidence.detector._MODELS", {})
+    sent = pickle.loads(pickle.dumps(source.source))  # as a worker process gets it
+    assert sent.load().revision == "v1"
     mine.REVISION = "v2"
     with pytest.raises(OptionError, match="its revision is v2 here and was v1 when the run began"):
-        look(source)
+        sent.load()
 
 
 @pytest.mark.parametrize(
@@ -189,6 +188,7 @@ def test_invalid_boxes_are_left_out_and_counted(
 ) -> None:
     good = {"bbox": [1, 2, 3, 4], "category": "dog", "score": 0.95}
     mine.ANSWERS = (good, {**good, **bad})
+    mine.REVISION = secrets.token_hex(8)  # boxes are counted by revision, from nought
     source = open_detector(target, "mypackage.mine:make")
     found = look(source, 12)
     assert [(len(each.objects), each.invalid) for each in found] == [(1, 1)] * 12

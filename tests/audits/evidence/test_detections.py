@@ -4,14 +4,14 @@ from math import inf, nan
 
 import pytest
 
-from audits.evidence import Seen
+from audits.evidence import Observation
 from audits.evidence.detections import Thresholds, class_name, cut_off, keep, suppress, valid, with_options
 from audits.grounding.spatial import overlap
 from recapdata.errors import OptionError
 
 
-def found(category: str, score: float, x: float = 0, width: float = 10) -> Seen:
-    return Seen(bbox=(x, 0, width, 10), category=category, score=score)
+def found(category: str, score: float, x: float = 0, width: float = 10) -> Observation:
+    return Observation(bbox=(x, 0, width, 10), category=category, score=score)
 
 
 def test_defaults_are_genevals() -> None:
@@ -84,12 +84,14 @@ def test_one_thing_has_one_name() -> None:
     ],
 )
 def test_boxes_are_cut_off_at_the_picture_and_invalid_ones_left_out(box, left) -> None:
-    boxes = [cut_off(each, 100, 50) for each in valid([Seen(bbox=box, category="dog", score=0.5)], 100, 50)]
+    boxes = [
+        cut_off(each, 100, 50) for each in valid([Observation(bbox=box, category="dog", score=0.5)], 100, 50)
+    ]
     assert [(each.bbox, each.area) for each in boxes] == ([(left, left[2] * left[3])] if left else [])
 
 
 def test_a_score_that_is_no_number_is_invalid() -> None:
-    assert valid([Seen(bbox=(0, 0, 9, 9), category="dog", score=nan)], 100, 50) == []
+    assert valid([Observation(bbox=(0, 0, 9, 9), category="dog", score=nan)], 100, 50) == []
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub import HfApi
 from PIL import Image
 
-from audits.evidence import Case, Evidence, Seen, open_evidence
+from audits.evidence import Evidence, Observation, Record, open_evidence
 from audits.evidence.detector import Detections, open_detector
 from audits.evidence.detector_models import load_detector
 from audits.grounding.verdicts import ground
@@ -51,16 +51,16 @@ def pictures() -> list[Image.Image]:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_each_family_looks_at_pictures_of_any_size(models: Path, target: Target, family: str) -> None:
     source = open_detector(target, f"{models / family}:threshold=0:doubt=0")
-    cases = [
-        Case(values={}, picture=each, nouns=nouns) for each, nouns in zip(pictures(), NOUNS, strict=True)
+    records = [
+        Record(values={}, picture=each, nouns=nouns) for each, nouns in zip(pictures(), NOUNS, strict=True)
     ]
-    found = source.collect([*cases, Case(values={})])
+    found = source.collect([*records, Record(values={})])
     assert found[-1] is None
     seen = [each for each in found if each is not None]
     assert sum(len(each.objects) for each in seen) > 0
     for (width, height), nouns, each in zip(SIZES, NOUNS, seen, strict=True):
         assert (each.width, each.height, each.counting) == (width, height, 0.9)
-        assert each.scope.asked <= (nouns - {"dog"} if source.zero_shot else frozenset())
+        assert each.scope.prompted <= (nouns - {"dog"} if source.zero_shot else frozenset())
         for one in each.objects:
             assert one.bbox is not None
             x, y, w, h = one.bbox
@@ -84,9 +84,9 @@ def test_classes_of_its_own_and_classes_asked_for(models: Path, target: Target) 
 
 @pytest.mark.parametrize("family", ["owlv2", "grounding_dino"])
 def test_answers_are_those_of_the_models_own_reading(models: Path, target: Target, family: str) -> None:
-    detector = load_detector(open_detector(target, str(models / family)).source)
     picture, asked = pictures()[0], ["dog", "cat"]
-    mine = detector.look([picture], asked, [[]], 0.0)[0]
+    detector = load_detector(open_detector(target, str(models / family)).source, asked)
+    mine = detector.detect([picture], [[]], 0.0)[0]
     texts = [[f"a photo of a {each}" if family == "owlv2" else each for each in asked]]
     inputs = detector.processor(images=[picture], text=texts, return_tensors="pt")
     outputs = detector.model(**inputs)
@@ -111,20 +111,22 @@ def test_answers_are_those_of_the_models_own_reading(models: Path, target: Targe
 def test_words_of_captions_do_not_change_what_is_found_of_the_classes(models: Path, target: Target) -> None:
     source = open_detector(target, f"{models / 'owlv2'}:threshold=0:doubt=0")
     bare, asked = (
-        source.collect([Case(values={}, picture=pictures()[2], nouns=each)])[0]
+        source.collect([Record(values={}, picture=pictures()[2], nouns=each)])[0]
         for each in (NOUNS[1], NOUNS[2])
     )
     assert bare is not None
     assert asked is not None
     mine = [each for each in asked.objects if each.category in source.classes]
     assert [each.category for each in mine] == [each.category for each in bare.objects]
-    assert asked.scope.classes - bare.scope.classes == asked.scope.asked
+    assert asked.scope.classes - bare.scope.classes == asked.scope.prompted
 
 
 # --- what is made of the answers -----------------------------------------------------------------------------------------
 
 
-def judged(source: Detections, found: list[Seen], asked: frozenset[str], *claims: Claim) -> list[str | None]:
+def judged(
+    source: Detections, found: list[Observation], asked: frozenset[str], *claims: Claim
+) -> list[str | None]:
     known: Evidence = source.evidence(Image.new("RGB", (100, 100)), found, asked)
     return [each.verdict for each in ground(claims, [known]).claims]
 
@@ -136,8 +138,8 @@ def named(noun: str) -> Claim:
 def test_what_it_cannot_see_is_unknown(models: Path, target: Target) -> None:
     source = open_detector(target, str(models / "detr"))
     found = [
-        Seen(bbox=(0, 0, 9, 9), category="dog", score=0.2),
-        Seen(bbox=(0, 0, 9, 9), category="person", score=0.8),
+        Observation(bbox=(0, 0, 9, 9), category="dog", score=0.2),
+        Observation(bbox=(0, 0, 9, 9), category="person", score=0.8),
     ]
     nouns = [named(each) for each in ("woman", "dog", "traffic light", "zebra", "sky")]
     # The person is there; of a dog there is a hint; a traffic light is not there; a zebra it does not know.
@@ -152,7 +154,7 @@ def test_what_it_cannot_see_is_unknown(models: Path, target: Target) -> None:
 
 def test_what_only_a_caption_asked_for_bears_it_out_and_no_more(models: Path, target: Target) -> None:
     source = open_detector(target, str(models / "owlv2"))
-    found = [Seen(bbox=(0, 0, 9, 9), category="tree", score=0.8)]
+    found = [Observation(bbox=(0, 0, 9, 9), category="tree", score=0.8)]
     assert judged(source, found, frozenset({"tree", "sky"}), named("tree"), named("sky"), named("dog")) == [
         "supported",
         "unknown",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from audits.evidence import Case, Evidence, open_evidence
+from audits.evidence import Evidence, Record, open_evidence
 from audits.evidence.ocr import Reader
 from audits.grounding.quoted_text import letters
 from audits.grounding.verdicts import ground
@@ -63,7 +63,7 @@ def known() -> Evidence:
             (board("BAKERY", "darkgreen", "white"), ((560, 300), (930, 250), (950, 480), (570, 520))),
         )
     )
-    found = Reader().collect([Case(values={}, picture=picture)])[0]
+    found = Reader().collect([Record(values={}, picture=picture)])[0]
     assert found is not None
     return found
 
@@ -99,7 +99,7 @@ def test_what_a_caption_quotes_is_matched(known: Evidence, text: str, expected: 
 
 def test_a_picture_without_words_contradicts_nothing() -> None:
     picture = decode_image(street())
-    found = Reader().collect([Case(values={}, picture=picture), Case(values={})])
+    found = Reader().collect([Record(values={}, picture=picture), Record(values={})])
     assert found[0] is not None
     assert verdict("STOP", found[0]) == "unknown"
     assert found[1] is None
@@ -120,7 +120,7 @@ def test_a_picture_without_words_contradicts_nothing() -> None:
 )
 def test_words_of_photographs_are_read_and_matched(photo: str, words: list[str], lie: str | None) -> None:
     picture = decode_image((SHARED / "coco-mini" / "images" / f"{photo}.jpg").read_bytes())
-    found = Reader().collect([Case(values={}, picture=picture)])[0]
+    found = Reader().collect([Record(values={}, picture=picture)])[0]
     assert found is not None
     assert [verdict(text, found) for text in words] == ["supported"] * len(words)
     # A lie is found where all that was read is sure; elsewhere it stays unknown.

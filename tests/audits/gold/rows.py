@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from audits.evidence import Case, Evidence, Scope
+from audits.evidence import Evidence, Record, Scope
 from audits.evidence.annotations import CROWDS, Annotations
 from audits.lexicon import load_lexicon
 
@@ -91,7 +91,7 @@ def _evidence(values: Mapping[str, Any]) -> Evidence:
     )
     width, height = values.get("size", (640, 480))
     row = {"objects": objects, CROWDS: crowds, "width": width, "height": height}
-    (evidence,) = source.collect([Case(values=row)])
+    (evidence,) = source.collect([Record(values=row)])
     assert evidence is not None
     return evidence
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from audits.evidence import Evidence, Scope, Seen
+from audits.evidence import Evidence, Observation, Scope
 from audits.grounding.quoted_text import folded, letters, quoted, there
 
 WRITTEN = Scope(attributes=frozenset({"text"}))
@@ -11,7 +11,7 @@ MADE_OUT = Scope(attributes=frozenset({"text"}), complete=False)
 
 def words(scope: Scope, *read: str | tuple[str, float]) -> Evidence:
     pairs = [(each, 1.0) if isinstance(each, str) else each for each in read]
-    seen = tuple(Seen(text=text, score=None if scope.complete else score) for text, score in pairs)
+    seen = tuple(Observation(text=text, score=None if scope.complete else score) for text, score in pairs)
     return Evidence(source="words", scope=scope, objects=seen, width=9, height=9, counting=0.9)
 
 

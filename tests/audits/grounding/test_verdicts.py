@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from audits.evidence import Evidence, Scope, Seen
+from audits.evidence import Evidence, Observation, Scope
 from audits.evidence.annotations import annotated
 from audits.extraction import claims as extract
 from audits.grounding.verdicts import Grounding, ground
@@ -18,11 +18,15 @@ DRAWN = Scope(classes=frozenset({*SHAPES, "word"}), attributes=frozenset({"color
 BARE = Scope(classes=frozenset({"person", "dog", "cat", "car"}), attributes=frozenset())
 
 
-def box(category: str, x: float, y: float, side: float = 10, color: str | None = None, **known: Any) -> Seen:
-    return Seen(bbox=(x, y, side, side), category=category, colors=(color,) if color else (), **known)
+def box(
+    category: str, x: float, y: float, side: float = 10, color: str | None = None, **known: Any
+) -> Observation:
+    return Observation(bbox=(x, y, side, side), category=category, colors=(color,) if color else (), **known)
 
 
-def evidence(*objects: Seen, scope: Scope = DRAWN, uncounted: frozenset[str] = frozenset()) -> Evidence:
+def evidence(
+    *objects: Observation, scope: Scope = DRAWN, uncounted: frozenset[str] = frozenset()
+) -> Evidence:
     return Evidence(source="truth", scope=scope, objects=objects, width=100, height=100, uncounted=uncounted)
 
 
@@ -132,10 +136,10 @@ def test_a_count_is_of_those_described() -> None:
     assert verdict(count("circle", 3), seen) == "supported"
 
 
-def sides(*areas: float, category: str = "person", score: float | None = None) -> list[Seen]:
+def sides(*areas: float, category: str = "person", score: float | None = None) -> list[Observation]:
     """Objects of these areas, without overlap."""
     return [
-        Seen(bbox=(200.0 * place, 0, area, 1), category=category, score=score)
+        Observation(bbox=(200.0 * place, 0, area, 1), category=category, score=score)
         for place, area in enumerate(areas)
     ]
 
@@ -390,7 +394,7 @@ def test_what_nobody_looked_for_is_not_counted() -> None:
 def test_words_to_be_quoted() -> None:
     known = evidence(box("word", 0, 50, text="STOP"))
     reads = Scope(attributes=frozenset({"text"}), kinds=frozenset({"text"}), complete=False)
-    read = evidence(Seen(text="5TQP", score=0.95), Seen(text="★", score=0.99), scope=reads)
+    read = evidence(Observation(text="5TQP", score=0.95), Observation(text="★", score=0.99), scope=reads)
     # Beside somebody who knows the words, what a reader makes of them is no word more.
     assert ground([], [known, read]).recall.missed == ('the word "STOP"',)
     assert ground([], [read]).recall.missed == ('the word "5TQP"',)  # and a star is no word
@@ -427,7 +431,7 @@ def test_numbers_and_colors_that_were_said() -> None:
 
 
 def test_classes_that_only_a_caption_asked_for_are_not_missed() -> None:
-    scope = Scope(classes=frozenset({"dog", "tree"}), asked=frozenset({"tree"}))
+    scope = Scope(classes=frozenset({"dog", "tree"}), prompted=frozenset({"tree"}))
     seen = evidence(box("dog", 0, 0), box("tree", 50, 0), scope=scope)
     found = ground([object_("tree"), object_("dog")], [seen])
     assert [claim.verdict for claim in found.claims] == ["supported", "supported"]
@@ -545,7 +549,7 @@ def test_a_number_of_some_is_no_more_than_all(number: int, expected: str) -> Non
 
 
 def told(
-    caption: str, noun: str, *objects: Seen, others: tuple[str, ...] = ()
+    caption: str, noun: str, *objects: Observation, others: tuple[str, ...] = ()
 ) -> tuple[str | None, str | None]:
     """Verdict and evidence of an object claim in its caption."""
     spans = {each: (caption.index(each), caption.index(each) + len(each)) for each in (noun, *others)}

@@ -43,7 +43,7 @@ def tensors(arrays):
     return {name: torch.from_numpy(np.asarray(each)) for name, each in arrays.items()}
 
 
-class Seen:
+class Observation:
     """A logits processor that notes what generation begins with, and the first scores."""
 
     ids = scores = None
@@ -62,7 +62,7 @@ def test_training_feeds_what_captioning_feeds(folders, family):
     asked = asking(base, model)
     answers = asked.answers("short", CAPTIONS)
     batch = tensors(asked.batch("short", pictures(), answers))
-    seen = Seen()
+    seen = Observation()
     with torch.no_grad():
         questions = tensors(asked.preparers["short"](pictures()))
         model.generate(**questions, logits_processor=[seen], max_new_tokens=1, do_sample=False)
