@@ -17,7 +17,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python
-	$(INSTALL) --editable '.[view,train]'
+	$(INSTALL) --editable '.[view,train,hub]'
 	@touch $@
 
 $(VENV)/.test: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from recapdata.errors import RecapdataError
+from recapdata.extras import naming_extras
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as typer ends with."""
@@ -60,7 +61,8 @@ def run(app: typer.Typer) -> None:
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # read once, when the clients are imported
         os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     try:
-        app()
+        with naming_extras():
+            app()
     except RecapdataError as error:
         if "--debug" in sys.argv:
             raise

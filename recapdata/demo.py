@@ -19,6 +19,7 @@ from typing import Any
 
 from recapdata.console import say
 from recapdata.errors import OptionError, RecapdataError
+from recapdata.extras import require
 
 MARKER = ".recapdata-demo"
 REPO = "demo/scenes"
@@ -224,10 +225,12 @@ def run_demo(out: Path, *, scenes: int = 1000, steps: int = 20, seed: int = 7) -
 
     Raises:
         OptionError: `out` holds something that is not an earlier demo.
+        MissingExtra: a command of the demo is not installed.
         DemoFailed: a command failed.
     """
     from recapdata.hub.process import running_hub
 
+    require("pygit2", "spacy", "torch", "fiftyone", "diffusers", extra="view,train,hub")
     out = _fresh(out).resolve()
     shown = os.path.relpath(out)
     folder = f"{shown}/dataset"

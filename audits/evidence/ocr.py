@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,8 @@ from PIL import Image
 from audits.evidence import Evidence, Observation, Record, Scope
 from audits.rules import source_rules
 from recapdata.dataset.target import Target
-from recapdata.errors import MissingExtra, OptionError
+from recapdata.errors import OptionError
+from recapdata.extras import require
 
 SURE = 0.9
 """The confidence from which on a reading is held against a caption: that it says something else, or leaves the word out."""
@@ -60,11 +60,7 @@ def open_ocr(target: Target, argument: str | None = None) -> Reader:
     """
     if argument is not None:
         raise OptionError(f"ocr:{argument}: there is one reader, RapidOCR; leave out what follows")
-    if find_spec("rapidocr") is None or find_spec("onnxruntime") is None:
-        raise MissingExtra(
-            "reading the words in pictures needs RapidOCR, which is not installed; install it with: "
-            "pip install 'recapdata[ocr]'"
-        )
+    require("rapidocr", "onnxruntime", extra="ocr")
     return Reader()
 
 

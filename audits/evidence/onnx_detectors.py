@@ -15,7 +15,6 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +24,8 @@ from PIL import Image
 
 from audits.evidence import Observation
 from audits.evidence.onnx_names import read_names
-from recapdata.errors import CaptionerNotFound, MissingExtra, ModelNotSupported
+from recapdata.errors import CaptionerNotFound, ModelNotSupported
+from recapdata.extras import require
 
 SIDE = 640
 """Height and width of the input where neither the model nor its metadata fixes them."""
@@ -236,10 +236,7 @@ def read_onnx(name: str, path: Path) -> OnnxDetector:
     """
     if not path.is_file():
         raise CaptionerNotFound(f"detector:{name}: there is no file {path}")
-    if find_spec("onnxruntime") is None:
-        raise MissingExtra(
-            "detectors in the ONNX format need onnxruntime, which is not installed; install it with: pip install 'recapdata[onnx]'"
-        )
+    require("onnxruntime", extra="onnx")
     session = _open_session(name, path)
     metadata: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
     if metadata.get("task", "detect") not in TASKS:

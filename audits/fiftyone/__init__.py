@@ -23,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from recapdata.errors import MissingExtra
+from recapdata import extras
 
 MODELS = str(Path(__file__).with_name("models.json"))
 """The audit's CLIP model, as FiftyOne's model zoo lists it."""
@@ -39,12 +39,9 @@ def require() -> ModuleType:
     if not os.environ.get("FIFTYONE_DATABASE_URI"):
         # The mongod that comes with FiftyOne's own wheels is the oldest it supports, and it says so at every start.
         os.environ.setdefault("FIFTYONE_DATABASE_VALIDATION", "false")
-    try:
-        import fiftyone
-    except ImportError as error:
-        raise MissingExtra(
-            "looking at captions needs FiftyOne, which is not installed; install it with: pip install 'recapdata[view]'"
-        ) from error
+    extras.require("fiftyone", extra="view")
+    import fiftyone
+
     _keep_to_own_database()
     if MODELS not in (paths := fiftyone.config.model_zoo_manifest_paths or []):
         fiftyone.config.model_zoo_manifest_paths = [*paths, MODELS]

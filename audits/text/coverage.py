@@ -18,7 +18,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from recapdata.errors import MissingExtra
 from recapdata.records import CLAIM_KINDS, Claim, ClaimKind
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def _clip_tokenizer() -> Tokenizer:
 
     spec = find_spec("open_clip")
     if spec is None or spec.origin is None:
-        raise MissingExtra("CLIP token counts need open_clip's vocabulary: pip install open_clip_torch.")
+        raise ModuleNotFoundError("No module named 'open_clip'", name="open_clip")  # as an import of it would
     lines = gzip.decompress((Path(spec.origin).parent / "bpe_simple_vocab_16e6.txt.gz").read_bytes())
     merges = [
         (pair[0], pair[1]) for pair in map(str.split, lines.decode("utf8").split("\n")[1 : _MERGES + 1])

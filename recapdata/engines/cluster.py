@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recapdata.console import say
-from recapdata.errors import ClusterError, MissingExtra, RecapdataError
+from recapdata.errors import ClusterError, RecapdataError
+from recapdata.extras import require
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -49,11 +50,10 @@ def connect() -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise MissingExtra(f"--engine ray needs Ray: pip install 'recapdata[ray]' ({error})") from error
+    require("ray", extra="ray")
+    import ray
+    import ray.data
+
     if ray.is_initialized():
         return
     _hush()

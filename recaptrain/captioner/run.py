@@ -12,6 +12,7 @@ from recapdata.console import say
 from recapdata.dataset.digest import ArrowDigest
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import InputError, OptionError
+from recapdata.extras import require
 from recaptrain.captioner.answers import asking
 from recaptrain.captioner.base import (
     CaptionerBase,
@@ -29,7 +30,6 @@ from recaptrain.captioner.output import save_captioner, write_card
 from recaptrain.captioner.settings import CaptionerSettings, CaptionerSummary
 from recaptrain.captioner.task import Captioning, make_lessons
 from recaptrain.captioner.watch import Validation, last_samples
-from recaptrain.diffusion.base import require_libraries
 from recaptrain.training.checkpoints import RunFolder
 from recaptrain.training.loop import check_optimization, own_precision, prepare, train
 
@@ -143,7 +143,7 @@ def tune_captioner(
 
 def _check(settings: CaptionerSettings) -> None:
     """Refuse numbers that make no run."""
-    require_libraries("accelerate", *(["peft"] if settings.lora is not None else []))
+    require("accelerate", *(["peft"] if settings.lora is not None else []), extra="train")
     check_styles(list(settings.captions))
     check_trained(settings.freeze, settings.lora)
     check_optimization(settings.optimization)

@@ -1,12 +1,12 @@
 """The base model: any Stable Diffusion pipeline by name and revision, and the parts of it that are trained."""
 
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recapdata.errors import MissingExtra, ModelNotSupported, OptionError
+from recapdata.errors import ModelNotSupported, OptionError
+from recapdata.extras import require
 from recapdata.models.sources import ModelSource, resolve_model
 from recaptrain.diffusion.denoising import prediction_type
 
@@ -91,21 +91,6 @@ def load_base(name: str, revision: str | None = None) -> Base:
     )
 
 
-def require_libraries(*names: str) -> None:
-    """See that what a command needs of the extra `train` is installed: diffusers and accelerate where no others are named.
-
-    Raises:
-        MissingExtra: it is not.
-    """
-    missing = [
-        name for name in names or ("diffusers", "accelerate") if importlib.util.find_spec(name) is None
-    ]
-    if missing:
-        raise MissingExtra(
-            f"this command needs {' and '.join(missing)}; install with: pip install 'recapdata[train]'"
-        )
-
-
 def load_pipeline(source: ModelSource) -> "StableDiffusionPipeline":
     """Load a resolved model as a StableDiffusionPipeline in float32.
 
@@ -113,7 +98,7 @@ def load_pipeline(source: ModelSource) -> "StableDiffusionPipeline":
         ModelNotSupported: it is another kind of model, or its files are not complete.
         MissingExtra: diffusers is not installed.
     """
-    require_libraries()
+    require("diffusers", "accelerate", extra="train")
     import torch
     from diffusers import DiffusionPipeline, StableDiffusionPipeline
 

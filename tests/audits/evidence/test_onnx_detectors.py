@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -291,7 +292,7 @@ def test_mistakes(target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     path = save_yolo(tmp_path / "model.onnx")
     with pytest.raises(OptionError, match="a detector takes threshold, counting, nms, doubt"):
         open_detector(target, f"{path}:sure=0.5")
-    monkeypatch.setattr("audits.evidence.onnx_detectors.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingExtra, match=r"pip install 'recapdata\[onnx\]'"):
         open_detector(target, str(path))
 
