@@ -1,31 +1,23 @@
-"""A caption cut into pieces by what the claims on them came to, for a page that shows verdicts in place."""
+"""A claim in a few words, and a caption cut at the ends of its claims, as pages and panels show them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from audits.fiftyone.phrases import phrase
-
 Mark = Literal["contradicted", "supported", "unknown", "claim", ""]
-ORDER: tuple[Mark, ...] = ("contradicted", "supported", "unknown", "claim", "")
+ORDER: tuple[Mark, ...] = ("contradicted", "supported", "unknown", "claim")
 """Where claims overlap the first of these is shown: an error must not hide under what is right about it."""
 DECIDED = ("supported", "contradicted")
-FOLDED = 600
-"""Code points of a caption that are shown before the rest is folded away."""
-LONGEST = 20_000
-"""Code points of a caption that the page holds at all."""
-LISTED = 40
-"""Claims of a caption that are listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Code points of a caption under one mark; `title` says which claims stand there, with their evidence."""
+    """Code points of a caption under one mark; `title` names the claims that stand there, with their evidence."""
 
     text: str
-    mark: Mark
-    title: str
+    mark: Mark = ""
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +29,22 @@ class Statement:
     evidence: str
 
 
+def phrase(claim: Mapping[str, Any]) -> str:
+    """A claim in a few words: `3 circle`, `red circle`, `circle left of star`, `"STOP"`.
+
+    Args:
+        claim: by the field names of `CLAIM_TYPE`; fields without a value may be missing.
+    """
+    kind = claim["kind"]
+    if kind == "position":
+        other = claim.get("object")
+        where = claim.get("region") if other is None else f"{claim.get('relation')} {other}"
+        return f"{claim.get('subject')} {where}"
+    if kind == "text":
+        return f'"{claim.get("text")}"'
+    return str(claim.get("object")) if kind == "object" else f"{claim.get(kind)} {claim.get('object')}"
+
+
 def statements(claims: Sequence[Mapping[str, Any]]) -> list[Statement]:
     """The claims in the order of the caption; the contradicted ones first."""
     found = [
@@ -46,48 +54,36 @@ def statements(claims: Sequence[Mapping[str, Any]]) -> list[Statement]:
 
 
 def pieces(caption: str, claims: Sequence[Mapping[str, Any]]) -> list[Piece]:
-    """Cut a caption at the borders of its claims; neighbors under the same mark that share a claim stay together.
+    """Cut a caption at the ends of its claims; joined, the pieces are the caption again.
 
-    A position that is not decided is not marked: its span covers all from one thing to the other, and they have marks already.
+    Neighbors under the same mark that share a claim stay together. A position that is not decided is not marked: its span covers
+    all from one thing to the other, and they have marks already.
 
     Args:
-        claims: `CLAIM_TYPE` values whose spans are code points of this caption.
+        claims: as `phrase` takes them, with spans in code points of this caption; what lies beyond its end is cut off.
     """
-    claims = [claim for claim in claims if claim["kind"] != "position" or claim["verdict"] in DECIDED]
-    borders = sorted({0, len(caption), *(end for claim in claims for end in claim["span"])})
+    claims = [claim for claim in claims if claim["kind"] != "position" or claim.get("verdict") in DECIDED]
+    starts: dict[int, list[int]] = {}
+    ends: dict[int, list[int]] = {}
+    for number, claim in enumerate(claims):
+        start, end = (min(max(0, side), len(caption)) for side in claim["span"])
+        if start < end:
+            starts.setdefault(start, []).append(number)
+            ends.setdefault(end, []).append(number)
     found: list[tuple[str, Mark, frozenset[int]]] = []
-    mark: Mark
-    for start, end in pairwise(borders):
-        if start >= len(caption):
-            break
-        here = frozenset(
-            number
-            for number, claim in enumerate(claims)
-            if claim["span"][0] < end and start < claim["span"][1]
-        )
-        marks = {claims[number]["verdict"] or "claim" for number in here}
-        mark = next((each for each in ORDER if each in marks), "")
-        text = caption[start:end]
-        if found and found[-1][1] == mark and (found[-1][2] & here or not mark):
-            text, here = found[-1][0] + text, found[-1][2] | here
-            found.pop()
-        found.append((text, mark, here))
+    here: set[int] = set()
+    for start, end in pairwise(sorted({0, len(caption), *starts, *ends})):
+        here = here.difference(ends.get(start, ())).union(starts.get(start, ()))
+        marks = {claims[number].get("verdict") or "claim" for number in here}
+        mark: Mark = next((each for each in ORDER if each in marks), "")
+        text, over = caption[start:end], frozenset(here)
+        if found and found[-1][1] == mark and (found[-1][2] & over or not mark):
+            before = found.pop()
+            text, over = before[0] + text, before[2] | over
+        found.append((text, mark, over))
     return [
-        part for text, mark, here in found for part in _trimmed(Piece(text, mark, _title(here, claims, mark)))
+        part for text, mark, over in found for part in _trimmed(Piece(text, mark, _title(over, claims, mark)))
     ]
-
-
-def _trimmed(part: Piece) -> Iterator[Piece]:
-    """A marked piece with the white space at its ends outside the mark."""
-    core = part.text.strip()
-    if not part.mark or len(core) == len(part.text) or not core:
-        yield part if core or not part.mark else Piece(part.text, "", "")
-        return
-    start = part.text.index(core)
-    ends = part.text[:start], part.text[start + len(core) :]
-    yield from (each for each in (Piece(ends[0], "", ""), Piece(core, part.mark, part.title)) if each.text)
-    if ends[1]:
-        yield Piece(ends[1], "", "")
 
 
 def cut(parts: Sequence[Piece], length: int) -> tuple[list[Piece], list[Piece]]:
@@ -102,12 +98,26 @@ def cut(parts: Sequence[Piece], length: int) -> tuple[list[Piece], list[Piece]]:
     return head, []
 
 
-def _title(here: frozenset[int], claims: Sequence[Mapping[str, Any]], mark: Mark) -> str:
-    """What hovering tells: the claims on a piece, each with its verdict and evidence."""
-    told = (claims[number] for number in sorted(here))
-    lines = [
-        f"{phrase(claim)}: {claim['verdict']} ({claim['evidence']})" if claim["verdict"] else phrase(claim)
-        for claim in told
-        if mark in ("claim", "") or claim["verdict"] == mark
-    ]
+def _trimmed(part: Piece) -> Iterator[Piece]:
+    """A marked piece with the white space at its ends outside the mark."""
+    core = part.text.strip()
+    if not part.mark or not core:
+        yield Piece(part.text)
+        return
+    before, _, after = part.text.partition(core)
+    yield from (
+        each for each in (Piece(before), Piece(core, part.mark, part.title), Piece(after)) if each.text
+    )
+
+
+def _title(over: frozenset[int], claims: Sequence[Mapping[str, Any]], mark: Mark) -> str:
+    """The claims on a piece that give it its mark, one a line, with the evidence of those that were judged."""
+    lines = []
+    for number in sorted(over):
+        claim = claims[number]
+        verdict = claim.get("verdict")
+        if (verdict or "claim") == mark:
+            lines.append(
+                f"{phrase(claim)}: {verdict} ({claim.get('evidence')})" if verdict else phrase(claim)
+            )
     return "\n".join(dict.fromkeys(lines))

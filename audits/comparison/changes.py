@@ -15,7 +15,7 @@ from audits.audited import AuditedSet
 from audits.comparison.differences import Effects
 from audits.comparison.outcome import Direction, RowChange, RowSide
 from audits.comparison.pairing import Pairing
-from audits.fiftyone.phrases import phrase
+from audits.spans import phrase
 
 ROWS = 20
 """Rows listed for the worse, and as many for the better."""

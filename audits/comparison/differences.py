@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from audits.audited import AuditedSet
 from audits.comparison.outcome import FigureDifference
 from audits.comparison.pairing import Pairing, paired_batches, weights
-from audits.runner.summary import CONFIDENCE, FIGURES, SetSummary
+from audits.summary import CONFIDENCE, FIGURES, SetSummary
 from recapdata.versions.comparable import Reason, affected, comparable
 from recapdata.versions.figures import Figure
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audits.audited import AuditedSet
-from audits.runner.summary import REPLICATES, bootstrap_weights
+from audits.summary import REPLICATES, bootstrap_weights
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _LANES = np.arange(1, REPLICATES // 4 + 1, dtype=np.uint64) * _STEP

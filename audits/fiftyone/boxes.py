@@ -9,8 +9,8 @@ from typing import Any
 
 from bson import ObjectId
 
-from audits.fiftyone.phrases import phrase
 from audits.lexicon import load_lexicon
+from audits.spans import phrase
 
 ATTRIBUTES = ("color", "size", "text")
 

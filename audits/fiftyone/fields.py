@@ -11,7 +11,7 @@ from itertools import combinations
 from typing import Any
 
 from audits.fiftyone.boxes import annotation_value, detection_value, document, wrong_value
-from audits.fiftyone.phrases import phrase
+from audits.spans import phrase
 from recapdata.caption_sets.edits import EDITED
 from recapdata.records import CLAIM_KINDS, VERDICTS
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audits.fiftyone.fields import audit_field
-from audits.runner.summary import CLIP_CONTEXT
+from audits.summary import CLIP_CONTEXT
 from recapdata.records import CLAIM_KINDS
 
 Expression = Any

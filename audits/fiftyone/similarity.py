@@ -19,7 +19,7 @@ from eta.core.config import Config
 from audits.clip.dual_encoders import DualEncoderSource
 from audits.clip.models import ClipSource, resolve
 from audits.clip.scorer import encode_ahead, load_clip
-from audits.runner.summary import named_clip
+from audits.summary import named_clip
 from recapdata.console import progress, say
 from recapdata.dataset.target import Target
 from recapdata.errors import HubError, ModelNotSupported

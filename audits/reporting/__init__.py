@@ -2,7 +2,6 @@
 
 survey.py    one pass over the audit shards of a set: lengths, flags, the worst rows and some random ones
 gallery.py   the chosen rows with their pictures, boxes and captions of all sets
-spans.py     a caption cut into pieces by what its claims came to
 pictures.py  thumbnails as data URLs within a budget of bytes
 charts.py    figures and histograms as coordinates, which the template draws as SVG
 tables.py    the summary as tables

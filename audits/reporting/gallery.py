@@ -7,12 +7,18 @@ from typing import Any
 from audits.audited import AuditedSet
 from audits.reporting.boxes import Box, boxes
 from audits.reporting.pictures import Picture, thumbnail
-from audits.reporting.spans import FOLDED, LISTED, LONGEST, Piece, Statement, cut, pieces, statements
 from audits.reporting.survey import Chosen
+from audits.spans import Piece, Statement, cut, pieces, statements
 from recapdata.dataset.target import Target
 
 BYTES = 8
 """Bytes of the page that a code point of a caption takes with its marks, at the most that was seen."""
+FOLDED = 600
+"""Code points of a caption that are shown before the rest is folded away."""
+LONGEST = 20_000
+"""Code points of a caption that the page holds at all."""
+LISTED = 40
+"""Claims of a caption that are listed."""
 COLUMNS = ("key", "image", "width", "height", "source", "objects")
 
 
@@ -140,7 +146,7 @@ def _telling(
     name: str, audit: Mapping[str, Any], caption: str | None, *, subject: bool, longest: int
 ) -> Telling:
     if caption is None or audit.get("claims") is None:
-        return Telling(set_name=name, caption=caption, subject=subject, head=[Piece(caption or "", "", "")])
+        return Telling(set_name=name, caption=caption, subject=subject, head=[Piece(caption or "")])
     kept = caption[:longest]
     head, tail = cut(pieces(kept, audit["claims"]), FOLDED if len(kept) > FOLDED * 4 // 3 else LONGEST)
     found = statements(audit["claims"])

@@ -12,7 +12,7 @@ from audits.reporting.gallery import Card, Gallery, fill
 from audits.reporting.survey import Survey, survey
 from audits.reporting.tables import COVERAGE, PRECISION, Group, groups, habits, heads, hygiene
 from audits.runner.outcome import short_model
-from audits.runner.summary import FIGURES
+from audits.summary import FIGURES
 from audits.text.coverage import CLIP_CONTEXT
 from recapdata.console import progress
 from recapdata.dataset.audit_files import SUMMARY_FILE, read_summary

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from audits.runner.summary import FIGURES, title
+from audits.summary import FIGURES, title
 from audits.text.hygiene import FLAGS
 from recapdata.records import CLAIM_KINDS, Provenance
 from recapdata.versions.figures import Figure

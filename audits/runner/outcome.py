@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audits.clip.skew import Skew
-from audits.runner.summary import FIGURES, title
+from audits.summary import FIGURES, title
 from recapdata.versions.figures import read_figures
 
 

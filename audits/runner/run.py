@@ -24,9 +24,9 @@ from audits.rules import rules
 from audits.runner.engines import open_engine
 from audits.runner.outcome import AuditSummary
 from audits.runner.plan import ShardPlan, Wanted, plan_shard, still_fresh
-from audits.runner.summary import summarize, summary_json
 from audits.runner.text_part import reading_identity
 from audits.runner.worker import Tools, captions_of
+from audits.summary import summarize, summary_json
 from audits.text.duplicates import Repeats, find_repeats
 from audits.text.hygiene import habits
 from audits.text.names import alt_source, load_names, names_identity

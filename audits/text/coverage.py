@@ -1,7 +1,7 @@
 """What a caption speaks of and how long it is: one small row per caption, plain numbers that any summary can add up.
 
 The set-level figures (shares of captions with a claim of each kind, claims per caption and per 100 words, captions beyond CLIP's
-context, all with bootstrap intervals) are made from these rows by `audits.runner.summary`.
+context, all with bootstrap intervals) are made from these rows by `audits.summary`.
 """
 
 from __future__ import annotations

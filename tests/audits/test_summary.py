@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from audits.runner.summary import FIGURES, REPLICATES, SetSummary, summarize, title
+from audits.summary import FIGURES, REPLICATES, SetSummary, summarize, title
 from recapdata.dataset.audit_files import AUDIT_SCHEMA, SCORES_TYPE
 from recapdata.records import Claim
 

@@ -6,8 +6,8 @@ import fiftyone.operators as operators
 import fiftyone.operators.types as types
 
 from audits.fiftyone.changes import claims_of, decided, mark, save_edit
-from audits.fiftyone.phrases import phrase
 from audits.fiftyone.plugin import forms
+from audits.spans import phrase
 from recapdata.caption_sets.edits import EDITED
 from recapdata.errors import RecapdataError
 

@@ -1,17 +1,18 @@
 """How things look in the panels: text in the color of a verdict, tables, messages; captions are only ever text."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
+from unicodedata import bidirectional
 
 import fiftyone.operators.types as types
 
-from audits.fiftyone.spans import Piece, direction
+from audits.spans import Mark, Piece
 
-COLORS = {
+COLORS: dict[Mark, str] = {
     "supported": "46, 160, 91",
     "contradicted": "229, 72, 77",
     "unknown": "140, 140, 150",
-    "unjudged": "77, 143, 214",
+    "claim": "77, 143, 214",
 }
 """Red, green and blue of each verdict's mark; text keeps the App's own color, so that it can be read on either theme."""
 INLINE = {"sx": {"display": "inline", "width": "auto"}}
@@ -42,6 +43,12 @@ def text(panel: types.Object, name: str, words: str, **style: Any) -> None:
     panel.view(name, view)
 
 
+def direction(text: str) -> Literal["ltr", "rtl"]:
+    """Which way a caption runs: as its first letter does (the first strong character of Unicode's rule P2)."""
+    strong = next((found for found in map(bidirectional, text) if found in ("L", "R", "AL")), "L")
+    return "ltr" if strong == "L" else "rtl"
+
+
 def flowing(panel: types.Object, name: str, found: Sequence[Piece], *, height: str = "16rem") -> None:
     """A caption as running text, each piece in the color of its verdict; a long one scrolls."""
     sx = {
@@ -64,11 +71,11 @@ def flowing(panel: types.Object, name: str, found: Sequence[Piece], *, height: s
 
 def legend(panel: types.Object, name: str) -> None:
     """What the colors mean."""
-    words = {
+    words: dict[Mark, str] = {
         "supported": "supported",
         "contradicted": "contradicted",
         "unknown": "the evidence cannot tell",
-        "unjudged": "not judged",
+        "claim": "not judged",
     }
     parts = [part for verdict, label in words.items() for part in (Piece(label, verdict), Piece("   "))]
     view = types.GridView(
@@ -82,8 +89,8 @@ def legend(panel: types.Object, name: str) -> None:
 
 def _piece(piece: Piece, *, size: str = "0.95rem") -> Any:
     sx: dict[str, Any] = {"display": "inline", "whiteSpace": "pre-wrap", "overflowWrap": "anywhere"}
-    if piece.verdict is not None:
-        color = COLORS[piece.verdict]
+    if piece.mark:
+        color = COLORS[piece.mark]
         sx |= {
             "backgroundColor": f"rgba({color}, 0.28)",
             "borderBottom": f"2px solid rgb({color})",
@@ -104,8 +111,8 @@ def _piece(piece: Piece, *, size: str = "0.95rem") -> Any:
             "text": {
                 "sx": sx,
                 "component": "span",
-                "title": piece.about,
-                "data-verdict": piece.verdict or "none",
+                "title": piece.title,
+                "data-verdict": piece.mark or "none",
             },
         },
     )

@@ -9,11 +9,10 @@ import fiftyone.operators.types as types
 
 from audits.fiftyone.changes import claims_of, decided, mark, subject, words_of_people
 from audits.fiftyone.fields import audit_field
-from audits.fiftyone.phrases import phrase
 from audits.fiftyone.plugin import PLUGIN, forms, looks
 from audits.fiftyone.source import Shown, same_pictures, shown
-from audits.fiftyone.spans import pieces
 from audits.fiftyone.views import sampled
+from audits.spans import phrase, pieces
 from recapdata.errors import RecapdataError
 from recapdata.versions.changes import counted
 

@@ -16,7 +16,7 @@ from audits.fiftyone.dataset import build
 from audits.fiftyone.exports import export, export_folder
 from audits.fiftyone.plugin import forms
 from audits.fiftyone.source import writable
-from audits.runner.summary import named_clip
+from audits.summary import named_clip
 from recapdata.caption_sets.resuming import check_set_name
 from recapdata.console import PROGRESS, how_far
 from recapdata.dataset.folder import DatasetFolder

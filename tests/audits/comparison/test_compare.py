@@ -12,7 +12,7 @@ import pytest
 from audits.comparison import compare, compare_versions
 from audits.comparison.pairing import short_keys, weights
 from audits.runner.run import run
-from audits.runner.summary import REPLICATES
+from audits.summary import REPLICATES
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.target import open_dataset
 from recapdata.errors import AuditNotFound, CaptionSetNotFound

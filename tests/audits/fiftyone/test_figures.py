@@ -10,7 +10,6 @@ from audits.fiftyone.dataset import INFO, build
 from audits.fiftyone.distributions import MEASURES, distribution, within
 from audits.fiftyone.figures import COVERAGE, LINES, PRECISION, RECALL, REST, figures, shown_by
 from audits.fiftyone.source import shown
-from audits.fiftyone.spans import Piece, direction, pieces
 from audits.runner.run import run
 from recapdata.dataset.target import open_dataset
 from recapdata.ingestion import ingest
@@ -100,37 +99,9 @@ def test_bars_hold_every_caption_once(dataset: Any) -> None:
     assert distribution(dataset, MEASURES[-1], ["alt"]) is None  # nothing was scored
 
 
-def test_pieces_are_the_caption_again() -> None:
-    caption = "A red 🐶 and <b>two</b> cats"
-    claims = [
-        {
-            "kind": "color",
-            "span": [2, 7],
-            "object": "dog",
-            "color": "red",
-            "verdict": "contradicted",
-            "evidence": "x: y",
-        },
-        {"kind": "object", "span": [6, 7], "object": "dog", "verdict": "supported", "evidence": "x: z"},
-        {"kind": "count", "span": [12, 27], "object": "cat", "count": 2},
-        {"kind": "object", "span": [22, 99], "object": "cat"},
-    ]
-    found = pieces(caption, claims)
-    assert "".join(piece.text for piece in found) == caption
-    assert [(piece.text, piece.verdict) for piece in found] == [
-        ("A ", None),
-        ("red ", "contradicted"),
-        ("🐶", "contradicted"),  # the worst of what stands on it
-        (" and ", None),
-        ("<b>two</b>", "unjudged"),
-        (" cats", "unjudged"),
-    ]
-    assert found[2].about == "color: red dog, contradicted (x: y); object: dog, supported (x: z)"
-    assert pieces("plain", []) == [Piece("plain")]
-    assert pieces("", []) == []
+def test_a_caption_runs_as_its_first_letter_does(fo: ModuleType) -> None:
+    from audits.fiftyone.plugin.looks import direction
 
-
-def test_a_caption_runs_as_its_first_letter_does() -> None:
     assert [direction(text) for text in ("a dog", "12 כלב a", "«كلب»", "🐶 1", "")] == [
         "ltr",
         "rtl",

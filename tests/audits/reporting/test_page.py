@@ -15,78 +15,26 @@ from audits.corrections import Correction, add_correction
 from audits.reporting import write_report
 from audits.reporting.boxes import LETTERS, boxes
 from audits.reporting.charts import HEIGHT, NAMES, TEXTS, WIDTH, histograms, panels
-from audits.reporting.gallery import exchanged, limit
+from audits.reporting.gallery import LONGEST, exchanged, limit
 from audits.reporting.pictures import thumbnail
-from audits.reporting.spans import LONGEST, Piece, cut, pieces
 from audits.reporting.survey import survey
 from audits.runner.run import run
 from recapdata.dataset.target import open_dataset
 from recapdata.errors import AuditNotFound
-from recapdata.records import Claim, Object, image_key
+from recapdata.records import Object, image_key
 from recapdata.versions.figures import Figure
 from tests.builders import add_set, build_dataset, noise_jpeg, png, write_captions
 
 AUDITS = Path(sys.executable).with_name("audits")
 
 
-def claim(span: tuple[int, int], verdict: str | None, noun: str = "star") -> dict:
-    return Claim(
-        kind="object", span=span, object=noun, verdict=verdict, evidence="seen" if verdict else None
-    ).to_struct()
-
-
 # --- captions ------------------------------------------------------------------------------------------------------------
-
-
-def test_an_error_does_not_hide_under_what_is_right() -> None:
-    #          0123456789012345
-    caption = "a red star below"
-    found = pieces(caption, [claim((6, 10), "supported"), claim((2, 10), "contradicted", "heart")])
-    assert [(part.text, part.mark) for part in found] == [
-        ("a ", ""),
-        ("red star", "contradicted"),
-        (" below", ""),
-    ]
-    assert found[1].title == "heart: contradicted (seen)"
-
-
-def test_white_space_stands_outside_the_marks() -> None:
-    found = pieces(
-        "star is near heart",
-        [claim((0, 4), "supported"), claim((0, 18), "unknown"), claim((13, 18), "supported")],
-    )
-    assert [(part.text, part.mark) for part in found] == [
-        ("star", "supported"),
-        (" ", ""),
-        ("is near", "unknown"),
-        (" ", ""),
-        ("heart", "supported"),
-    ]
-
-
-def test_pieces_make_up_the_caption_whatever_the_spans() -> None:
-    random = np.random.default_rng(0)
-    caption = "A star  over\n two hearts, \U0001f600 and نجمة."
-    for _ in range(200):
-        spans = [sorted(random.integers(0, len(caption) + 1, 2).tolist()) for _ in range(4)]
-        verdicts = random.choice(["supported", "contradicted", "unknown"], 4)
-        found = pieces(
-            caption, [claim(tuple(span), str(each)) for span, each in zip(spans, verdicts, strict=True)]
-        )
-        assert "".join(part.text for part in found) == caption
-        head, tail = cut(found, 11)
-        assert "".join(part.text for part in head) == caption[:11]
-        assert "".join(part.text for part in tail) == caption[11:]
 
 
 def test_a_lie_is_told_by_what_it_exchanges() -> None:
     assert exchanged("A star above a heart.", "A star below a heart.") == "“below” for “above”"
     assert exchanged("red star", "green star") == "“green” for “red”"
     assert exchanged("a dog", "a golden cat") == "“golden cat” for “dog”"
-
-
-def test_claims_without_a_verdict_are_marked_as_claims() -> None:
-    assert pieces("star", [claim((0, 4), None)]) == [Piece("star", "claim", "star")]
 
 
 # --- drawings ------------------------------------------------------------------------------------------------------------
