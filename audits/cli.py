@@ -86,7 +86,7 @@ def run(
             help="Judge claims by this evidence, the most trusted first, commas between: annotations, detector:MODEL@REVISION "
             "(any detection model of transformers; detector:FILE.onnx, of the YOLO family; detector:package.module:function; each "
             "with its thresholds, as in :threshold=0.3:counting=0.9:nms=0.7:doubt=0.1), colors (by the pixels of what those "
-            "before it saw; colors:MODEL by a CLIP model), ocr (words in the picture).",
+            "before it saw; colors:MODEL by a CLIP model), ocr (words in the picture), or code of your own (package.module:function\\[:ARG]).",
         ),
     ] = None,
     out: Annotated[

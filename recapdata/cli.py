@@ -25,7 +25,8 @@ def ingest(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help=r"A folder, hf:user/name\[@rev], wds:GLOB, coco:DIR, urls:FILE.parquet or scenes:N\[,seed=S]\[,human=M].",
+            help=r"A folder, hf:user/name\[@rev], wds:GLOB, coco:DIR, urls:FILE.parquet, scenes:N\[,seed=S]\[,human=M], "
+            r"or code of your own: package.module:function\[:ARG].",
         ),
     ],
     directory: Directory,
@@ -187,8 +188,8 @@ def recaption(
         typer.Option(
             metavar="NAME_OR_MODEL",
             help="embedded; the id or folder of any image-text-to-text model of transformers; coca:MODEL, a CoCa of open_clip "
-            "(coca_ViT-L-14:mscoco_finetuned_laion2b_s13b_b90k, hf-hub:user/name, or a folder); or the address of an "
-            "OpenAI-compatible server, http://HOST/v1#MODEL.",
+            "(coca_ViT-L-14:mscoco_finetuned_laion2b_s13b_b90k, hf-hub:user/name, or a folder); the address of an "
+            "OpenAI-compatible server, http://HOST/v1#MODEL; or code of your own, package.module:function.",
         ),
     ],
     revision: Annotated[

@@ -1,9 +1,11 @@
 """Evidence of what an image shows: the protocol and table of sources, and the data types that they return.
 
-A new source is one module and one line in `SOURCES`. Its `Scope` says what it can observe: a claim about anything else stays unknown
-and is never contradicted.
+A new source is one module and one line in `SOURCES`; one from outside is a function of the same arguments, named by a dotted
+path (`--evidence mypackage.mine:open_evidence`) or by an entry point of the group `audits.evidence`. Its `Scope` says what it can
+observe: a claim about anything else stays unknown and is never contradicted.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,7 +15,7 @@ from PIL import Image
 from recapdata.dataset.target import Target
 from recapdata.errors import OptionError
 from recapdata.records import CLAIM_KINDS
-from recapdata.registry import load_attribute
+from recapdata.registry import Registry
 
 SOURCES: Mapping[str, str] = {
     "annotations": "audits.evidence.annotations:open_annotations",
@@ -24,6 +26,8 @@ SOURCES: Mapping[str, str] = {
 """Evidence sources by name; each opens a target: `open(target, argument) -> EvidenceSource`.
 
 The argument is what follows a colon after the name (`detector:facebook/detr-resnet-50`), None where nothing does."""
+REGISTRY = Registry(kind="evidence source", table=SOURCES, group="audits.evidence")
+_IDENTITY = re.compile(r"\S+\+v\d+(-[0-9a-f]+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +120,7 @@ class EvidenceSource(Protocol):
     """A source of evidence, as plain data that can be pickled: a model is loaded by the first `collect` of a process.
 
     Attributes:
-        name: its name in `SOURCES`.
+        name: its name in `SOURCES`, or any other word.
         columns: the columns of the target that `collect` needs; with `image` among them it gets the decoded picture.
     """
 
@@ -143,14 +147,19 @@ def open_evidence(name: str, target: Target) -> EvidenceSource:
     """The source of that name, opened on a target.
 
     Args:
-        name: a name of `SOURCES`, with what it is to work with after a colon.
+        name: a name of `SOURCES` or of an entry point, or a dotted path, with what it is to work with after a colon.
 
     Raises:
-        OptionError: no source of that name, or what follows it is of no use to it.
+        OptionError: no source of that name, or what follows it is of no use to it; code from outside that opens no source.
         MissingExtra: the source needs an optional part of the installation.
     """
-    bare, colon, argument = name.partition(":")
-    if bare not in SOURCES:
-        raise OptionError(f"no evidence source {bare!r}; there are: {', '.join(SOURCES)}")
-    source: EvidenceSource = load_attribute(SOURCES[bare])(target, argument if colon else None)
+    bare, argument = REGISTRY.split(name)
+    source: EvidenceSource = REGISTRY.open(bare, target, argument, protocol=EvidenceSource)
+    if bare not in SOURCES and (shards := target.shards()):
+        identity = source.identity(shards[0])
+        if not _IDENTITY.fullmatch(identity):
+            raise OptionError(
+                f"{name}: its identity must name source, model and version without blanks, as in {name}+v1 or "
+                f"{name}+v1-0123456789abcdef, and is {identity!r}"
+            )
     return source

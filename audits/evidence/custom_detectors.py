@@ -17,7 +17,7 @@ from PIL import Image
 from audits.evidence import Observation
 from audits.evidence.detections import class_name
 from recapdata.errors import DetectorError, OptionError, RecapdataError
-from recapdata.registry import load_own
+from recapdata.registry import load_dotted
 
 ROUNDING = 1e-3
 """Tolerance for scores outside 0 to 1, as sums of low precision are; they are clipped."""
@@ -100,7 +100,7 @@ def make_detector(path: str) -> CustomDetector:
     Raises:
         OptionError: no such function, it takes arguments or fails, or what it returns is no detector.
     """
-    function = load_own(path)
+    function = load_dotted(path)
     if not callable(function):
         raise OptionError(f"detector:{path} is a {type(function).__name__} and no function")
     try:

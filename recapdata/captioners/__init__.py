@@ -1,5 +1,8 @@
 """Captioners: images in, captions out, batch first; one protocol, and a table of those that can be named.
 
+One from outside is a function `CaptionerOptions -> Captioner`, named by a dotted path (`--captioner mypackage.mine:open_captioner`)
+or by an entry point of the group `recapdata.captioners`; CONTRIBUTING shows the smallest.
+
 A captioner has two halves. `prepare` turns pictures into what the model takes; it needs no model and is run on other cores, so
 it can be pickled. `caption` is the model's half. Both are pure: the same pictures and keys give the same captions, whatever
 was captioned before.
@@ -15,7 +18,7 @@ from PIL.Image import Image
 from recapdata.errors import CaptionerNotFound, OptionError
 from recapdata.models.open_clip import CONFIG as OPEN_CLIP_CONFIG
 from recapdata.records import Caption, Provenance
-from recapdata.registry import load_attribute
+from recapdata.registry import Registry
 
 CAPTIONERS = {
     "coca": "recapdata.captioners.coca:open_coca",
@@ -25,6 +28,7 @@ CAPTIONERS = {
 }
 """Name → opener. On the command line `NAME`, `NAME:MODEL`, a bare model id or folder, which means
 `vlm:MODEL` (`coca:MODEL` for a folder in open_clip's format), or a bare address, which means `server:ADDRESS`."""
+REGISTRY = Registry(kind="captioner", table=CAPTIONERS, group="recapdata.captioners", error=CaptionerNotFound)
 
 STYLES = ("short", "long")
 
@@ -133,36 +137,37 @@ class Captioner(Protocol):
 
 
 def parse_captioner(text: str) -> tuple[str, str | None]:
-    """Name in `CAPTIONERS` and model, of what the user typed.
+    """Name or dotted path of a captioner, and model, of what the user typed.
 
     Raises:
-        CaptionerNotFound: a name before a colon that is not in the table.
+        CaptionerNotFound: a name before a colon that is not known.
     """
     if text in CAPTIONERS and not Path(text).is_dir():
         return text, None
     if text.startswith(("http://", "https://")):
         return "server", text
-    name, colon, model = text.partition(":")
-    if not colon or Path(text).exists():
+    if Path(text).exists() or (":" not in text and text not in REGISTRY.names()):
         return ("coca" if (Path(text) / OPEN_CLIP_CONFIG).is_file() else "vlm"), text
-    if name not in CAPTIONERS:
-        raise CaptionerNotFound(
-            f"no captioner {name!r}; there are {', '.join(CAPTIONERS)}, or give a model id or folder"
-        )
-    return name, model
+    return REGISTRY.split(text)
 
 
 def open_captioner(name: str, options: CaptionerOptions) -> Captioner:
-    """The captioner of a name in the table, its model's revision pinned but the model not loaded yet.
+    """The captioner of a name or dotted path, its model's revision pinned but the model not loaded yet.
 
     Raises:
-        CaptionerNotFound: no such name or model.
+        CaptionerNotFound: no such name or model, or code from outside that opens no captioner.
         ModelNotSupported: the model is of a kind that cannot caption.
         OptionError: an option that this captioner cannot follow.
     """
-    if name not in CAPTIONERS:
-        raise CaptionerNotFound(f"no captioner {name!r}; there are {', '.join(CAPTIONERS)}")
-    captioner: Captioner = load_attribute(CAPTIONERS[name])(options)
+    captioner: Captioner = REGISTRY.open(name, options, protocol=Captioner)
+    provenance = captioner.provenance
+    if name not in CAPTIONERS and not (
+        isinstance(provenance, Provenance) and provenance.model and provenance.revision
+    ):
+        raise CaptionerNotFound(
+            f"the captioner {name} does not say who writes: its provenance must be a recapdata.records.Provenance with model and "
+            "revision, without which a set could not be resumed"
+        )
     if template_columns(options.style) and not isinstance(captioner.prepare, PromptedPreparer):
         raise OptionError(
             f"--style {options.style}: the captioner {name} is not told anything of single pictures; leave out what stands in braces"

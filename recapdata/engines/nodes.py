@@ -23,7 +23,7 @@ from recapdata.engines.captioning import BatchCaptioner
 from recapdata.engines.preparing import DECODER_CRASHED, ImageReader, Part, Prepared, prepare_batch
 from recapdata.errors import ClusterError
 from recapdata.records import CAPTION_SCHEMA, Caption, Provenance
-from recapdata.registry import load_attribute
+from recapdata.registry import load_dotted
 
 _CAPTION = [field.name for field in fields(Caption)]
 PLAN_SCHEMA = pa.schema(
@@ -122,7 +122,7 @@ class Model:
 def open_captioner_here(opener: str, options: CaptionerOptions, env: dict[str, str]) -> Captioner:
     """Open a captioner on the node this runs on, under the driver's environment."""
     os.environ.update(env)
-    captioner: Captioner = load_attribute(opener)(options)
+    captioner: Captioner = load_dotted(opener)(options)
     return captioner
 
 

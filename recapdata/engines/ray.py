@@ -96,7 +96,7 @@ class RayEngine:
         """The captioner as a node with a GPU, or where there are none any node, would have it."""
         connect()
         here = there = captioners.open_captioner(name, options)
-        opener, fixed = captioners.CAPTIONERS[name], pinned(options, here.provenance)
+        opener, fixed = captioners.REGISTRY.path(name), pinned(options, here.provenance)
         actors = choose_actors(here.at_once, resources(), how)
         if actors.gpus or (here.device != "cpu" and here.at_once == 1):
             there = _open_there(opener, fixed, actors.gpus)

@@ -1,7 +1,6 @@
 """What a source is: something that offers items in an order that is the same each time, and can start anywhere in it."""
 
 import hashlib
-import importlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +10,7 @@ import pyarrow as pa
 from recapdata.dataset.folder import SHARD_BYTES
 from recapdata.errors import OptionError, SourceNotFound
 from recapdata.records import Failure, Item
+from recapdata.registry import Registry
 
 SHARD_ROWS = 100_000
 MAX_PIXELS = 89_478_485
@@ -86,27 +86,24 @@ SOURCES: Mapping[str, str] = {
     "urls": "recapdata.ingestion.urls:open_urls",
     "wds": "recapdata.ingestion.webdataset:open_webdataset",
 }
-"""Kind → function of (what stands after the colon, options); a source without a kind is a folder."""
+"""Kind → function of (what stands after the colon, options); a source without a kind is a folder.
+
+One from outside is a function of the same arguments, named by a dotted path (`mypackage.mine:open_source:ARGUMENT`) or by an entry
+point of the group `recapdata.sources`."""
+REGISTRY = Registry(kind="kind of source", table=SOURCES, group="recapdata.sources", error=SourceNotFound)
 
 
 def open_source(source: str, options: IngestOptions) -> Source:
     """Find and open a source by its text, such as `coco:DIR` or a folder's path.
 
     Raises:
-        SourceNotFound: it does not exist, or is of no known kind.
+        SourceNotFound: it does not exist, or is of no known kind; or code from outside that opens no source.
         SourceError: it exists but cannot be read as what it claims to be.
         OptionError: its arguments make no sense.
     """
-    kind, colon, argument = source.partition(":")
-    if not colon:
-        kind, argument = "folder", source
-    if kind not in SOURCES:
-        raise SourceNotFound(
-            f"no kind of source is called {kind!r} (in {source!r}); give a folder, or one of "
-            + ", ".join(f"{known}:…" for known in SOURCES)
-        )
-    module, name = SOURCES[kind].split(":")
-    return getattr(importlib.import_module(module), name)(argument, options)
+    kind, argument = REGISTRY.split(source) if ":" in source else ("folder", source)
+    opened: Source = REGISTRY.open(kind, argument or "", options, protocol=Source)
+    return opened
 
 
 def failed(source: str, error: str, message: str) -> Item:

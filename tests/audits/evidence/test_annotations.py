@@ -75,7 +75,7 @@ def test_what_follows_the_name_is_of_no_use_to_it(tmp_path: Path) -> None:
     build_dataset(tmp_path / "ds", rows=1)
     with pytest.raises(OptionError, match="annotations:more"):
         open_evidence("annotations:more", open_dataset(tmp_path / "ds"))
-    with pytest.raises(OptionError, match="no evidence source 'nothing'; there are: annotations"):
+    with pytest.raises(OptionError, match="no evidence source 'nothing'; there are annotations"):
         open_evidence("nothing", open_dataset(tmp_path / "ds"))
 
 

@@ -84,9 +84,9 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     (tmp_path / "mypackage" / "wrong.py").write_text("from mypackage.mine import nothing\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [each for each in sys.path if each])
-    from recapdata.registry import load_own
+    from recapdata.registry import load_dotted
 
-    load_own("mypackage.mine:make")
+    load_dotted("mypackage.mine:make")
     yield sys.modules["mypackage.mine"]
     for name in [each for each in sys.modules if each.partition(".")[0] == "mypackage"]:
         del sys.modules[name]
