@@ -8,6 +8,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -124,48 +125,37 @@ def how_far(line: str) -> float | None:
 
 @contextmanager
 def progress(what: str, total: int | None = None, *, unit: str = "images") -> Iterator[Callable[..., None]]:
-    """A progress bar on standard error (nothing when that is no terminal); yields `advance(n, failed=0)`.
+    """A progress bar on standard error or in a notebook's cell; yields `advance(n, failed=0)`.
 
-    Shows done and total, rate in `unit`/s, time so far and expected, and failures once there are any. Where there is no terminal
-    and `RECAPDATA_PROGRESS` is `lines`, a line every few seconds says how far it is, for a log or another program.
+    Shows done and total, rate in `unit`/s, time so far and expected, and failures once there are any. Where there is neither a
+    terminal nor a notebook it is silent; with `RECAPDATA_PROGRESS=lines` a line every few seconds says how far it is, for a log
+    or another program.
     """
-    if not sys.stderr.isatty():
+    notebook = in_notebook()
+    if not (notebook or sys.stderr.isatty()):
         yield _lines(what, total, unit) if os.environ.get(PROGRESS) == "lines" else lambda n=1, failed=0: None
         return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from tqdm.auto import tqdm
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TextColumn("<"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[failures]}"),
-    )
-    began = time.monotonic()
-    done = failures = 0
-    with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as bar:
-        task = bar.add_task(what, total=total, rate="", failures="")
+    failures = 0
+    columns, lines = (
+        shutil.get_terminal_size()
+    )  # 80 and 24 of a terminal that has none, where tqdm would show nothing
+    size = {} if notebook else {"ncols": columns, "nrows": lines}
+    with tqdm(desc=what, total=total, unit=f" {unit}", mininterval=0.25, **size) as bar:
 
         def advance(n: int = 1, failed: int = 0) -> None:
-            nonlocal done, failures
-            done, failures = done + n, failures + failed
-            rate = done / max(time.monotonic() - began, 1e-9)
-            bar.update(
-                task,
-                advance=n,
-                rate=f"{rate:,.1f} {unit}/s",
-                failures=f"{failures:,} failed" if failures else "",
-            )
+            nonlocal failures
+            failures += failed
+            if failed:
+                bar.set_postfix_str(f"{failures:,} failed", refresh=False)
+            bar.update(n)
 
         yield advance
+
+
+def in_notebook() -> bool:
+    """Whether this is the kernel of a notebook, where bars show though standard error is no terminal."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell is not None and "IPKernelApp" in shell.config

@@ -3,6 +3,9 @@
 import json
 import subprocess
 import sys
+import types
+
+import pytest
 
 from recapdata.console import how_far, progress
 
@@ -63,3 +66,20 @@ def test_progress_without_a_terminal_is_silent_or_lines(monkeypatch, capsys):
     assert [how_far(line) for line in lines] == [0.25, 1.0]
     assert how_far("captioning 4 images: 1/0 of them") is None
     assert how_far("a 3/4 view") is None
+
+
+@pytest.mark.filterwarnings("ignore:IProgress not found")  # said where a notebook lacks ipywidgets
+def test_progress_is_a_bar_in_a_notebook(monkeypatch, capsys):
+    shell = types.SimpleNamespace(config={"IPKernelApp": {}})
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
+    with progress("recap-long", 4) as advance:
+        advance(3)
+        advance(1, failed=1)
+    shown = capsys.readouterr().err
+    assert "recap-long: 100%" in shown
+    assert "4/4" in shown
+    assert "1 failed" in shown
+    shell.config.clear()  # IPython in a terminal that standard error does not go to
+    with progress("recap-long", 4) as advance:
+        advance(4)
+    assert capsys.readouterr().err == ""
