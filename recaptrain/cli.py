@@ -247,8 +247,9 @@ def diffusion(
     The model card names dataset commit, mixture and settings. On several
     GPUs write accelerate launch -m recaptrain diffusion … instead.
     """
-    from recaptrain.diffusion.run import DiffusionSettings, parse_mixture, train_diffusion
-    from recaptrain.training.loop import Optimization
+    from recaptrain.diffusion.run import train_diffusion
+    from recaptrain.diffusion.settings import DiffusionSettings, parse_mixture
+    from recaptrain.training.settings import Optimization
 
     settings = DiffusionSettings(
         dataset=dataset,

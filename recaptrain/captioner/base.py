@@ -1,16 +1,26 @@
-"""The captioner to start from: any image-text-to-text model of transformers, its prompts, and what of it is trained."""
+"""The captioner to start from, any image-text-to-text model of transformers: its prompts, what of it is trained, how it is saved."""
 
+import json
 import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recapdata.captioners import STYLES
-from recapdata.captioners.pretrained import Pretrained, end_tokens, load_weights, open_pretrained
+from recapdata.captioners.pretrained import (
+    OWN_STYLES,
+    Pretrained,
+    end_tokens,
+    load_weights,
+    open_pretrained,
+)
 from recapdata.captioners.prompts import prompt_text
 from recapdata.errors import ModelNotSupported, OptionError
 from recapdata.models.sources import ModelSource, resolve_model
+from recaptrain.training.card import base_name
+from recaptrain.training.model_folder import swapped_in
 
 if TYPE_CHECKING:
     import torch
@@ -19,6 +29,8 @@ KIND = "captioner-base"
 """What the name `embedded` stands for here: the model that has seen no descriptive caption."""
 
 FREEZABLE = ("vision",)
+ADAPTER = "adapter"
+"""The folder of the adapter by itself, inside that of the model with it merged."""
 SUPPORTED = (
     "prefix-prompted models (PaliGemma), chat models with a template of their own (Qwen-VL, SmolVLM, Idefics, LLaVA, "
     "Gemma 3, …), and plain ones with a decoder alone (BLIP, BLIP-2 with OPT, GIT)"
@@ -200,3 +212,34 @@ def add_adapter(model: Any, rank: int, *, seed: int) -> Any:
 
 def _name_of(model: Any, part: Any) -> str:
     return next(name for name, each in model.named_modules() if each is part)
+
+
+def save_captioner(model: Any, base: CaptionerBase, out: Path, dtype: "torch.dtype") -> None:
+    """Write the model with any adapter merged into it, the adapter by itself, processor and prompts.
+
+    Args:
+        model: without the wrappers of Accelerate.
+        dtype: of the weights written.
+    """
+    from transformers.utils import logging as library
+
+    library.disable_progress_bar()
+    with swapped_in(out) as partial:
+        if hasattr(model, "merge_and_unload"):
+            _save_adapter(model, base, partial / ADAPTER)
+            model = model.to("cpu").float().merge_and_unload()
+        model.to("cpu", dtype).eval().save_pretrained(partial)
+        base.pretrained.processor.save_pretrained(partial)
+        styles = json.dumps({"styles": base.styles}, indent=2, ensure_ascii=False)
+        (partial / OWN_STYLES).write_text(styles + "\n", encoding="utf8")
+        for path in partial.rglob("*.safetensors"):
+            path.chmod(0o644)  # safetensors writes for the owner alone
+
+
+def _save_adapter(model: Any, base: CaptionerBase, folder: Path) -> None:
+    """The adapter alone; it names its base by its name on the Hub, not by a path of this machine."""
+    for each in model.peft_config.values():
+        each.base_model_name_or_path = base_name(base.source)
+        each.revision = base.source.commit
+    model.save_pretrained(folder, save_embedding_layers=False)  # they are not trained
+    (folder / "README.md").unlink(missing_ok=True)  # peft's empty form; the card says it all

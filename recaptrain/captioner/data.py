@@ -17,7 +17,6 @@ from recapdata.console import progress
 from recapdata.dataset.decoding import ImageUnreadable, decode_image
 from recapdata.dataset.target import Target
 from recapdata.errors import CaptionSetNotFound, InputError, OptionError
-from recaptrain.training.data import shuffled
 
 HANDFUL = 4
 """Fewest records to hold out: the loss on fewer says nothing. None are where that would be more than a fifth of all."""
@@ -140,11 +139,6 @@ def _held_out(keys: Sequence[str], share: float) -> frozenset[int]:
         range(len(keys)), key=lambda row: hashlib.sha256(f"held out/{keys[row]}".encode()).digest()
     )
     return frozenset(order[:count])
-
-
-def turn_rows(rows: Rows, *, seed: int, turn: int, size: int) -> Rows:
-    """The rows of a style's next turn: each once, in an order of the epoch's own, before any comes again."""
-    return shuffled(rows, seed, turn, size)[1]
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------

@@ -1,18 +1,148 @@
-"""What a captioner learns from: human captions of one style at a time, the styles by turns, so that each counts alike however many it has."""
+"""What a captioner learns: prompt and caption as tokens, and the cross entropy of the caption.
 
-from collections.abc import Mapping
+The prompt half of an input is made by the very code that prepares pictures for captioning, so that training and captioning
+cannot drift apart. Only the caption and the token that ends it are labels. Captions are of one style at a time, the styles in
+rotation, so that each counts alike however many captions it has.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from recaptrain.captioner.answers import IGNORED, Asking
-from recaptrain.captioner.captions import HumanCaptions, Pictures, Rows, turn_rows
-from recaptrain.training.loop import Training
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from recapdata.captioners.pretrained import end_tokens
+from recapdata.captioners.vlm import VlmPreparer
+from recaptrain.captioner.base import CaptionerBase
+from recaptrain.captioner.data import HumanCaptions, Pictures, Rows
+from recaptrain.training.loop import Training, shuffled
 
 if TYPE_CHECKING:
     import torch
 
-Tensors = "dict[str, torch.Tensor]"
+IGNORED = -100
+"""Label of a token that is not learned: torch's own sign for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """How a base is asked for each style, and what its answers look like.
+
+    Attributes:
+        ends: tokens on which its `generate` stops; `end` is the one that closes a caption where the template does not say.
+        start: tokens that a plain model's `generate` begins with where it is given no text.
+    """
+
+    processor: Any
+    preparers: Mapping[str, VlmPreparer]
+    kind: str
+    model_type: str
+    ends: frozenset[int]
+    end: int
+    start: tuple[int, ...]
+    pad: int
+
+    def answers(self, style: str, captions: Sequence[str]) -> list[list[int]]:
+        """The tokens of some captions, each with its end."""
+        if self.kind != "chat":
+            ids = self._tokens(list(captions))
+            return [[*each, self.end] for each in ids]
+        return [self._turn(style, caption) for caption in captions]
+
+    def prompts(self, style: str, images: Sequence[Image]) -> dict[str, NDArray[Any]]:
+        """What `generate` begins with for these pictures.
+
+        Raises:
+            CaptioningFailed: the processor cannot take a picture.
+        """
+        inputs = dict(self.preparers[style](images))
+        if self.kind != "plain":
+            return inputs
+        if "input_ids" not in inputs:
+            ids = np.tile(np.array(self.start), (len(images), 1))
+            return {**inputs, "input_ids": ids, "attention_mask": np.ones_like(ids)}
+        if self.model_type == "blip":  # as its own `generate` makes it: another first token, no closing one
+            ids = inputs["input_ids"][:, :-1].copy()
+            ids[:, 0] = self.start[0]
+            inputs |= {"input_ids": ids, "attention_mask": inputs["attention_mask"][:, :-1]}
+        return inputs
+
+    def batch(
+        self, style: str, images: Sequence[Image], answers: Sequence[Sequence[int]]
+    ) -> dict[str, NDArray[Any]]:
+        """Inputs of the model for pictures and their captions, with `labels`; prompts end at one place, answers begin there."""
+        inputs = self.prompts(style, images)
+        shape = inputs["input_ids"].shape
+        longest = max(map(len, answers))
+        behind = np.full((len(answers), longest), IGNORED)
+        for row, answer in enumerate(answers):
+            behind[row, : len(answer)] = answer
+        there = behind != IGNORED
+        more = {"input_ids": np.where(there, behind, self.pad), "attention_mask": there.astype(np.int64)}
+        for name, values in inputs.items():
+            if values.shape == shape and name.endswith(("ids", "mask")) and not name.startswith("pixel"):
+                # PaliGemma's types tell what is seen at once (0) from what is written word by word (1); the others' types
+                # and modalities are 0 for all text.
+                kind = int(name == "token_type_ids" and self.kind == "prefix")
+                extra = more.get(name, np.full_like(behind, kind))
+                inputs[name] = np.concatenate([values, extra.astype(values.dtype)], axis=1)
+        inputs["labels"] = np.concatenate([np.full(shape, IGNORED), behind], axis=1)
+        return inputs
+
+    def _turn(self, style: str, caption: str) -> list[int]:
+        """A caption as the template writes the assistant's turn, up to the token that ends it."""
+        asked = {
+            "role": "user",
+            "content": [{"type": "image"}, {"type": "text", "text": self.preparers[style].prompt}],
+        }
+        said = {"role": "assistant", "content": [{"type": "text", "text": caption}]}
+        prompt = self.processor.apply_chat_template([asked], add_generation_prompt=True, tokenize=False)
+        whole = self.processor.apply_chat_template([asked, said], tokenize=False)
+        turn = whole[len(prompt) :] if whole.startswith(prompt) else ""
+        before, found, after = turn.partition(caption)
+        if not found:
+            before = after = ""
+        joined, alone = self._tokens([prompt + before + caption, prompt])
+        ids = joined[len(alone) :] if joined[: len(alone)] == alone else self._tokens([before + caption])[0]
+        closing = self._tokens([after])[0] if after else []
+        for place, token in enumerate(closing):
+            if token in self.ends:
+                return [*ids, *closing[: place + 1]]
+        return [*ids, self.end]
+
+    def _tokens(self, texts: list[str]) -> list[list[int]]:
+        return self.processor.tokenizer(texts, add_special_tokens=False)["input_ids"]
+
+
+def asking(base: CaptionerBase, model: Any) -> Asking:
+    """How this base is asked; `model` only says which tokens begin and end a text."""
+    pretrained, ends = base.pretrained, end_tokens(model)
+    tokenizer = pretrained.processor.tokenizer
+    text = model.config.get_text_config()
+    end = tokenizer.eos_token_id if tokenizer.eos_token_id in ends else min(ends)
+    if pretrained.model_type == "blip":
+        end = text.sep_token_id
+    begin = getattr(text, "bos_token_id", None)
+    start = [] if begin is None else [int(begin)]
+    if pretrained.model_type == "blip-2":
+        start = [model.config.image_token_index] * model.config.num_query_tokens + start
+    pad = tokenizer.pad_token_id
+    return Asking(
+        processor=pretrained.processor,
+        preparers={
+            style: VlmPreparer(pretrained.processor, pretrained.family, pretrained.model_type, prompt)
+            for style, prompt in base.prompts.items()
+        },
+        kind=pretrained.family.kind,
+        model_type=pretrained.model_type,
+        ends=ends,
+        end=int(end),
+        start=tuple(start),
+        pad=int(end if pad is None else pad),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +228,12 @@ class Captioning:
         for turn in range(step * settings.accumulate, (step + 1) * settings.accumulate):
             style = styles[turn % len(styles)]
             size = settings.batch_size * accelerator.num_processes
-            rows = turn_rows(self.pools[style], seed=settings.seed, turn=turn // len(styles), size=size)
+            _, rows = shuffled(self.pools[style], settings.seed, turn // len(styles), size)
             own = rows[accelerator.process_index * settings.batch_size :][: settings.batch_size]
             turns.append(Turn(self.lessons.batch(style, own), self.lessons.tokens(style, rows)))
         return turns
 
-    def loss(self, inputs: Turn, draw: int) -> "torch.Tensor":
+    def loss(self, inputs: Turn, draw: int) -> "tuple[torch.Tensor, Mapping[str, torch.Tensor]]":
         """Mean cross entropy of the turn's tokens; Accelerate takes the mean over the processes, so they are counted together."""
         import torch
 
@@ -112,7 +242,7 @@ class Captioning:
         model = self.training.trained["captioner"]
         with accelerator.autocast():
             total = answer_loss(model, accelerator.unwrap_model(model), inputs.inputs)
-        return total / inputs.tokens * accelerator.num_processes
+        return total / inputs.tokens * accelerator.num_processes, {}
 
 
 def answer_loss(model: Any, plain: Any, inputs: "dict[str, torch.Tensor]") -> "torch.Tensor":

@@ -4,16 +4,14 @@ resolve dataset and base → read captions, hold some out → train, watching th
 """
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recapdata.console import say
-from recapdata.dataset.digest import ArrowDigest
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import InputError, OptionError
 from recapdata.extras import require
-from recaptrain.captioner.answers import asking
 from recaptrain.captioner.base import (
     CaptionerBase,
     add_adapter,
@@ -22,23 +20,23 @@ from recaptrain.captioner.base import (
     find_base,
     freeze,
     load_model,
+    save_captioner,
     saved_dtype,
     trained_weights,
 )
-from recaptrain.captioner.captions import HumanCaptions, gather_pictures, read_captions
-from recaptrain.captioner.output import save_captioner, write_card
+from recaptrain.captioner.card import write_card
+from recaptrain.captioner.data import HumanCaptions, gather_pictures, read_captions
+from recaptrain.captioner.loss import Captioning, asking, make_lessons
 from recaptrain.captioner.settings import CaptionerSettings, CaptionerSummary
-from recaptrain.captioner.task import Captioning, make_lessons
-from recaptrain.captioner.watch import Validation, last_samples
-from recaptrain.training.checkpoints import RunFolder
-from recaptrain.training.loop import check_optimization, own_precision, prepare, train
+from recaptrain.captioner.validation import Validation, last_samples
+from recaptrain.training.accelerator import open_accelerator
+from recaptrain.training.checkpoints import RunFolder, run_identity
+from recaptrain.training.loop import prepare, train
+from recaptrain.training.model_folder import RUN, finish_run, first_and_last
+from recaptrain.training.settings import check_optimization
 
 if TYPE_CHECKING:
-    import torch
     from accelerate import Accelerator
-
-RUN = "training"
-"""The folder inside OUT that holds checkpoints, logs and pictures; it is never pushed."""
 
 
 def tune_captioners(
@@ -104,14 +102,26 @@ def tune_captioner(
         target, settings.captions, examples=settings.examples, validation=settings.validation
     )
     base = find_base(settings.base, settings.base_revision, list(settings.captions), dict(settings.prompts))
-    accelerator = _accelerator(settings)
+    accelerator = _open_accelerator(settings)
     model = _model(settings, base, accelerator)
     dtype, asked = saved_dtype(model), asking(base, model)
     model = _trainable(settings, model)
     weights = trained_weights(model)
     run = RunFolder(out / RUN)
+    identity = run_identity(
+        target,
+        captions.table,
+        base.source,
+        settings.optimization,
+        accelerator,
+        prompts=dict(base.prompts),
+        lora=settings.lora,
+        freeze=sorted(settings.freeze),
+        patience=settings.patience,
+        samples=settings.samples,
+        **{"held out": len(captions.held_out), "validate every": settings.validate_every},
+    )
     with accelerator.main_process_first():
-        identity = _identity(settings, target, base, captions, accelerator)
         run.begin(identity, resume=resume or not accelerator.is_main_process)
     with accelerator.main_process_first():
         pictures = gather_pictures(
@@ -138,7 +148,23 @@ def tune_captioner(
     watch.restore_best()
     summary = _summary(settings, target, base, captions, watch, run, out)
     summary = replace(summary, trained_weights=weights, seconds=round(time.monotonic() - began, 1))
-    return _finish(training, settings, target, base, summary, run, out, dtype, push, public)
+
+    def save() -> None:
+        tuned = accelerator.unwrap_model(training.trained["captioner"], keep_fp32_wrapper=False)
+        save_captioner(tuned, base, out, dtype)
+        write_card(
+            out,
+            summary,
+            name=push or out.resolve().name,
+            settings=settings,
+            target=target,
+            base=base,
+            samples=last_samples(run, summary.best_step),
+            accelerator=accelerator,
+        )
+
+    pushed = finish_run(accelerator, out, save, push=push, public=public)
+    return replace(summary, pushed=pushed) if accelerator.is_main_process else None
 
 
 def _check(settings: CaptionerSettings) -> None:
@@ -156,16 +182,13 @@ def _check(settings: CaptionerSettings) -> None:
             raise OptionError(f"{option} {value}: it must be at least {least}")
 
 
-def _accelerator(settings: CaptionerSettings) -> "Accelerator":
-    from accelerate import Accelerator, DistributedDataParallelKwargs
+def _open_accelerator(settings: CaptionerSettings) -> "Accelerator":
+    from accelerate import DistributedDataParallelKwargs
 
-    precision = own_precision() if settings.mixed_precision == "auto" else settings.mixed_precision
-    # Several towers have layers whose outcome nobody asks for; they get no gradient.
+    # Several towers have layers whose output nothing uses; they get no gradient.
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-    return Accelerator(
-        mixed_precision=precision,
-        gradient_accumulation_steps=settings.optimization.accumulate,
-        kwargs_handlers=[unused],
+    return open_accelerator(
+        settings.mixed_precision, accumulate=settings.optimization.accumulate, kwargs_handlers=[unused]
     )
 
 
@@ -190,38 +213,6 @@ def _trainable(settings: CaptionerSettings, model: Any) -> Any:
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return model
-
-
-def _identity(
-    settings: CaptionerSettings,
-    target: Target,
-    base: CaptionerBase,
-    captions: HumanCaptions,
-    accelerator: "Accelerator",
-) -> dict[str, Any]:
-    """Everything that decides the outcome: a run is gone on with only by one that would have been the same."""
-    digest = ArrowDigest()
-    for name in captions.table.column_names:
-        digest.update(name, captions.table.column(name))
-    optimization = asdict(replace(settings.optimization, checkpoint_every=1))
-    del optimization["checkpoint_every"]
-    if settings.optimization.course == "constant":
-        del optimization["steps"]  # more steps are the same run, gone on with
-    return {
-        "dataset": target.commit or "folder",
-        "captions": digest.hexdigest(),
-        "held out": len(captions.held_out),
-        "base": base.source.revision,
-        "prompts": dict(base.prompts),
-        "lora": settings.lora,
-        "freeze": sorted(settings.freeze),
-        **optimization,
-        "validate every": settings.validate_every,
-        "patience": settings.patience,
-        "samples": settings.samples,
-        "precision": accelerator.mixed_precision,
-        "processes": accelerator.num_processes,
-    }
 
 
 def _check_captions(captions: HumanCaptions, target: Target, settings: CaptionerSettings) -> None:
@@ -262,8 +253,8 @@ def _summary(
     run: RunFolder,
     out: Path,
 ) -> CaptionerSummary:
-    verdict, losses = watch.verdict(), run.losses()
-    tenth = max(1, len(losses) // 10)
+    verdict = watch.verdict()
+    first, last = first_and_last(run.losses())
     return CaptionerSummary(
         out=str(out),
         dataset=target.name,
@@ -282,49 +273,7 @@ def _summary(
         stopped_early=verdict.steps < settings.optimization.steps,
         loss_before=verdict.before,
         loss=verdict.best,
-        first_training_loss=sum(losses[:tenth]) / tenth,
-        last_training_loss=sum(losses[-tenth:]) / tenth,
+        first_training_loss=first,
+        last_training_loss=last,
         seconds=0.0,
     )
-
-
-def _finish(
-    training: Any,
-    settings: CaptionerSettings,
-    target: Target,
-    base: CaptionerBase,
-    summary: CaptionerSummary,
-    run: RunFolder,
-    out: Path,
-    dtype: "torch.dtype",
-    push: str | None,
-    public: bool,
-) -> CaptionerSummary | None:
-    """Save the best weights as a model with its card, and push it."""
-    from recaptrain.training.saving import push_model
-
-    accelerator = training.accelerator
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        model = accelerator.unwrap_model(training.trained["captioner"], keep_fp32_wrapper=False)
-        save_captioner(model, base, out, dtype)
-        facts = {
-            "precision": accelerator.mixed_precision,
-            "processes": accelerator.num_processes,
-            "device": str(accelerator.device),
-        }
-        write_card(
-            out,
-            summary,
-            name=push or out.resolve().name,
-            settings=settings,
-            target=target,
-            base=base,
-            samples=last_samples(run, summary.best_step),
-            facts=facts,
-        )
-        if push:
-            summary = replace(summary, pushed=push_model(out, push, public=public, ignore=RUN))
-    accelerator.wait_for_everyone()
-    accelerator.free_memory()
-    return summary if accelerator.is_main_process else None

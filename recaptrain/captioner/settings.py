@@ -1,11 +1,11 @@
-"""What a tuning run is asked for and what it comes to: settings as a user types them, and the summary of a run."""
+"""Options and summary of a tuning run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from recapdata.errors import OptionError
-from recaptrain.training.loop import MixedPrecision, Optimization
+from recaptrain.training.settings import MixedPrecision, Optimization
 
 FULL_RATE = 4e-5
 """Learning rate where all weights are tuned: RECAP's (from memory; see --lr)."""

@@ -6,7 +6,6 @@ All it knows of earlier steps stands in logs that are rewound with the run, so t
 import json
 import math
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,11 @@ from recapdata.captioners.prompts import max_tokens
 from recapdata.captioners.sampling import Start
 from recapdata.console import say
 from recapdata.dataset.folder import write_atomic
-from recaptrain.captioner.captions import Rows
-from recaptrain.captioner.task import Lessons, answer_loss, on_device
+from recaptrain.captioner.data import Rows
+from recaptrain.captioner.loss import Lessons, answer_loss, on_device
 from recaptrain.training.checkpoints import RunFolder
 from recaptrain.training.loop import Training
+from recaptrain.training.trackers import say_beside_bar
 
 if TYPE_CHECKING:
     import torch
@@ -160,7 +160,7 @@ class Validation:
         self.run.log({"step": step, "loss": loss, **losses}, VALIDATION)
         parts = ", ".join(f"{style} {value:.4f}" for style, value in losses.items())
         remark = ", before tuning" if not step else ", the best so far" if better else ""
-        _say_beside_bar(f"step {step:,}: validation loss {loss:.4f} ({parts}){remark}")
+        say_beside_bar(f"step {step:,}: validation loss {loss:.4f} ({parts}){remark}")
 
     def _exhausted(self) -> bool:
         rows = self.run.rows(VALIDATION)
@@ -221,14 +221,6 @@ class Validation:
             tokens[:, first:].tolist(), skip_special_tokens=True
         )
         return [text.strip() for text in texts]
-
-
-def _say_beside_bar(line: str) -> None:
-    """A line for the person that does not break a progress bar."""
-    from tqdm import tqdm
-
-    with tqdm.external_write_mode(file=sys.stderr):
-        say(line)
 
 
 def last_samples(run: RunFolder, step: int) -> list[dict[str, Any]]:

@@ -2,19 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recapdata.errors import ModelNotSupported, OptionError
 from recapdata.extras import require
 from recapdata.models.sources import ModelSource, resolve_model
-from recaptrain.diffusion.denoising import prediction_type
 
 if TYPE_CHECKING:
     import torch
     from diffusers.pipelines.stable_diffusion import StableDiffusionPipeline
 
 TRAINABLE = ("unet", "text_encoder")
+PREDICTIONS = ("epsilon", "v_prediction", "sample")
 _EXPECTED = "expected a StableDiffusionPipeline in diffusers' format, such as stable-diffusion-v1-5/stable-diffusion-v1-5"
 
 
@@ -33,12 +32,6 @@ class Base:
     resolution: int
     factor: int
     prediction: str
-
-    @property
-    def name(self) -> str:
-        """What a card calls it: a repository id, `embedded`, or a folder's own name without its way on this machine."""
-        path = Path(self.source.name)
-        return path.resolve().name if path.is_dir() else self.source.name
 
     def parts(self, names: Sequence[str]) -> "dict[str, torch.nn.Module]":
         """The modules to train, by name.
@@ -89,6 +82,20 @@ def load_base(name: str, revision: str | None = None) -> Base:
         factor=factor,
         prediction=prediction_type(pipeline.scheduler),
     )
+
+
+def prediction_type(scheduler: Any) -> str:
+    """What the scheduler's configuration says the model predicts.
+
+    Raises:
+        ModelNotSupported: it is none of `PREDICTIONS`.
+    """
+    kind = scheduler.config.get("prediction_type", "epsilon")
+    if kind not in PREDICTIONS:
+        raise ModelNotSupported(
+            f"the base model's scheduler says prediction_type {kind!r}; this trainer knows {', '.join(PREDICTIONS)}"
+        )
+    return str(kind)
 
 
 def load_pipeline(source: ModelSource) -> "StableDiffusionPipeline":

@@ -1,35 +1,28 @@
-"""The card of a trained diffusion model: which data, captions, base and settings made it, so that it can be made again."""
+"""The card of a trained diffusion model."""
 
-import importlib.metadata
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recapdata.dataset.folder import write_atomic
-from recapdata.publishing.card import escape, who
-from recapdata.templates import render
+from recapdata.dataset.target import Target
+from recapdata.publishing.card import who
+from recaptrain.diffusion.base import Base
+from recaptrain.diffusion.data import Examples
+from recaptrain.diffusion.settings import DiffusionSettings, DiffusionSummary
+from recaptrain.training import card
 
 if TYPE_CHECKING:
-    from recapdata.dataset.target import Target
-    from recaptrain.diffusion.base import Base
-    from recaptrain.diffusion.run import DiffusionSettings, DiffusionSummary
-    from recaptrain.training.data import Examples
+    from accelerate import Accelerator
 
-TEMPLATE = "model.md.j2"
 LIBRARIES = ("recapdata", "torch", "diffusers", "transformers", "accelerate")
 
 
-def libraries() -> dict[str, str]:
-    """Versions of what decides the weights."""
-    return {name: importlib.metadata.version(name) for name in LIBRARIES}
-
-
-def command(settings: "DiffusionSettings", target: "Target", base: "Base") -> str:
+def command(settings: DiffusionSettings, target: Target, base: Base) -> str:
     """The command line that makes the model again, with dataset and base at their resolved revisions."""
     optimization = settings.optimization
     words = ["recaptrain", "diffusion", "--dataset", target.repo_id or target.manifest.name]
     words += ["--revision", target.commit] if target.commit else []
-    words += ["--mixture", str(settings.mixture), "--base", base.name]
+    words += ["--mixture", str(settings.mixture), "--base", card.base_name(base.source)]
     words += ["--base-revision", base.source.commit] if base.source.commit else []
     words += ["--train", ",".join(settings.parts), "--steps", str(optimization.steps)]
     words += ["--batch-size", str(optimization.batch_size), "--accumulate", str(optimization.accumulate)]
@@ -43,53 +36,40 @@ def command(settings: "DiffusionSettings", target: "Target", base: "Base") -> st
 
 def write_card(
     out: Path,
-    summary: "DiffusionSummary",
+    summary: DiffusionSummary,
     *,
     name: str,
-    settings: "DiffusionSettings",
-    target: "Target",
-    base: "Base",
-    examples: "Examples",
-    precision: str,
-    processes: int,
-    device: str,
+    settings: DiffusionSettings,
+    target: Target,
+    base: Base,
+    examples: Examples,
+    accelerator: "Accelerator",
 ) -> None:
-    """Write `out`/README.md: a YAML head that the Hub validates, then what was trained on what and how.
+    """Write `out`/README.md.
 
     Args:
         name: how the model will be called: its repository, or the folder's name.
     """
-    from huggingface_hub import ModelCardData
-
-    head = ModelCardData(
-        library_name="diffusers",
-        pipeline_tag="text-to-image",
-        base_model=base.name if base.source.commit else None,
-        datasets=[target.repo_id] if target.repo_id else None,
-        tags=["stable-diffusion", "text-to-image", "recapdata"],
-    )
-    body = render(
-        TEMPLATE,
+    first_set = examples.table.column(examples.mixture.sets[0])
+    card.write_card(
+        out,
+        "model.md.j2",
+        {
+            "library_name": "diffusers",
+            "pipeline_tag": "text-to-image",
+            "tags": ["stable-diffusion", "text-to-image", "recapdata"],
+        },
         name=name,
+        target=target,
+        source=base.source,
+        optimization=settings.optimization,
+        accelerator=accelerator,
+        libraries=LIBRARIES,
         summary=summary,
         settings=settings,
-        optimization=settings.optimization,
-        target=target,
         base=base,
         examples=examples,
         writers={each: who(target.manifest.sets[each]) for each in examples.mixture.sets},
-        precision=precision,
-        processes=processes,
-        device=device,
-        example=_example(examples),
-        libraries=libraries(),
+        example=str(first_set.take(examples.rows[:1])[0].as_py() or ""),
         command=command(settings, target, base),
-        text=escape,
     )
-    write_atomic(out / "README.md", f"---\n{head.to_yaml()}\n---\n\n{body}".encode())
-
-
-def _example(examples: "Examples") -> str:
-    """A prompt to try: the first caption that the mixture's first set has."""
-    column = examples.table.column(examples.mixture.sets[0]).take(examples.rows[:1])
-    return str(column[0].as_py() or "")

@@ -1,8 +1,7 @@
-"""What a training run reads: the captions of a dataset at one revision, and the order and choice of them in every epoch."""
+"""What a diffusion model learns from: the captions of a dataset at one revision, and which of them each epoch draws."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,9 +10,8 @@ from numpy.typing import NDArray
 from recapdata.caption_sets.mixture import Drawn, Mixture
 from recapdata.dataset.target import Target
 from recapdata.errors import InputError
-
-if TYPE_CHECKING:
-    from recaptrain.diffusion.base import Base
+from recaptrain.diffusion.base import Base
+from recaptrain.training.loop import shuffled
 
 CountAll = Callable[[Sequence[str]], list[int]]
 
@@ -55,15 +53,7 @@ class Examples:
 
     def without(self, rows: NDArray[np.int64]) -> "Examples":
         """The same examples less some rows (pictures that cannot be decoded)."""
-        kept = self.rows[~np.isin(self.rows, rows)]
-        return Examples(
-            mixture=self.mixture,
-            table=self.table,
-            rows=kept,
-            over_length=self.over_length,
-            count_tokens=self.count_tokens,
-            limit=self.limit,
-        )
+        return replace(self, rows=self.rows[~np.isin(self.rows, rows)])
 
     def batch(self, seed: int, step: int, size: int) -> tuple[int, NDArray[np.int64]]:
         """The epoch and rows of a step; see `shuffled`."""
@@ -85,21 +75,7 @@ class Examples:
         ]
 
 
-def shuffled(rows: NDArray[np.int64], seed: int, step: int, size: int) -> tuple[int, NDArray[np.int64]]:
-    """The epoch and rows of a step: each row once, in an order of the epoch's own, before any comes again.
-
-    A function of its arguments alone. An epoch's last rows that fill no batch are left to another epoch's order; where
-    there are fewer rows than a batch holds, rows repeat within it.
-    """
-    total = len(rows)
-    if total < size:
-        return step, np.random.default_rng((seed, step)).choice(rows, size)
-    epoch, place = divmod(step, total // size)
-    order = np.random.default_rng((seed, epoch)).permutation(total)
-    return epoch, rows[order[place * size : (place + 1) * size]]
-
-
-def read_examples(target: Target, mixture: Mixture, base: "Base") -> Examples:
+def read_examples(target: Target, mixture: Mixture, base: Base) -> Examples:
     """Read the captions of the mixture's sets and count their tokens with the base model's tokenizer.
 
     Raises:
@@ -139,7 +115,7 @@ def read_examples(target: Target, mixture: Mixture, base: "Base") -> Examples:
     )
 
 
-def _lengths(captions: pa.Array, base: "Base") -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _lengths(captions: pa.Array, base: Base) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which rows have a caption, and which of these is over length."""
     texts = captions.to_pylist()
     present = np.array([bool(text) for text in texts], bool)

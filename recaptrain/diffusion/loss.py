@@ -1,19 +1,66 @@
-"""What a diffusion model learns from: latents and captions of a step, and how far off its answer is, weighted by Min-SNR-γ."""
+"""What a diffusion model learns: the noise in noised latents under their captions, weighted by Min-SNR-γ.
 
+Notation: x_t = √ᾱ_t·x_0 + √(1−ᾱ_t)·ε and SNR(t) = ᾱ_t/(1−ᾱ_t), with ᾱ from the scheduler's own schedule.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recaptrain.diffusion.denoising import denoising_loss, min_snr_weights, signal_to_noise, target
+from recaptrain.diffusion.base import prediction_type
+from recaptrain.diffusion.data import Examples
 from recaptrain.diffusion.latents import Latents
-from recaptrain.training.data import Examples
 from recaptrain.training.loop import Training
 
 if TYPE_CHECKING:
     import torch
     from diffusers.pipelines.stable_diffusion import StableDiffusionPipeline
+
+
+def target(
+    scheduler: Any, latents: "torch.Tensor", noise: "torch.Tensor", timesteps: "torch.Tensor"
+) -> "torch.Tensor":
+    """What the model should answer at `timesteps`: ε, x_0, or v = √ᾱ·ε − √(1−ᾱ)·x_0 (Salimans & Ho 2022)."""
+    kind = prediction_type(scheduler)
+    if kind == "epsilon":
+        return noise
+    if kind == "sample":
+        return latents
+    return scheduler.get_velocity(latents, noise, timesteps)
+
+
+def signal_to_noise(scheduler: Any, timesteps: "torch.Tensor") -> "torch.Tensor":
+    """SNR(t), shape of `timesteps`; 0 at the last step of a zero-terminal-SNR schedule."""
+    kept = scheduler.alphas_cumprod.to(timesteps.device)[timesteps].float()
+    return kept / (1.0 - kept)
+
+
+def min_snr_weights(snr: "torch.Tensor", kind: str, gamma: float | None) -> "torch.Tensor":
+    """Weights of the squared error by noise level (Hang et al. 2023, Min-SNR-γ); all 1 when `gamma` is None.
+
+    In units of x_0 the weight is min(SNR, γ): over SNR for ε. For v the paper's min(SNR, γ)/(SNR+1) is 0 at zero SNR, so
+    that a zero-terminal-SNR model would never learn its first denoising step; here it is min(SNR+1, γ)/(SNR+1).
+    """
+    import torch
+
+    if gamma is None:
+        return torch.ones_like(snr)
+    if kind == "sample":
+        return snr.clamp(max=gamma)
+    if kind == "v_prediction":
+        return (snr + 1.0).clamp(max=gamma) / (snr + 1.0)
+    return torch.where(snr > 0, snr.clamp(max=gamma) / snr.clamp(min=1e-12), torch.ones_like(snr))
+
+
+def denoising_loss(
+    prediction: "torch.Tensor", wanted: "torch.Tensor", weights: "torch.Tensor"
+) -> "torch.Tensor":
+    """Mean over examples of weight × mean squared error, in float32; inputs (N, C, h, w), weights (N,)."""
+    errors = (prediction.float() - wanted.float()).square().flatten(1).mean(1)
+    return (errors * weights).mean()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +99,7 @@ class Denoising:
         captions = [each.caption or "" for each in drawn]
         return self.pipeline.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
 
-    def loss(self, inputs: Drawing, draw: int) -> "torch.Tensor":
+    def loss(self, inputs: Drawing, draw: int) -> "tuple[torch.Tensor, Mapping[str, torch.Tensor]]":
         """The loss of one micro-batch; noise is drawn on the CPU, so that every device sees the same."""
         import torch
 
@@ -68,9 +115,9 @@ class Denoising:
         with self.training.accelerator.autocast():
             text = self._encode(inputs.tokens)
             answer = unet(pipeline.scheduler.add_noise(clean, noise, times), times, text).sample
-        kind = str(pipeline.scheduler.config.get("prediction_type", "epsilon"))
+        kind = prediction_type(pipeline.scheduler)
         weights = min_snr_weights(signal_to_noise(pipeline.scheduler, times), kind, self.snr_gamma)
-        return denoising_loss(answer, target(pipeline.scheduler, clean, noise, times), weights)
+        return denoising_loss(answer, target(pipeline.scheduler, clean, noise, times), weights), {}
 
     def _encode(self, tokens: Any) -> "torch.Tensor":
         """Captions as the UNet reads them: the text encoder's last hidden states, exactly as the pipeline itself makes them."""

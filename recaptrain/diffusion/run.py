@@ -4,123 +4,29 @@ resolve dataset and base → read captions → encode pictures once → train �
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from recapdata.caption_sets.mixture import Mixture
 from recapdata.console import progress, say
-from recapdata.dataset.digest import ArrowDigest
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import InputError, OptionError
 from recaptrain.diffusion.base import Base, load_base
-from recaptrain.diffusion.latents import FITS, Encoder, Fit, Latents, encode_dataset
+from recaptrain.diffusion.card import write_card
+from recaptrain.diffusion.data import Examples, read_examples
+from recaptrain.diffusion.latents import FITS, Encoder, Latents, encode_dataset
 from recaptrain.diffusion.loss import Denoising, place
-from recaptrain.training.checkpoints import RunFolder
-from recaptrain.training.data import Examples, read_examples
-from recaptrain.training.loop import (
-    MixedPrecision,
-    Optimization,
-    check_optimization,
-    own_precision,
-    prepare,
-    train,
-)
+from recaptrain.diffusion.settings import DiffusionSettings, DiffusionSummary
+from recaptrain.training.accelerator import open_accelerator
+from recaptrain.training.checkpoints import RunFolder, run_identity
+from recaptrain.training.loop import Training, prepare, train
+from recaptrain.training.model_folder import RUN, finish_run, first_and_last, swapped_in
+from recaptrain.training.settings import check_optimization
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-
-CAPTION_DROPOUT = 0.1
-"""Share of empty captions where the mixture does not say: what Stable Diffusion itself was trained with."""
-
-RUN = "training"
-"""The folder inside OUT that holds checkpoints, log and latents; it is never pushed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiffusionSettings:
-    """What to train on, from which base, and how.
-
-    Attributes:
-        dataset: a folder, or `user/name` on the Hub; `revision` a tag, branch or commit of the latter.
-        base: `embedded`, a folder, or `user/name` of a Stable Diffusion pipeline; `base_revision` as above.
-        parts: which of `unet` and `text_encoder` are trained.
-        snr_gamma: γ of Min-SNR-γ weighting; None weighs all noise levels alike.
-        resolution: side of the pictures in pixels; the base model's own where None.
-        latent_cache: where encoded pictures are kept; in OUT where None.
-    """
-
-    dataset: str
-    revision: str | None = None
-    mixture: Mixture
-    base: str
-    base_revision: str | None = None
-    parts: tuple[str, ...] = ("unet",)
-    optimization: Optimization
-    snr_gamma: float | None = 5.0
-    resolution: int | None = None
-    fit: Fit = "crop"
-    mixed_precision: MixedPrecision = "auto"
-    gradient_checkpointing: bool = False
-    latent_cache: Path | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiffusionSummary:
-    """What a training run made.
-
-    Attributes:
-        commit: of the dataset; None for a folder. `base_revision`: commit or content hash of the base.
-        examples: records trained on; `left_out`: records without a usable caption or picture, `unreadable` of them for the picture.
-        over_length: expected share of drawn captions with more tokens than the text encoder reads.
-        first_loss, last_loss: mean over the first and the last tenth of the steps.
-        pushed: URL of the pushed commit.
-    """
-
-    out: str
-    dataset: str
-    commit: str | None
-    mixture: str
-    base: str
-    base_revision: str
-    steps: int
-    examples: int
-    left_out: int
-    unreadable: int
-    over_length: float
-    first_loss: float
-    last_loss: float
-    seconds: float
-    pushed: str | None = None
-
-    def text(self) -> str:
-        """The closing lines for the terminal."""
-        where = f"{self.dataset} at {self.commit[:12]}" if self.commit else self.dataset
-        lines = [
-            f"trained {self.steps:,} steps from {self.base} on {self.examples:,} records of {where} in {self.seconds:.0f} s",
-            f"mixture {self.mixture}; {self.over_length:.1%} of the captions are longer than the text encoder reads",
-            f"loss {self.first_loss:.4f} over the first tenth of the steps, {self.last_loss:.4f} over the last",
-        ]
-        if self.left_out:
-            lines.append(
-                f"{self.left_out:,} records left out ({self.unreadable:,} unreadable, the others without a usable caption)"
-            )
-        lines.append(f"pipeline and card in {self.out}; {self.pushed or 'not pushed'}")
-        lines.append(f"next: recaptrain generate {self.out} PROMPTS OUT")
-        return "\n".join(lines)
-
-
-def parse_mixture(text: str, *, dropout: float | None = None, **changes: Any) -> Mixture:
-    """The mixture to train with: as `Mixture.parse`, with caption dropout where neither text nor option says.
-
-    Raises:
-        OptionError: it cannot be read as one.
-    """
-    if dropout is None and "dropout" not in text:
-        dropout = CAPTION_DROPOUT
-    return Mixture.parse(text, dropout=dropout, **changes)
 
 
 def train_diffusion(
@@ -145,16 +51,29 @@ def train_diffusion(
         HubError: dataset, base or push target cannot be reached.
     """
     began = time.monotonic()
-    _check(settings)
+    check_optimization(settings.optimization)
+    if settings.fit not in FITS:
+        raise OptionError(f"--fit {settings.fit}: it must be one of {', '.join(FITS)}")
     target = open_dataset(settings.dataset, settings.revision)
     settings.mixture.require(target.set_names(), where=target.name)
     base = load_base(settings.base, settings.base_revision)
     names = list(base.parts(settings.parts))
     examples = read_examples(target, settings.mixture, base)
-    accelerator = _accelerator(settings)
+    accelerator = open_accelerator(settings.mixed_precision, accumulate=settings.optimization.accumulate)
     run = RunFolder(out / RUN)
+    identity = run_identity(
+        target,
+        examples.table,
+        base.source,
+        settings.optimization,
+        accelerator,
+        mixture=str(settings.mixture),
+        train=sorted(settings.parts),
+        snr_gamma=settings.snr_gamma,
+        resolution=_side(settings, base),
+        fit=settings.fit,
+    )
     with accelerator.main_process_first():
-        identity = _identity(settings, target, base, examples, accelerator)
         run.begin(identity, resume=resume or not accelerator.is_main_process)
     latents = _latents(settings, target, base, accelerator, out)
     unreadable = latents.unreadable()
@@ -176,7 +95,22 @@ def train_diffusion(
     train(training, task, run)
     summary = _summary(settings, target, base, examples, len(unreadable), run.losses(), out)
     summary = replace(summary, seconds=round(time.monotonic() - began, 1))
-    return _finish(task, settings, target, base, summary, out, push, public)
+
+    def save() -> None:
+        _save_pipeline(training, base, out)
+        write_card(
+            out,
+            summary,
+            name=push or out.resolve().name,
+            settings=settings,
+            target=target,
+            base=base,
+            examples=examples,
+            accelerator=accelerator,
+        )
+
+    pushed = finish_run(accelerator, out, save, push=push, public=public)
+    return replace(summary, pushed=pushed) if accelerator.is_main_process else None
 
 
 def _summary(
@@ -188,7 +122,7 @@ def _summary(
     losses: list[float],
     out: Path,
 ) -> DiffusionSummary:
-    tenth = max(1, len(losses) // 10)
+    first, last = first_and_last(losses)
     return DiffusionSummary(
         out=str(out),
         dataset=target.name,
@@ -201,25 +135,9 @@ def _summary(
         left_out=examples.table.num_rows - len(examples.rows),
         unreadable=unreadable,
         over_length=examples.over_length_share,
-        first_loss=sum(losses[:tenth]) / tenth,
-        last_loss=sum(losses[-tenth:]) / tenth,
+        first_loss=first,
+        last_loss=last,
         seconds=0.0,
-    )
-
-
-def _check(settings: DiffusionSettings) -> None:
-    """Refuse numbers that make no run."""
-    check_optimization(settings.optimization)
-    if settings.fit not in FITS:
-        raise OptionError(f"--fit {settings.fit}: it must be one of {', '.join(FITS)}")
-
-
-def _accelerator(settings: DiffusionSettings) -> "Accelerator":
-    from accelerate import Accelerator
-
-    precision = own_precision() if settings.mixed_precision == "auto" else settings.mixed_precision
-    return Accelerator(
-        mixed_precision=precision, gradient_accumulation_steps=settings.optimization.accumulate
     )
 
 
@@ -234,32 +152,6 @@ def _side(settings: DiffusionSettings, base: Base) -> int:
     if side < grain or side % grain:
         raise OptionError(f"--resolution {side}: for this base it must be a multiple of {grain}")
     return side
-
-
-def _identity(
-    settings: DiffusionSettings, target: Target, base: Base, examples: Examples, accelerator: "Accelerator"
-) -> dict[str, Any]:
-    """Everything that decides the outcome: a run is gone on with only by one that would have been the same."""
-    digest = ArrowDigest()
-    for name in examples.table.column_names:
-        digest.update(name, examples.table.column(name))
-    optimization = asdict(replace(settings.optimization, checkpoint_every=1))
-    del optimization["checkpoint_every"]
-    if settings.optimization.course == "constant":
-        del optimization["steps"]  # more steps are the same run, gone on with
-    return {
-        "dataset": target.commit or "folder",
-        "captions": digest.hexdigest(),
-        "mixture": str(settings.mixture),
-        "base": base.source.revision,
-        "train": sorted(settings.parts),
-        **optimization,
-        "snr_gamma": settings.snr_gamma,
-        "resolution": _side(settings, base),
-        "fit": settings.fit,
-        "precision": accelerator.mixed_precision,
-        "processes": accelerator.num_processes,
-    }
 
 
 def _latents(
@@ -287,36 +179,12 @@ def _latents(
     return latents
 
 
-def _finish(
-    task: Denoising,
-    settings: DiffusionSettings,
-    target: Target,
-    base: Base,
-    summary: DiffusionSummary,
-    out: Path,
-    push: str | None,
-    public: bool,
-) -> DiffusionSummary | None:
-    """Save the averaged weights as a pipeline with its card, and push it."""
-    from recaptrain.diffusion.card import write_card
-    from recaptrain.training.saving import push_model, save_pipeline
-
-    accelerator = task.training.accelerator
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        save_pipeline(task.training, base.pipeline, out)
-        facts: Mapping[str, Any] = {
-            "settings": settings,
-            "target": target,
-            "base": base,
-            "examples": task.examples,
-            "precision": accelerator.mixed_precision,
-            "processes": accelerator.num_processes,
-            "device": str(accelerator.device),
-        }
-        write_card(out, summary, name=push or out.resolve().name, **facts)
-        if push:
-            summary = replace(summary, pushed=push_model(out, push, public=public, ignore=RUN))
-    accelerator.wait_for_everyone()
-    accelerator.free_memory()
-    return summary if accelerator.is_main_process else None
+def _save_pipeline(training: Training, base: Base, out: Path) -> None:
+    """Write the whole pipeline, the trained parts with their averaged weights."""
+    training.take_average()
+    for name, module in training.trained.items():
+        plain = training.accelerator.unwrap_model(module, keep_fp32_wrapper=False)
+        setattr(base.pipeline, name, plain.eval())
+    base.pipeline.to("cpu")
+    with swapped_in(out) as partial:
+        base.pipeline.save_pretrained(partial)

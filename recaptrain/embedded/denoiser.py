@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from recapdata.scenes import alt_text, draw_scene
 from recapdata.scenes.world import Dice
-from recaptrain.diffusion.denoising import denoising_loss, min_snr_weights, signal_to_noise, target
+from recaptrain.diffusion.loss import denoising_loss, min_snr_weights, signal_to_noise, target
 from recaptrain.embedded.autoencoder import pictures, to_unit
 from recaptrain.embedded.training import Stage, train
 

@@ -9,11 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recapdata.dataset.digest import ArrowDigest
 from recapdata.dataset.folder import write_atomic
 from recapdata.errors import DatasetDamaged, OptionError
+from recaptrain.training.settings import Optimization
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from accelerate import Accelerator
+
+    from recapdata.dataset.target import Target
+    from recapdata.models.sources import ModelSource
 
 _STEP = re.compile(r"step-(\d+)")
 
@@ -122,6 +128,34 @@ class RunFolder:
             raise DatasetDamaged(
                 f"{path} is damaged ({error}); start the run again in another folder"
             ) from error
+
+
+def run_identity(
+    target: "Target",
+    captions: "pa.Table",
+    base: "ModelSource",
+    optimization: Optimization,
+    accelerator: "Accelerator",
+    **own: Any,
+) -> dict[str, Any]:
+    """Everything that decides the outcome: only a run that would have been the same may continue one.
+
+    Args:
+        captions: keys and captions that are read.
+        own: what the kind of training adds.
+    """
+    digest = ArrowDigest()
+    for name in captions.column_names:
+        digest.update(name, captions.column(name))
+    return {
+        "dataset": target.commit or "folder",
+        "captions": digest.hexdigest(),
+        "base": base.revision,
+        **own,
+        **optimization.identity(),
+        "precision": accelerator.mixed_precision,
+        "processes": accelerator.num_processes,
+    }
 
 
 def leave_out_frozen(accelerator: "Accelerator") -> None:

@@ -1,9 +1,9 @@
-"""The end of a training run: the weights as a model that stock libraries load, and its way to a Hub."""
+"""The folder that a run leaves: a model that stock libraries load, its card, and its way to a Hub."""
 
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,21 +12,41 @@ from recapdata.endpoint import endpoint, hub_api, hub_errors
 from recapdata.errors import HubError
 
 if TYPE_CHECKING:
-    from diffusers.pipelines.stable_diffusion import StableDiffusionPipeline
+    from accelerate import Accelerator
 
-    from recaptrain.training.loop import Training
+RUN = "training"
+"""The folder inside OUT that holds checkpoints, logs and prepared data; it is never pushed."""
 
 
-def save_pipeline(training: "Training", pipeline: "StableDiffusionPipeline", out: Path) -> None:
-    """Write the whole pipeline to `out`, the trained parts with their averaged weights."""
-    if training.average is not None:
-        training.average.copy_to(training.parameters)
-    for name, module in training.trained.items():
-        plain = training.accelerator.unwrap_model(module, keep_fp32_wrapper=False)
-        setattr(pipeline, name, plain.eval())
-    pipeline.to("cpu")
-    with swapped_in(out) as partial:
-        pipeline.save_pretrained(partial)
+def finish_run(
+    accelerator: "Accelerator",
+    out: Path,
+    save: Callable[[], None],
+    *,
+    push: str | None,
+    public: bool,
+) -> str | None:
+    """Save the model and push it, on the main process; the URL of the pushed commit, if any. Call on every process.
+
+    Args:
+        save: writes model and card to `out`.
+        push: `user/model` to upload `out` to; a new repository is private unless `public`.
+    """
+    accelerator.wait_for_everyone()
+    pushed = None
+    if accelerator.is_main_process:
+        save()
+        if push:
+            pushed = push_model(out, push, public=public)
+    accelerator.wait_for_everyone()
+    accelerator.free_memory()
+    return pushed
+
+
+def first_and_last(losses: Sequence[float]) -> tuple[float, float]:
+    """The mean loss over the first and over the last tenth of the steps."""
+    tenth = max(1, len(losses) // 10)
+    return sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
 
 
 @contextmanager
@@ -39,7 +59,10 @@ def swapped_in(out: Path) -> Iterator[Path]:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     yield partial
-    _forget_paths(partial)
+    for path in partial.rglob("*.json"):
+        values = json.loads(path.read_text(encoding="utf8"))
+        if isinstance(values, dict) and values.pop("_name_or_path", None) is not None:
+            path.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf8")
     for part in sorted(partial.iterdir()):
         place = out / part.name
         if place.is_dir():
@@ -48,18 +71,8 @@ def swapped_in(out: Path) -> Iterator[Path]:
     partial.rmdir()
 
 
-def _forget_paths(folder: Path) -> None:
-    for path in folder.rglob("*.json"):
-        values = json.loads(path.read_text(encoding="utf8"))
-        if isinstance(values, dict) and values.pop("_name_or_path", None) is not None:
-            path.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf8")
-
-
-def push_model(out: Path, repo_id: str, *, public: bool, ignore: str) -> str:
+def push_model(out: Path, repo_id: str, *, public: bool) -> str:
     """Upload `out` as a model repository, made (private unless `public`) where there is none; the commit's URL.
-
-    Args:
-        ignore: a folder in `out` that stays here.
 
     Raises:
         HubError: the Hub cannot be reached or refuses.
@@ -72,7 +85,7 @@ def push_model(out: Path, repo_id: str, *, public: bool, ignore: str) -> str:
         commit = api.upload_folder(
             repo_id=repo_id,
             folder_path=out,
-            ignore_patterns=[f"{ignore}/**", ".*", ".*/**"],
+            ignore_patterns=[f"{RUN}/**", ".*", ".*/**"],
             commit_message="Trained with recapdata",
         )
     return f"{endpoint()}/{repo_id}/tree/{commit.oid}"

@@ -6,7 +6,7 @@ import pytest
 
 from recapdata.dataset.target import open_dataset
 from recapdata.errors import CaptionSetNotFound, InputError, OptionError
-from recaptrain.captioner.captions import gather_pictures, read_captions, turn_rows
+from recaptrain.captioner.data import gather_pictures, read_captions
 from tests.builders import build_dataset, png
 
 
@@ -109,11 +109,3 @@ def build_with_bytes(path, good, pictures, sets):
             table.set_column(place, field, pa.array(images, field.type)), folder.image_shard(shard)
         )
     return folder
-
-
-def test_each_row_has_its_turn_before_any_has_another():
-    rows = np.array([3, 5, 8, 9])
-    epoch = [*turn_rows(rows, seed=1, turn=0, size=2), *turn_rows(rows, seed=1, turn=1, size=2)]
-    assert sorted(epoch) == [3, 5, 8, 9]
-    assert turn_rows(rows, seed=1, turn=1, size=2).tolist() == epoch[2:]
-    assert len(turn_rows(rows, seed=1, turn=0, size=6)) == 6  # fewer than a batch holds: some come twice

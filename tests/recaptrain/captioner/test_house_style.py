@@ -1,6 +1,5 @@
 """A hundred captions in somebody else's style move the captions the way they say, and what the captioner knew stays."""
 
-import pytest
 from PIL import Image
 
 from recapdata.captioners import CaptionerOptions, open_captioner
@@ -29,15 +28,6 @@ def captions(model, scenes):
     captioner.load()
     pictures = [Image.fromarray(render(scene)) for scene in scenes]
     return [str(each.caption) for each in captioner.caption(captioner.prepare(pictures), ["k"] * len(scenes))]
-
-
-@pytest.fixture(autouse=True)
-def fresh_accelerate():
-    from accelerate.state import AcceleratorState
-
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def test_a_hundred_captions_in_another_style_are_followed(tmp_path):

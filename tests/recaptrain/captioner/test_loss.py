@@ -6,7 +6,6 @@ import torch
 from PIL import Image
 
 from recapdata.errors import ModelNotSupported, OptionError
-from recaptrain.captioner.answers import IGNORED, asking
 from recaptrain.captioner.base import (
     add_adapter,
     find_base,
@@ -15,7 +14,7 @@ from recaptrain.captioner.base import (
     trained_weights,
     vision_tower,
 )
-from recaptrain.captioner.task import answer_loss
+from recaptrain.captioner.loss import IGNORED, answer_loss, asking
 from tests.vlms import FAMILIES, save_vlm
 
 PLAIN = ("blip", "blip2", "git")

@@ -42,16 +42,6 @@ def scenes(tmp_path_factory):
     return build_scenes(tmp_path_factory.mktemp("scenes") / "ds", rows=20, shard_rows=12).path
 
 
-@pytest.fixture(autouse=True)
-def fresh_accelerate():
-    """Accelerate keeps one precision for a process; a test stands for a process."""
-    from accelerate.state import AcceleratorState
-
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
-
-
 BOTH = "short=short,long=long"
 
 

@@ -7,7 +7,7 @@ import pytest
 from recapdata.caption_sets.mixture import Mixture
 from recapdata.dataset.target import open_dataset
 from recapdata.errors import CaptionSetNotFound, InputError
-from recaptrain.training.data import Examples, OverLength, read_examples
+from recaptrain.diffusion.data import Examples, OverLength, read_examples
 from tests.builders import build_dataset
 
 

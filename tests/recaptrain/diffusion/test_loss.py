@@ -5,10 +5,10 @@ import torch
 from diffusers import DDIMScheduler
 
 from recapdata.errors import ModelNotSupported
-from recaptrain.diffusion.denoising import (
+from recaptrain.diffusion.base import prediction_type
+from recaptrain.diffusion.loss import (
     denoising_loss,
     min_snr_weights,
-    prediction_type,
     signal_to_noise,
     target,
 )

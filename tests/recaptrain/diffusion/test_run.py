@@ -9,9 +9,10 @@ from safetensors.torch import load_file
 
 from recapdata.caption_sets.mixture import Mixture
 from recapdata.errors import CaptionSetNotFound, ModelNotSupported, OptionError
-from recaptrain.diffusion.run import DiffusionSettings, parse_mixture, train_diffusion
+from recaptrain.diffusion.run import train_diffusion
+from recaptrain.diffusion.settings import DiffusionSettings, parse_mixture
 from recaptrain.training.checkpoints import RunFolder
-from recaptrain.training.loop import Optimization
+from recaptrain.training.settings import Optimization
 from tests.recaptrain.pipelines import build_pipeline, build_scenes
 
 
@@ -195,10 +196,3 @@ def test_caption_dropout_is_a_tenth_unless_said():
     assert parse_mixture("alt").dropout == 0.1
     assert parse_mixture("alt;dropout=0").dropout == 0.0
     assert parse_mixture("alt;dropout=0.3", dropout=0.2).dropout == 0.2
-
-
-def test_rates():
-    flat = Optimization(steps=10, batch_size=1, learning_rate=2.0, warmup=4)
-    assert [flat.rate_at(step) for step in (0, 3, 9)] == [0.5, 2.0, 2.0]
-    falling = Optimization(steps=12, batch_size=1, learning_rate=2.0, warmup=4, course="cosine")
-    assert falling.rate_at(8) == pytest.approx(1.0)  # half way down

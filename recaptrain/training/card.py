@@ -1,0 +1,74 @@
+"""The card of a trained model: which data, captions, base and settings made it, so that it can be made again."""
+
+import importlib.metadata
+import importlib.util
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recapdata.dataset.folder import write_atomic
+from recapdata.models.sources import ModelSource
+from recapdata.publishing.card import escape
+from recapdata.templates import render
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from recapdata.dataset.target import Target
+    from recaptrain.training.settings import Optimization
+
+
+def base_name(source: ModelSource) -> str:
+    """What a card calls a base: a repository id, `embedded`, or a folder's own name without its path on this machine."""
+    path = Path(source.name)
+    return path.resolve().name if path.is_dir() else source.name
+
+
+def library_versions(names: Sequence[str]) -> dict[str, str]:
+    """Versions of what decides the weights, of those that are installed."""
+    return {name: importlib.metadata.version(name) for name in names if importlib.util.find_spec(name)}
+
+
+def write_card(
+    out: Path,
+    template: str,
+    head: Mapping[str, Any],
+    *,
+    name: str,
+    target: "Target",
+    source: ModelSource,
+    optimization: "Optimization",
+    accelerator: "Accelerator",
+    libraries: Sequence[str],
+    **values: Any,
+) -> None:
+    """Write `out`/README.md: a YAML head that the Hub validates, then what was trained on what and how.
+
+    Args:
+        head: what the kind of model adds to the YAML head.
+        name: how the model will be called: its repository, or the folder's name.
+        source: of the base.
+        libraries: whose versions decide the weights.
+        values: whatever else the template shows.
+    """
+    from huggingface_hub import ModelCardData
+
+    yaml_head = ModelCardData(
+        base_model=base_name(source) if source.commit else None,
+        datasets=[target.repo_id] if target.repo_id else None,
+        **head,
+    )
+    body = render(
+        template,
+        name=name,
+        target=target,
+        base_name=base_name(source),
+        optimization=optimization,
+        precision=accelerator.mixed_precision,
+        processes=accelerator.num_processes,
+        device=str(accelerator.device),
+        libraries=library_versions(libraries),
+        text=escape,
+        **values,
+    )
+    write_atomic(out / "README.md", f"---\n{yaml_head.to_yaml()}\n---\n\n{body}".encode())
