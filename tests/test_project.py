@@ -1,6 +1,7 @@
 """The house rules: import direction, light commands, tables that resolve, a README whose commands exist."""
 
 import ast
+import graphlib
 import re
 import shlex
 import subprocess
@@ -35,6 +36,52 @@ def test_imports_go_one_way():
         for path in _modules(package):
             wrong = forbidden & {name.split(".")[0] for name in _imports(path)}
             assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
+
+
+def _import_graph(root):
+    """Module → modules it imports, anywhere in its text: inside functions and for type checkers too."""
+    files = {}
+    for package in PACKAGES:
+        for path in sorted((root / package).rglob("*.py")):
+            parts = path.relative_to(root).with_suffix("").parts
+            files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    graph = {}
+    for module, path in files.items():
+        imported = set(_imports(path))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                submodules = {f"{node.module}.{alias.name}" for alias in node.names} & files.keys()
+                imported |= submodules
+                if len(submodules) == len(node.names):
+                    imported.discard(node.module)
+        graph[module] = imported & files.keys()
+    return graph
+
+
+def _circle(root):
+    """One circle of imports as module names, the first again at the end; None where there is none."""
+    try:
+        graphlib.TopologicalSorter(_import_graph(root)).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return None
+
+
+def test_no_import_circle_not_even_inside_a_function():
+    assert _circle(ROOT) is None
+
+
+@pytest.mark.parametrize("inner", ["import audits.b", "from audits import b", "from audits.b import name"])
+def test_a_circle_through_a_function_is_noticed(tmp_path, inner):
+    (tmp_path / "audits").mkdir()
+    (tmp_path / "audits" / "__init__.py").write_text("")
+    (tmp_path / "audits" / "a.py").write_text(f"def later():\n    {inner}\n")
+    (tmp_path / "audits" / "b.py").write_text("import os\n")
+    assert _circle(tmp_path) is None
+    (tmp_path / "audits" / "b.py").write_text(
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from audits.a import later\n"
+    )
+    assert set(_circle(tmp_path)) == {"audits.a", "audits.b"}
 
 
 def test_every_module_says_its_role():

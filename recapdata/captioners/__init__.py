@@ -15,6 +15,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from PIL.Image import Image
 
+from recapdata.captioners.template import STYLES as STYLES
+from recapdata.captioners.template import parse_template
 from recapdata.errors import CaptionerNotFound, OptionError
 from recapdata.models.open_clip import CONFIG as OPEN_CLIP_CONFIG
 from recapdata.records import Caption, Provenance
@@ -29,8 +31,6 @@ CAPTIONERS = {
 """Name → opener. On the command line `NAME`, `NAME:MODEL`, a bare model id or folder, which means
 `vlm:MODEL` (`coca:MODEL` for a folder in open_clip's format), or a bare address, which means `server:ADDRESS`."""
 REGISTRY = Registry(kind="captioner", table=CAPTIONERS, group="recapdata.captioners", error=CaptionerNotFound)
-
-STYLES = ("short", "long")
 
 
 class OutOfMemory(Exception):
@@ -181,7 +181,5 @@ def template_columns(style: str) -> tuple[str, ...]:
     Raises:
         OptionError: braces that name nothing.
     """
-    from recapdata.captioners.template import parse_template
-
     template = parse_template(style)
     return template.columns if template is not None else ()

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import Any
 
-from recapdata.captioners import STYLES
 from recapdata.errors import OptionError
 
+STYLES = ("short", "long")
+"""Prompts that go by a name."""
 LONGEST = 1000
 """Characters of one value; of a longer one the beginning is given."""
 MISSING = "(missing)"
