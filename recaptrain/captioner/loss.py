@@ -233,7 +233,7 @@ class Captioning:
             turns.append(Turn(self.lessons.batch(style, own), self.lessons.tokens(style, rows)))
         return turns
 
-    def loss(self, inputs: Turn, draw: int) -> "tuple[torch.Tensor, Mapping[str, torch.Tensor]]":
+    def loss(self, inputs: Turn, draw: int) -> "tuple[torch.Tensor, Mapping[str, torch.Tensor | float]]":
         """Mean cross entropy of the turn's tokens; Accelerate takes the mean over the processes, so they are counted together."""
         import torch
 

@@ -99,7 +99,7 @@ class Denoising:
         captions = [each.caption or "" for each in drawn]
         return self.pipeline.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
 
-    def loss(self, inputs: Drawing, draw: int) -> "tuple[torch.Tensor, Mapping[str, torch.Tensor]]":
+    def loss(self, inputs: Drawing, draw: int) -> "tuple[torch.Tensor, Mapping[str, torch.Tensor | float]]":
         """The loss of one micro-batch; noise is drawn on the CPU, so that every device sees the same."""
         import torch
 

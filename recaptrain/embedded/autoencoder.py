@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recapdata.scenes import SIDE, Scene, draw_scene, render
-from recaptrain.embedded.training import Stage, train
+from recaptrain.embedded.training import Loss, Stage, train
+from recaptrain.training.accelerator import autocast
 
 if TYPE_CHECKING:
     import torch
@@ -68,9 +69,7 @@ def train_autoencoder(
     vae = build(settings, seed).to(device)
     for name, stage, whole in (("crops", crops, False), ("wholes", wholes, True)):
 
-        def loss_of(
-            step: int, stage: Stage = stage, whole: bool = whole
-        ) -> tuple["torch.Tensor", dict[str, float]]:
+        def loss_of(step: int, stage: Stage = stage, whole: bool = whole) -> Loss:
             start = step * stage.batch + (crops.steps * crops.batch if whole else 0)
             pixels, weights = batch_of(settings, seed, start, stage.batch, whole=whole)
             loss = reconstruction_loss(vae, pixels, weights, settings.kl_weight, seed=start)
@@ -132,7 +131,7 @@ def reconstruction_loss(
     images = torch.from_numpy(to_unit(pixels)).to(vae.device)
     weight = torch.from_numpy(weights).to(vae.device)
     generator = torch.Generator().manual_seed(seed)
-    with torch.autocast(vae.device.type, torch.bfloat16):
+    with autocast(vae.device):
         latents = vae.encode(images).latent_dist
         decoded = vae.decode(latents.sample(generator)).sample
     error = (decoded.float() - images).square()

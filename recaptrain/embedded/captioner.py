@@ -16,8 +16,9 @@ import numpy as np
 from recapdata.scenes import SIDE, Scene, draw_scene, render
 from recaptrain.embedded.tasks import STYLES, Task, caption_task, pretraining_task
 from recaptrain.embedded.tokens import build_processor
-from recaptrain.embedded.training import Stage, train
+from recaptrain.embedded.training import Loss, Stage, train
 from recaptrain.embedded.vision import Seeing, Tower, pixel_values, scenes_of, train_tower
+from recaptrain.training.accelerator import autocast
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -111,14 +112,14 @@ def train_captioner(recipe: CaptionerRecipe, work: Path, out: Path) -> None:
     seeing = Seeing(model.model.vision_tower, recipe.tower, seed=recipe.seed, device=recipe.device)
     train_tower(seeing, recipe.seeing, work, seed=recipe.seed)
 
-    def pretraining(step: int) -> tuple["Tensor", dict[str, float]]:
+    def pretraining(step: int) -> Loss:
         scenes = scenes_of(recipe.seed * 1000 + 2, step, recipe.pretraining.batch)
         loss, figures, features = seeing.loss(scenes)
         tasks = [pretraining_task(scene) for scene in scenes]
         spoken, right = language_loss(model, batch_of(processor, scenes, tasks), features.detach())
         return loss + spoken, {**figures, **right}
 
-    def tuning(step: int) -> tuple["Tensor", dict[str, float]]:
+    def tuning(step: int) -> Loss:
         scenes = _captioned(recipe, step)
         style = ("short", "long")[step % 2]
         return language_loss(
@@ -141,9 +142,7 @@ def _captioned(recipe: CaptionerRecipe, step: int) -> list[Scene]:
     return [draw_scene(seed, int(index)) for index in chosen]
 
 
-def language_loss(
-    model: Any, inputs: "dict[str, Tensor]", features: "Tensor | None" = None
-) -> tuple["Tensor", dict[str, float]]:
+def language_loss(model: Any, inputs: "dict[str, Tensor]", features: "Tensor | None" = None) -> Loss:
     """Cross entropy of the answers, and the share of their tokens that the model would have chosen.
 
     The same as the model's own loss, but the vocabulary is only looked at where there is something to predict.
@@ -151,13 +150,12 @@ def language_loss(
     Args:
         features: what the tower makes of the pictures, where it is known already.
     """
-    import torch
     from torch.nn.functional import cross_entropy
     from transformers.modeling_outputs import BaseModelOutputWithPooling
 
     given: dict[str, Any] = {name: value.to(model.device) for name, value in inputs.items()}
     labels = given.pop("labels")[:, 1:]
-    with torch.autocast(model.device.type, torch.bfloat16):
+    with autocast(model.device):
         if features is not None:
             del given["pixel_values"]
             seen = BaseModelOutputWithPooling(pooler_output=model.model.multi_modal_projector(features))
@@ -165,7 +163,7 @@ def language_loss(
         hidden = model.model(**given, use_cache=False).last_hidden_state[:, :-1]
         asked = labels != IGNORED
         logits, truth = model.lm_head(hidden[asked]).float(), labels[asked]
-    return cross_entropy(logits, truth), {"right": (logits.argmax(1) == truth).float().mean().item()}
+    return cross_entropy(logits, truth), {"right": (logits.argmax(1) == truth).float().mean()}
 
 
 def batch_of(

@@ -17,8 +17,9 @@ from recapdata.scenes import SIDE, Scene, alt_text, draw_scene, human_long, huma
 from recapdata.scenes.world import Dice
 from recaptrain.embedded.lies import almost
 from recaptrain.embedded.tokens import BOS, EOS, build_tokenizer
-from recaptrain.embedded.training import Stage, train
+from recaptrain.embedded.training import Loss, Stage, train
 from recaptrain.embedded.vision import Tower, pixel_values, scenes_of
+from recaptrain.training.accelerator import autocast
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -97,12 +98,12 @@ def train_clip(recipe: ClipRecipe, captioner: Path, work: Path, out: Path) -> No
     plant_tower(model.visual, captioner)
     seed = recipe.seed * 1000 + 4
 
-    def loss_of(step: int) -> tuple["Tensor", dict[str, float]]:
+    def loss_of(step: int) -> Loss:
         scenes = scenes_of(seed, step, recipe.matching.batch)
         pixels = pixel_values(np.stack([render(scene) for scene in scenes])).to(recipe.device)
         texts = [text_of(scene, step) for scene in (*scenes, *map(almost, scenes))]
         tokens = _tokens(tokenizer, texts, recipe.context).to(recipe.device)
-        with torch.autocast(recipe.device, torch.bfloat16):
+        with autocast(recipe.device):
             return _matching_loss(model, pixels, tokens)
 
     train("matching", recipe.matching, model, loss_of, work)
@@ -132,7 +133,7 @@ def _tokens(tokenizer: "PreTrainedTokenizerFast", texts: Sequence[str], context:
     ]
 
 
-def _matching_loss(model: Any, pixels: "Tensor", tokens: "Tensor") -> tuple["Tensor", dict[str, float]]:
+def _matching_loss(model: Any, pixels: "Tensor", tokens: "Tensor") -> Loss:
     """CLIP's loss with the lies as further wrong texts of every picture.
 
     A lie that says what the truth says (a sentence that the change does not touch) is left out.
@@ -156,8 +157,8 @@ def _matching_loss(model: Any, pixels: "Tensor", tokens: "Tensor") -> tuple["Ten
     lies = ~same[mine, mine + batch]
     beats = logits[mine, mine] > logits[mine, mine + batch]
     return loss, {
-        "first of batch": (by_text.argmax(1) == mine).float().mean().item(),
-        "above its lie": beats[lies].float().mean().item(),
+        "first of batch": (by_text.argmax(1) == mine).float().mean(),
+        "above its lie": beats[lies].float().mean(),
     }
 
 

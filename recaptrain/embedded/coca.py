@@ -16,8 +16,9 @@ import numpy as np
 from recapdata.scenes import SIDE, Scene, alt_text, human_long, human_short, render
 from recapdata.scenes.world import Dice
 from recaptrain.embedded.clip import clip_tokenizer, plant_tower, save
-from recaptrain.embedded.training import Stage, train
+from recaptrain.embedded.training import Loss, Stage, train
 from recaptrain.embedded.vision import Tower, pixel_values, scenes_of
+from recaptrain.training.accelerator import autocast
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -115,7 +116,7 @@ def train_coca(recipe: CocaRecipe, captioner: Path, work: Path, out: Path) -> No
             weight.requires_grad_(name == "proj")
     seed = recipe.seed * 1000 + 5
 
-    def loss_of(step: int) -> tuple["Tensor", dict[str, float]]:
+    def loss_of(step: int) -> Loss:
         scenes = scenes_of(seed, step, recipe.captioning.batch)
         pixels = pixel_values(np.stack([render(scene) for scene in scenes]))
         return coca_loss(model, pixels.to(recipe.device), texts_of(tokenizer, scenes, step, recipe.context))
@@ -154,7 +155,7 @@ def _kind_of(step: int) -> tuple[str, Callable[[Scene], str]]:
     raise AssertionError("the shares of the kinds sum to 100")
 
 
-def coca_loss(model: Any, pixels: "Tensor", texts: "tuple[Tensor, int]") -> tuple["Tensor", dict[str, float]]:
+def coca_loss(model: Any, pixels: "Tensor", texts: "tuple[Tensor, int]") -> Loss:
     """open_clip's CoCa loss, the tokens of the prefix not asked for; figures: shares of tokens and of pictures told right."""
     import torch
     from open_clip.loss import CoCaLoss
@@ -164,7 +165,7 @@ def coca_loss(model: Any, pixels: "Tensor", texts: "tuple[Tensor, int]") -> tupl
     rows = rows.to(pixels.device)
     longest = int((rows != model.pad_id).sum(1).max())
     # In bf16 on a CPU the fused attention's way back takes more than half of a step's time.
-    with torch.autocast(pixels.device.type, torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+    with autocast(pixels.device), sdpa_kernel(SDPBackend.MATH):
         pictures, patches = model._encode_image(pixels)
         # The token that stands for the whole text comes behind the padding, so the text tower gets all of it; the decoder need not.
         words, tokens = model._encode_text(rows)
@@ -177,7 +178,7 @@ def coca_loss(model: Any, pixels: "Tensor", texts: "tuple[Tensor, int]") -> tupl
     asked = labels != model.pad_id
     own = (words @ pictures.T).argmax(1) == torch.arange(len(rows), device=rows.device)
     return contrastive + captioning, {
-        "caption": captioning.item() / CAPTIONING,
-        "right": (logits.argmax(-1) == labels)[asked].float().mean().item(),
-        "first of batch": own.float().mean().item(),
+        "caption": captioning / CAPTIONING,
+        "right": (logits.argmax(-1) == labels)[asked].float().mean(),
+        "first of batch": own.float().mean(),
     }

@@ -15,7 +15,9 @@ from recapdata.scenes import alt_text, draw_scene
 from recapdata.scenes.world import Dice
 from recaptrain.diffusion.loss import denoising_loss, min_snr_weights, signal_to_noise, target
 from recaptrain.embedded.autoencoder import pictures, to_unit
-from recaptrain.embedded.training import Stage, train
+from recaptrain.embedded.training import Loss, Stage, train
+from recaptrain.training.accelerator import autocast
+from recaptrain.training.loop import shuffled
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +32,7 @@ class Denoiser:
     Attributes:
         scenes: how many pictures it sees, over and over; their latents are made once.
         gamma: of Min-SNR-γ.
-        averaging: how much of the average of past weights, which is what is kept, each step leaves.
+        averaging: decay of the average of weights, which is what is kept.
     """
 
     channels: tuple[int, ...] = (64, 96)
@@ -116,24 +118,13 @@ def encode_scenes(vae: "AutoencoderKL", seed: int, count: int, path: Path) -> ND
     if path.is_file():
         return np.load(path)
     parts = []
-    with torch.no_grad(), torch.autocast(vae.device.type, torch.bfloat16):
+    with torch.no_grad(), autocast(vae.device):
         for start in range(0, count, 100):
             images = torch.from_numpy(to_unit(pictures(seed, start, min(100, count - start))))
             latents = vae.encode(images.to(vae.device)).latent_dist.mode() * vae.config.scaling_factor
             parts.append(latents.to("cpu", torch.float16).numpy())
     np.save(path, np.concatenate(parts))
     return np.load(path)
-
-
-def averaged(unet: "UNet2DConditionModel", text_encoder: "CLIPTextModel") -> "torch.nn.ModuleDict":
-    """Both parts for training, and under `average` the average of their past weights."""
-    import copy
-
-    import torch
-
-    model = torch.nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
-    model["average"] = copy.deepcopy(model).requires_grad_(False)
-    return model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,19 +151,17 @@ def train_denoiser(
     import torch
 
     scheduler = build_scheduler()
-    model = averaged(unet, text_encoder).to(material.device)
+    model = torch.nn.ModuleDict({"unet": unet, "text_encoder": text_encoder}).to(material.device)
 
-    def loss_of(step: int) -> tuple["torch.Tensor", dict[str, float]]:
-        _update_average(model, settings.averaging if step > 100 else 0.9)
-        rows = rows_of(step, stage.batch, len(material.latents), material.seed)
+    def loss_of(step: int) -> Loss:
+        _, rows = shuffled(np.arange(len(material.latents)), material.seed, step, stage.batch)
         captions = [web_caption(lesson, material.seed, int(row), step) for row in rows]
         draw = torch.Generator().manual_seed(step)
         times = levels_of(lesson, len(rows), scheduler.config.num_train_timesteps, draw)
         return _loss(model, scheduler, material, rows, captions, times, settings.gamma, draw), {}
 
-    train(name, stage, model, loss_of, work)
-    average: Any = model["average"]
-    return average.eval()
+    train(name, stage, model, loss_of, work, averaging=settings.averaging)
+    return model.eval()
 
 
 def levels_of(lesson: Lesson, count: int, levels: int, draw: "torch.Generator") -> "torch.Tensor":
@@ -183,23 +172,6 @@ def levels_of(lesson: Lesson, count: int, levels: int, draw: "torch.Generator") 
     few = round(lesson.noisiest * count)
     times[:few] = levels - 1 - times[:few] * 3 // 10
     return times
-
-
-def rows_of(step: int, batch: int, total: int, seed: int) -> NDArray[np.int64]:
-    """The scenes of a step: every scene once, in an order of its own, before any comes again."""
-    epoch, place = divmod(step * batch, total // batch * batch)
-    return np.random.default_rng((seed, epoch)).permutation(total)[place : place + batch]
-
-
-def _update_average(model: "torch.nn.ModuleDict", keep: float) -> None:
-    import torch
-
-    averages: Any = model["average"]
-    with torch.no_grad():
-        for name in ("unet", "text_encoder"):
-            pairs = zip(averages[name].parameters(), model[name].parameters(), strict=True)
-            for average, weight in pairs:
-                average.lerp_(weight, 1.0 - keep)
 
 
 def _loss(
@@ -220,7 +192,7 @@ def _loss(
     noise = torch.randn(clean.shape, generator=draw).to(device)
     clean, times = clean.to(device), times.to(device)
     tokens = material.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
-    with torch.autocast(device.type, torch.bfloat16):
+    with autocast(device):
         text = model["text_encoder"](tokens.input_ids.to(device))[0]
         noisy = scheduler.add_noise(clean, noise, times)
         answer = unet(noisy, times, encoder_hidden_states=text).sample

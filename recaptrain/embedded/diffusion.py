@@ -75,9 +75,15 @@ def _train_denoiser(
         "drawing", recipe.denoiser, recipe.drawing_lesson, recipe.drawing, unet, first, material, work
     )
     train_text_encoder(reader, recipe.reading, tokenizer, work, seed=recipe.seed, device=recipe.device)
-    unet = drawn["unet"].requires_grad_(True)
     return train_denoiser(
-        "following", recipe.denoiser, recipe.following_lesson, recipe.following, unet, reader, material, work
+        "following",
+        recipe.denoiser,
+        recipe.following_lesson,
+        recipe.following,
+        drawn["unet"],
+        reader,
+        material,
+        work,
     )
 
 

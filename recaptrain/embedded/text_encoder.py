@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recapdata.scenes import alt_text, draw_scene, human_long, human_short
-from recaptrain.embedded.training import Stage, train
+from recaptrain.embedded.training import Loss, Stage, train
+from recaptrain.training.accelerator import autocast
 
 if TYPE_CHECKING:
     import torch
@@ -77,7 +78,7 @@ def train_text_encoder(
         {"encoder": encoder, "head": torch.nn.Linear(encoder.config.hidden_size, outputs)}
     ).to(device)
 
-    def loss_of(step: int) -> tuple["torch.Tensor", dict[str, float]]:
+    def loss_of(step: int) -> Loss:
         texts = [text_of(seed, step * stage.batch + place) for place in range(stage.batch)]
         return _loss(model, tokenizer, texts, seed=step), {}
 
@@ -113,7 +114,7 @@ def _loss(
     chance = np.random.default_rng(seed)
     last = read.input_ids.shape[1] - 1
     asked = [[end, *chance.integers(end, last + 1, STATES - 1)] for end in ends.tolist()]
-    with torch.autocast(device.type, torch.bfloat16):
+    with autocast(device):
         states = encoder(read.input_ids.to(device))[0]
         places = torch.tensor(np.array(asked), device=device)[..., None].expand(-1, -1, states.shape[-1])
         answers = model["head"](states.gather(1, places))

@@ -1,25 +1,27 @@
-"""The loop that every embedded model is trained with: seeded, logged, resumable to the step.
+"""The stages of a recipe, each trained by the loop of all trainers: seeded, logged, resumed where it was interrupted.
 
-What a step sees is a function of (seed, step) alone and the optimizer's state is in the checkpoint, so a run that was
-interrupted ends as it would have without.
+What a step sees is a function of (seed, step) alone.
 """
 
-import json
-import math
-import os
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from recapdata.console import say
+from recaptrain.training import loop
+from recaptrain.training.accelerator import open_accelerator
+from recaptrain.training.checkpoints import RunFolder
+from recaptrain.training.settings import Optimization
+from recaptrain.training.trackers import Lines
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    import torch
 
-LOG_EVERY = 50
-CHECKPOINT_SECONDS = 60.0
+Loss: TypeAlias = "tuple[torch.Tensor, Mapping[str, torch.Tensor | float]]"
+"""The loss of a step, and figures to log."""
+
+BETAS = (0.9, 0.98)
+CHECKPOINT_EVERY = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,81 +34,55 @@ class Stage:
     warmup: int = 100
     decay: float = 0.01
 
-    def rate_at(self, step: int) -> float:
-        """Linear warm-up, then a half cosine down to 0."""
-        if step < self.warmup:
-            return self.rate * (step + 1) / self.warmup
-        return (
-            self.rate
-            * 0.5
-            * (1 + math.cos(math.pi * (step - self.warmup) / max(1, self.steps - self.warmup)))
-        )
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """A `Task` of one micro-batch a step."""
+
+    loss_of: Callable[[int], Loss]
+
+    def inputs(self, step: int) -> list[int]:
+        return [step]
+
+    def loss(self, inputs: int, draw: int) -> Loss:
+        return self.loss_of(inputs)
 
 
 def train(
     name: str,
     stage: Stage,
-    model: "nn.Module",
-    loss_of: Callable[[int], tuple["Tensor", dict[str, float]]],
-    folder: Path,
+    model: "torch.nn.Module",
+    loss_of: Callable[[int], Loss],
+    work: Path,
     *,
-    parameters: "Iterable[nn.Parameter] | None" = None,
+    averaging: float | None = None,
 ) -> None:
-    """Train `model` in place; `loss_of(step)` gives the loss and figures to log.
+    """Train a model in place, on its own device; a stage that `work` holds finished is loaded.
 
     Args:
-        folder: takes `<name>.checkpoint` (removed by nobody: a finished stage is skipped by it) and `log.jsonl`.
-        parameters: those to train; all of the model's when None.
+        loss_of: the loss of a step, with figures.
+        work: takes the stage's checkpoint and log, in a folder of its name.
+        averaging: decay of an average of the weights that takes their place at the end; None for none.
+
+    Raises:
+        OptionError: `work` holds the stage with other settings.
     """
-    import torch
-
-    chosen = [parameter for parameter in (parameters or model.parameters()) if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(chosen, lr=stage.rate, betas=(0.9, 0.98), weight_decay=stage.decay)
-    checkpoint = folder / f"{name}.checkpoint"
-    first = _resume(checkpoint, model, optimizer)
-    began = saved = time.monotonic()
-    worked = time.process_time()
+    run = RunFolder(work / name)
+    run.begin({**asdict(stage), "averaging": averaging}, resume=True)
+    optimization = Optimization(
+        steps=stage.steps,
+        batch_size=stage.batch,
+        learning_rate=stage.rate,
+        course="cosine",
+        warmup=stage.warmup,
+        weight_decay=stage.decay,
+        ema_decay=averaging,
+        checkpoint_every=CHECKPOINT_EVERY,
+    )
+    on_cpu = next(model.parameters()).device.type == "cpu"
+    accelerator = open_accelerator("no", cpu=on_cpu)  # the losses choose their precision themselves
+    training = loop.prepare(accelerator, {name: model}, optimization, betas=BETAS)
     model.train()
-    for step in range(first, stage.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = stage.rate_at(step)
-        loss, figures = loss_of(step)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(chosen, 1.0)
-        optimizer.step()
-        done = step + 1
-        if done % LOG_EVERY == 0 or done == stage.steps:
-            speed = (done - first) * stage.batch / (time.monotonic() - began)
-            spent = {"scenes/s": speed, "CPU s a step": (time.process_time() - worked) / (done - first)}
-            _log(folder, name, done, stage.steps, {"loss": loss.item(), **figures, **spent})
-        if time.monotonic() - saved > CHECKPOINT_SECONDS or done == stage.steps:
-            _save(checkpoint, model, optimizer, done)
-            saved = time.monotonic()
-
-
-def _log(folder: Path, name: str, step: int, steps: int, figures: dict[str, float]) -> None:
-    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
-        log.write(json.dumps({"stage": name, "step": step, **figures}) + "\n")
-    say(f"{name} {step}/{steps} " + " ".join(f"{key} {value:.3f}" for key, value in figures.items()))
-
-
-def _save(checkpoint: Path, model: "nn.Module", optimizer: object, step: int) -> None:
-    import torch
-
-    state = {"step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict()}  # type: ignore[attr-defined]
-    partial = checkpoint.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, checkpoint)
-
-
-def _resume(checkpoint: Path, model: "nn.Module", optimizer: object) -> int:
-    import torch
-
-    if not checkpoint.exists():
-        return 0
-    state = torch.load(checkpoint, weights_only=True)
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])  # type: ignore[attr-defined]
-    say(f"{checkpoint.name}: going on from step {state['step']}")
-    return int(state["step"])
+    loop.train(training, _Steps(loss_of), run, trackers=[Lines(name, stage.steps)])
+    training.take_average()
+    accelerator.free_memory()

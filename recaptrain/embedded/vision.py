@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from recapdata.scenes import SIDE, Scene, draw_scene, render
 from recaptrain.embedded.dense import BOX_UNIT, HEADS, NOTHING, dense_targets
-from recaptrain.embedded.training import Stage, train
+from recaptrain.embedded.training import Loss, Stage, train
+from recaptrain.training.accelerator import autocast
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -93,7 +94,7 @@ class Seeing:
         self.heads = nn.ModuleDict(heads).to(device)
         self.both = nn.ModuleDict({"tower": tower, "heads": self.heads})
 
-    def loss(self, scenes: Sequence[Scene]) -> "tuple[Tensor, dict[str, float], Tensor]":
+    def loss(self, scenes: Sequence[Scene]) -> "tuple[Tensor, dict[str, Tensor], Tensor]":
         """Loss of all targets, the share right of each, and the patches' features (scenes, patches, width)."""
         import torch
 
@@ -105,7 +106,7 @@ class Seeing:
             )
             for part in ("labels", "ink", "boxes")
         }
-        with torch.autocast(self._device, torch.bfloat16):
+        with autocast(self._device):
             *early, last = self._tower(pixels, output_hidden_states=True).hidden_states
             features = self._tower.post_layernorm(last)
             states = [state.flatten(0, 1) for state in (*early, features)]
@@ -118,13 +119,13 @@ class Seeing:
             part, figure = _LOSSES[name](answer, truth[name])
             loss = loss + part
             figures |= figure
-        return loss, {name: value.item() for name, value in figures.items()}, features
+        return loss, figures, features
 
 
 def train_tower(seeing: Seeing, stage: Stage, folder: Path, *, seed: int) -> None:
     """Teach a tower to see: the stage `tower` of a recipe."""
 
-    def loss_of(step: int) -> tuple["Tensor", dict[str, float]]:
+    def loss_of(step: int) -> Loss:
         return seeing.loss(scenes_of(seed, step, stage.batch))[:2]
 
     train("tower", stage, seeing.both, loss_of, folder)

@@ -25,36 +25,11 @@ if TYPE_CHECKING:
 POS = {"noun": "n", "verb": "v", "adj": "a", "adv": "r"}
 #: Lexicographer files by number (lexnames(5WN)), the verbs' fifteen as one.
 CLASSES = [
-    "adj",
-    "adj.pert",
-    "adv",
-    "tops",
-    "act",
-    "animal",
-    "artifact",
-    "attribute",
-    "body",
-    "cognition",
-    "communication",
-    "event",
-    "feeling",
-    "food",
-    "group",
-    "location",
-    "motive",
-    "object",
-    "person",
-    "phenomenon",
-    "plant",
-    "possession",
-    "process",
-    "quantity",
-    "relation",
-    "shape",
-    "state",
-    "substance",
+    "adj", "adj.pert", "adv", "tops", "act", "animal", "artifact", "attribute", "body", "cognition",
+    "communication", "event", "feeling", "food", "group", "location", "motive", "object", "person",
+    "phenomenon", "plant", "possession", "process", "quantity", "relation", "shape", "state", "substance",
     "time",
-]
+]  # fmt: skip
 PARTICIPIAL = 44
 #: Classes of nouns whose members can be seen.
 PHYSICAL = frozenset(["animal", "artifact", "body", "food", "object", "person", "plant", "substance"])
@@ -73,52 +48,12 @@ UNSEEN = 0.15
 #: Classes in which an adjective and a noun may name one thing.
 NAMED_BY_TWO = frozenset(["animal", "artifact", "food", "plant"])
 #: These say something of their noun also in compounds that WordNet lists ("old man", "white house").
-COMMON_ADJECTIVES = frozenset(
-    [
-        "old",
-        "young",
-        "big",
-        "great",
-        "little",
-        "small",
-        "large",
-        "tall",
-        "long",
-        "short",
-        "new",
-        "good",
-        "bad",
-        "common",
-        "white",
-        "black",
-        "red",
-        "blue",
-        "green",
-        "yellow",
-        "brown",
-        "pink",
-        "purple",
-        "orange",
-        "gray",
-        "grey",
-        "silver",
-        "gold",
-        "golden",
-        "open",
-        "closed",
-        "empty",
-        "full",
-        "wooden",
-        "round",
-        "square",
-        "double",
-        "single",
-        "dark",
-        "light",
-        "wet",
-        "dry",
-    ]
-)
+COMMON_ADJECTIVES = frozenset([
+    "old", "young", "big", "great", "little", "small", "large", "tall", "long", "short", "new", "good",
+    "bad", "common", "white", "black", "red", "blue", "green", "yellow", "brown", "pink", "purple",
+    "orange", "gray", "grey", "silver", "gold", "golden", "open", "closed", "empty", "full", "wooden",
+    "round", "square", "double", "single", "dark", "light", "wet", "dry",
+])  # fmt: skip
 #: Every sense counts this much beside its occurrences in the sense-tagged texts.
 SMOOTHING = 0.5
 

@@ -37,7 +37,7 @@ class Task(Protocol):
         it may tokenize, since a tokenizer serves one thread.
         """
 
-    def loss(self, inputs: Any, draw: int) -> "tuple[torch.Tensor, Mapping[str, torch.Tensor]]":
+    def loss(self, inputs: Any, draw: int) -> "tuple[torch.Tensor, Mapping[str, torch.Tensor | float]]":
         """The loss of one micro-batch, and figures to log; means that weigh like the other processes' and micro-batches'.
 
         Args:
@@ -213,7 +213,7 @@ def _step(training: Training, task: Task, inputs: list[Any], step: int) -> dict[
             training.optimizer.step()
             training.optimizer.zero_grad()
         for name, value in {"loss": loss, **figures}.items():
-            totals[name] += value.detach().float() / settings.accumulate
+            totals[name] += torch.as_tensor(value).detach().float() / settings.accumulate
     if training.average is not None:
         training.average.step(training.parameters)
     return {name: float(accelerator.reduce(total, reduction="mean")) for name, total in totals.items()}

@@ -31,7 +31,7 @@ class Lines:
         """Write the line where one is due."""
         if row["step"] % self.every == 0 or row["step"] == self.steps:
             figures = " ".join(f"{name} {value:.3g}" for name, value in row.items() if name != "step")
-            say(f"{self.title} {row['step']:,}/{self.steps:,} {figures}")
+            say_beside_bar(f"{self.title} {row['step']:,}/{self.steps:,} {figures}")
 
 
 class _Bar:

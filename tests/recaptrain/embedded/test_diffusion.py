@@ -8,7 +8,7 @@ import torch
 
 from recapdata.scenes import draw_scene, human_long, render
 from recaptrain.embedded.autoencoder import CROP, Autoencoder, batch_of, build, psnr, to_unit
-from recaptrain.embedded.denoiser import Denoiser, Lesson, build_scheduler, levels_of, rows_of, web_caption
+from recaptrain.embedded.denoiser import Denoiser, Lesson, build_scheduler, levels_of, web_caption
 from recaptrain.embedded.diffusion import DiffusionRecipe, train_embedded_diffusion
 from recaptrain.embedded.recipe import RECIPES, read_recipe
 from recaptrain.embedded.text_encoder import PAIRS, TextEncoder, said
@@ -102,12 +102,6 @@ def test_what_a_text_says_is_its_tokens_and_neighboring_pairs():
     assert np.flatnonzero(one[:10]).tolist() == np.flatnonzero(other[:10]).tolist() == [3, 4, 7]
     assert one.sum() == 5  # three tokens, two pairs
     assert not np.array_equal(one, other)
-
-
-def test_rows_of_an_epoch_are_all_different():
-    rows = np.concatenate([rows_of(step, 4, 10, 0) for step in (0, 1)])
-    assert len(set(rows.tolist())) == 8
-    assert rows_of(2, 4, 10, 0).tolist() != rows_of(0, 4, 10, 0).tolist()
 
 
 def test_the_last_step_of_the_schedule_has_no_signal():

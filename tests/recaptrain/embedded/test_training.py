@@ -1,16 +1,15 @@
-"""The training loop: what an interrupted run ends as, and how the learning rate goes."""
-
-import json
+"""Stages and recipes: what an interrupted stage ends as, and which recipes are read."""
 
 import pytest
 import torch
 
-from recapdata.errors import InputError
+from recapdata.errors import InputError, OptionError
 from recaptrain.embedded import training
 from recaptrain.embedded.captioner import CaptionerRecipe
 from recaptrain.embedded.clip import ClipRecipe
 from recaptrain.embedded.recipe import RECIPES, read_recipe
 from recaptrain.embedded.training import Stage, train
+from recaptrain.training.checkpoints import RunFolder
 
 STAGE = Stage(steps=12, batch=4, rate=0.1, warmup=2)
 
@@ -19,7 +18,7 @@ class Interrupted(Exception):
     pass
 
 
-def _run(folder, *, stop_at=None):
+def _run(work, *, stop_at=None, **changes):
     """Fit a line; step and seed alone decide what is seen."""
     torch.manual_seed(0)
     model = torch.nn.Linear(3, 1)
@@ -28,37 +27,38 @@ def _run(folder, *, stop_at=None):
         if step == stop_at:
             raise Interrupted
         inputs = torch.randn(4, 3, generator=torch.Generator().manual_seed(step))
-        return (model(inputs) - inputs.sum(1, keepdim=True)).pow(2).mean(), {}
+        loss = (model(inputs) - inputs.sum(1, keepdim=True)).pow(2).mean()
+        return loss, {"half": loss / 2}
 
-    folder.mkdir(exist_ok=True)
-    train("line", STAGE, model, loss_of, folder)
+    train("line", STAGE, model, loss_of, work, **changes)
     return model
 
 
-def test_an_interrupted_run_ends_like_an_uninterrupted_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
-    whole = _run(tmp_path / "whole")
+@pytest.mark.parametrize("averaging", [None, 0.9])
+def test_an_interrupted_stage_ends_like_an_uninterrupted_one(tmp_path, monkeypatch, averaging):
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY", 2)
+    whole = _run(tmp_path / "whole", averaging=averaging)
     with pytest.raises(Interrupted):
-        _run(tmp_path / "parts", stop_at=7)
-    resumed = _run(tmp_path / "parts")
+        _run(tmp_path / "parts", stop_at=7, averaging=averaging)
+    assert RunFolder(tmp_path / "parts" / "line").steps() == [6]
+    resumed = _run(tmp_path / "parts", averaging=averaging)
     assert torch.equal(whole.weight, resumed.weight)
     assert torch.equal(whole.bias, resumed.bias)
 
 
 def test_a_finished_stage_is_not_run_again(tmp_path):
-    first = _run(tmp_path / "run")
-    again = _run(tmp_path / "run", stop_at=0)
+    first = _run(tmp_path)
+    again = _run(tmp_path, stop_at=0)
     assert torch.equal(first.weight, again.weight)
-    (line,) = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
-    assert json.loads(line)["step"] == STAGE.steps
+    rows = RunFolder(tmp_path / "line").rows()
+    assert [row["step"] for row in rows] == list(range(1, 13))
+    assert all(row["half"] == pytest.approx(row["loss"] / 2) for row in rows)
 
 
-def test_the_rate_rises_and_falls():
-    """Two steps of warm-up to 0.1, half a cosine over the ten others: 0.05 in their middle."""
-    assert STAGE.rate_at(0) == pytest.approx(0.05)
-    assert STAGE.rate_at(1) == STAGE.rate_at(2) == pytest.approx(0.1)
-    assert STAGE.rate_at(7) == pytest.approx(0.05)
-    assert STAGE.rate_at(12) == pytest.approx(0.0)
+def test_a_stage_is_not_continued_with_other_settings(tmp_path):
+    _run(tmp_path)
+    with pytest.raises(OptionError, match=r"averaging: None there, 0\.5 now"):
+        _run(tmp_path, averaging=0.5)
 
 
 def test_shipped_recipes_are_recipes():

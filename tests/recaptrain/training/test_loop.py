@@ -1,10 +1,17 @@
-"""The loop that every model is trained with: the order of examples, learning rates, figures, exact resume."""
+"""The loop that every model is trained with: the order of examples, learning rates, figures, trackers, checkpoints."""
+
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+import torch
 
-from recaptrain.training.loop import shuffled
+from recapdata.errors import OptionError
+from recaptrain.training.accelerator import open_accelerator
+from recaptrain.training.checkpoints import RunFolder
+from recaptrain.training.loop import prepare, shuffled, train
 from recaptrain.training.settings import Optimization
+from recaptrain.training.trackers import Lines
 
 
 def test_each_row_comes_once_before_any_comes_again():
@@ -20,3 +27,79 @@ def test_rates():
     assert [flat.rate_at(step) for step in (0, 3, 9)] == [0.5, 2.0, 2.0]
     falling = Optimization(steps=12, batch_size=1, learning_rate=2.0, warmup=4, course="cosine")
     assert falling.rate_at(8) == pytest.approx(1.0)  # half way down
+
+
+@dataclass
+class Weight:
+    """A task whose loss is one weight times each of a step's inputs."""
+
+    model: torch.nn.Module
+    values: list = field(default_factory=lambda: [2.0, 4.0])
+
+    def inputs(self, step):
+        return self.values
+
+    def loss(self, inputs, draw):
+        loss = self.model.weight.sum() * inputs
+        return loss, {"input": inputs, "double": 2 * loss}
+
+
+class Rows(list):
+    """A tracker that keeps what it is given."""
+
+    log = list.append
+
+
+def run(folder, *, trackers=(), **changes):
+    torch.manual_seed(0)
+    model = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.ones_(model.weight)
+    optimization = Optimization(
+        **{"steps": 4, "batch_size": 1, "accumulate": 2, "learning_rate": 0.1, "checkpoint_every": 2}
+        | changes
+    )
+    accelerator = open_accelerator("no", accumulate=optimization.accumulate)
+    training = prepare(accelerator, {"line": model}, optimization)
+    train(training, Weight(model), RunFolder(folder), trackers=trackers)
+    return training
+
+
+def test_loss_and_figures_are_means_over_the_micro_batches(tmp_path):
+    """The weight is 1 at first, so that the losses of the first step are 2 and 4."""
+    rows = Rows()
+    run(tmp_path, trackers=[rows])
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]
+    assert (rows[0]["loss"], rows[0]["input"], rows[0]["double"]) == (3.0, 3.0, 6.0)
+    assert rows[0]["lr"] == 0.1
+    assert rows[1]["loss"] < 3.0
+    assert RunFolder(tmp_path).rows() == rows
+
+
+def test_of_the_checkpoints_the_last_is_kept_and_more_steps_continue(tmp_path):
+    first = run(tmp_path)
+    assert RunFolder(tmp_path).steps() == [4]
+    rows = Rows()
+    more = run(tmp_path, steps=6, trackers=[rows])
+    assert [row["step"] for row in rows] == [5, 6]
+    assert more.parameters[0].item() < first.parameters[0].item() < 1.0
+
+
+def test_the_average_takes_the_weights_place(tmp_path):
+    training = run(tmp_path, ema_decay=0.5)
+    last = training.parameters[0].item()
+    training.take_average()
+    assert last < training.parameters[0].item() < 1.0
+
+
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(Weight, "inputs", lambda self, step: [float("inf"), float("-inf")])
+    with pytest.raises(OptionError, match="loss of step 1 is nan; lower --lr"):
+        run(tmp_path)
+
+
+def test_lines_come_every_so_often_and_at_the_last_step(capsys):
+    lines = Lines("reading", steps=5, every=2)
+    for step in range(1, 6):
+        lines.log({"step": step, "loss": 0.5})
+    said = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert said == ["reading 2/5 loss 0.5", "reading 4/5 loss 0.5", "reading 5/5 loss 0.5"]
