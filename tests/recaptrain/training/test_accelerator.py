@@ -1,10 +1,9 @@
-"""Precision is what the machine computes in by itself, and what is missing is said."""
+"""Precision is what the machine computes in by itself."""
 
 import pytest
 import torch
 
-from recapdata.errors import MissingExtra
-from recaptrain.training.accelerator import autocast, native_precision, require_libraries
+from recaptrain.training.accelerator import autocast, native_precision
 
 
 @pytest.mark.parametrize(
@@ -15,11 +14,3 @@ def test_bf16_only_where_the_processor_has_it(monkeypatch, flag, precision, dtyp
     assert native_precision("cpu") == precision
     with autocast("cpu"):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
-
-
-def test_a_missing_library_names_the_extra():
-    require_libraries("torch")
-    with pytest.raises(
-        MissingExtra, match=r"needs no_such_library; install with: pip install 'recapdata\[train\]'"
-    ):
-        require_libraries("torch", "no_such_library")
