@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recapdata.dataset.folder import write_atomic
+from recapdata.atomic import write_atomic
 from recapdata.dataset.target import Target
 from recapdata.templates import render
 

@@ -12,7 +12,8 @@ import pyarrow as pa
 from PIL import Image
 
 from recapdata.dataset.digest import rows_hash
-from recapdata.dataset.folder import DatasetFolder, ShardWriter
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.shards import ShardWriter
 from recapdata.records import (
     CAPTION_SCHEMA,
     CLAIM_TYPE,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing import get_all_start_methods, get_context
@@ -20,6 +19,7 @@ from audits.extraction.extract import extract_claims
 from audits.extraction.tree import Lemmas
 from audits.language.pipeline import identity, load_pipeline, numpy_products, pipeline_scheme
 from audits.text import Squeezed, read_form, squeeze
+from recapdata.atomic import replacing
 from recapdata.console import progress, say
 from recapdata.errors import InputError, OptionError
 from recapdata.records import CLAIM_KINDS, Claim
@@ -238,22 +238,18 @@ def annotate_jsonl(
     lines = _Lines(source, nlp.max_length)
     found: Counter[str] = Counter()
     rows = 0
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "w", encoding="utf8") as out, progress("claims", unit="captions") as advance:
-            captions = lines.captions(lambda: advance(0, failed=1))
-            for each in claims(captions, pipeline=nlp, processes=processes, batch_size=batch_size):
-                row = {"id": lines.ids.popleft(), "claims": [claim.to_dict() for claim in each]}
-                out.write(json.dumps(row, ensure_ascii=False) + "\n")
-                found.update(claim.kind for claim in each)
-                rows += 1
-                advance()
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(temporary, target)
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
+    with (
+        replacing(target, shared=True) as temporary,
+        open(temporary, "w", encoding="utf8") as out,
+        progress("claims", unit="captions") as advance,
+    ):
+        captions = lines.captions(lambda: advance(0, failed=1))
+        for each in claims(captions, pipeline=nlp, processes=processes, batch_size=batch_size):
+            row = {"id": lines.ids.popleft(), "claims": [claim.to_dict() for claim in each]}
+            out.write(json.dumps(row, ensure_ascii=False) + "\n")
+            found.update(claim.kind for claim in each)
+            rows += 1
+            advance()
     if lines.failures > SHOWN_FAILURES:
         say(f"… and {lines.failures - SHOWN_FAILURES:,} more lines that could not be read")
     return ClaimsSummary(

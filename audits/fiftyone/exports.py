@@ -7,7 +7,7 @@ from typing import Any
 
 from audits.fiftyone.media import media_folder
 from audits.fiftyone.source import Shown
-from recapdata.dataset.folder import write_atomic
+from recapdata.atomic import write_atomic
 from recapdata.errors import OptionError
 
 EXPORTS = "RECAPDATA_EXPORTS"

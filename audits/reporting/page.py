@@ -14,9 +14,9 @@ from audits.reporting.tables import COVERAGE, PRECISION, Group, groups, habits, 
 from audits.runner.outcome import short_model
 from audits.summary import FIGURES
 from audits.text.coverage import CLIP_CONTEXT
+from recapdata.atomic import write_atomic
 from recapdata.console import progress
 from recapdata.dataset.audit_files import SUMMARY_FILE, read_summary
-from recapdata.dataset.folder import write_atomic
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import AuditNotFound, OptionError
 from recapdata.templates import render

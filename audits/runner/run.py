@@ -30,9 +30,10 @@ from audits.summary import summarize, summary_json
 from audits.text.duplicates import Repeats, find_repeats
 from audits.text.hygiene import habits
 from audits.text.names import alt_source, load_names, names_identity
+from recapdata.atomic import write_atomic
 from recapdata.console import progress, say
 from recapdata.dataset.audit_files import SUMMARY_FILE, read_audit
-from recapdata.dataset.folder import hold, write_atomic
+from recapdata.dataset.folder import hold
 from recapdata.dataset.shards import ShardFile
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import CaptionSetNotFound, OptionError

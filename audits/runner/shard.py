@@ -18,8 +18,8 @@ from audits.runner.text_part import Readings
 from audits.text.duplicates import Repeats
 from audits.text.names import Names, retained
 from recapdata.dataset.audit_files import AUDIT_SCHEMA, read_audit
-from recapdata.dataset.folder import ROW_GROUP_ROWS, ShardWriter
-from recapdata.dataset.shards import ShardFile
+from recapdata.dataset.folder import ROW_GROUP_ROWS
+from recapdata.dataset.shards import ShardFile, ShardWriter
 from recapdata.dataset.target import Target, aligned
 from recapdata.records import Claim
 

@@ -13,8 +13,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recapdata.dataset.folder import ROW_GROUP_ROWS, DatasetFolder, ShardWriter
+from recapdata.dataset.folder import ROW_GROUP_ROWS, DatasetFolder
 from recapdata.dataset.removal import finish_removal
+from recapdata.dataset.shards import ShardWriter
 from recapdata.errors import CaptionSetExists, CaptionSetNotFound, OptionError, RecapdataError
 from recapdata.records import CAPTION_SCHEMA, Caption, Provenance
 

@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from recapdata.caption_sets.resuming import check_set_name, discard, settle
 from recapdata.console import progress
-from recapdata.dataset.folder import ROW_GROUP_ROWS, DatasetFolder, ShardWriter
+from recapdata.dataset.folder import ROW_GROUP_ROWS, DatasetFolder
 from recapdata.dataset.removal import finish_removal
+from recapdata.dataset.shards import ShardWriter
 from recapdata.errors import ColumnNotFound, DatasetDamaged, OptionError
 from recapdata.records import CAPTION_SCHEMA, RECORD_SCHEMA, Caption, Provenance, Writer
 

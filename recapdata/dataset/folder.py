@@ -15,16 +15,15 @@ layout is never a symbolic link, so that nothing outside of the folder is read, 
 import fcntl
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
 
+from recapdata.atomic import write_atomic
 from recapdata.dataset.audit_files import SUMMARY
 from recapdata.dataset.shards import ShardFile, read_footer, read_schema, read_shard
 from recapdata.errors import CaptionSetNotFound, DatasetBusy, DatasetDamaged, NotADataset
@@ -131,34 +130,6 @@ def read_manifest(path: Path, name: str) -> Manifest:
         ) from error
 
 
-def fsync_directory(path: Path) -> None:
-    """Make a rename in this directory survive a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write a small file so that a reader sees the old content or the new, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    _unlink_link(temporary)
-    with open(temporary, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    fsync_directory(path.parent)
-
-
-def _unlink_link(temporary: Path) -> None:
-    """Take away a symbolic link where a temporary file is to be written, so that nothing is written through it."""
-    if temporary.is_symlink():
-        temporary.unlink()
-
-
 def ways_out(directory: Path, set_name: str) -> str:
     """What to do about a caption set that is not finished: the end of every message that says so."""
     return (
@@ -182,63 +153,6 @@ def hold(directory: Path) -> Iterator[None]:
                 f"{directory} is being written by another recapdata process; wait for it or stop it"
             ) from error
         yield
-
-
-class ShardWriter:
-    """Writes one Parquet file, a row group per `write`, under a temporary name until `commit`.
-
-    Used as a context manager it commits on success and leaves nothing behind on an error. Content-defined chunking makes
-    equal content give equal pages, so that a Hub with deduplication stores a rewritten shard almost for nothing.
-    """
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
-        self.rows = 0
-        self._temporary = path.with_name(f".{path.name}.tmp")
-        _unlink_link(self._temporary)
-        self._writer = pq.ParquetWriter(
-            self._temporary,
-            schema,
-            compression="snappy",
-            use_content_defined_chunking=True,
-            write_page_index=True,
-        )
-
-    def write(self, table: pa.Table) -> None:
-        """Append `table` as one row group (nothing for an empty table)."""
-        if table.num_rows:
-            self._writer.write_table(table, row_group_size=table.num_rows)
-            self.rows += table.num_rows
-
-    def commit(self, metadata: Mapping[str, str] | None = None) -> None:
-        """Finish the file, make it durable, and give it its name; `metadata` goes into the Parquet footer."""
-        if metadata:
-            self._writer.add_key_value_metadata(dict(metadata))
-        self._writer.close()
-        with open(self._temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(self._temporary, self.path)
-        fsync_directory(self.path.parent)
-
-    def abort(self) -> None:
-        """Close and forget what was written, also where closing fails (a full disk)."""
-        try:
-            self._writer.close()
-        finally:
-            self._temporary.unlink(missing_ok=True)
-
-    def __enter__(self) -> "ShardWriter":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            if self._writer.is_open:
-                self.commit()
-        else:
-            self.abort()
 
 
 class DatasetFolder:

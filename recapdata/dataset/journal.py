@@ -13,7 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from recapdata.dataset.folder import DatasetFolder, write_atomic
+from recapdata.atomic import write_atomic
+from recapdata.dataset.folder import DatasetFolder
 from recapdata.errors import DatasetDamaged
 from recapdata.records import Caption
 

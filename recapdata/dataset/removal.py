@@ -9,7 +9,6 @@ How caption sets go is in `caption_sets`.
 """
 
 import json
-import os
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from recapdata.atomic import rename, write_atomic
 from recapdata.console import progress
 from recapdata.dataset.audit_files import SUMMARY
 from recapdata.dataset.extents import read_extents
@@ -25,16 +25,13 @@ from recapdata.dataset.folder import (
     PARTS,
     ROW_GROUP_ROWS,
     DatasetFolder,
-    ShardWriter,
-    fsync_directory,
     is_shard_path,
     shard_name,
-    write_atomic,
 )
 from recapdata.dataset.journal import forget
 from recapdata.dataset.keys import KeyIndex, removed_keys
 from recapdata.dataset.set_removal import check_sets, finish_sets, pending_sets, remember
-from recapdata.dataset.shards import ShardFile, read_shard
+from recapdata.dataset.shards import ShardFile, ShardWriter, read_shard
 from recapdata.errors import DatasetDamaged, InputError, OptionError
 from recapdata.records import KEY, Counts
 
@@ -283,8 +280,7 @@ def _change_over(folder: DatasetFolder) -> None:
         for name in names:
             path = folder.path / name
             if _new(path).is_file():
-                os.replace(_new(path), path)
-                fsync_directory(path.parent)
+                rename(_new(path), path)
         change.unlink()
 
 

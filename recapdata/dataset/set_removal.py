@@ -11,8 +11,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from recapdata.atomic import write_atomic
 from recapdata.dataset.audit_files import SUMMARY
-from recapdata.dataset.folder import CORRECTIONS, DatasetFolder, hold, write_atomic
+from recapdata.dataset.folder import CORRECTIONS, DatasetFolder, hold
 from recapdata.errors import CaptionSetNotFound, DatasetDamaged, OptionError
 from recapdata.records import Provenance, valid_set_name
 

@@ -1,18 +1,20 @@
-"""Opens the Parquet files of a dataset, so that what is truncated or corrupt is said in one way wherever it is met.
+"""The Parquet files of a dataset: read so that damage is reported in one way, written whole or not at all.
 
 Arrow reports a torn file as invalid data, as an I/O error without a number, or as a value that is not implemented. All of them
 become `DatasetDamaged` here; errors of the disk and of the network stay what they are.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recapdata.atomic import rename, temporary_path
 from recapdata.errors import DatasetDamaged
 
 _ARROW = (
@@ -138,6 +140,58 @@ def read_schema(path: Path) -> pa.Schema:
     """
     with ShardFile(path) as file:
         return file.schema_arrow.remove_metadata()
+
+
+class ShardWriter:
+    """Writes one Parquet file, a row group per `write`, under a temporary name until `commit`.
+
+    Used as a context manager it commits on success and leaves nothing behind on an error. Content-defined chunking makes
+    equal content give equal pages, so that a Hub with deduplication stores a rewritten shard almost for nothing.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.path = path
+        self.rows = 0
+        self._temporary = temporary_path(path)
+        self._writer = pq.ParquetWriter(
+            self._temporary,
+            schema,
+            compression="snappy",
+            use_content_defined_chunking=True,
+            write_page_index=True,
+        )
+
+    def write(self, table: pa.Table) -> None:
+        """Append `table` as one row group (nothing for an empty table)."""
+        if table.num_rows:
+            self._writer.write_table(table, row_group_size=table.num_rows)
+            self.rows += table.num_rows
+
+    def commit(self, metadata: Mapping[str, str] | None = None) -> None:
+        """Finish the file, make it durable, and give it its name; `metadata` goes into the Parquet footer."""
+        if metadata:
+            self._writer.add_key_value_metadata(dict(metadata))
+        self._writer.close()
+        rename(self._temporary, self.path)
+
+    def abort(self) -> None:
+        """Close and forget what was written, also where closing fails (a full disk)."""
+        try:
+            self._writer.close()
+        finally:
+            self._temporary.unlink(missing_ok=True)
+
+    def __enter__(self) -> "ShardWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            if self._writer.is_open:
+                self.commit()
+        else:
+            self.abort()
 
 
 @contextmanager

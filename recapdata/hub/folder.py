@@ -139,6 +139,13 @@ def _own_token(root: Path) -> str:
 
 def _tidy(repository: Path) -> None:
     """Remove what a killed process left in a repository: locks of references and half-written files."""
-    for pattern in ("*.lock", "refs/**/*.lock", "objects/tmp_*", "objects/*/tmp_*", "hub.json.*"):
+    for pattern in (
+        "*.lock",
+        "refs/**/*.lock",
+        "objects/tmp_*",
+        "objects/*/tmp_*",
+        ".hub.json.*",
+        "hub.json.*",
+    ):
         for path in repository.glob(pattern):
             path.unlink(missing_ok=True)

@@ -5,17 +5,15 @@ are what its name promises. So whatever a commit can name is whole, whenever the
 """
 
 import hashlib
-import os
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from starlette.concurrency import run_in_threadpool
 
-from recapdata.hub.flushing import flush_folder
+from recapdata.atomic import rename
 from recapdata.hub.refusals import Refusal, bad_request
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -88,7 +86,6 @@ class ObjectStore:
                     file.write(data)
 
                 await write_all(chunks, take, limit=pointer.size)
-                await run_in_threadpool(flush, file)
             await run_in_threadpool(self.adopt, temporary, pointer, digest.hexdigest())
         except OSError as error:
             raise disk_refusal(error) from error
@@ -96,7 +93,7 @@ class ObjectStore:
             temporary.unlink(missing_ok=True)
 
     def adopt(self, temporary: Path, pointer: Pointer, sha256: str) -> None:
-        """Give a flushed temporary file its name, if it is what the pointer says."""
+        """Give a temporary file its name, if it is what the pointer says."""
         size = temporary.stat().st_size
         if size != pointer.size:
             raise bad_request(
@@ -109,8 +106,7 @@ class ObjectStore:
         target = self.path(pointer.sha256)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.chmod(0o444)
-        os.replace(temporary, target)
-        flush_folder(target.parent)
+        rename(temporary, target)
 
     def begin_parts(self) -> str:
         """Start a multipart upload: the name of its temporary file."""
@@ -145,7 +141,6 @@ class ObjectStore:
         try:
             with path.open("rb") as file:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-                os.fsync(file.fileno())
             self.adopt(path, pointer, sha256)
         except OSError as error:
             raise disk_refusal(error) from error
@@ -172,12 +167,6 @@ async def write_all(chunks: AsyncIterator[bytes], write: Callable[[bytes], objec
             pending, waiting = [], 0
     if pending:
         await run_in_threadpool(write, b"".join(pending))
-
-
-def flush(file: BinaryIO) -> None:
-    """Bring a file's bytes to the disk."""
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def disk_refusal(error: OSError) -> Refusal:

@@ -18,8 +18,9 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import FileMode
 
+from recapdata.atomic import flush
 from recapdata.hub.attributes import INITIAL_GITATTRIBUTES
-from recapdata.hub.flushing import flush_folder, flush_objects, flush_reference, replace_text
+from recapdata.hub.flushing import flush_objects, flush_reference, replace_text
 from recapdata.hub.history import BRANCHES, open_bare
 from recapdata.hub.reclaim import note_deletion
 from recapdata.hub.refusals import bad_request, conflict, repository_not_found
@@ -139,7 +140,7 @@ class Repositories:
                 raise conflict(f"You already created this {KINDS[repo_id.kind]} repo: {repo_id}.")
             target.parent.mkdir(parents=True, exist_ok=True)
             os.rename(temporary, target)
-            flush_folder(target.parent)
+            flush(target.parent)
 
     def delete(self, repo_id: RepoId) -> None:
         """Take a repository out. Its large objects stay until a later start: others may name the same content."""
@@ -166,8 +167,8 @@ class Repositories:
             os.rename(self.path(repo_id), target)
         except FileNotFoundError as error:
             raise repository_not_found(str(repo_id), anonymous=False) from error
-        flush_folder(self.path(repo_id).parent)
-        flush_folder(target.parent)
+        flush(self.path(repo_id).parent)
+        flush(target.parent)
 
     def set_visibility(self, repo_id: RepoId, *, private: bool) -> None:
         with self.writing(repo_id):

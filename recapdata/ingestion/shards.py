@@ -11,15 +11,9 @@ from typing import Any
 import pyarrow as pa
 
 from recapdata.dataset.extents import Extent
-from recapdata.dataset.folder import (
-    LEDGERS,
-    ROW_GROUP_BYTES,
-    ROW_GROUP_ROWS,
-    DatasetFolder,
-    ShardWriter,
-)
+from recapdata.dataset.folder import LEDGERS, ROW_GROUP_BYTES, ROW_GROUP_ROWS, DatasetFolder
 from recapdata.dataset.removal import REMOVED_SCHEMA
-from recapdata.dataset.shards import read_footer
+from recapdata.dataset.shards import ShardWriter, read_footer
 from recapdata.ingestion.images import Picture
 from recapdata.records import FAILURE_SCHEMA, RECORD_SCHEMA, Failure, Item
 

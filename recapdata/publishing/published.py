@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recapdata.dataset.folder import DatasetFolder, ShardWriter, published_files, shard_name
-from recapdata.dataset.shards import ShardFile, read_schema
+from recapdata.dataset.folder import DatasetFolder, published_files, shard_name
+from recapdata.dataset.shards import ShardFile, ShardWriter, read_schema
 from recapdata.errors import DatasetDamaged, PublishRefused
 from recapdata.records import CAPTION_SCHEMA
 

@@ -14,8 +14,10 @@ from types import TracebackType
 
 import pyarrow as pa
 
-from recapdata.dataset.folder import ROW_GROUP_ROWS, DatasetFolder, ShardWriter, fsync_directory
+from recapdata.atomic import flush
+from recapdata.dataset.folder import ROW_GROUP_ROWS, DatasetFolder
 from recapdata.dataset.journal import Journal, captions_so_far, overlay, replay, stored_captions
+from recapdata.dataset.shards import ShardWriter
 from recapdata.engines import Finished
 from recapdata.errors import DiskFull
 from recapdata.records import CAPTION_SCHEMA
@@ -51,7 +53,7 @@ def write_shard(folder: DatasetFolder, set_name: str, shard: int) -> bool:
             part = [captions[key].to_row(key, set_name) for key in keys[start : start + ROW_GROUP_ROWS]]
             writer.write(pa.Table.from_pylist(part, schema=CAPTION_SCHEMA))
     path.unlink(missing_ok=True)
-    fsync_directory(path.parent)
+    flush(path.parent)
     return True
 
 

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from recapdata.atomic import write_atomic
 from recapdata.console import say
-from recapdata.dataset.folder import write_atomic
 from recapdata.errors import OptionError
 from recapdata.models.sources import resolve_model
 from recaptrain.captioner.base import KIND

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recapdata.atomic import write_atomic
 from recapdata.console import progress
-from recapdata.dataset.folder import write_atomic
 from recapdata.errors import InputError, OptionError
 from recapdata.models.sources import ModelSource, resolve_model
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recapdata.dataset.folder import write_atomic
+from recapdata.atomic import write_atomic
 from recapdata.models.sources import ModelSource
 from recapdata.publishing.card import escape
 from recapdata.templates import render

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recapdata.atomic import write_atomic
 from recapdata.dataset.digest import ArrowDigest
-from recapdata.dataset.folder import write_atomic
 from recapdata.errors import DatasetDamaged, OptionError
 from recaptrain.training.settings import Optimization
 

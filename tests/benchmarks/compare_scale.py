@@ -41,7 +41,8 @@ def write_large(small: Path, path: Path, rows: int) -> None:
     """A folder of `rows` records with the captions and audits of the small one, over and over."""
     from recapdata.dataset.audit_files import read_identity
     from recapdata.dataset.digest import rows_hash
-    from recapdata.dataset.folder import DatasetFolder, ShardWriter
+    from recapdata.dataset.folder import DatasetFolder
+    from recapdata.dataset.shards import ShardWriter
 
     source, folder = DatasetFolder.open(small), DatasetFolder.create(path)
     images = pq.read_table(source.image_shard(0))
@@ -71,7 +72,7 @@ def write_large(small: Path, path: Path, rows: int) -> None:
 
 
 def write(path: Path, table: pa.Table) -> None:
-    from recapdata.dataset.folder import ShardWriter
+    from recapdata.dataset.shards import ShardWriter
 
     with ShardWriter(path, table.schema.remove_metadata()) as writer:
         for first in range(0, table.num_rows, 10_000):

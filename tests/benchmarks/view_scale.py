@@ -23,7 +23,8 @@ import pyarrow as pa
 
 from recapdata.dataset.audit_files import AUDIT_SCHEMA, Identity
 from recapdata.dataset.digest import rows_hash
-from recapdata.dataset.folder import DatasetFolder, ShardWriter
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.shards import ShardWriter
 from recapdata.records import Claim, Object
 from tests.builders import build_dataset, png, write_captions
 

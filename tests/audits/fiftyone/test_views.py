@@ -14,7 +14,8 @@ from audits.fiftyone.fields import disagreement
 from audits.fiftyone.views import DISAGREEING, SAMPLE_VIEW, sampled
 from audits.runner.run import run
 from recapdata.dataset.audit_files import AUDIT_SCHEMA
-from recapdata.dataset.folder import DatasetFolder, ShardWriter
+from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.shards import ShardWriter
 from recapdata.records import Object, image_key
 from tests.builders import build_dataset, png
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recapdata.dataset.audit_files import AUDIT_SCHEMA, SCORES_TYPE, Identity, read_identity
-from recapdata.dataset.folder import ShardWriter
+from recapdata.dataset.shards import ShardWriter
 from recapdata.records import Claim
 
 

@@ -4,8 +4,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recapdata.dataset.folder import LEDGERS, DatasetFolder, ShardWriter, write_atomic
+from recapdata.atomic import write_atomic
+from recapdata.dataset.folder import LEDGERS, DatasetFolder
 from recapdata.dataset.set_removal import delete_files
+from recapdata.dataset.shards import ShardWriter
 from recapdata.errors import CaptionSetNotFound, DatasetBusy, DatasetDamaged, NotADataset
 from recapdata.records import CAPTION_SCHEMA, RECORD_SCHEMA, Counts, Manifest, Provenance
 from tests.builders import build_dataset, write_audit

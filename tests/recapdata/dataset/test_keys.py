@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recapdata.dataset.folder import DatasetFolder, ShardWriter
+from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.keys import INDEX, KeyIndex, removed_keys
+from recapdata.dataset.shards import ShardWriter
 from recapdata.errors import DatasetDamaged
 from recapdata.records import RECORD_SCHEMA, image_key
 from tests.builders import build_dataset, png

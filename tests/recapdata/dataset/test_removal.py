@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recapdata.dataset.folder import DatasetFolder, ShardWriter
+from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.journal import Journal, replay
 from recapdata.dataset.keys import KeyIndex
 from recapdata.dataset.removal import is_unfinished, remove
+from recapdata.dataset.shards import ShardWriter
 from recapdata.errors import InputError, NotADataset
 from recapdata.ingestion import IngestOptions, ingest
 from recapdata.ingestion import run as run_module

@@ -11,11 +11,11 @@ import pytest
 
 from recapdata.dataset.audit_files import read_identity
 from recapdata.dataset.extents import read_extents
-from recapdata.dataset.folder import DatasetFolder, ShardWriter
+from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.keys import KeyIndex
 from recapdata.dataset.loading import load
 from recapdata.dataset.removal import remove
-from recapdata.dataset.shards import ShardFile, read_footer, read_schema, read_shard
+from recapdata.dataset.shards import ShardFile, ShardWriter, read_footer, read_schema, read_shard
 from recapdata.dataset.target import open_dataset
 from recapdata.engines.preparing import ImageReader
 from recapdata.errors import DatasetDamaged

@@ -117,7 +117,8 @@ def build_dataset_of(tmp_path, images):
     """A folder that ingest would not have made: some of its images are damaged."""
     import pyarrow as pa
 
-    from recapdata.dataset.folder import DatasetFolder, ShardWriter
+    from recapdata.dataset.folder import DatasetFolder
+    from recapdata.dataset.shards import ShardWriter
     from recapdata.records import RECORD_SCHEMA, Manifest
 
     folder = DatasetFolder.create(tmp_path / "damaged")

@@ -121,13 +121,16 @@ def test_killed_during_commits(tmp_path: Path) -> None:
 # The Hub's own process, told to kill itself at one point of a commit.
 STAGES = """
 import os, signal, sys
+from recapdata import atomic
 from recapdata.hub import commits, objects
 from recapdata.hub.__main__ import main
 def die(*args, **kwargs): os.kill(os.getpid(), signal.SIGKILL)
+flush = atomic.flush
+def die_at_folder(path): die() if path.is_dir() and "objects" in path.parts else flush(path)
 where = sys.argv.pop(1)
-if where == "while an object is written": objects.flush = die
+if where == "while an object is written": objects.write_all = die
 elif where == "before an object has its name": objects.ObjectStore.adopt = die
-elif where == "before the folder is flushed": objects.flush_folder = die
+elif where == "before the folder is flushed": atomic.flush = die_at_folder
 elif where == "between blobs and trees": commits._write_tree = die
 elif where == "before the branch moves": commits.flush_objects = die
 elif where == "after the branch moved": commits.flush_reference = die

@@ -14,8 +14,9 @@ import torch
 
 from recapdata import captioners
 from recapdata.captioners import CaptionerOptions
-from recapdata.dataset.folder import DatasetFolder, ShardWriter
+from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.journal import Journal, replay
+from recapdata.dataset.shards import ShardWriter
 from recapdata.errors import (
     CaptionSetExists,
     CaptionSetNotFound,

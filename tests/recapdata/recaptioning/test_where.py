@@ -9,8 +9,9 @@ import pytest
 from recapdata import captioners
 from recapdata.dataset.audit_files import AUDIT_SCHEMA, Identity
 from recapdata.dataset.digest import rows_hash
-from recapdata.dataset.folder import DatasetFolder, ShardWriter
+from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.journal import replay
+from recapdata.dataset.shards import ShardWriter
 from recapdata.dataset.target import open_dataset
 from recapdata.errors import AuditNotFound, CaptionSetNotFound, ColumnNotFound, OptionError
 from recapdata.recaptioning import RunOptions, recaption

@@ -1,0 +1,56 @@
+"""Files that are there whole or not at all: written under a temporary name, made durable, renamed.
+
+A reader sees the old content or the new, never a part, also after a kill or a power cut.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
+    """A temporary path to write to, which becomes `path` at the end, or is deleted on an error.
+
+    Args:
+        shared: several threads or processes may write this file at once, under a temporary name each.
+    """
+    temporary = temporary_path(path, shared=shared)
+    try:
+        yield temporary
+        rename(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Replace a small file."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def temporary_path(path: Path, *, shared: bool = False) -> Path:
+    """Where to write what is to become `path`: a hidden name beside it, in a folder that is made if needed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}{f'.{secrets.token_hex(4)}' if shared else ''}.tmp")
+    if temporary.is_symlink():
+        temporary.unlink()  # so that nothing is written through it
+    return temporary
+
+
+def rename(temporary: Path, path: Path) -> None:
+    """Give a finished file its name, durably."""
+    flush(temporary)
+    os.replace(temporary, path)
+    flush(path.parent)
+
+
+def flush(path: Path) -> None:
+    """Bring the bytes of a file, or the entries of a folder, to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
