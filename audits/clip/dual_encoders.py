@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recapdata.captioners.pretrained import loading
 from recapdata.errors import ModelNotSupported
 from recapdata.models.sources import ModelSource, resolve_model
+from recapdata.models.transformers import loading
 
 if TYPE_CHECKING:
     import torch

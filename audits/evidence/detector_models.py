@@ -13,9 +13,9 @@ from PIL import Image
 
 from audits.evidence import Observation
 from audits.evidence.detections import class_name, suppress
-from recapdata.captioners.pretrained import device_and_dtype, loading
 from recapdata.errors import ModelNotSupported
 from recapdata.models.sources import ModelSource
+from recapdata.models.transformers import device_and_dtype, loading
 
 PROMPTED_AT_ONCE = {"owlvit": 64, "owlv2": 64, "grounding-dino": 32, "mm-grounding-dino": 32}
 """Zero-shot models by type, with the number of classes of one prompt (GroundingDINO takes 256 tokens)."""

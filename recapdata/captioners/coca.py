@@ -20,7 +20,11 @@ from recapdata.captioners import STYLES, CaptionerOptions, CaptioningFailed, Out
 from recapdata.captioners.choice import most_agreed
 from recapdata.captioners.coca_steps import EXAMPLE, Steps, check_config, check_model
 from recapdata.captioners.coca_words import Words, open_words
-from recapdata.captioners.pretrained import (
+from recapdata.captioners.prompts import Family, max_tokens, prompt_text
+from recapdata.captioners.text_generation import KeyedDraw, caption_seed, sampling_settings
+from recapdata.errors import OptionError
+from recapdata.models.open_clip import FORMS, OpenClipSource, find_model
+from recapdata.models.transformers import (
     OWN_STYLES,
     REDUCING_GAP,
     REFUSALS,
@@ -30,10 +34,6 @@ from recapdata.captioners.pretrained import (
     one_line,
     own_styles,
 )
-from recapdata.captioners.prompts import Family, max_tokens, prompt_text
-from recapdata.captioners.sampling import KeyedDraw, caption_seed, sampling_settings
-from recapdata.errors import OptionError
-from recapdata.models.open_clip import FORMS, OpenClipSource, find_model
 from recapdata.records import Caption, Provenance
 
 LIBRARIES = ("torch", "torchvision", "open_clip_torch", "transformers", "pillow")

@@ -22,8 +22,8 @@ from recapdata.captioners import STYLES, CaptionerOptions, CaptioningFailed
 from recapdata.captioners.chat_api import ChatApi, Patience
 from recapdata.captioners.choice import CHOICE, most_agreed
 from recapdata.captioners.prompts import CHAT, max_tokens, prompt_text
-from recapdata.captioners.sampling import caption_seed
 from recapdata.captioners.template import Template, parse_template
+from recapdata.captioners.text_generation import caption_seed
 from recapdata.errors import CaptionerNotFound, OptionError
 from recapdata.records import Caption, Provenance
 

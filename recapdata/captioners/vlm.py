@@ -16,7 +16,12 @@ from PIL.Image import Image
 
 from recapdata.captioners import STYLES, CaptionerOptions, CaptioningFailed, OutOfMemory
 from recapdata.captioners.choice import most_agreed
-from recapdata.captioners.pretrained import (
+from recapdata.captioners.prompts import Family, max_tokens, prompt_text
+from recapdata.captioners.template import Template, parse_template, special_tokens
+from recapdata.captioners.text_generation import KeyedDraw, Start, caption_seed, sampling_settings
+from recapdata.errors import OptionError
+from recapdata.models.sources import EMBEDDED, ModelSource, resolve_model
+from recapdata.models.transformers import (
     REFUSALS,
     detail_of,
     device_and_dtype,
@@ -27,11 +32,6 @@ from recapdata.captioners.pretrained import (
     open_pretrained,
     quiet,
 )
-from recapdata.captioners.prompts import Family, max_tokens, prompt_text
-from recapdata.captioners.sampling import KeyedDraw, Start, caption_seed, sampling_settings
-from recapdata.captioners.template import Template, parse_template, special_tokens
-from recapdata.errors import OptionError
-from recapdata.models.sources import EMBEDDED, ModelSource, resolve_model
 from recapdata.records import Caption, Provenance
 
 if TYPE_CHECKING:

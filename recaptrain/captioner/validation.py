@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recapdata.atomic import write_atomic
-from recapdata.captioners.pretrained import quiet
 from recapdata.captioners.prompts import max_tokens
-from recapdata.captioners.sampling import Start
+from recapdata.captioners.text_generation import Start
 from recapdata.console import say
+from recapdata.models.transformers import quiet
 from recaptrain.captioner.data import Rows
 from recaptrain.captioner.loss import Lessons, answer_loss, on_device
 from recaptrain.training.checkpoints import RunFolder

@@ -20,7 +20,7 @@ from recapdata.captioners import (
 from recapdata.captioners.choice import most_agreed
 from recapdata.captioners.coca_steps import Steps
 from recapdata.captioners.coca_words import ClipWords
-from recapdata.captioners.sampling import KeyedDraw, caption_seed
+from recapdata.captioners.text_generation import KeyedDraw, caption_seed
 from recapdata.errors import HubError, ModelNotSupported, OptionError
 from recapdata.weights import content_revision
 from tests.audits.models import save_small_clip

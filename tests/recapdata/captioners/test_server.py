@@ -23,9 +23,9 @@ from PIL import Image
 
 from recapdata.captioners import CaptionerOptions, open_captioner, parse_captioner
 from recapdata.captioners.chat_api import Patience, ServerUnreachable
-from recapdata.captioners.sampling import caption_seed
 from recapdata.captioners.server import Server, data_url
 from recapdata.captioners.template import GUARD
+from recapdata.captioners.text_generation import caption_seed
 from recapdata.dataset.decoding import decode_image
 from recapdata.errors import CaptionerNotFound, OptionError
 from recapdata.recaptioning import RunOptions, recaption

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from recapdata.captioners.sampling import KeyedDraw, Start, caption_seed, uniform
+from recapdata.captioners.text_generation import KeyedDraw, Start, caption_seed, uniform
 
 
 def test_uniform_is_a_function_of_seed_and_step():
