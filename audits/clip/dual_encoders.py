@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from recapdata.errors import ModelNotSupported
 from recapdata.models.sources import ModelSource, resolve_model
-from recapdata.models.transformers import loading
+from recapdata.models.transformers import load_pretrained
 
 if TYPE_CHECKING:
     import torch
@@ -45,11 +45,9 @@ class DualEncoderSource:
         """
         from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
-        pinned: dict[str, Any] = {"revision": self.source.commit, "trust_remote_code": False}
-        with loading(self.source):
-            tokenizer = AutoTokenizer.from_pretrained(self.source.location, **pinned)
-            processor = AutoImageProcessor.from_pretrained(self.source.location, **pinned)
-            model = AutoModel.from_pretrained(self.source.location, use_safetensors=True, **pinned)
+        tokenizer = load_pretrained(AutoTokenizer, self.source)
+        processor = load_pretrained(AutoImageProcessor, self.source)
+        model = load_pretrained(AutoModel, self.source, use_safetensors=True)
         tokenize = TextInput(tokenizer, _context(model.config, tokenizer))
         pixels = ImageInput(processor)
         encoder = DualEncoder(model.eval(), tokenize.context_length)
@@ -127,8 +125,7 @@ def find_dual_encoder(name: str, revision: str | None = None) -> DualEncoderSour
     if Path(name).is_dir() and not (Path(name) / "config.json").is_file():
         return None
     source = resolve_model(name, kind="clip", revision=revision)
-    with loading(source):
-        config = AutoConfig.from_pretrained(source.location, revision=source.commit, trust_remote_code=False)
+    config = load_pretrained(AutoConfig, source)
     model = MODEL_MAPPING.get(type(config), None)
     if model is None or not all(hasattr(model, each) for each in ENCODERS):
         raise ModelNotSupported(

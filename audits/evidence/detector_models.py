@@ -15,7 +15,7 @@ from audits.evidence import Observation
 from audits.evidence.detections import class_name, suppress
 from recapdata.errors import ModelNotSupported
 from recapdata.models.sources import ModelSource
-from recapdata.models.transformers import device_and_dtype, loading
+from recapdata.models.transformers import device_and_dtype, load_pretrained
 
 PROMPTED_AT_ONCE = {"owlvit": 64, "owlv2": 64, "grounding-dino": 32, "mm-grounding-dino": 32}
 """Zero-shot models by type, with the number of classes of one prompt (GroundingDINO takes 256 tokens)."""
@@ -131,8 +131,7 @@ def model_kind(source: ModelSource) -> tuple[str, tuple[str, ...] | None]:
     from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES
 
-    with loading(source):
-        config = AutoConfig.from_pretrained(source.location, revision=source.commit, trust_remote_code=False)
+    config = load_pretrained(AutoConfig, source)
     if config.model_type in PROMPTED_AT_ONCE:
         return config.model_type, None
     if config.model_type not in MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES:
@@ -165,13 +164,10 @@ def load_detector(source: ModelSource, classes: Sequence[str]) -> Detector:
     )
 
     model_type, labels = model_kind(source)
-    pinned: dict[str, Any] = {"revision": source.commit, "trust_remote_code": False}
     device, dtype = device_and_dtype()
-    with loading(source):
-        processors: Any = AutoProcessor if labels is None else AutoImageProcessor
-        models: Any = AutoModelForZeroShotObjectDetection if labels is None else AutoModelForObjectDetection
-        processor = processors.from_pretrained(source.location, **pinned)
-        model = models.from_pretrained(source.location, dtype=getattr(torch, dtype), **pinned)
+    models: Any = AutoModelForZeroShotObjectDetection if labels is None else AutoModelForObjectDetection
+    processor = load_pretrained(AutoProcessor if labels is None else AutoImageProcessor, source)
+    model = load_pretrained(models, source, dtype=getattr(torch, dtype))
     return Detector(
         model_type=model_type,
         model=model.to(device).eval(),

@@ -5,40 +5,38 @@ format at a pinned commit, or a folder. A CoCa takes no instruction. A folder th
 in its `recapdata.json` with which text each kind begins; that text is not part of the caption. A style of a user's own words is.
 """
 
-import gc
-import hashlib
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from PIL.Image import Image
 
-from recapdata.captioners import STYLES, CaptionerOptions, CaptioningFailed, OutOfMemory
-from recapdata.captioners.choice import most_agreed
+from recapdata.captioners import STYLES, CaptionerOptions, CaptioningFailed
 from recapdata.captioners.coca_steps import EXAMPLE, Steps, check_config, check_model
-from recapdata.captioners.coca_words import Words, open_words
-from recapdata.captioners.prompts import Family, max_tokens, prompt_text
-from recapdata.captioners.text_generation import KeyedDraw, caption_seed, sampling_settings
-from recapdata.errors import OptionError
-from recapdata.models.open_clip import FORMS, OpenClipSource, find_model
-from recapdata.models.transformers import (
-    OWN_STYLES,
-    REDUCING_GAP,
-    REFUSALS,
-    device_and_dtype,
-    is_memory,
-    leave_a_core,
-    one_line,
-    own_styles,
+from recapdata.captioners.prompts import OWN_STYLES, Family, max_tokens, own_styles, prompt_text
+from recapdata.captioners.text_generation import (
+    Guard,
+    draws,
+    model_provenance,
+    sampling_settings,
+    versions,
+    write_captions,
+    written_caption,
 )
+from recapdata.captioners.vlm import REDUCING_GAP
+from recapdata.errors import ModelNotSupported, OptionError
+from recapdata.models.open_clip import FORMS, OpenClipSource, find_model
+from recapdata.models.transformers import REFUSALS, device_and_dtype, leave_a_core, one_line
 from recapdata.records import Caption, Provenance
 
 LIBRARIES = ("torch", "torchvision", "open_clip_torch", "transformers", "pillow")
 FAMILY = Family(kind="plain", prompts={"short": "", "long": ""})
 """Without a word from its folder, short and long differ in nothing but the most tokens of a caption."""
+_BEFORE_MARKS = re.compile(r" +(?=[.,;:!?%)\]}]|'(?:s|t|re|ve|m|ll|d)\b)")
+"""CLIP's tokenizer takes every mark for a word of its own and does not keep where spaces were."""
 
 
 def open_coca(options: CaptionerOptions) -> "Coca":
@@ -54,19 +52,15 @@ def open_coca(options: CaptionerOptions) -> "Coca":
     prompt = prompt_text(options.style, FAMILY, own, options.model)
     words = open_words(source)
     start = words.start(prompt)
-    given = Path(options.model).is_dir()
-    provenance = Provenance(
-        writer="model",
+    provenance = model_provenance(
+        options,
         captioner="coca",
-        model=options.model if given else source.name,
+        model=options.model if Path(options.model).is_dir() else source.name,
         revision=source.revision,
-        style=options.style if options.style in STYLES else "free",
         prompt=prompt,
-        prompt_hash=hashlib.sha256(prompt.encode()).hexdigest(),
         sampling=sampling_settings(options, _most_tokens(options, config, len(start))),
-        seed=options.seed if options.temperature else None,
         dtype=device_and_dtype()[1],
-        libraries={library: version(library) for library in LIBRARIES},
+        libraries=versions(LIBRARIES),
     )
     said = start[1:] if options.style not in STYLES else []
     detail = REDUCING_GAP * int(np.max(source.side()))
@@ -87,6 +81,50 @@ class CocaPreparer:
             return np.stack([np.asarray(self.pixels(image)) for image in images])
         except REFUSALS as error:
             raise CaptioningFailed(one_line(error)) from error
+
+
+class Words(Protocol):
+    """A tokenizer; `end` is the token that ends a text."""
+
+    @property
+    def end(self) -> int: ...
+
+    def start(self, text: str) -> list[int]:
+        """The begin token and the tokens of a text."""
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """What tokens say, special ones left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipWords:
+    """CLIP's byte pairs (`SimpleTokenizer`): lower case, every word followed by a space."""
+
+    tokenizer: Any
+    end: int
+
+    def start(self, text: str) -> list[int]:
+        return [self.tokenizer.sot_token_id, *self.tokenizer.encode(text)]
+
+    def text(self, tokens: Sequence[int]) -> str:
+        special = set(self.tokenizer.all_special_ids)
+        said = self.tokenizer.decode([token for token in tokens if token not in special])
+        return _BEFORE_MARKS.sub("", said).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class FolderWords:
+    """A tokenizer of transformers, with the token that it begins a text with."""
+
+    tokenizer: Any
+    begin: int
+    end: int
+
+    def start(self, text: str) -> list[int]:
+        return [self.begin, *self.tokenizer(text, add_special_tokens=False)["input_ids"]]
+
+    def text(self, tokens: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True)).strip()
 
 
 class Coca:
@@ -112,7 +150,7 @@ class Coca:
         self._start, self._said = start
         self._model: Any = None
         self._ends: list[int] = []
-        self._short_of_memory = False
+        self._guard = Guard()
 
     def load(self) -> None:
         """Load the weights.
@@ -133,33 +171,15 @@ class Coca:
 
     def caption(self, prepared: np.ndarray, keys: Sequence[str]) -> list[Caption]:
         """One caption per key; see `Captioner.caption`."""
-        if not self._options.temperature:
-            return self._captions(prepared, None)
-        rounds = [
-            self._captions(prepared, [caption_seed(self._options.seed, key, number) for key in keys])
-            for number in range(self._options.candidates)
-        ]
-        return [most_agreed(candidates) for candidates in zip(*rounds, strict=True)]
+        return write_captions(self._options, keys, lambda seeds: self._captions(prepared, seeds))
 
     def _captions(self, prepared: np.ndarray, seeds: Sequence[int] | None) -> list[Caption]:
-        import torch
-
-        if self._short_of_memory:  # what the failed attempt held hangs in its traceback until now
-            gc.collect()
-            torch.cuda.empty_cache()
-            self._short_of_memory = False
-        try:
-            with torch.inference_mode():
-                rows = self._generate(prepared, seeds)
-            return [
-                self._caption(row, seeds[place] if seeds is not None else None)
-                for place, row in enumerate(rows)
+        return self._guard.run(
+            lambda: [
+                self._caption(tokens, seeds[row] if seeds is not None else None)
+                for row, tokens in enumerate(self._generate(prepared, seeds))
             ]
-        except (torch.OutOfMemoryError, MemoryError, *REFUSALS) as error:
-            if not is_memory(error):
-                raise CaptioningFailed(one_line(error)) from error
-            self._short_of_memory = True
-            raise OutOfMemory(one_line(error)) from error
+        )
 
     def _generate(self, prepared: np.ndarray, seeds: Sequence[int] | None) -> list[list[int]]:
         """The tokens written for each picture, behind the start; an end token comes last where the model ended."""
@@ -172,7 +192,7 @@ class Coca:
             steps.step(torch.full((len(pixels),), token, device=self.device))
         last = torch.full((len(pixels),), self._start[-1], device=self.device)
         ends = torch.tensor(self._ends, device=self.device)
-        shape, ended, written = self._shapes(seeds), torch.zeros_like(last, dtype=torch.bool), []
+        shape, ended, written = draws(self._options, seeds), torch.zeros_like(last, dtype=torch.bool), []
         for _ in range(most):
             scores = steps.step(last).float()
             for change in shape:
@@ -184,27 +204,35 @@ class Coca:
                 break
         return torch.stack(written, dim=1).tolist()
 
-    def _shapes(self, seeds: Sequence[int] | None) -> list[Any]:
-        """What turns scores into a draw: temperature, top-p, one keyed number per caption and step; nothing where nothing is sampled."""
-        from transformers import TemperatureLogitsWarper, TopPLogitsWarper
-
-        if seeds is None:
-            return []
-        top_p = [TopPLogitsWarper(self._options.top_p)] if self._options.top_p < 1 else []
-        return [TemperatureLogitsWarper(self._options.temperature), *top_p, KeyedDraw(seeds)]
-
     def _caption(self, row: Sequence[int], seed: int | None) -> Caption:
         stop = next((place for place, token in enumerate(row) if token in self._ends), len(row))
         text = self._words.text([*self._said, *row[:stop]])
-        caption = Caption(
-            caption=text or None,
-            seed=seed,
-            finish_reason="stop" if stop < len(row) else "length",
-            tokens=stop,
+        return written_caption(text, seed=seed, ended=stop < len(row), tokens=stop)
+
+
+def open_words(source: OpenClipSource) -> Words:
+    """The tokenizer of a model.
+
+    Raises:
+        ModelNotSupported: it cannot be loaded, or has no tokens to begin and end a text with.
+    """
+    from open_clip.tokenizer import SimpleTokenizer
+
+    outer: Any = source.load_tokenizer()
+    if isinstance(outer, SimpleTokenizer):
+        return ClipWords(outer, outer.eot_token_id)
+    tokenizer = getattr(outer, "tokenizer", None)
+    begin = getattr(tokenizer, "bos_token_id", None)
+    end = getattr(tokenizer, "eos_token_id", None)
+    if begin is None:
+        begin = getattr(tokenizer, "cls_token_id", None)
+    if end is None:
+        end = getattr(tokenizer, "sep_token_id", None)
+    if begin is None or end is None:
+        raise ModelNotSupported(
+            f"the tokenizer of {source.name} has no tokens to begin and end a text with, so it cannot write captions"
         )
-        if text:
-            return caption
-        return replace(caption, finish_reason=None, error="EmptyCaption: the model ended without a word")
+    return FolderWords(tokenizer, begin, end)
 
 
 def _most_tokens(options: CaptionerOptions, config: Any, start: int) -> int:

@@ -6,14 +6,18 @@ can be seen). A model folder may say itself what its styles are called, in `reca
     {"styles": {"short": "caption short", "long": "caption long"}}
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from recapdata.captioners import STYLES
 from recapdata.captioners.template import parse_template, without_places
-from recapdata.errors import OptionError
+from recapdata.errors import ModelNotSupported, OptionError
+from recapdata.models.sources import ModelSource
 
+OWN_STYLES = "recapdata.json"
 Kind = Literal["prefix", "chat", "plain"]
 
 
@@ -74,3 +78,34 @@ def prompt_text(style: str, family: Family, own: Mapping[str, str], model: str) 
 def max_tokens(style: str) -> int:
     """Most tokens of a caption of this style where the user says nothing."""
     return MAX_TOKENS.get(style, FREE_MAX_TOKENS)
+
+
+def own_styles(path: Path, model: str) -> Mapping[str, str]:
+    """What a model calls its styles in the `recapdata.json` at `path`; nothing where there is none.
+
+    Raises:
+        ModelNotSupported: it says so in a form that cannot be read.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        styles = json.loads(path.read_text(encoding="utf8"))["styles"]
+        return {str(style): str(prompt) for style, prompt in styles.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelNotSupported(
+            f'{OWN_STYLES} of {model} should read {{"styles": {{"short": "…", "long": "…"}}}}: {error!r}'
+        ) from error
+
+
+def pinned_styles(source: ModelSource) -> Mapping[str, str]:
+    """`own_styles` of a pinned model, from its folder or from the Hub."""
+    if source.commit is None:
+        return own_styles(Path(source.location) / OWN_STYLES, source.name)
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        path = hf_hub_download(source.location, OWN_STYLES, revision=source.commit)
+    except EntryNotFoundError:
+        return {}
+    return own_styles(Path(path), source.name)

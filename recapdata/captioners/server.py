@@ -8,7 +8,6 @@ a server does not tell; the seed of each caption is sent along, and the server m
 """
 
 import base64
-import hashlib
 import io
 import os
 from collections.abc import Sequence
@@ -18,14 +17,13 @@ from typing import Any
 
 from PIL.Image import Image
 
-from recapdata.captioners import STYLES, CaptionerOptions, CaptioningFailed
+from recapdata.captioners import CaptionerOptions, CaptioningFailed
 from recapdata.captioners.chat_api import ChatApi, Patience
-from recapdata.captioners.choice import CHOICE, most_agreed
 from recapdata.captioners.prompts import CHAT, max_tokens, prompt_text
 from recapdata.captioners.template import Template, parse_template
-from recapdata.captioners.text_generation import caption_seed
+from recapdata.captioners.text_generation import CHOICE, model_provenance, write_captions
 from recapdata.errors import CaptionerNotFound, OptionError
-from recapdata.records import Caption, Provenance
+from recapdata.records import Caption
 
 IN_FLIGHT = 32
 LONGEST_SIDE = 2048
@@ -82,17 +80,14 @@ class Server:
         prompt = prompt_text(options.style, CHAT, {}, self._model)
         template = parse_template(options.style, guard=True)
         self.prepare = Messages(prompt, template)
-        said = template.text if template else prompt
-        self.provenance = Provenance(
-            writer="model",
+        self.provenance = model_provenance(
+            options,
             captioner="server",
             model=self._model,
             revision=options.revision,
-            style="template" if template else options.style if options.style in STYLES else "free",
-            prompt=said,
-            prompt_hash=hashlib.sha256(said.encode()).hexdigest(),
+            prompt=prompt,
+            template=template,
             sampling=self._sampling(),
-            seed=options.seed if options.temperature else None,
             dtype="as served",
             libraries={"server": software} if software else {},
         )
@@ -115,14 +110,9 @@ class Server:
                 raise
 
     def _one(self, message: Message, key: str) -> Caption:
-        if not self._options.temperature:
-            return self._ask(message, None)
-        return most_agreed(
-            [
-                self._ask(message, caption_seed(self._options.seed, key, number))
-                for number in range(self._options.candidates)
-            ]
-        )
+        return write_captions(
+            self._options, [key], lambda seeds: [self._ask(message, seeds[0] if seeds else None)]
+        )[0]
 
     def _ask(self, message: Message, seed: int | None) -> Caption:
         request: dict[str, Any] = {

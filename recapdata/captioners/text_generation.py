@@ -1,19 +1,126 @@
-"""Sampling that depends on nothing but the seed, the key and the step: no state, no order, no batch.
+"""What captioners share: a seed per caption, sampling that depends on nothing else, the choice among candidates, out of memory.
 
 transformers draws noise for a whole batch from one generator, so the same image gets other words in another batch or after an
 interruption. Here every token is drawn by inverting the distribution at one uniform number, which is a hash of the caption's
-seed and the step.
+seed and the step: no state, no order, no batch.
 """
 
+import gc
 import hashlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from recapdata.captioners import CaptionerOptions
-from recapdata.captioners.choice import CHOICE
+from recapdata.captioners import STYLES, CaptionerOptions, CaptioningFailed, OutOfMemory
+from recapdata.captioners.template import Template
+from recapdata.models.transformers import REFUSALS, is_memory, one_line
+from recapdata.records import Caption, Provenance
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+CHOICE = "most agreed"
+_WORD = re.compile(r"\w+")
+_Result = TypeVar("_Result")
+
+
+def model_provenance(
+    options: CaptionerOptions,
+    *,
+    captioner: str,
+    model: str,
+    revision: str | None,
+    prompt: str,
+    template: Template | None = None,
+    sampling: Mapping[str, Any],
+    dtype: str,
+    libraries: Mapping[str, str],
+) -> Provenance:
+    """The provenance of captions that a model writes under a prompt, or under a template in its place."""
+    text = template.text if template else prompt
+    return Provenance(
+        writer="model",
+        captioner=captioner,
+        model=model,
+        revision=revision,
+        style="template" if template else options.style if options.style in STYLES else "free",
+        prompt=text,
+        prompt_hash=hashlib.sha256(text.encode()).hexdigest(),
+        sampling=sampling,
+        seed=options.seed if options.temperature else None,
+        dtype=dtype,
+        libraries=libraries,
+    )
+
+
+def versions(libraries: Sequence[str]) -> dict[str, str]:
+    """Installed versions of what decides the words."""
+    return {library: version(library) for library in libraries}
+
+
+def write_captions(
+    options: CaptionerOptions,
+    keys: Sequence[str],
+    write: Callable[[Sequence[int] | None], list[Caption]],
+) -> list[Caption]:
+    """One caption per key: what `write` gives without a seed, or the most agreed of what it gives for each candidate's seeds."""
+    if not options.temperature:
+        return write(None)
+    rounds = [
+        write([caption_seed(options.seed, key, number) for key in keys])
+        for number in range(options.candidates)
+    ]
+    return [most_agreed(candidates) for candidates in zip(*rounds, strict=True)]
+
+
+def written_caption(text: str, *, seed: int | None, ended: bool, tokens: int) -> Caption:
+    """The caption of a model's text; an error where it is blank."""
+    text = text.strip()
+    if not text:
+        error = "EmptyCaption: the model ended without a word"
+        return Caption(caption=None, seed=seed, tokens=tokens, error=error)
+    return Caption(caption=text, seed=seed, finish_reason="stop" if ended else "length", tokens=tokens)
+
+
+class Guard:
+    """Runs a model, and turns what it raises into the errors of the protocol `Captioner`."""
+
+    def __init__(self) -> None:
+        self._short_of_memory = False
+
+    def run(self, generate: Callable[[], _Result]) -> _Result:
+        """What `generate` returns, without gradients.
+
+        Raises:
+            OutOfMemory: the batch is too large.
+            CaptioningFailed: the model refuses it.
+        """
+        import torch
+
+        if self._short_of_memory:  # what the failed attempt held hangs in its traceback until now
+            gc.collect()
+            torch.cuda.empty_cache()
+            self._short_of_memory = False
+        try:
+            with torch.inference_mode():
+                return generate()
+        except (torch.OutOfMemoryError, MemoryError, *REFUSALS) as error:
+            if not is_memory(error):
+                raise CaptioningFailed(one_line(error)) from error
+            self._short_of_memory = True
+            raise OutOfMemory(one_line(error)) from error
+
+
+def draws(options: CaptionerOptions, seeds: Sequence[int] | None) -> list[Any]:
+    """Logits processors that turn scores into one drawn token per caption: temperature, top-p, the draw; none without seeds."""
+    from transformers import TemperatureLogitsWarper, TopPLogitsWarper
+
+    if seeds is None:
+        return []
+    top_p = [TopPLogitsWarper(options.top_p)] if options.top_p < 1 else []
+    return [TemperatureLogitsWarper(options.temperature), *top_p, KeyedDraw(seeds)]
 
 
 def caption_seed(seed: int, key: str, candidate: int = 0) -> int:
@@ -80,3 +187,26 @@ class KeyedDraw:
         self._step += 1
         drawn = torch.searchsorted(mass, at * mass[:, -1:], right=True).clamp(max=scores.shape[-1] - 1)
         return torch.full_like(scores, float("-inf")).scatter(1, drawn, 0.0)
+
+
+def most_agreed(candidates: Sequence[Caption]) -> Caption:
+    """The candidate with the highest mean word F1 against the others; of equals the first, of failures the first failure.
+
+    What most samples say is more often in the picture than what one of them says, so the consensus makes fewer things up (the
+    consensus caption of Devlin et al. 2015, arXiv:1505.04467; minimum Bayes risk decoding with word overlap as the gain).
+    """
+    written = [candidate for candidate in candidates if candidate.caption is not None]
+    if not written:
+        return candidates[0]
+    bags = [Counter(_WORD.findall(str(candidate.caption).lower())) for candidate in written]
+    agreement = [
+        sum(overlap(bag, other) for place, other in enumerate(bags) if place != here)
+        for here, bag in enumerate(bags)
+    ]
+    return written[agreement.index(max(agreement))]
+
+
+def overlap(one: Counter[str], other: Counter[str]) -> float:
+    """F1 of two bags of words: 2 |A ∩ B| / (|A| + |B|), in [0, 1]; 0 for two empty bags."""
+    total = one.total() + other.total()
+    return 2 * (one & other).total() / total if total else 0.0

@@ -4,32 +4,34 @@ Prefix-prompted (PaliGemma), chat-templated (Qwen-VL, SmolVLM and Idefics, LLaVA
 asked (`prompts`) and in nothing else. No code from a model's repository is run.
 """
 
-import gc
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from importlib.metadata import version
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL.Image import Image
 
-from recapdata.captioners import STYLES, CaptionerOptions, CaptioningFailed, OutOfMemory
-from recapdata.captioners.choice import most_agreed
-from recapdata.captioners.prompts import Family, max_tokens, prompt_text
+from recapdata.captioners import CaptionerOptions, CaptioningFailed
+from recapdata.captioners.prompts import CHAT, FAMILIES, Family, max_tokens, pinned_styles, prompt_text
 from recapdata.captioners.template import Template, parse_template, special_tokens
-from recapdata.captioners.text_generation import KeyedDraw, Start, caption_seed, sampling_settings
-from recapdata.errors import OptionError
+from recapdata.captioners.text_generation import (
+    Guard,
+    Start,
+    draws,
+    model_provenance,
+    sampling_settings,
+    versions,
+    write_captions,
+    written_caption,
+)
+from recapdata.errors import ModelNotSupported, OptionError
 from recapdata.models.sources import EMBEDDED, ModelSource, resolve_model
 from recapdata.models.transformers import (
     REFUSALS,
-    detail_of,
     device_and_dtype,
-    end_tokens,
-    is_memory,
-    load_weights,
+    leave_a_core,
+    load_pretrained,
     one_line,
-    open_pretrained,
     quiet,
 )
 from recapdata.records import Caption, Provenance
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "pillow")
+REDUCING_GAP = 2
 
 
 def open_vlm(options: CaptionerOptions) -> "Vlm":
@@ -122,7 +125,7 @@ class Vlm:
         self._options = options
         self._model: Any = None
         self._ends: frozenset[int] = frozenset()
-        self._short_of_memory = False
+        self._guard = Guard()
 
     def load(self) -> None:
         """Load the weights; see `load_weights` for its errors."""
@@ -131,52 +134,27 @@ class Vlm:
 
     def caption(self, prepared: Mapping[str, np.ndarray], keys: Sequence[str]) -> list[Caption]:
         """One caption per key; see `Captioner.caption`."""
-        if not self._options.temperature:
-            return self._captions(prepared, None)
-        rounds = [
-            self._captions(prepared, [caption_seed(self._options.seed, key, number) for key in keys])
-            for number in range(self._options.candidates)
-        ]
-        return [most_agreed(candidates) for candidates in zip(*rounds, strict=True)]
+        return write_captions(self._options, keys, lambda seeds: self._captions(prepared, seeds))
 
     def _captions(self, prepared: Mapping[str, np.ndarray], seeds: Sequence[int] | None) -> list[Caption]:
-        import torch
-
-        if self._short_of_memory:  # what the failed attempt held hangs in its traceback until now
-            gc.collect()
-            torch.cuda.empty_cache()
-            self._short_of_memory = False
-        try:
-            with torch.inference_mode(), quiet():
-                start, sequences = self._generate(prepared, seeds)
-        except (torch.OutOfMemoryError, MemoryError, *REFUSALS) as error:
-            if not is_memory(error):
-                raise CaptioningFailed(one_line(error)) from error
-            self._short_of_memory = True
-            raise OutOfMemory(one_line(error)) from error
+        start, sequences = self._guard.run(lambda: self._generate(prepared, seeds))
         return self._decode(sequences, start, seeds)
 
     def _generate(
         self, prepared: Mapping[str, np.ndarray], seeds: Sequence[int] | None
     ) -> tuple[int, "np.ndarray"]:
         import torch
-        from transformers import TemperatureLogitsWarper, TopPLogitsWarper
 
         inputs = {name: self._to_device(torch.from_numpy(array)) for name, array in prepared.items()}
         start = Start()
-        steps: list[Any] = [start]
-        if seeds is not None:
-            steps.append(TemperatureLogitsWarper(self._options.temperature))
-            if self._options.top_p < 1:
-                steps.append(TopPLogitsWarper(self._options.top_p))
-            steps.append(KeyedDraw(seeds))
-        sequences = self._model.generate(
-            **inputs,
-            logits_processor=steps,
-            do_sample=False,
-            num_beams=1,
-            max_new_tokens=self.provenance.sampling["max_new_tokens"],
-        )
+        with quiet():
+            sequences = self._model.generate(
+                **inputs,
+                logits_processor=[start, *draws(self._options, seeds)],
+                do_sample=False,
+                num_beams=1,
+                max_new_tokens=self.provenance.sampling["max_new_tokens"],
+            )
         return start.position or 0, sequences.cpu().numpy()
 
     def _to_device(self, tensor: "Tensor") -> "Tensor":
@@ -191,21 +169,104 @@ class Vlm:
         texts = self.prepare.processor.tokenizer.batch_decode(
             [row[first:stop] for row, stop in zip(sequences, stops, strict=True)], skip_special_tokens=True
         )
-        captions = []
-        for place, text in enumerate(texts):
-            text = text.strip()
-            caption = Caption(
-                caption=text or None,
-                seed=seeds[place] if seeds is not None else None,
-                finish_reason="stop" if ended[place].any() else "length",
-                tokens=int(stops[place]) - start,
+        return [
+            written_caption(
+                text,
+                seed=seeds[row] if seeds is not None else None,
+                ended=bool(ended[row].any()),
+                tokens=int(stops[row]) - start,
             )
-            if not text:
-                caption = replace(
-                    caption, finish_reason=None, error="EmptyCaption: the model ended without a word"
-                )
-            captions.append(caption)
-        return captions
+            for row, text in enumerate(texts)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Pretrained:
+    """What is known of a model without its weights.
+
+    Attributes:
+        family: how it is prompted.
+        own_styles: prompts by style that its folder brings along.
+    """
+
+    source: ModelSource
+    model_type: str
+    processor: Any
+    family: Family
+    own_styles: Mapping[str, str]
+
+
+def open_pretrained(source: ModelSource) -> Pretrained:
+    """Read configuration and processor of an image-text-to-text model; no code of its repository is run.
+
+    Raises:
+        ModelNotSupported: it is of another kind, or not complete.
+    """
+    from transformers import AutoConfig, AutoProcessor
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+    kind = load_pretrained(AutoConfig, source).model_type
+    if kind not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+        raise ModelNotSupported(
+            f"{source.name} is a {kind} model, which writes no text about images; give an "
+            "image-text-to-text model (PaliGemma, Qwen-VL, SmolVLM, LLaVA, BLIP, GIT, …)"
+        )
+    processor = load_pretrained(AutoProcessor, source)
+    if getattr(processor, "tokenizer", None) is None:
+        raise ModelNotSupported(f"{source.name} lacks a tokenizer, so its captions cannot be read")
+    processor.tokenizer.padding_side = "left"  # generation goes on from the right end
+    family = FAMILIES.get(kind, CHAT)
+    if family is CHAT and getattr(processor, "chat_template", None) is None:
+        raise ModelNotSupported(
+            f"{source.name} ({kind}) brings no chat template, so it cannot be told what to do; give an "
+            "instruction-tuned version of it"
+        )
+    return Pretrained(source, kind, processor, family, pinned_styles(source))
+
+
+def detail_of(image_processor: Any) -> int | None:
+    """Pixels of each side that a processor of pictures can make use of; None where it depends on the picture.
+
+    Twice what the sides are resized to: from there on, resizing gives nearly what it gives from the whole picture, which is also
+    what Pillow's thumbnails rely on.
+    """
+    size = getattr(image_processor, "size", None) or {}
+    sides = [size[name] for name in ("height", "width", "shortest_edge") if size.get(name)]
+    fixed = getattr(image_processor, "do_resize", False) and not getattr(
+        image_processor, "do_pan_and_scan", False
+    )
+    if not fixed or not sides or size.get("longest_edge"):
+        return None
+    return REDUCING_GAP * int(max(sides))
+
+
+def load_weights(source: ModelSource, dtype: str, device: str) -> Any:
+    """The model with its weights, ready to generate.
+
+    Raises:
+        ModelNotSupported: the weights are missing or do not fit the model.
+    """
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    model = load_pretrained(AutoModelForImageTextToText, source, dtype=getattr(torch, dtype))
+    if device == "cpu":
+        leave_a_core()
+    return model.to(device).eval()
+
+
+def end_tokens(model: Any) -> frozenset[int]:
+    """Tokens that end a caption, as the model's own `generate` knows them."""
+    text = model.config.get_text_config()
+    found: set[int] = set()
+    for owner, name in (
+        (model.generation_config, "eos_token_id"),
+        (text, "eos_token_id"),
+        (text, "sep_token_id" if model.config.model_type == "blip" else "eos_token_id"),
+    ):
+        value = getattr(owner, name, None)
+        found |= set(value if isinstance(value, list) else [] if value is None else [value])
+    return frozenset(found)
 
 
 def _open(source: ModelSource, name: str, options: CaptionerOptions) -> Vlm:
@@ -221,18 +282,16 @@ def _open(source: ModelSource, name: str, options: CaptionerOptions) -> Vlm:
             f"--style {options.style}: {source.name} takes no instruction, and what stands in braces would become its caption; "
             "give only the first words of the caption, or another model"
         )
-    provenance = Provenance(
-        writer="model",
+    provenance = model_provenance(
+        options,
         captioner=name,
         model=source.name,
         revision=source.revision,
-        style="template" if template else options.style if options.style in STYLES else "free",
-        prompt=template.text if template else prompt,
-        prompt_hash=hashlib.sha256((template.text if template else prompt).encode()).hexdigest(),
+        prompt=prompt,
+        template=template,
         sampling=sampling_settings(options, options.max_tokens or max_tokens(options.style)),
-        seed=options.seed if options.temperature else None,
         dtype=device_and_dtype()[1],
-        libraries={library: version(library) for library in LIBRARIES},
+        libraries=versions(LIBRARIES),
     )
     preparer = VlmPreparer(
         pretrained.processor,

@@ -9,16 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recapdata.captioners import STYLES
-from recapdata.captioners.prompts import prompt_text
+from recapdata.captioners.prompts import OWN_STYLES, prompt_text
+from recapdata.captioners.vlm import Pretrained, end_tokens, load_weights, open_pretrained
 from recapdata.errors import ModelNotSupported, OptionError
 from recapdata.models.sources import ModelSource, resolve_model
-from recapdata.models.transformers import (
-    OWN_STYLES,
-    Pretrained,
-    end_tokens,
-    load_weights,
-    open_pretrained,
-)
 from recaptrain.training.card import base_name
 from recaptrain.training.model_folder import swapped_in
 

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from recapdata.captioners.vlm import VlmPreparer
-from recapdata.models.transformers import end_tokens
+from recapdata.captioners.vlm import VlmPreparer, end_tokens
 from recaptrain.captioner.base import CaptionerBase
 from recaptrain.captioner.data import HumanCaptions, Pictures, Rows
 from recaptrain.training.loop import Training, shuffled

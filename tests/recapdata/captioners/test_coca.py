@@ -17,10 +17,9 @@ from recapdata.captioners import (
     open_captioner,
     parse_captioner,
 )
-from recapdata.captioners.choice import most_agreed
+from recapdata.captioners.coca import ClipWords
 from recapdata.captioners.coca_steps import Steps
-from recapdata.captioners.coca_words import ClipWords
-from recapdata.captioners.text_generation import KeyedDraw, caption_seed
+from recapdata.captioners.text_generation import KeyedDraw, caption_seed, most_agreed
 from recapdata.errors import HubError, ModelNotSupported, OptionError
 from recapdata.weights import content_revision
 from tests.audits.models import save_small_clip

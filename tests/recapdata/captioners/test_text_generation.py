@@ -1,9 +1,19 @@
-"""Noise that depends on seed, key and step, and on nothing else."""
+"""Noise that depends on seed, key and step, and on nothing else; the choice among candidates, by hand."""
+
+from collections import Counter
 
 import pytest
 import torch
 
-from recapdata.captioners.text_generation import KeyedDraw, Start, caption_seed, uniform
+from recapdata.captioners.text_generation import (
+    KeyedDraw,
+    Start,
+    caption_seed,
+    most_agreed,
+    overlap,
+    uniform,
+)
+from recapdata.records import Caption
 
 
 def test_uniform_is_a_function_of_seed_and_step():
@@ -62,3 +72,27 @@ def test_start_notes_the_first_length():
     for length in (5, 6, 7):
         assert start(torch.zeros((1, length)), scores) is scores
     assert start.position == 5
+
+
+def candidates(*texts):
+    return [Caption(caption=text, error=None if text else "EmptyCaption: none") for text in texts]
+
+
+def test_overlap_is_f1_of_words():
+    # Two words in common, of three and two: 2 · 2 / (3 + 2).
+    assert overlap(Counter(["a", "red", "dog"]), Counter(["red", "dog"])) == pytest.approx(0.8)
+    assert overlap(Counter(), Counter()) == 0.0
+
+
+def test_what_most_say_wins():
+    written = candidates("three red dogs", "two red dogs", "Two red dogs.", "a blue cat")
+    assert most_agreed(written).caption == "two red dogs"
+
+
+def test_failures_are_only_chosen_when_there_is_nothing_else():
+    assert most_agreed(candidates(None, "a dog")).caption == "a dog"
+    assert most_agreed(candidates(None, None)).error == "EmptyCaption: none"
+
+
+def test_of_one_there_is_no_choice():
+    assert most_agreed(candidates("a dog")).caption == "a dog"

@@ -9,8 +9,7 @@ import torch
 from PIL import Image
 
 from recapdata.captioners import CaptionerOptions, CaptioningFailed, OutOfMemory, open_captioner
-from recapdata.captioners.choice import most_agreed
-from recapdata.captioners.text_generation import caption_seed
+from recapdata.captioners.text_generation import caption_seed, most_agreed
 from recapdata.errors import CaptionerNotFound, HubError, ModelNotSupported, OptionError
 from recapdata.weights import content_revision
 from tests.vlms import FAMILIES, save_vlm
