@@ -1,9 +1,8 @@
 """The drawn world: 64×64 pictures of colored shapes and words, whose truth is known exactly.
 
-A proving ground that runs everywhere: what a scene holds (`world`), how it looks (`drawing`, `font`, `png`),
-what the web, a hurried and a careful person would write about it (`captions`), and how to read a scene back
-from pixels alone (`reading`). A scene is a pure function of (seed, index), so any slice of a set can be made
-by itself, on any machine, with the same bytes.
+A proving ground that runs everywhere: what a scene holds (`world`), how it looks (`drawing`, `font`, `png`), and what the web,
+a hurried and a careful person would write about it (`captions`). A scene is a pure function of (seed, index), so any slice of a
+set can be made by itself, on any machine, with the same bytes.
 
     from recapdata.scenes import draw_scene, encode_png, human_long
     scene = draw_scene(seed=0, index=7)

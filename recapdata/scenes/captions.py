@@ -122,17 +122,6 @@ def human_long(scene: Scene) -> str:
     return " ".join(_sentence(sentence) for sentence in sentences)
 
 
-def stated_relations(scene: Scene) -> list[tuple[Group, str, Group]]:
-    """What a long caption says of positions between groups: (group, left | right | above | below, other)."""
-    groups = groups_of(scene)
-    stated = []
-    for left, right in _related(groups):
-        relation = relation_between(groups[left], groups[right])
-        assert relation is not None
-        stated.append((groups[left], relation, groups[right]))
-    return stated
-
-
 def _related(groups: Sequence[Group]) -> list[tuple[int, int]]:
     """Neighbors in the canonical order whose relation is clear, the first few of them."""
     pairs = [

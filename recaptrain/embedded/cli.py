@@ -1,7 +1,7 @@
 """The command line of the embedded models' recipes; for those who change the drawn world, nobody else needs it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -11,15 +11,19 @@ from recapdata.errors import OptionError
 from recaptrain.embedded.recipe import RECIPES, read_recipe
 
 WEIGHTS = Path(recapdata.__file__).parent / "weights"
+Kind = TypeVar("Kind")
+
 app = application("Make the small models of the drawn world from their recipes, and measure them.")
 
 Out = Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the finished model.")]
+Recipe = Annotated[Path | None, typer.Option(help="The settings. [default: the one in recaptrain/recipes]")]
 Seed = Annotated[int | None, typer.Option(help="Other random numbers and other scenes than the recipe's.")]
 Device = Annotated[str | None, typer.Option(help="cpu or cuda.")]
+Tower = Annotated[Path, typer.Option(help="The captioner whose vision tower it starts from.")]
 Work = Annotated[
     Path | None,
     typer.Option(
-        help="Folder for checkpoints and log; the same command goes on from there. [default: OUT.work]"
+        help="Folder for checkpoints and logs; the same command continues there. [default: OUT.work]"
     ),
 ]
 
@@ -27,7 +31,7 @@ Work = Annotated[
 @app.command()
 def captioner(
     out: Out,
-    recipe: Annotated[Path, typer.Option(help="The settings.")] = RECIPES / "embedded-captioner.yaml",
+    recipe: Recipe = None,
     work: Work = None,
     seed: Seed = None,
     captions: Annotated[
@@ -39,18 +43,16 @@ def captioner(
     """Train the captioner: see, pretrain, tune."""
     from recaptrain.embedded.captioner import CaptionerRecipe, train_captioner
 
-    settings = read_recipe(recipe, CaptionerRecipe, seed=seed, captions=captions, device=device)
-    train_captioner(settings, work or out.with_name(f"{out.name}.work"), out)
+    settings = _read("captioner", recipe, CaptionerRecipe, seed=seed, captions=captions, device=device)
+    train_captioner(settings, _work(work, out), out)
     say(f"captioner written to {out}")
 
 
 @app.command()
 def clip(
     out: Out,
-    captioner: Annotated[Path, typer.Option(help="The captioner whose vision tower it starts from.")] = (
-        WEIGHTS / "captioner"
-    ),
-    recipe: Annotated[Path, typer.Option(help="The settings.")] = RECIPES / "embedded-clip.yaml",
+    captioner: Tower = WEIGHTS / "captioner",
+    recipe: Recipe = None,
     work: Work = None,
     seed: Seed = None,
     device: Device = None,
@@ -58,18 +60,16 @@ def clip(
     """Train the CLIP model: which text belongs to which picture."""
     from recaptrain.embedded.clip import ClipRecipe, train_clip
 
-    settings = read_recipe(recipe, ClipRecipe, seed=seed, device=device)
-    train_clip(settings, captioner, work or out.with_name(f"{out.name}.work"), out)
+    settings = _read("clip", recipe, ClipRecipe, seed=seed, device=device)
+    train_clip(settings, captioner, _work(work, out), out)
     say(f"CLIP model written to {out}")
 
 
 @app.command()
 def coca(
     out: Out,
-    captioner: Annotated[Path, typer.Option(help="The captioner whose vision tower it starts from.")] = (
-        WEIGHTS / "captioner"
-    ),
-    recipe: Annotated[Path, typer.Option(help="The settings.")] = RECIPES / "embedded-coca.yaml",
+    captioner: Tower = WEIGHTS / "captioner",
+    recipe: Recipe = None,
     work: Work = None,
     seed: Seed = None,
     device: Device = None,
@@ -77,9 +77,21 @@ def coca(
     """Train a CoCa, DALL·E 3's kind of captioner: which text belongs to which picture, and what to write of one."""
     from recaptrain.embedded.coca import CocaRecipe, train_coca
 
-    settings = read_recipe(recipe, CocaRecipe, seed=seed, device=device)
-    train_coca(settings, captioner, work or out.with_name(f"{out.name}.work"), out)
+    settings = _read("coca", recipe, CocaRecipe, seed=seed, device=device)
+    train_coca(settings, captioner, _work(work, out), out)
     say(f"CoCa written to {out}; caption with it by --captioner coca:{out}")
+
+
+@app.command()
+def diffusion(
+    out: Out, recipe: Recipe = None, work: Work = None, seed: Seed = None, device: Device = None
+) -> None:
+    """Train the diffusion model: autoencoder, text encoder, denoiser."""
+    from recaptrain.embedded.diffusion import DiffusionRecipe, train_embedded_diffusion
+
+    settings = _read("diffusion", recipe, DiffusionRecipe, seed=seed, device=device)
+    train_embedded_diffusion(settings, _work(work, out), out)
+    say(f"diffusion model written to {out}")
 
 
 @app.command()
@@ -129,8 +141,16 @@ def curve(
         raise OptionError(f"--captions {captions}: numbers separated by commas, such as 30,100,300")
     numbers = tuple(int(part) for part in captions.split(","))
     settings = CurveSettings(base=base, captions=numbers, test=test, seed=seed)
-    measured = learning_curve(settings, out, work or out.with_name(f"{out.name}.work"))
+    measured = learning_curve(settings, out, _work(work, out))
     finish(measured, table(measured), as_json=json)
+
+
+def _read(name: str, path: Path | None, kind: type[Kind], **changes: Any) -> Kind:
+    return read_recipe(path or RECIPES / f"embedded-{name}.yaml", kind, **changes)
+
+
+def _work(work: Path | None, out: Path) -> Path:
+    return work or out.with_name(f"{out.name}.work")
 
 
 def _is_clip(model: Path) -> bool:

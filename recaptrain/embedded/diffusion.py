@@ -22,7 +22,7 @@ from recaptrain.embedded.denoiser import (
     train_denoiser,
 )
 from recaptrain.embedded.text_encoder import TextEncoder, build_text_encoder, train_text_encoder
-from recaptrain.embedded.tokenizer import build_tokenizer
+from recaptrain.embedded.tokenizers import build_clip_tokenizer
 from recaptrain.embedded.training import Stage
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class DiffusionRecipe:
 def train_embedded_diffusion(recipe: DiffusionRecipe, work: Path, out: Path) -> "StableDiffusionPipeline":
     """Run the recipe's stages (those that `work` holds finished are skipped) and write the pipeline to `out`."""
     work.mkdir(parents=True, exist_ok=True)
-    tokenizer = build_tokenizer(recipe.seed, vocabulary=recipe.vocabulary)
+    tokenizer = build_clip_tokenizer(recipe.seed, vocabulary=recipe.vocabulary)
     vae = train_autoencoder(
         recipe.autoencoder, recipe.crops, recipe.wholes, work, seed=recipe.seed, device=recipe.device
     )

@@ -1,16 +1,18 @@
-"""The captioner's tokenizer: byte-level BPE learned from the world's own texts, with capitals one by one.
+"""The embedded models' tokenizers, byte-pair merges learned from the drawn world's own texts; every byte is a token.
 
-Rendered words are spelled letter by letter, so that a word never seen before can be read. Bytes make every other text
-possible; PaliGemma's location and segmentation tokens are added by its processor.
+The captioner's has capitals and digits one by one, so that a rendered word never seen before is spelled letter by letter;
+CLIP and CoCa use it too. The diffusion model's is in CLIP's own format.
 """
 
+import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from recapdata.scenes import SIDE, draw_scene
+from recapdata.scenes import SIDE, alt_text, draw_scene, human_long, human_short
 from recaptrain.embedded.tasks import STYLES, caption_task, pretraining_task
 
 if TYPE_CHECKING:
-    from transformers import PaliGemmaProcessor, PreTrainedTokenizerFast
+    from transformers import CLIPTokenizer, PaliGemmaProcessor, PreTrainedTokenizerFast
 
 MERGES = 520
 TEXTS_FROM = 1500
@@ -18,7 +20,7 @@ PAD, EOS, BOS, IMAGE = "<pad>", "<eos>", "<bos>", "<image>"
 
 
 def build_tokenizer(seed: int) -> "PreTrainedTokenizerFast":
-    """Train the tokenizer on the tasks and captions of the scenes of `seed`."""
+    """The captioner's tokenizer, learned from the tasks and captions of the scenes of `seed`."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -66,3 +68,41 @@ def _texts(seed: int) -> list[str]:
         tasks = [pretraining_task(scene), *(caption_task(scene, style) for style in STYLES)]
         texts.extend(text for task in tasks for text in task)
     return texts
+
+
+START, END = "<|startoftext|>", "<|endoftext|>"
+
+
+def _every_text(seed: int, count: int) -> Iterator[str]:
+    """Every kind of caption of the first `count` scenes, so that later training meets no word in single letters."""
+    for index in range(count):
+        scene = draw_scene(seed, index)
+        yield from (alt_text(scene), human_short(scene), human_long(scene))
+
+
+def build_clip_tokenizer(seed: int, *, vocabulary: int = 1024, scenes: int = 4000) -> "CLIPTokenizer":
+    """The tokenizer in CLIP's own format; any text can be written in it, since every byte is a token.
+
+    Args:
+        vocabulary: number of tokens, the two special ones included; at least 514.
+    """
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from transformers import CLIPTokenizer
+
+    pattern = CLIPTokenizer(vocab=None).backend_tokenizer
+    learner = Tokenizer(models.BPE(end_of_word_suffix="</w>", continuing_subword_prefix=""))
+    learner.normalizer, learner.pre_tokenizer = pattern.normalizer, pattern.pre_tokenizer
+    bytes_ = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary - 2 - len(bytes_),
+        end_of_word_suffix="</w>",
+        initial_alphabet=bytes_,
+        show_progress=False,
+    )
+    learner.train_from_iterator(_every_text(seed, scenes), trainer)
+    merges = [tuple(merge) for merge in json.loads(learner.to_str())["model"]["merges"]]
+    tokens = [*bytes_, *(f"{byte}</w>" for byte in bytes_), *("".join(merge) for merge in merges)]
+    numbered = {token: number for number, token in enumerate(dict.fromkeys(tokens))}
+    for special in (START, END):
+        numbered[special] = len(numbered)
+    return CLIPTokenizer(vocab=numbered, merges=merges, model_max_length=77)

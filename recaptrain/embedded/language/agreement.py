@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from audits.extraction import extract_claims
 from audits.extraction.words import COLORS, singular
-from recaptrain.embedded.treebank import (
+from recaptrain.embedded.language.treebank import (
     Tree,
     capitalized,
     dressed,

@@ -5,7 +5,7 @@
 
 Word vectors and the lemmatizer's tables are made of WordNet (`wordnet.py`). Three rounds: the first learns from the treebanks
 with the caption-like variants of `treebank.py`, and parses captions that people drew scene graphs for; each later one goes on
-with those where parse and graph agree (`agreement.py`) and with sentences of a caption grammar (`caption_grammar.py`)
+with those where parse and graph agree (`agreement.py`) and with sentences of a caption grammar (`grammar.py`)
 besides. The best step is chosen on EWT's dev split as it stands. OUT/pipeline is the finished pipeline in spaCy's own format.
 About an hour on one core.
 """
@@ -17,14 +17,13 @@ import json
 import random
 import shutil
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from recaptrain.embedded.agreement import agreeing_trees, caption_docs, mended, read_rows
-from recaptrain.embedded.caption_grammar import grammar_trees
-from recaptrain.embedded.treebank import Tree, read_trees, to_doc, training_docs
-from recaptrain.embedded.wordnet import WordNet, lemma_tables, word_vectors
+from recaptrain.embedded.language.agreement import agreeing_trees, caption_docs, mended, read_rows
+from recaptrain.embedded.language.grammar import grammar_trees
+from recaptrain.embedded.language.treebank import Tree, read_trees, to_doc, training_docs
+from recaptrain.embedded.language.wordnet import WordNet, lemma_tables, word_vectors
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -199,7 +198,7 @@ def train_round(
     train_path, dev_path = write_corpora(
         sources, out / "corpus", seed=seed, captions=captions, grammar=grammar
     )
-    config = load_config(Path(str(files("recaptrain.embedded").joinpath("language.cfg"))))
+    config = load_config(Path(__file__).with_name("pipeline.cfg"))
     config["paths"]["train"], config["paths"]["dev"] = str(train_path), str(dev_path)
     config["system"]["seed"] = seed
     config["training"]["max_steps"] = steps
@@ -320,7 +319,3 @@ def main() -> None:
         later_round(sources, args.out, args.first, seed=args.seed, steps=args.steps)
     else:
         train_pipeline(sources, args.out, seed=args.seed, steps=args.steps)
-
-
-if __name__ == "__main__":
-    main()

@@ -2,7 +2,7 @@
 
 The files are those of Debian's package `wordnet-base` (`/usr/share/wordnet`). Made of them are the word vectors of
 the embedded spaCy pipeline (`word_vectors`), its lemmatizer's tables (`lemma_tables`), and the word
-lists of `audits.extraction.words` (`python -m recaptrain.embedded.wordnet /usr/share/wordnet audits/extraction/wordnet.txt`).
+lists of `audits.extraction.words` (`python -m recaptrain.embedded.language.wordnet /usr/share/wordnet audits/extraction/wordnet.txt`).
 
 License: WordNet 3.0, Copyright 2006 by Princeton University; its license text travels beside what is made from it.
 """
@@ -309,7 +309,7 @@ def main() -> None:
     )
     lines = [
         f"# {line}".rstrip()
-        for line in ["Made by recaptrain/embedded/wordnet.py of WordNet 3.0.", *about.splitlines()]
+        for line in ["Made by recaptrain/embedded/language/wordnet.py of WordNet 3.0.", *about.splitlines()]
     ]
     for name, words in sections.items():
         lines += ["", f"[{name}]", *textwrap.wrap(" ".join(words), 118, break_on_hyphens=False)]

@@ -9,7 +9,7 @@ import random
 import re
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -248,6 +248,7 @@ class Lexicon:
     digits: list[str]
     writing: list[str]
     quotes: list[str]
+    modifiers: dict[str, str]
     verb_by_lemma: dict[str, Verb] = field(default_factory=dict)
     states: list[Verb] = field(default_factory=list)
     agents: list[Verb] = field(default_factory=list)
@@ -292,10 +293,10 @@ def function_words(lists: dict[str, str]) -> dict[str, Row]:
 
 @cache
 def lexicon() -> Lexicon:
-    """The word lists of caption_grammar.yaml."""
+    """The word lists of grammar.yaml."""
     import yaml
 
-    text = files("recaptrain.embedded").joinpath("caption_grammar.yaml").read_text(encoding="utf8")
+    text = Path(__file__).with_name("grammar.yaml").read_text(encoding="utf8")
     lists = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     nouns = {
         name: [read_noun(entry) for entry in dict.fromkeys(words.split())]
@@ -330,6 +331,7 @@ def lexicon() -> Lexicon:
         digits=lists["digits"].split(),
         writing=lists["writing"].split(),
         quotes=lists["quotes"].split(),
+        modifiers=lists["modifiers"],
         written=participles(lists["written"]),
         names=[(word, "NNP", "PROPN", "Number=Sing", word) for word in lists["proper"].split()],
         verb_by_lemma=known,

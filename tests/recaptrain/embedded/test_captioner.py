@@ -9,7 +9,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from recapdata.scenes import draw_scene, render
 from recapdata.weights import embedded_path
-from recaptrain.embedded import tokens
+from recaptrain.embedded import tokenizers
 from recaptrain.embedded.captioner import CaptionerRecipe, Language, batch_of, language_loss, train_captioner
 from recaptrain.embedded.evaluate import evaluate_captioner
 from recaptrain.embedded.tasks import STYLES, caption_task
@@ -31,7 +31,7 @@ TINY = CaptionerRecipe(
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("captioner")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tokens, "TEXTS_FROM", 100)
+        patch.setattr(tokenizers, "TEXTS_FROM", 100)
         train_captioner(TINY, folder / "work", folder / "out")
     return folder / "out"
 

@@ -8,7 +8,7 @@ from transformers import SiglipVisionConfig, SiglipVisionModel
 
 from recapdata.scenes import draw_scene, human_long, render
 from recapdata.weights import embedded_path
-from recaptrain.embedded import tokens
+from recaptrain.embedded import tokenizers
 from recaptrain.embedded.captioner import CaptionerRecipe, Language, build_model
 from recaptrain.embedded.captioner import save as save_captioner
 from recaptrain.embedded.clip import ClipRecipe, evaluate_clip, plant_tower, train_clip
@@ -24,7 +24,7 @@ RECIPE = ClipRecipe(matching=TWO, tower=TOWER, text_layers=1)
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clip")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tokens, "TEXTS_FROM", 100)
+        patch.setattr(tokenizers, "TEXTS_FROM", 100)
         captioner = CaptionerRecipe(
             tower=TOWER,
             language=Language(width=32, layers=1, heads=2, inner=32),
@@ -32,7 +32,7 @@ def made(tmp_path_factory):
             pretraining=TWO,
             tuning=TWO,
         )
-        processor = tokens.build_processor(1, TOWER.patch)
+        processor = tokenizers.build_processor(1, TOWER.patch)
         save_captioner(build_model(captioner, processor), processor, folder / "captioner")
         train_clip(RECIPE, folder / "captioner", folder / "work", folder / "out")
     return folder

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from recapdata.captioners import CaptionerOptions, open_captioner
 from recapdata.scenes import SIDE, alt_text, draw_scene, human_long, human_short, render
-from recaptrain.embedded import tokens
+from recaptrain.embedded import tokenizers
 from recaptrain.embedded.captioner import CaptionerRecipe, Language, build_model
 from recaptrain.embedded.captioner import save as save_captioner
 from recaptrain.embedded.coca import CocaRecipe, coca_loss, texts_of, train_coca
@@ -29,7 +29,7 @@ PREFIXES = {"short:": human_short, "long:": human_long, "alt:": alt_text}
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("coca")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tokens, "TEXTS_FROM", 100)
+        patch.setattr(tokenizers, "TEXTS_FROM", 100)
         captioner = CaptionerRecipe(
             tower=TOWER,
             language=Language(width=32, layers=1, heads=2, inner=32),
@@ -37,7 +37,7 @@ def made(tmp_path_factory):
             pretraining=TWO,
             tuning=TWO,
         )
-        processor = tokens.build_processor(1, TOWER.patch)
+        processor = tokenizers.build_processor(1, TOWER.patch)
         save_captioner(build_model(captioner, processor), processor, folder / "captioner")
         train_coca(RECIPE, folder / "captioner", folder / "work", folder / "out")
     return folder

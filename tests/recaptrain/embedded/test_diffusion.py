@@ -12,7 +12,7 @@ from recaptrain.embedded.denoiser import Denoiser, Lesson, build_scheduler, leve
 from recaptrain.embedded.diffusion import DiffusionRecipe, train_embedded_diffusion
 from recaptrain.embedded.recipe import RECIPES, read_recipe
 from recaptrain.embedded.text_encoder import PAIRS, TextEncoder, said
-from recaptrain.embedded.tokenizer import build_tokenizer
+from recaptrain.embedded.tokenizers import build_clip_tokenizer
 from recaptrain.embedded.training import Stage
 
 TINY = DiffusionRecipe(
@@ -39,7 +39,8 @@ def test_it_runs_and_its_pipeline_loads(tmp_path, monkeypatch):
     from diffusers import StableDiffusionPipeline
 
     monkeypatch.setattr(
-        "recaptrain.embedded.diffusion.build_tokenizer", lambda *a, **k: build_tokenizer(0, scenes=20)
+        "recaptrain.embedded.diffusion.build_clip_tokenizer",
+        lambda *a, **k: build_clip_tokenizer(0, scenes=20),
     )
     train_embedded_diffusion(TINY, tmp_path / "work", tmp_path / "out")
     pipeline = StableDiffusionPipeline.from_pretrained(tmp_path / "out")
@@ -111,7 +112,7 @@ def test_the_last_step_of_the_schedule_has_no_signal():
 def test_tokenizer_reads_the_world_in_words_and_anything_else_in_bytes(tmp_path):
     from transformers import CLIPTokenizer
 
-    tokenizer = build_tokenizer(0, scenes=300)
+    tokenizer = build_clip_tokenizer(0, scenes=300)
     assert tokenizer.tokenize("A red circle") == ["a</w>", "red</w>", "circle</w>"]
     tokenizer.save_pretrained(tmp_path)
     again = CLIPTokenizer.from_pretrained(tmp_path)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from recapdata.scenes import draw_scene, render, scene_objects
-from recapdata.scenes.reading import read_background, read_scene
+from recaptrain.embedded.reading import read_background, read_scene
 
 
 def _sorted(entries):

@@ -6,9 +6,9 @@ from collections import Counter
 import numpy as np
 
 from recapdata.scenes import SHAPES, draw_scene, font, human_long, human_short
-from recaptrain.embedded.dense import HEADS, NOTHING, dense_targets
-from recaptrain.embedded.lies import almost
+from recaptrain.embedded.hard_negatives import almost
 from recaptrain.embedded.tasks import STYLES, caption_task, pretraining_task
+from recaptrain.embedded.vision import HEADS, NOTHING, dense_targets
 
 MANY = 300
 AT = {head.name: place for place, head in enumerate(HEADS)}

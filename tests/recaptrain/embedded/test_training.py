@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+import typer
 
 from recapdata.errors import InputError, OptionError
 from recaptrain.embedded import training
 from recaptrain.embedded.captioner import CaptionerRecipe
+from recaptrain.embedded.cli import app
 from recaptrain.embedded.clip import ClipRecipe
 from recaptrain.embedded.recipe import RECIPES, read_recipe
 from recaptrain.embedded.training import Stage, train
@@ -78,3 +80,14 @@ def test_a_wrong_recipe_is_said_to_be_wrong(tmp_path, text, said):
     path.write_text(text)
     with pytest.raises(InputError, match=said):
         read_recipe(path, CaptionerRecipe)
+
+
+def test_every_shipped_recipe_has_the_command_that_it_names():
+    """Each recipe's heading says `Command   python -m recaptrain.embedded NAME OUT`."""
+    commands = typer.main.get_command(app).commands
+    recipes = sorted(RECIPES.glob("embedded-*.yaml"))
+    assert recipes
+    for path in recipes:
+        words = next(line for line in path.read_text().splitlines() if line.startswith("# Command")).split()
+        assert words[2:5] == ["python", "-m", "recaptrain.embedded"]
+        assert words[5] in commands, path.name

@@ -8,9 +8,10 @@ from collections import Counter
 import pytest
 import spacy
 
-from recaptrain.embedded.caption_grammar import RULES, Grammar, finished, grammar_trees
-from recaptrain.embedded.caption_words import Deck, Verb, lexicon, read_hyphenated, read_noun
-from recaptrain.embedded.treebank import Tree, to_doc
+from recaptrain.embedded.language.grammar import RULES, Grammar, grammar_trees
+from recaptrain.embedded.language.tokens import finished
+from recaptrain.embedded.language.treebank import Tree, to_doc
+from recaptrain.embedded.language.words import Deck, Verb, lexicon, read_hyphenated, read_noun
 
 #: The labels of UD English EWT's train split in spaCy's form, as far as captions need them.
 LABELS = (

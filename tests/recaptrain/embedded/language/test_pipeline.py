@@ -7,9 +7,9 @@ import pytest
 import spacy
 
 from audits.language.pipeline import load_pipeline
-from recaptrain.embedded.agreement import agreeing_trees, agrees, caption_docs, mended
-from recaptrain.embedded.language import Sources, later_round, train_pipeline
-from recaptrain.embedded.treebank import (
+from recaptrain.embedded.language.agreement import agreeing_trees, agrees, caption_docs, mended
+from recaptrain.embedded.language.pipeline import Sources, later_round, train_pipeline
+from recaptrain.embedded.language.treebank import (
     captions_of,
     lowered,
     noun_phrases,
