@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recapdata.dataset.folder import ROW_GROUP_ROWS, DatasetFolder
-from recapdata.dataset.removal import finish_removal
 from recapdata.dataset.shards import ShardWriter
+from recapdata.dataset.writing import writing
 from recapdata.errors import CaptionSetExists, CaptionSetNotFound, OptionError, RecapdataError
 from recapdata.records import CAPTION_SCHEMA, Caption, Provenance
 
@@ -67,8 +67,7 @@ def edit_caption(directory: Any, key: str, caption: str, *, of: str) -> EditSumm
     """
     folder = DatasetFolder.open(directory)
     text = _checked(caption)
-    with folder.writing():
-        finish_removal(folder)
+    with writing(folder):
         provenance = _provenance(folder, of)
         base = str(provenance.base)
         edited = _shard_of(folder, key)
@@ -105,8 +104,7 @@ def complete_edited(directory: Any) -> int:
         if _wanted(folder, provenance.base, shard) != _present(folder, shard)
     ]
     if stale:
-        with folder.writing():
-            finish_removal(folder)
+        with writing(folder):
             for shard in stale:
                 _write(folder, _wanted(folder, provenance.base, shard), shard)
             edits = sum(len(_edits(folder, shard)) for shard in folder.finished_captions(EDITED))

@@ -17,8 +17,8 @@ import pyarrow as pa
 from recapdata.caption_sets.resuming import check_set_name, discard, settle
 from recapdata.console import progress
 from recapdata.dataset.folder import ROW_GROUP_ROWS, DatasetFolder
-from recapdata.dataset.removal import finish_removal
 from recapdata.dataset.shards import ShardWriter
+from recapdata.dataset.writing import writing
 from recapdata.errors import ColumnNotFound, DatasetDamaged, OptionError
 from recapdata.records import CAPTION_SCHEMA, RECORD_SCHEMA, Caption, Provenance, Writer
 
@@ -104,8 +104,7 @@ def import_captions(
     began = time.monotonic()
     folder = DatasetFolder.open(directory)
     check_set_name(folder, set_name)
-    with folder.writing():
-        finish_removal(folder)
+    with writing(folder):
         schema = folder.schema()
         chosen = find_column(folder, schema, column)
         provenance = _settle(folder, set_name, chosen, _writer(writer, set_name, column), overwrite)

@@ -6,7 +6,7 @@ from typing import Any
 
 from recapdata.captioners import CaptionerOptions
 from recapdata.dataset.folder import DatasetFolder
-from recapdata.dataset.set_removal import delete_files
+from recapdata.dataset.writing import delete_captions
 from recapdata.errors import CaptionSetExists, OptionError
 from recapdata.records import RECORD_SCHEMA, SET_NAME, Provenance
 
@@ -112,4 +112,4 @@ def discard(folder: DatasetFolder, set_name: str) -> None:
     Raises:
         DatasetBusy: an audit is writing.
     """
-    delete_files(folder, set_name)
+    delete_captions(folder, set_name)

@@ -189,25 +189,6 @@ class DatasetFolder:
             folder.save_manifest(Manifest(name=folder.path.resolve().name))
         return folder
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Hold the folder for one writing process, cleared of what an ingest left that was killed.
-
-        Raises:
-            DatasetBusy: another process holds it.
-            DatasetDamaged: a shard in between is missing.
-        """
-        with hold(self.path):
-            self._clear_orphans()
-            yield
-
-    def _clear_orphans(self) -> None:
-        """Delete the ledgers of an image shard that never got its name; its items are gone through again by the ingest."""
-        finished = len(self.shards())
-        for path in (path for kind in LEDGERS for path in self.ledgers(kind)):
-            if (shard_number(path.name) or 0) >= finished:
-                path.unlink()
-
     # -- the manifest ---------------------------------------------------------------------------------------------------
 
     @property

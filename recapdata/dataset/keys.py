@@ -1,6 +1,6 @@
-"""Which keys a dataset folder already holds, looked up on disk: a SQLite table beside the shards, derived from them alone.
+"""Keys: read from a user's file, and an index on disk of those that a dataset folder holds or has removed.
 
-It can be deleted at any time: what is missing or no longer agrees with the shards is made again from their key columns.
+The index is a SQLite table beside the shards, derived from them alone. It can be deleted at any time: what is missing or no longer agrees with the shards is made again from their key columns.
 Memory stays flat however many keys there are.
 """
 
@@ -12,7 +12,8 @@ from typing import NoReturn
 
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.shards import ShardFile, restore
-from recapdata.errors import DatasetDamaged
+from recapdata.errors import DatasetDamaged, InputError
+from recapdata.records import KEY
 
 INDEX = ".keys.sqlite"
 CACHE_KIB = 16 * 1024
@@ -34,6 +35,31 @@ CREATE TABLE IF NOT EXISTS parts (name TEXT PRIMARY KEY, size INTEGER NOT NULL, 
 def removed_keys(folder: DatasetFolder) -> Path:
     """The file of all keys that were taken out on request, one `key` column, sorted; absent when there are none."""
     return folder.path / "removed" / "keys.parquet"
+
+
+def read_keys_file(path: Path) -> set[str]:
+    """The keys of a text file, one a line; blank lines are passed by.
+
+    Raises:
+        InputError: the file cannot be read, holds none, or a line is no key.
+    """
+    keys: set[str] = set()
+    try:
+        with open(path, encoding="utf8") as file:
+            for number, line in enumerate(file, 1):
+                key = line.strip()
+                if key and not KEY.fullmatch(key):
+                    raise InputError(
+                        f"{path}: line {number} is no key: {key[:80]!r}; a key is the 64 lowercase hexadecimal digits of an "
+                        "image's SHA-256"
+                    )
+                keys.add(key)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as a list of keys: {error}") from error
+    keys.discard("")
+    if not keys:
+        raise InputError(f"{path} holds no keys; write one a line")
+    return keys
 
 
 class KeyIndex:

@@ -15,7 +15,7 @@ from recapdata.console import progress
 from recapdata.dataset.extents import Extent, is_finished, read_extents, unfinished_source
 from recapdata.dataset.folder import LEDGERS, MANIFEST, DatasetFolder
 from recapdata.dataset.keys import KeyIndex
-from recapdata.dataset.removal import finish_removal
+from recapdata.dataset.writing import writing
 from recapdata.errors import DatasetExists, DiskFull, NotADataset, SourceError
 from recapdata.ingestion.checking import Checked, check_items
 from recapdata.ingestion.images import pixel_limit
@@ -61,8 +61,7 @@ def ingest(
     began = time.monotonic()
     opened = open_source(_as_begun(source, Path(directory)), options)
     folder = _make_folder(opened, Path(directory))
-    with folder.writing(), _disk_errors(folder):
-        finish_removal(folder)
+    with _disk_errors(folder), writing(folder):
         start = plan_start(opened, folder, read_extents(folder), append=append)
         _check_columns(opened, folder)
         done, written = (0, 0) if start.done else _write(opened, folder, start, options)

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from recapdata.dataset.extents import Extent
 from recapdata.dataset.folder import LEDGERS, ROW_GROUP_BYTES, ROW_GROUP_ROWS, DatasetFolder
-from recapdata.dataset.removal import REMOVED_SCHEMA
 from recapdata.dataset.shards import ShardWriter, read_footer
+from recapdata.dataset.writing import REMOVED_SCHEMA
 from recapdata.ingestion.images import Picture
 from recapdata.records import FAILURE_SCHEMA, RECORD_SCHEMA, Failure, Item
 

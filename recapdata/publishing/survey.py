@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from recapdata.dataset.audit_files import read_identity
 from recapdata.dataset.extents import unfinished_source
 from recapdata.dataset.folder import MANIFEST, DatasetFolder, shard_name, ways_out
-from recapdata.dataset.removal import is_unfinished
 from recapdata.dataset.target import DEFAULT_BRANCH, Target, open_dataset
+from recapdata.dataset.writing import is_unfinished
 from recapdata.endpoint import endpoint, hub_errors
 from recapdata.errors import HubError, PublishRefused, VersionError
 from recapdata.publishing.publication import Local, Published, Remote, RemoteFile

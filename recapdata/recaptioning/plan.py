@@ -7,8 +7,7 @@ from typing import Any
 
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.journal import overlay, replay, stored_captions
-from recapdata.dataset.keys import KeyIndex
-from recapdata.dataset.removal import read_keys_file
+from recapdata.dataset.keys import KeyIndex, read_keys_file
 from recapdata.dataset.shards import read_footer, read_shard
 from recapdata.dataset.target import open_dataset
 from recapdata.engines import EngineOptions

@@ -17,7 +17,7 @@ from recapdata.caption_sets.resuming import check_set_name, discard, going_on, s
 from recapdata.captioners import Captioner, CaptionerOptions, parse_captioner, template_columns
 from recapdata.console import progress, say
 from recapdata.dataset.folder import DatasetFolder
-from recapdata.dataset.removal import finish_removal
+from recapdata.dataset.writing import writing
 from recapdata.engines import Finished, open_captioner_for, open_engine
 from recapdata.engines.batches import Batch
 from recapdata.errors import CaptionSetNotFound, ModelNotSupported
@@ -68,8 +68,7 @@ def recaption(
     check_columns(folder, columns, asked.style)
     agreed = going_on(folder.manifest.sets.get(set_name), asked, overwrite=run.overwrite)
     opened = open_captioner_for(run.engine, name, agreed, run.engine_options)
-    with folder.writing():
-        finish_removal(folder)
+    with writing(folder):
         new = set_name not in folder.manifest.sets
         provenance = _settle(folder, set_name, opened, run)
         task = Task(folder, set_name, provenance, run, columns)

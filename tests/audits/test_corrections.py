@@ -16,6 +16,7 @@ from audits.corrections import (
 )
 from recapdata.dataset.folder import CORRECTIONS, DatasetFolder
 from recapdata.dataset.target import open_dataset
+from recapdata.dataset.writing import writing
 from recapdata.errors import DatasetDamaged, NotADataset
 from tests.builders import build_dataset
 
@@ -82,7 +83,7 @@ def test_it_is_said_what_is_damaged_or_missing(folder: DatasetFolder, tmp_path: 
 
 
 def test_it_needs_no_other_writer_to_end(folder: DatasetFolder) -> None:
-    with folder.writing():
+    with writing(folder):
         add_correction(folder.path, WRONG)
     assert read_corrections(folder.path) == [WRONG]
 

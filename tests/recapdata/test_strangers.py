@@ -19,8 +19,8 @@ from recapdata import load
 from recapdata.caption_sets.importing import import_captions
 from recapdata.dataset.folder import DatasetFolder, is_shard_path, published_files, shard_number
 from recapdata.dataset.removal import remove
-from recapdata.dataset.set_removal import pending_sets
 from recapdata.dataset.target import open_dataset
+from recapdata.dataset.writing import pending_sets
 from recapdata.errors import DatasetDamaged, RecapdataError
 from recapdata.ingestion import ingest
 from recapdata.publishing import plan_publication, publish, published

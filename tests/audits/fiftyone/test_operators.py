@@ -12,7 +12,8 @@ from audits.fiftyone.exports import EXPORTS
 from audits.fiftyone.installing import install
 from audits.runner.run import run
 from recapdata.dataset.folder import DatasetFolder
-from recapdata.dataset.removal import read_keys_file
+from recapdata.dataset.keys import read_keys_file
+from recapdata.dataset.writing import writing
 from recapdata.publishing import plan_publication, publish
 from recapdata.records import Object, image_key
 from tests.builders import build_dataset, noise_jpeg, png, write_captions
@@ -144,7 +145,7 @@ def test_a_verdict_is_marked_and_a_caption_edited(fo: ModuleType, folder: Datase
         "edit_caption", dataset, current_sample=first, params={"set": "alt", "caption_0": "a brown dog"}
     )
     assert found == {"edits": 1}
-    with folder.writing():
+    with writing(folder):
         found, asked = execute(
             "edit_caption", dataset, current_sample=first, params={"set": "alt", "caption_0": "x"}
         )

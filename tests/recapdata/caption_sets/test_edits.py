@@ -9,6 +9,7 @@ from recapdata.caption_sets.edits import RecordNotFound, complete_edited, edit_c
 from recapdata.caption_sets.resuming import settle
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.target import open_dataset
+from recapdata.dataset.writing import writing
 from recapdata.errors import CaptionSetExists, CaptionSetNotFound, DatasetBusy, OptionError
 from recapdata.publishing import plan_publication, publish
 from recapdata.records import Provenance, image_key
@@ -90,7 +91,7 @@ def test_refusals_leave_everything_as_it_was(folder: DatasetFolder) -> None:
         edit_caption(folder.path, KEYS[0], "x", of="recap")
     with pytest.raises(RecordNotFound, match="audits view"):
         edit_caption(folder.path, "0" * 64, "x", of="alt")
-    with folder.writing(), pytest.raises(DatasetBusy):
+    with writing(folder), pytest.raises(DatasetBusy):
         edit_caption(folder.path, KEYS[0], "x", of="alt")
     assert list(folder.manifest.sets) == ["alt", "long"]
 

@@ -6,8 +6,8 @@ import pytest
 
 from recapdata.atomic import write_atomic
 from recapdata.dataset.folder import LEDGERS, DatasetFolder
-from recapdata.dataset.set_removal import delete_files
 from recapdata.dataset.shards import ShardWriter
+from recapdata.dataset.writing import delete_captions, writing
 from recapdata.errors import CaptionSetNotFound, DatasetBusy, DatasetDamaged, NotADataset
 from recapdata.records import CAPTION_SCHEMA, RECORD_SCHEMA, Counts, Manifest, Provenance
 from tests.builders import build_dataset, write_audit
@@ -90,9 +90,9 @@ def test_what_is_no_dataset_is_said(tmp_path):
 
 def test_one_writer_at_a_time(tmp_path):
     folder = DatasetFolder.create(tmp_path)
-    with folder.writing(), pytest.raises(DatasetBusy, match="another"), DatasetFolder(tmp_path).writing():
+    with writing(folder), pytest.raises(DatasetBusy, match="another"), writing(DatasetFolder(tmp_path)):
         pass
-    with folder.writing():
+    with writing(folder):
         pass
 
 
@@ -149,12 +149,12 @@ def test_ledgers_without_their_shard_go_when_the_folder_is_opened_to_write(tmp_p
     for path in (*kept, *orphans):
         with ShardWriter(path, rows.schema) as writer:
             writer.write(rows)
-    with folder.writing():
+    with writing(folder):
         assert [path for path in (*kept, *orphans) if path.is_file()] == kept
 
 
 def test_audits_of_a_set_named_as_a_ledger_stay(tmp_path):
     folder = build_dataset(tmp_path / "birds", sets=["failures"])
     write_audit(folder, ["failures"])
-    delete_files(folder, "another")  # holds the audits
+    delete_captions(folder, "another")  # holds the audits
     assert folder.audit_shard("failures", 1).is_file()

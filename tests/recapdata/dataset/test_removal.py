@@ -11,8 +11,9 @@ import pytest
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.journal import Journal, replay
 from recapdata.dataset.keys import KeyIndex
-from recapdata.dataset.removal import is_unfinished, remove
+from recapdata.dataset.removal import remove
 from recapdata.dataset.shards import ShardWriter
+from recapdata.dataset.writing import is_unfinished
 from recapdata.errors import InputError, NotADataset
 from recapdata.ingestion import IngestOptions, ingest
 from recapdata.ingestion import run as run_module

@@ -16,7 +16,8 @@ from recapdata.caption_sets.importing import import_captions
 from recapdata.caption_sets.resuming import discard
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.journal import Journal
-from recapdata.dataset.removal import is_unfinished, remove
+from recapdata.dataset.removal import remove
+from recapdata.dataset.writing import is_unfinished, writing
 from recapdata.errors import CaptionSetNotFound, DatasetBusy, OptionError, PublishRefused
 from recapdata.ingestion import IngestOptions, ingest
 from recapdata.publishing.survey import look_at_folder
@@ -116,7 +117,7 @@ def test_the_base_of_edits_stays_while_they_do(folder: DatasetFolder) -> None:
 
 def test_it_waits_for_nobody(folder: DatasetFolder) -> None:
     before = files(folder.path)
-    with folder.writing(), pytest.raises(DatasetBusy):
+    with writing(folder), pytest.raises(DatasetBusy):
         remove(folder.path, captions=["pilot"])
     assert files(folder.path) == before
     with open(folder.path / "audits" / ".lock", "w") as audit:

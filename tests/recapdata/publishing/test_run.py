@@ -18,6 +18,7 @@ from huggingface_hub.repocard import DatasetCard
 
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.target import open_dataset
+from recapdata.dataset.writing import writing
 from recapdata.errors import (
     CaptionSetNotFound,
     DatasetBusy,
@@ -289,7 +290,7 @@ def test_a_folder_written_to_after_the_plan_is_refused(hub, repo_id, folder):
     write_captions(folder, "alt", 1, folder.read_keys(1), ["e", "changed"])
     with pytest.raises(PublishRefused, match="written to since the plan"):
         publish(plan)
-    with folder.writing(), pytest.raises(DatasetBusy):
+    with writing(folder), pytest.raises(DatasetBusy):
         publish(plan)
     assert not HfApi().repo_exists(repo_id, repo_type="dataset")
 

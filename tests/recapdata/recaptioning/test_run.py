@@ -17,6 +17,7 @@ from recapdata.captioners import CaptionerOptions
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.journal import Journal, replay
 from recapdata.dataset.shards import ShardWriter
+from recapdata.dataset.writing import writing
 from recapdata.errors import (
     CaptionSetExists,
     CaptionSetNotFound,
@@ -424,7 +425,7 @@ def test_names_of_columns_are_refused(tmp_path):
 
 
 def test_one_writer_at_a_time(folder):
-    with folder.writing(), pytest.raises(DatasetBusy):
+    with writing(folder), pytest.raises(DatasetBusy):
         caption(folder)
 
 
