@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from recapdata.console import Debug, Json, application, examples, finish
+from recapdata.console import Summary, application, command, finish
 from recapdata.console import run as run_application
 
 app = application("Audit how good the captions of a dataset are.")
@@ -16,11 +16,10 @@ def audits() -> None:
     """Audit how good the captions of a dataset are."""
 
 
-@app.command(
-    epilog=examples(
-        "audits claims captions.jsonl claims.jsonl",
-        "audits claims captions.jsonl claims.jsonl --pipeline en_core_web_sm\n--processes 4",
-    )
+@command(
+    app,
+    "audits claims captions.jsonl claims.jsonl",
+    "audits claims captions.jsonl claims.jsonl --pipeline en_core_web_sm\n--processes 4",
 )
 def claims(
     source: Annotated[Path, typer.Argument(metavar="IN.jsonl", help='One {"id", "caption"} per line.')],
@@ -29,23 +28,19 @@ def claims(
         str | None, typer.Option(help="A spaCy pipeline by name or path; the project's own if not given.")
     ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Processes that read captions.")] = 1,
-    json: Json = False,
-    debug: Debug = False,
-) -> None:
+) -> Summary:
     """Extract the checkable claims of captions."""
     from audits.extraction import annotate_jsonl
 
-    summary = annotate_jsonl(source, target, pipeline=pipeline, processes=processes)
-    finish(summary, summary.text(), as_json=json, complete=not summary.failures)
+    return annotate_jsonl(source, target, pipeline=pipeline, processes=processes)
 
 
-@app.command(
-    epilog=examples(
-        "audits run my-dataset --evidence annotations,colors,ocr",
-        "audits run my-dataset --captions recap-long\n--clip ViT-B-32:laion2b_s34b_b79k",
-        "audits run my-dataset --workers 8\n--evidence annotations,detector:facebook/detr-resnet-50,colors,ocr",
-        "audits run me/my-dataset@v1.0.0 --out audit\n--clip embedded --prompts users.txt",
-    )
+@command(
+    app,
+    "audits run my-dataset --evidence annotations,colors,ocr",
+    "audits run my-dataset --captions recap-long\n--clip ViT-B-32:laion2b_s34b_b79k",
+    "audits run my-dataset --workers 8\n--evidence annotations,detector:facebook/detr-resnet-50,colors,ocr",
+    "audits run me/my-dataset@v1.0.0 --out audit\n--clip embedded --prompts users.txt",
 )
 def run(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="A dataset folder, or user/name@revision.")],
@@ -112,9 +107,7 @@ def run(
             min=1, help="Processes, or actors on Ray; all cores if not given. Results do not depend on it."
         ),
     ] = None,
-    json: Json = False,
-    debug: Debug = False,
-) -> None:
+) -> Summary:
     """Audit caption sets: claims, coverage, hygiene, CLIP scores, and whether the claims are true.
 
     A finished shard is computed again only where its captions, or what it was
@@ -122,7 +115,7 @@ def run(
     """
     from audits.runner.run import run as audit
 
-    summary = audit(
+    return audit(
         target,
         captions=captions or (),
         pipeline=pipeline,
@@ -134,15 +127,13 @@ def run(
         engine=engine,
         workers=workers,
     )
-    finish(summary, summary.text(), as_json=json, complete=summary.complete)
 
 
-@app.command(
-    epilog=examples(
-        "audits compare my-dataset recap-short recap-long",
-        "audits compare me/my-dataset@v1.0.0 me/my-dataset@v1.1.0 --set recap-short",
-        "audits compare me/my-dataset@v1.0.0 my-dataset --audit old-audit\n--audit my-dataset/audits",
-    )
+@command(
+    app,
+    "audits compare my-dataset recap-short recap-long",
+    "audits compare me/my-dataset@v1.0.0 me/my-dataset@v1.1.0 --set recap-short",
+    "audits compare me/my-dataset@v1.0.0 my-dataset --audit old-audit\n--audit my-dataset/audits",
 )
 def compare(
     what: Annotated[
@@ -171,9 +162,7 @@ def compare(
         int,
         typer.Option(min=0, help="Rows that changed most: so many for the worse, so many for the better."),
     ] = 20,
-    json: Json = False,
-    debug: Debug = False,
-) -> None:
+) -> Summary:
     """Compare two audited caption sets, or two versions, record by record.
 
     Gives every figure of the audit with its paired difference and a 95 %
@@ -181,15 +170,13 @@ def compare(
     """
     from audits.comparison.command import compare_arguments
 
-    comparison = compare_arguments(what, sets=only or (), audits=audit or (), rows=rows)
-    finish(comparison.to_dict(), comparison.text(), as_json=json)
+    return compare_arguments(what, sets=only or (), audits=audit or (), rows=rows)
 
 
-@app.command(
-    epilog=examples(
-        "audits report my-dataset report.html",
-        "audits report me/my-dataset@v1.0.0 report.html --audit audit --worst 20",
-    )
+@command(
+    app,
+    "audits report my-dataset report.html",
+    "audits report me/my-dataset@v1.0.0 report.html --audit audit --worst 20",
 )
 def report(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="A dataset folder, or user/name@revision.")],
@@ -203,9 +190,7 @@ def report(
     worst: Annotated[int, typer.Option(min=0, help="Rows shown of each set that have most wrong.")] = 6,
     random: Annotated[int, typer.Option(min=0, help="Rows shown that are drawn by chance.")] = 12,
     seed: Annotated[int, typer.Option(min=0, help="Draws other rows by chance.")] = 0,
-    json: Json = False,
-    debug: Debug = False,
-) -> None:
+) -> Summary:
     """Write an audit as one HTML page: figures, plots, and pictures with their captions marked by verdict.
 
     The page is one file of at most about 15 MB that needs nothing beside it:
@@ -213,16 +198,14 @@ def report(
     """
     from audits.reporting import write_report
 
-    summary = write_report(target, out, audits=audit, worst=worst, random=random, seed=seed)
-    finish(summary, summary.text(), as_json=json)
+    return write_report(target, out, audits=audit, worst=worst, random=random, seed=seed)
 
 
-@app.command(
-    epilog=examples(
-        "audits view my-dataset",
-        "audits view me/my-dataset@v1.0.0 --port 5152",
-        "audits view my-dataset --no-app --name birds",
-    )
+@command(
+    app,
+    "audits view my-dataset",
+    "audits view me/my-dataset@v1.0.0 --port 5152",
+    "audits view my-dataset --no-app --name birds",
 )
 def view(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="A dataset folder, or user/name@revision.")],
@@ -260,8 +243,7 @@ def view(
             help="Search pictures by text with this CLIP model; the one that the audit scored with if not given.",
         ),
     ] = None,
-    json: Json = False,
-    debug: Debug = False,
+    json: bool = False,
 ) -> None:
     """Look at a dataset in FiftyOne: pictures, captions, annotations, claims and scores.
 
@@ -273,7 +255,7 @@ def view(
     if not no_app:
         check_port(port)
     summary = build(target, name=name, audits=audit, media=media, clip=clip)
-    finish(summary, summary.text(), as_json=json)
+    finish(summary, as_json=json)
     if not no_app:
         open_app(summary.name, port=port, media=summary.media, exports=exports)
 

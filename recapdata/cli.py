@@ -5,20 +5,19 @@ from typing import Annotated
 
 import typer
 
-from recapdata.console import Debug, Json, application, examples, finish, run, say
+from recapdata.console import Summary, application, command, finish, run, say
 
 app = application("Make versioned, recaptioned image–text datasets and publish them to a Hugging Face Hub.")
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The dataset folder.")]
 
 
-@app.command(
-    epilog=examples(
-        "recapdata ingest my-photos my-dataset",
-        "recapdata ingest hf:me/birds@v1.0.0 my-dataset",
-        "recapdata ingest 'wds:tars/*.tar' my-dataset --append",
-        "recapdata ingest scenes:1000,seed=1,human=100 drawn",
-    )
+@command(
+    app,
+    "recapdata ingest my-photos my-dataset",
+    "recapdata ingest hf:me/birds@v1.0.0 my-dataset",
+    "recapdata ingest 'wds:tars/*.tar' my-dataset --append",
+    "recapdata ingest scenes:1000,seed=1,human=100 drawn",
 )
 def ingest(
     source: Annotated[
@@ -64,9 +63,7 @@ def ingest(
             "--allow-private", help="urls: also fetch from private, loopback and link-local addresses."
         ),
     ] = False,
-    json: Json = False,
-    debug: Debug = False,
-) -> None:
+) -> Summary:
     """Bring images and what came with them into a dataset folder.
 
     Every item becomes a record, a duplicate, a failure (its reason is in
@@ -95,16 +92,14 @@ def ingest(
         retries=retries,
         allow_private=allow_private,
     )
-    summary = run_ingest(source, directory, append=append, options=options)
-    finish(summary, summary.text(), as_json=json, complete=summary.complete)
+    return run_ingest(source, directory, append=append, options=options)
 
 
-@app.command(
-    epilog=examples(
-        "recapdata remove my-dataset --keys opted-out.txt",
-        "recapdata remove my-dataset --captions pilot",
-        "recapdata remove my-dataset --captions edited --captions recap-long",
-    )
+@command(
+    app,
+    "recapdata remove my-dataset --keys opted-out.txt",
+    "recapdata remove my-dataset --captions pilot",
+    "recapdata remove my-dataset --captions edited --captions recap-long",
 )
 def remove(
     directory: Directory,
@@ -116,9 +111,7 @@ def remove(
         list[str] | None,
         typer.Option(metavar="SET", help="A whole caption set to take out; may be given again."),
     ] = None,
-    json: Json = False,
-    debug: Debug = False,
-) -> None:
+) -> Summary:
     """Take records, or whole caption sets, out of a dataset folder.
 
     Records leave every part of the folder, and no later ingest brings them
@@ -127,17 +120,15 @@ def remove(
     """
     from recapdata.dataset.removal import remove as run_remove
 
-    summary = run_remove(directory, keys, captions=captions or ())
-    finish(summary, summary.text(), as_json=json)
+    return run_remove(directory, keys, captions=captions or ())
 
 
-@app.command(
-    "import-captions",
-    epilog=examples(
-        "recapdata import-captions my-dataset alt alt_text",
-        "recapdata import-captions my-dataset human 'captions[0]'",
-        "recapdata import-captions my-dataset gpt gpt_caption --writer import",
-    ),
+@command(
+    app,
+    "recapdata import-captions my-dataset alt alt_text",
+    "recapdata import-captions my-dataset human 'captions[0]'",
+    "recapdata import-captions my-dataset gpt gpt_caption --writer import",
+    name="import-captions",
 )
 def import_captions(
     directory: Directory,
@@ -158,25 +149,21 @@ def import_captions(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the set where it was made otherwise.")
     ] = False,
-    json: Json = False,
-    debug: Debug = False,
-) -> None:
+) -> Summary:
     """Make a caption set of a column that came along; run it again after an append to complete it."""
     from recapdata.caption_sets.importing import import_captions as run_import
 
-    summary = run_import(directory, set_name, column, writer=writer, overwrite=overwrite)
-    finish(summary, summary.text(), as_json=json)
+    return run_import(directory, set_name, column, writer=writer, overwrite=overwrite)
 
 
-@app.command(
-    epilog=examples(
-        "recapdata recaption my-dataset recap-long --style long\n--captioner google/paligemma2-3b-pt-448",
-        "recapdata recaption my-dataset recap-long --style long --limit 1000\n--captioner tuned",
-        "recapdata recaption my-dataset grounded --captioner tuned\n"
-        "--style 'Describe it. Its alt text, which may be wrong: {alt_text}'",
-        "recapdata recaption my-dataset fixed --captioner tuned\n"
-        '--where \'alt: "refusal" in flags or words < 3 or "watermark" in caption\'',
-    )
+@command(
+    app,
+    "recapdata recaption my-dataset recap-long --style long\n--captioner google/paligemma2-3b-pt-448",
+    "recapdata recaption my-dataset recap-long --style long --limit 1000\n--captioner tuned",
+    "recapdata recaption my-dataset grounded --captioner tuned\n"
+    "--style 'Describe it. Its alt text, which may be wrong: {alt_text}'",
+    "recapdata recaption my-dataset fixed --captioner tuned\n"
+    '--where \'alt: "refusal" in flags or words < 3 or "watermark" in caption\'',
 )
 def recaption(
     directory: Directory,
@@ -256,9 +243,7 @@ def recaption(
             help="On Ray: what a copy takes of a GPU, such as 0.5; by itself 1 where there are GPUs."
         ),
     ] = None,
-    json: Json = False,
-    debug: Debug = False,
-) -> None:
+) -> Summary:
     """Caption every image with a model, into a caption set of its own.
 
     Stopped at any moment, the same command goes on from the last finished
@@ -278,7 +263,7 @@ def recaption(
     from recapdata.recaptioning import RunOptions
     from recapdata.recaptioning import recaption as run_recaption
 
-    summary = run_recaption(
+    return run_recaption(
         directory,
         set_name,
         captioner=captioner,
@@ -304,14 +289,12 @@ def recaption(
             gpus_per_actor=gpus_per_actor,
         ),
     )
-    finish(summary, summary.text(), as_json=json, complete=summary.complete)
 
 
-@app.command(
-    epilog=examples(
-        "recapdata publish my-dataset me/my-dataset --version 1.0.0\n--license cc-by-4.0",
-        "recapdata publish my-dataset me/my-dataset --version 1.0.0\n--license cc-by-4.0 --public --yes",
-    )
+@command(
+    app,
+    "recapdata publish my-dataset me/my-dataset --version 1.0.0\n--license cc-by-4.0",
+    "recapdata publish my-dataset me/my-dataset --version 1.0.0\n--license cc-by-4.0 --public --yes",
 )
 def publish(
     directory: Directory,
@@ -330,9 +313,8 @@ def publish(
     yes: Annotated[
         bool, typer.Option("--yes", help="Do it. Without: show the plan and exit with 2.")
     ] = False,
-    json: Json = False,
-    debug: Debug = False,
-) -> None:
+    json: bool = False,
+) -> Summary:
     """Publish a dataset folder as a version: a commit and a tag on the Hub.
 
     Without --yes it shows the plan, sends nothing and exits with 2.
@@ -349,39 +331,33 @@ def publish(
         allow_regression=allow_regression,
     )
     if not yes:
-        finish(plan.to_dict(), plan.text(), as_json=json)
+        finish(plan, as_json=json)
         say("nothing was sent; add --yes to publish")
         raise typer.Exit(2)
     say(plan.text() + "\n")
-    summary = run_publish(plan)
-    finish(summary, summary.text(), as_json=json)
+    return run_publish(plan)
 
 
-@app.command(
-    epilog=examples(
-        "recapdata diff me/my-dataset@v1.0.0 me/my-dataset@v1.1.0",
-        "recapdata diff me/my-dataset@v1.1.0 my-dataset",
-    )
+@command(
+    app,
+    "recapdata diff me/my-dataset@v1.0.0 me/my-dataset@v1.1.0",
+    "recapdata diff me/my-dataset@v1.1.0 my-dataset",
 )
 def diff(
     before: Annotated[str, typer.Argument(metavar="A", help="A folder, or user/name@revision.")],
     after: Annotated[str, typer.Argument(metavar="B", help="What to compare it with.")],
-    json: Json = False,
-    debug: Debug = False,
-) -> None:
+) -> Summary:
     """Show what changed from A to B: rows, columns, captions with examples, audit figures."""
     from recapdata.versions.difference import diff as run_diff
 
-    summary = run_diff(before, after)
-    finish(summary.to_dict(), summary.text(), as_json=json)
+    return run_diff(before, after)
 
 
-@app.command(
-    epilog=examples(
-        "recapdata hub",
-        "recapdata hub --root /data/hub --port 9000",
-        "recapdata hub --host 0.0.0.0 --name hub.example.org --user team",
-    )
+@command(
+    app,
+    "recapdata hub",
+    "recapdata hub --root /data/hub --port 9000",
+    "recapdata hub --host 0.0.0.0 --name hub.example.org --user team",
 )
 def hub(
     root: Annotated[
@@ -403,8 +379,7 @@ def hub(
     user: Annotated[
         str, typer.Option(help="Name of the Hub's user, owner of repositories without namespace.")
     ] = "me",
-    json: Json = False,
-    debug: Debug = False,
+    json: bool = False,
 ) -> None:
     """Serve a Hugging Face Hub of your own from a folder, until Ctrl-C.
 
@@ -425,27 +400,23 @@ def hub(
     say(f"stopped; everything is kept in {root.resolve()}")
 
 
-@app.command(
-    epilog=examples(
-        "recapdata demo --out demo",
-        "recapdata demo --out demo --scenes 200 --steps 5",
-    )
+@command(
+    app,
+    "recapdata demo --out demo",
+    "recapdata demo --out demo --scenes 200 --steps 5",
 )
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("demo"),
     scenes: Annotated[int, typer.Option(min=100, help="Pictures to draw.")] = 1000,
     steps: Annotated[int, typer.Option(min=1, help="Training steps of the diffusion model.")] = 20,
-    json: Json = False,
-    debug: Debug = False,
-) -> None:
+) -> Summary:
     """Run the whole way on the drawn world: draw, recaption, audit, publish, load, view, train.
 
     Needs no account and no network: it starts an embedded Hub.
     """
     from recapdata.demo import run_demo
 
-    summary = run_demo(out, scenes=scenes, steps=steps)
-    finish(summary, summary.text(), as_json=json)
+    return run_demo(out, scenes=scenes, steps=steps)
 
 
 def main() -> None:

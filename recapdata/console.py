@@ -5,6 +5,8 @@ Exit codes: 0 all was done; 1 something was not (an error, or rows that failed);
 """
 
 import dataclasses
+import functools
+import inspect
 import json
 import os
 import re
@@ -13,12 +15,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import typer
 
 from recapdata.errors import RecapdataError
 from recapdata.extras import naming_extras
+from recapdata.options import is_options, typer_parameters
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as typer ends with."""
@@ -45,12 +48,65 @@ def application(help_text: str) -> typer.Typer:
     )
 
 
-def examples(*commands: str) -> str:
-    """The `epilog=` of a command: lines that a reader can copy, the most useful first, under one heading.
+class Summary(Protocol):
+    """The outcome of a command: a dataclass, or with `to_dict`; not all was done where its `complete` is false."""
+
+    def text(self) -> str:
+        """The summary for a terminal."""
+
+
+def command(
+    app: typer.Typer, *examples: str, name: str | None = None
+) -> Callable[[Callable[..., Summary | None]], Callable[..., Summary | None]]:
+    """Make a function a command: it takes arguments and options dataclasses, and returns the summary to print.
+
+    Each options dataclass becomes one option for each of its fields; `--json` and `--debug` come last. A function that has a
+    parameter `json` itself is told of `--json`.
 
     Args:
-        commands: whole command lines; one that is too long for 80 columns has line breaks where the shell may have them.
+        examples: whole command lines that a reader can copy, the most useful first; one that is too long for 80 columns has
+            line breaks where the shell may have them.
+        name: of the command; the function's where omitted.
     """
+
+    def decorate(body: Callable[..., Summary | None]) -> Callable[..., Summary | None]:
+        own = inspect.signature(body).parameters
+        grouped = {
+            each.name: list(typer_parameters(each.annotation))
+            for each in own.values()
+            if is_options(each.annotation)
+        }
+
+        @functools.wraps(body)
+        def call(*, json: bool, debug: bool, **given: Any) -> None:
+            del debug  # `run` looks for it among the words
+            for group, parameters in grouped.items():
+                given[group] = own[group].annotation(
+                    **{each.name: given.pop(each.name) for each in parameters}
+                )
+            summary = body(**given, json=json) if "json" in own else body(**given)
+            if summary is not None:
+                finish(summary, as_json=json)
+
+        flat = [
+            each.replace(kind=each.KEYWORD_ONLY)
+            for parameter in own.values()
+            if parameter.name != "json"
+            for each in grouped.get(parameter.name, [parameter])
+        ]
+        for flag, annotation in (("json", Json), ("debug", Debug)):
+            flat.append(
+                inspect.Parameter(flag, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
+            )
+        call.__signature__ = inspect.Signature(flat)  # type: ignore[attr-defined]
+        call.__annotations__ = {}  # typer resolves them too, though they stand in the signature
+        app.command(name, epilog=_epilog(examples))(call)
+        return body
+
+    return decorate
+
+
+def _epilog(commands: tuple[str, ...]) -> str:
     lines = [command.replace("\n", " \\\n      ") for command in commands]
     text = "\n".join(["", "Examples:", *(f"  {line}" for line in lines)])  # the empty line keeps the indent
     return re.sub(r"\[(?=[a-z#/@])", r"\[", text)  # else rich takes it for markup
@@ -81,23 +137,22 @@ def say(line: str) -> None:
     sys.stderr.flush()
 
 
-def finish(summary: Any, text: str, *, as_json: bool, complete: bool = True) -> None:
+def finish(summary: Any, text: str | None = None, *, as_json: bool) -> None:
     """Print the outcome (JSON object or text) and exit with 1 unless all was done.
 
     Args:
-        summary: a dataclass or a dict of plain values.
-        complete: whether everything asked for was done.
+        summary: a `Summary`, or with `text` a dataclass or a dict of plain values.
     """
     if as_json:
-        values = (
-            dataclasses.asdict(summary)
-            if dataclasses.is_dataclass(summary) and not isinstance(summary, type)
-            else summary
-        )
+        values = summary
+        if hasattr(summary, "to_dict"):
+            values = summary.to_dict()
+        elif dataclasses.is_dataclass(summary) and not isinstance(summary, type):
+            values = dataclasses.asdict(summary)
         sys.stdout.write(json.dumps(values, ensure_ascii=False, default=str) + "\n")
     else:
-        sys.stdout.write(text.rstrip("\n") + "\n")
-    if not complete:
+        sys.stdout.write((summary.text() if text is None else text).rstrip("\n") + "\n")
+    if not getattr(summary, "complete", True):
         raise typer.Exit(1)
 
 

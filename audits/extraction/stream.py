@@ -198,6 +198,11 @@ class ClaimsSummary:
     pipeline: str
     out: str
 
+    @property
+    def complete(self) -> bool:
+        """Whether every line could be read."""
+        return not self.failures
+
     def text(self) -> str:
         kinds = ", ".join(f"{self.claims.get(kind, 0):,} {kind}" for kind in CLAIM_KINDS)
         total = sum(self.claims.values())

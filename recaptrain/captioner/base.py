@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recapdata.captioners import STYLES
 from recapdata.captioners.prompts import OWN_STYLES, prompt_text
 from recapdata.captioners.vlm import Pretrained, end_tokens, load_weights, open_pretrained
 from recapdata.errors import ModelNotSupported, OptionError
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 KIND = "captioner-base"
 """What the name `embedded` stands for here: the model that has seen no descriptive caption."""
 
-FREEZABLE = ("vision",)
 ADAPTER = "adapter"
 """The folder of the adapter by itself, inside that of the model with it merged."""
 SUPPORTED = (
@@ -90,20 +88,6 @@ def find_base(
     return CaptionerBase(source=source, pretrained=pretrained, prompts=prompts)
 
 
-def check_styles(styles: list[str]) -> None:
-    """See that there are styles, and only such as `recapdata recaption --style` knows.
-
-    Raises:
-        OptionError: otherwise.
-    """
-    unknown = [style for style in styles if style not in STYLES]
-    if unknown or not styles:
-        raise OptionError(
-            f"--captions {','.join(f'{style}=…' for style in styles)}: write STYLE=SET, where STYLE is "
-            f"{' or '.join(STYLES)}, for example short=human_short,long=human_long"
-        )
-
-
 def load_model(base: CaptionerBase, *, half: str | None) -> Any:
     """The base's weights, on the CPU: in float32 to train them, or in `half` where only an adapter beside them is trained.
 
@@ -134,20 +118,8 @@ def saved_dtype(model: Any) -> "torch.dtype":
     return getattr(torch, saved) if isinstance(saved, str) else saved
 
 
-def check_trained(parts: tuple[str, ...], rank: int | None) -> None:
-    """See that what is to be frozen and adapted can be named.
-
-    Raises:
-        OptionError: no such part can be frozen, or the rank of an adapter is not above 0.
-    """
-    if [part for part in parts if part not in FREEZABLE]:
-        raise OptionError(f"--freeze {','.join(parts)}: what can be frozen is {', '.join(FREEZABLE)}")
-    if rank is not None and rank < 1:
-        raise OptionError(f"--lora {rank}: the rank must be at least 1")
-
-
 def freeze(model: Any, parts: tuple[str, ...]) -> None:
-    """Freeze parts of a model, by name from `FREEZABLE`.
+    """Freeze parts of a model, by name: `vision`.
 
     Raises:
         ModelNotSupported: this model has no such part.

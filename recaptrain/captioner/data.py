@@ -74,12 +74,7 @@ def read_captions(
     Raises:
         CaptionSetNotFound: no such set or column of texts.
         InputError: no record has a caption.
-        OptionError: no examples are asked for, or the share is none.
     """
-    if examples is not None and examples < 1:
-        raise OptionError(f"--examples {examples}: it must be at least 1")
-    if not 0 <= validation < 1:
-        raise OptionError(f"--validation {validation:g}: the share held out must be at least 0 and below 1")
     _check_sets(target, sets)
     columns = list(dict.fromkeys(sets.values()))
     chosen: list[dict[str, Any]] = []

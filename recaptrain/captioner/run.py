@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from recapdata.console import say
 from recapdata.dataset.target import Target, open_dataset
-from recapdata.errors import InputError, OptionError
+from recapdata.errors import InputError
 from recapdata.extras import require
 from recaptrain.captioner.base import (
     CaptionerBase,
     add_adapter,
-    check_styles,
-    check_trained,
     find_base,
     freeze,
     load_model,
@@ -33,21 +31,12 @@ from recaptrain.training.accelerator import open_accelerator
 from recaptrain.training.checkpoints import RunFolder, run_identity
 from recaptrain.training.loop import prepare, train
 from recaptrain.training.model_folder import RUN, finish_run, first_and_last
-from recaptrain.training.settings import check_optimization
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-def tune_captioners(
-    settings: CaptionerSettings,
-    out: Path,
-    *,
-    apart: bool = False,
-    resume: bool = False,
-    push: str | None = None,
-    public: bool = False,
-) -> dict[str, CaptionerSummary]:
+def tune_captioners(settings: CaptionerSettings, out: Path) -> dict[str, CaptionerSummary]:
     """One captioner for all styles, or with `apart` one for each, from the same base, into `out`/STYLE; see `tune_captioner`.
 
     A captioner that an earlier call has finished is not made again.
@@ -55,39 +44,29 @@ def tune_captioners(
     Returns:
         A summary by style, by `captioner` for one of them all; nothing on processes that are not the main one.
     """
-    if not apart:
-        summary = tune_captioner(settings, out, resume=resume, push=push, public=public)
+    if not settings.apart:
+        summary = tune_captioner(settings, out)
         return {"captioner": summary} if summary else {}
     summaries: dict[str, CaptionerSummary] = {}
     for style, name in settings.captions.items():
-        prompts = {each: text for each, text in settings.prompts.items() if each == style}
-        begun = resume and (out / style / RUN).is_dir()
-        summary = tune_captioner(
-            replace(settings, captions={style: name}, prompts=prompts),
-            out / style,
-            resume=begun,
-            push=f"{push}-{style}" if push else None,
-            public=public,
+        alone = replace(
+            settings,
+            apart=False,
+            captions={style: name},
+            prompt={each: text for each, text in settings.prompt.items() if each == style},
+            resume=settings.resume and (out / style / RUN).is_dir(),
+            push=f"{settings.push}-{style}" if settings.push else None,
         )
+        summary = tune_captioner(alone, out / style)
         if summary:
             summaries[style] = summary
     return summaries
 
 
-def tune_captioner(
-    settings: CaptionerSettings,
-    out: Path,
-    *,
-    resume: bool = False,
-    push: str | None = None,
-    public: bool = False,
-) -> CaptionerSummary | None:
-    """Tune and save a captioner to `out`; the same command with `resume` ends as if it had never been interrupted.
+def tune_captioner(settings: CaptionerSettings, out: Path) -> CaptionerSummary | None:
+    """Tune and save a captioner to `out`; the same settings with `resume` end as if it had never been interrupted.
 
     Under `accelerate launch` every process calls it; all but the main one get None.
-
-    Args:
-        push: `user/model` to upload the model to; a new repository is private unless `public`.
 
     Raises:
         OptionError: settings that cannot be used, or `out` holds a run that these settings did not begin.
@@ -96,12 +75,12 @@ def tune_captioner(
         HubError: dataset, base or push target cannot be reached.
     """
     began = time.monotonic()
-    _check(settings)
+    require("accelerate", *(["peft"] if settings.lora is not None else []), extra="train")
     target = open_dataset(settings.dataset, settings.revision)
     captions = read_captions(
         target, settings.captions, examples=settings.examples, validation=settings.validation
     )
-    base = find_base(settings.base, settings.base_revision, list(settings.captions), dict(settings.prompts))
+    base = find_base(settings.base, settings.base_revision, list(settings.captions), dict(settings.prompt))
     accelerator = _open_accelerator(settings)
     model = _model(settings, base, accelerator)
     dtype, asked = saved_dtype(model), asking(base, model)
@@ -112,17 +91,14 @@ def tune_captioner(
         target,
         captions.table,
         base.source,
-        settings.optimization,
+        settings,
         accelerator,
         prompts=dict(base.prompts),
-        lora=settings.lora,
         freeze=sorted(settings.freeze),
-        patience=settings.patience,
-        samples=settings.samples,
-        **{"held out": len(captions.held_out), "validate every": settings.validate_every},
+        **{"held out": len(captions.held_out), "validate every": settings.validation_interval},
     )
     with accelerator.main_process_first():
-        run.begin(identity, resume=resume or not accelerator.is_main_process)
+        run.begin(identity, resume=settings.resume or not accelerator.is_main_process)
     with accelerator.main_process_first():
         pictures = gather_pictures(
             target, captions, run.path / "pictures.arrow", shown=accelerator.is_main_process
@@ -138,7 +114,7 @@ def tune_captioner(
         lessons=lessons,
         held_out=_held_out(captions),
         shown=_shown(captions, settings.samples),
-        every=settings.validate_every,
+        every=settings.validation_interval,
         patience=settings.patience,
         run=run,
         samples=out / "samples.jsonl",
@@ -155,7 +131,7 @@ def tune_captioner(
         write_card(
             out,
             summary,
-            name=push or out.resolve().name,
+            name=settings.push or out.resolve().name,
             settings=settings,
             target=target,
             base=base,
@@ -163,23 +139,8 @@ def tune_captioner(
             accelerator=accelerator,
         )
 
-    pushed = finish_run(accelerator, out, save, push=push, public=public)
+    pushed = finish_run(accelerator, out, save, push=settings.push, public=settings.public)
     return replace(summary, pushed=pushed) if accelerator.is_main_process else None
-
-
-def _check(settings: CaptionerSettings) -> None:
-    """Refuse numbers that make no run."""
-    require("accelerate", *(["peft"] if settings.lora is not None else []), extra="train")
-    check_styles(list(settings.captions))
-    check_trained(settings.freeze, settings.lora)
-    check_optimization(settings.optimization)
-    for option, value, least in (
-        ("--validate-every", settings.validate_every, 1),
-        ("--patience", settings.patience if settings.patience is not None else 1, 1),
-        ("--samples", settings.samples, 0),
-    ):
-        if value < least:
-            raise OptionError(f"{option} {value}: it must be at least {least}")
 
 
 def _open_accelerator(settings: CaptionerSettings) -> "Accelerator":

@@ -1,11 +1,11 @@
 """Options and summary of a tuning run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
-from recapdata.errors import OptionError
-from recaptrain.training.settings import MixedPrecision, Optimization
+from recapdata.options import above, at_least, check_options, nonempty, option
+from recaptrain.training.settings import MixedPrecision, Optimization, RateCourse
 
 FULL_RATE = 4e-5
 """Learning rate where all weights are tuned: RECAP's (from memory; see --lr)."""
@@ -13,44 +13,142 @@ FULL_RATE = 4e-5
 LORA_RATE = 2e-4
 """Learning rate of an adapter, whose weights begin at nothing."""
 
+STYLES = ("short", "long")
+
 LOOKS = 15
-"""How often a run is looked at where nothing is said; not more often than every ten steps."""
+"""Validations of a run where `validate_every` is not given; not more than one every ten steps."""
+
+
+def _styles(by_style: Mapping[str, str]) -> str | None:
+    """A check: what `recapdata recaption --style` knows, and nothing else."""
+    return None if by_style.keys() <= set(STYLES) else f"STYLE is {' or '.join(STYLES)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptionerSettings:
-    """What to learn from, from which base, and how.
+    """What to learn from, from which base, and how."""
 
-    Attributes:
-        dataset: a folder, or `user/name` on the Hub; `revision` a tag, branch or commit of the latter.
-        captions: caption set (or text column that came along) by style, `short` or `long`.
-        base: `embedded`, a folder, or `user/name` of an image-text-to-text model; `base_revision` as above.
-        prompts: prompts by style, where others are wanted than `recapdata recaption --style` has for such a base.
-        examples: only the first so many records that have a caption.
-        validation: share of the records that is held out.
-        validate_every: steps between two looks at them.
-        patience: looks without a better loss after which the run ends; None for never.
-        samples: pictures of which captions are written at each look.
-        lora: rank of the adapters; None to tune the weights themselves.
-        freeze: parts that are left as they are: `vision`.
-    """
+    dataset: str = option(help="user/name on the Hub, or a dataset folder.", identity=False)
+    captions: Mapping[str, str] = option(
+        help="Human captions to learn: short=SET,long=SET, or one of them; SET is a caption set or a text column.",
+        example="short=human_short,long=human_long",
+        check=lambda sets: nonempty(sets) or _styles(sets),
+        identity=False,
+    )
+    base: str = option(
+        help="Image-text-to-text model: user/name on the Hub, a folder, or embedded (the drawn world's, which "
+        "has seen no descriptive caption).",
+        identity=False,
+    )
+    revision: str | None = option(
+        None, help="Tag, branch or commit of the dataset.", shown="main", identity=False
+    )
+    base_revision: str | None = option(
+        None, help="Tag, branch or commit of the base.", shown="main", identity=False
+    )
+    apart: bool = option(
+        False,
+        help="Tune each style from the base, into OUT/short and OUT/long (DALL·E 3).",
+        identity=False,
+    )
+    prompt: Mapping[str, str] = option(
+        {},
+        metavar="STYLE=TEXT",
+        help="Prompt of a style.",
+        shown="what recapdata recaption --style asks such a base",
+        example='short="caption en"',
+        repeated=True,
+        check=_styles,
+        identity=False,
+    )
+    examples: int | None = option(
+        None,
+        help="Only the first so many records with a caption.",
+        shown="all",
+        check=at_least(1),
+        identity=False,
+    )
+    validation: float = option(
+        0.1,
+        help="Share of the records held out, by a hash of their keys; none below 20.",
+        check=lambda share: None if 0 <= share < 1 else "it must be at least 0 and below 1",
+        identity=False,
+    )
+    lora: int | None = option(
+        None,
+        metavar="RANK",
+        help="Tune adapters of this rank on the language model, merged at the end.",
+        shown="all weights",
+        check=at_least(1),
+    )
+    freeze: tuple[Literal["vision"], ...] = option(
+        (), help="What stays as it is: vision (the tower that sees)."
+    )
+    steps: int = option(300, help="Most optimizer steps.", check=at_least(1))
+    batch_size: int = option(8, help="Captions at once on one device.", check=at_least(1))
+    accumulate: int = option(1, help="Batches that make one step.", check=at_least(1))
+    lr: float | None = option(
+        None, help="Learning rate.", shown="4e-5, with --lora 2e-4", check=above(0), identity=False
+    )
+    lr_course: RateCourse = option("cosine", help="constant or cosine, after the warm-up.", identity="course")
+    warmup: int = option(10, help="Steps over which the learning rate rises.", check=at_least(0))
+    validate_every: int | None = option(
+        None,
+        help="Steps between looks at the held-out captions.",
+        shown="a fifteenth of the steps, at least 10",
+        check=at_least(1),
+        identity=False,
+    )
+    patience: int | None = option(
+        5, help="End after so many looks without a better loss; 0: never.", off=0, check=at_least(1)
+    )
+    samples: int = option(
+        3,
+        help="Held-out pictures whose captions go into OUT/samples.jsonl at each look.",
+        check=at_least(0),
+    )
+    seed: int = option(0, help="Of everything random.")
+    mixed_precision: MixedPrecision = option(
+        "auto", help="auto, no, fp16 or bf16; auto takes what this machine is good at.", identity=False
+    )
+    gradient_checkpointing: bool = option(False, help="Less memory, about a quarter slower.", outcome=False)
+    checkpoint_every: int | None = option(
+        None, help="Steps between checkpoints.", shown="at each look", check=at_least(1), outcome=False
+    )
+    resume: bool = option(False, help="Go on with the run in OUT from its last checkpoint.", outcome=False)
+    push: str | None = option(
+        None,
+        metavar="USER/MODEL",
+        help="Upload model and card there (with --apart: …-short, …-long).",
+        outcome=False,
+    )
+    public: bool = option(False, help="A new repository is public.", outcome=False)
 
-    dataset: str
-    revision: str | None = None
-    captions: Mapping[str, str]
-    base: str
-    base_revision: str | None = None
-    prompts: Mapping[str, str]
-    examples: int | None = None
-    validation: float = 0.1
-    validate_every: int
-    patience: int | None = None
-    samples: int = 3
-    lora: int | None = None
-    freeze: tuple[str, ...] = ()
-    optimization: Optimization
-    mixed_precision: MixedPrecision = "auto"
-    gradient_checkpointing: bool = False
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    @property
+    def validation_interval(self) -> int:
+        """Steps between two validations."""
+        if self.validate_every is not None:
+            return self.validate_every
+        return max(10, round(self.steps / LOOKS))
+
+    @property
+    def optimization(self) -> Optimization:
+        """What the training loop takes of them."""
+        rate = LORA_RATE if self.lora is not None else FULL_RATE
+        return Optimization(
+            steps=self.steps,
+            batch_size=self.batch_size,
+            accumulate=self.accumulate,
+            learning_rate=rate if self.lr is None else self.lr,
+            course=self.lr_course,
+            warmup=self.warmup,
+            ema_decay=None,
+            seed=self.seed,
+            checkpoint_every=self.checkpoint_every or self.validation_interval,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,62 +215,3 @@ class CaptionerSummary:
             for style in self.captions
         ]
         return "\n".join(lines)
-
-
-def captioner_settings(
-    captions: str,
-    prompts: Sequence[str],
-    *,
-    steps: int,
-    learning_rate: float | None,
-    validate_every: int | None,
-    checkpoint_every: int | None,
-    patience: int,
-    freeze: str | None,
-    batch_size: int,
-    accumulate: int,
-    course: str,
-    warmup: int,
-    seed: int,
-    **others: Any,
-) -> CaptionerSettings:
-    """Settings as a user types them, with defaults that depend on one another filled in.
-
-    Args:
-        captions: `short=SET,long=SET`, or one of them.
-        prompts: `STYLE=TEXT` each.
-        others: fields of `CaptionerSettings` as they are.
-
-    Raises:
-        OptionError: captions or prompts are not written so.
-    """
-    sets = dict(
-        _pair(part, "--captions", "short=human_short,long=human_long") for part in captions.split(",")
-    )
-    every = max(10, round(steps / LOOKS)) if validate_every is None else validate_every
-    rate = LORA_RATE if others.get("lora") is not None else FULL_RATE
-    return CaptionerSettings(
-        captions=sets,
-        prompts=dict(_pair(part, "--prompt", 'short="caption en"') for part in prompts),
-        validate_every=every,
-        patience=patience or None,
-        freeze=tuple(part.strip() for part in (freeze or "").split(",") if part.strip()),
-        optimization=Optimization(
-            steps=steps,
-            batch_size=batch_size,
-            accumulate=accumulate,
-            learning_rate=rate if learning_rate is None else learning_rate,
-            course=course,  # type: ignore[arg-type]
-            warmup=warmup,
-            seed=seed,
-            checkpoint_every=every if checkpoint_every is None else checkpoint_every,
-        ),
-        **others,
-    )
-
-
-def _pair(text: str, option: str, example: str) -> tuple[str, str]:
-    name, equals, value = (part.strip() for part in text.partition("="))
-    if not equals or not name or not value:
-        raise OptionError(f"{option} {text}: write STYLE=…, for example {option} {example}")
-    return name, value

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,12 @@ from PIL import Image, ImageOps
 
 from recapdata.dataset.decoding import ImageUnreadable, decode_image
 from recapdata.dataset.target import Target
+from recaptrain.diffusion.settings import Fit
 
 if TYPE_CHECKING:
     import torch
     from diffusers.models import AutoencoderKL
 
-Fit = Literal["crop", "stretch", "pad"]
-FITS: tuple[Fit, ...] = ("crop", "stretch", "pad")
 FORMAT = 1
 
 

@@ -16,33 +16,22 @@ from recapdata.errors import InputError, OptionError
 from recaptrain.diffusion.base import Base, load_base
 from recaptrain.diffusion.card import write_card
 from recaptrain.diffusion.data import Examples, read_examples
-from recaptrain.diffusion.latents import FITS, Encoder, Latents, encode_dataset
+from recaptrain.diffusion.latents import Encoder, Latents, encode_dataset
 from recaptrain.diffusion.loss import Denoising, place
 from recaptrain.diffusion.settings import DiffusionSettings, DiffusionSummary
 from recaptrain.training.accelerator import open_accelerator
 from recaptrain.training.checkpoints import RunFolder, run_identity
 from recaptrain.training.loop import Training, prepare, train
 from recaptrain.training.model_folder import RUN, finish_run, first_and_last, swapped_in
-from recaptrain.training.settings import check_optimization
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-def train_diffusion(
-    settings: DiffusionSettings,
-    out: Path,
-    *,
-    resume: bool = False,
-    push: str | None = None,
-    public: bool = False,
-) -> DiffusionSummary | None:
-    """Train and save a pipeline to `out`; the same command with `resume` ends as if it had never been interrupted.
+def train_diffusion(settings: DiffusionSettings, out: Path) -> DiffusionSummary | None:
+    """Train and save a pipeline to `out`; the same settings with `resume` end as if it had never been interrupted.
 
     Under `accelerate launch` every process calls it; all but the main one get None.
-
-    Args:
-        push: `user/model` to upload the pipeline to; a new repository is private unless `public`.
 
     Raises:
         OptionError: settings that cannot be used, or `out` holds a run that these settings did not begin.
@@ -51,30 +40,26 @@ def train_diffusion(
         HubError: dataset, base or push target cannot be reached.
     """
     began = time.monotonic()
-    check_optimization(settings.optimization)
-    if settings.fit not in FITS:
-        raise OptionError(f"--fit {settings.fit}: it must be one of {', '.join(FITS)}")
     target = open_dataset(settings.dataset, settings.revision)
-    settings.mixture.require(target.set_names(), where=target.name)
+    mixture = settings.caption_mixture
+    mixture.require(target.set_names(), where=target.name)
     base = load_base(settings.base, settings.base_revision)
-    names = list(base.parts(settings.parts))
-    examples = read_examples(target, settings.mixture, base)
+    names = list(base.parts(settings.train))
+    examples = read_examples(target, mixture, base)
     accelerator = open_accelerator(settings.mixed_precision, accumulate=settings.optimization.accumulate)
     run = RunFolder(out / RUN)
     identity = run_identity(
         target,
         examples.table,
         base.source,
-        settings.optimization,
+        settings,
         accelerator,
-        mixture=str(settings.mixture),
-        train=sorted(settings.parts),
-        snr_gamma=settings.snr_gamma,
+        mixture=str(mixture),
+        train=sorted(settings.train),
         resolution=_side(settings, base),
-        fit=settings.fit,
     )
     with accelerator.main_process_first():
-        run.begin(identity, resume=resume or not accelerator.is_main_process)
+        run.begin(identity, resume=settings.resume or not accelerator.is_main_process)
     latents = _latents(settings, target, base, accelerator, out)
     unreadable = latents.unreadable()
     examples = examples.without(unreadable)
@@ -101,7 +86,7 @@ def train_diffusion(
         write_card(
             out,
             summary,
-            name=push or out.resolve().name,
+            name=settings.push or out.resolve().name,
             settings=settings,
             target=target,
             base=base,
@@ -109,7 +94,7 @@ def train_diffusion(
             accelerator=accelerator,
         )
 
-    pushed = finish_run(accelerator, out, save, push=push, public=public)
+    pushed = finish_run(accelerator, out, save, push=settings.push, public=settings.public)
     return replace(summary, pushed=pushed) if accelerator.is_main_process else None
 
 
@@ -127,7 +112,7 @@ def _summary(
         out=str(out),
         dataset=target.name,
         commit=target.commit,
-        mixture=str(settings.mixture),
+        mixture=str(settings.caption_mixture),
         base=base.source.name,
         base_revision=base.source.revision,
         steps=settings.optimization.steps,

@@ -2,42 +2,121 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
-from recapdata.caption_sets.mixture import Mixture
-from recaptrain.diffusion.latents import Fit
-from recaptrain.training.settings import MixedPrecision, Optimization
+from recapdata.options import above, at_least, check_options, nonempty, option
+from recaptrain.training.settings import MixedPrecision, Optimization, RateCourse
+
+if TYPE_CHECKING:
+    from recapdata.caption_sets.mixture import Mixture
 
 CAPTION_DROPOUT = 0.1
 """Share of empty captions where the mixture does not say: what Stable Diffusion itself was trained with."""
 
+Fit = Literal["crop", "stretch", "pad"]
+Part = Literal["unet", "text_encoder"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiffusionSettings:
-    """What to train on, from which base, and how.
+    """What to train on, from which base, and how."""
 
-    Attributes:
-        dataset: a folder, or `user/name` on the Hub; `revision` a tag, branch or commit of the latter.
-        base: `embedded`, a folder, or `user/name` of a Stable Diffusion pipeline; `base_revision` as above.
-        parts: which of `unet` and `text_encoder` are trained.
-        snr_gamma: γ of Min-SNR-γ weighting; None weighs all noise levels alike.
-        resolution: side of the pictures in pixels; the base model's own where None.
-        latent_cache: where encoded pictures are kept; in OUT where None.
-    """
+    dataset: str = option(help="user/name on the Hub, or a dataset folder.", identity=False)
+    mixture: str = option(
+        help="SET=WEIGHT,SET=WEIGHT…, one set's name, or a blend: recap-mix, dalle3.", identity=False
+    )
+    base: str = option(
+        help="Stable Diffusion pipeline: user/name on the Hub, a folder, or embedded.", identity=False
+    )
+    revision: str | None = option(
+        None, help="Tag, branch or commit of the dataset.", shown="main", identity=False
+    )
+    base_revision: str | None = option(
+        None, help="Tag, branch or commit of the base.", shown="main", identity=False
+    )
+    train: tuple[Part, ...] = option(
+        ("unet", "text_encoder"),
+        help="What is trained, separated by commas: unet, text_encoder.",
+        check=nonempty,
+    )
+    steps: int = option(1000, help="Optimizer steps.", check=at_least(1))
+    batch_size: int = option(16, help="Examples at once on one device.", check=at_least(1))
+    accumulate: int = option(1, help="Batches that make one step.", check=at_least(1))
+    lr: float = option(1e-5, help="Learning rate.", check=above(0), identity=False)
+    lr_course: RateCourse = option(
+        "constant", help="constant or cosine, after the warm-up.", identity="course"
+    )
+    warmup: int = option(0, help="Steps over which the learning rate rises.", check=at_least(0))
+    snr_gamma: float | None = option(5.0, help="γ of Min-SNR weighting; 0: none.", off=0)
+    ema_decay: float | None = option(0.9999, help="Decay of the average of weights; 0: none.", off=0)
+    caption_dropout: float | None = option(
+        None,
+        help="Share of empty captions.",
+        shown=f"what the mixture says, else {CAPTION_DROPOUT}",
+        identity=False,
+    )
+    caption_length: str | None = option(
+        None, help="full, or random: the first n sentences.", shown="full", identity=False
+    )
+    over_length: str | None = option(
+        None,
+        help="Captions that the text encoder cannot read whole: truncate, sentences or drop.",
+        shown="truncate",
+        identity=False,
+    )
+    seed: int = option(0, help="Of everything random.")
+    resolution: int | None = option(
+        None, help="Side of the pictures in pixels.", shown="the base's", identity=False
+    )
+    fit: Fit = option("crop", help="How a picture is made square: crop (the middle), stretch or pad.")
+    mixed_precision: MixedPrecision = option(
+        "auto", help="auto, no, fp16 or bf16; auto takes what this machine is good at.", identity=False
+    )
+    gradient_checkpointing: bool = option(False, help="Less memory, about a quarter slower.", outcome=False)
+    latent_cache: Path | None = option(
+        None, help="Folder of encoded pictures, to share between runs.", shown="inside OUT", outcome=False
+    )
+    checkpoint_every: int = option(500, help="Steps between checkpoints.", check=at_least(1), outcome=False)
+    resume: bool = option(False, help="Go on with the run in OUT from its last checkpoint.", outcome=False)
+    push: str | None = option(
+        None, help="Upload pipeline and card there.", metavar="USER/MODEL", outcome=False
+    )
+    public: bool = option(False, help="A new repository is public.", outcome=False)
 
-    dataset: str
-    revision: str | None = None
-    mixture: Mixture
-    base: str
-    base_revision: str | None = None
-    parts: tuple[str, ...] = ("unet",)
-    optimization: Optimization
-    snr_gamma: float | None = 5.0
-    resolution: int | None = None
-    fit: Fit = "crop"
-    mixed_precision: MixedPrecision = "auto"
-    gradient_checkpointing: bool = False
-    latent_cache: Path | None = None
+    def __post_init__(self) -> None:
+        check_options(self)
+        _ = self.caption_mixture
+
+    @property
+    def caption_mixture(self) -> "Mixture":
+        """The mixture to draw captions from, with caption dropout where neither its text nor an option says.
+
+        Raises:
+            OptionError: it cannot be read as one.
+        """
+        from recapdata.caption_sets.mixture import Mixture
+
+        dropout = self.caption_dropout
+        if dropout is None and "dropout" not in self.mixture:
+            dropout = CAPTION_DROPOUT
+        return Mixture.parse(
+            self.mixture, dropout=dropout, length=self.caption_length, over_length=self.over_length
+        )
+
+    @property
+    def optimization(self) -> Optimization:
+        """What the training loop takes of them."""
+        return Optimization(
+            steps=self.steps,
+            batch_size=self.batch_size,
+            accumulate=self.accumulate,
+            learning_rate=self.lr,
+            course=self.lr_course,
+            warmup=self.warmup,
+            ema_decay=self.ema_decay,
+            seed=self.seed,
+            checkpoint_every=self.checkpoint_every,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +162,3 @@ class DiffusionSummary:
         lines.append(f"pipeline and card in {self.out}; {self.pushed or 'not pushed'}")
         lines.append(f"next: recaptrain generate {self.out} PROMPTS OUT")
         return "\n".join(lines)
-
-
-def parse_mixture(text: str, *, dropout: float | None = None, **changes: Any) -> Mixture:
-    """The mixture to train with: as `Mixture.parse`, with caption dropout where neither text nor option says.
-
-    Raises:
-        OptionError: it cannot be read as one.
-    """
-    if dropout is None and "dropout" not in text:
-        dropout = CAPTION_DROPOUT
-    return Mixture.parse(text, dropout=dropout, **changes)

@@ -118,28 +118,21 @@ def _draw(settings: CurveSettings, work: Path) -> Path:
 
 def _tune(settings: CurveSettings, dataset: Path, model: Path, count: int) -> dict[str, Any]:
     from recaptrain.captioner.run import RUN, tune_captioner
-    from recaptrain.captioner.settings import captioner_settings
+    from recaptrain.captioner.settings import CaptionerSettings
 
-    run = captioner_settings(
-        ",".join(f"{style}={style}" for style in STYLES),
-        [],
+    run = CaptionerSettings(
         dataset=str(dataset),
+        captions={style: style for style in STYLES},
         base=settings.base,
         examples=count,
-        freeze="vision",
+        freeze=("vision",),
         steps=steps_for(count),
         batch_size=BATCH,
-        accumulate=1,
-        learning_rate=RATE,
-        course="cosine",
-        warmup=10,
-        seed=0,
-        validate_every=None,
-        checkpoint_every=None,
-        patience=5,
+        lr=RATE,
         samples=0,
+        resume=(model / RUN).is_dir(),
     )
-    summary = tune_captioner(run, model, resume=(model / RUN).is_dir())
+    summary = tune_captioner(run, model)
     assert summary is not None, "one process"
     keep = ("captions", "held_out", "steps", "best_step", "loss_before", "loss", "seconds")
     return {name: value for name, value in asdict(summary).items() if name in keep}

@@ -72,11 +72,13 @@ def train(
     optimization = Optimization(
         steps=stage.steps,
         batch_size=stage.batch,
+        accumulate=1,
         learning_rate=stage.rate,
         course="cosine",
         warmup=stage.warmup,
         weight_decay=stage.decay,
         ema_decay=averaging,
+        seed=0,
         checkpoint_every=CHECKPOINT_EVERY,
     )
     on_cpu = next(model.parameters()).device.type == "cpu"

@@ -16,6 +16,8 @@ from recapdata.atomic import write_atomic
 from recapdata.console import progress
 from recapdata.errors import InputError, OptionError
 from recapdata.models.sources import ModelSource, resolve_model
+from recapdata.options import identity
+from recaptrain.generation.settings import GenerateSettings
 
 if TYPE_CHECKING:
     from diffusers.pipelines.stable_diffusion import StableDiffusionPipeline
@@ -32,20 +34,6 @@ class Prompt:
     id: str
     prompt: str
     seed: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Generation:
-    """How pictures are made; with model and prompts it decides them.
-
-    Attributes:
-        steps: of the base's own sampler.
-        guidance: classifier-free guidance scale; 1 is none.
-    """
-
-    steps: int = 30
-    guidance: float = 7.5
-    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,19 +122,11 @@ def derived_seed(seed: int, name: str) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-def generate(
-    model: str,
-    prompts: Path,
-    out: Path,
-    *,
-    generation: Generation,
-    revision: str | None = None,
-    batch_size: int = 8,
-) -> GenerateSummary:
+def generate(model: str, prompts: Path, out: Path, settings: GenerateSettings) -> GenerateSummary:
     """Make the pictures that `out` does not hold yet.
 
     Args:
-        model: `embedded`, a folder, or `user/name` on the Hub at `revision`.
+        model: `embedded`, a folder, or `user/name` on the Hub at the settings' revision.
 
     Raises:
         InputError: the prompts cannot be read.
@@ -155,22 +135,20 @@ def generate(
     """
     from recaptrain.diffusion.base import load_pipeline
 
-    if generation.steps < 1 or batch_size < 1:
-        raise OptionError("--steps and --batch-size must be at least 1")
     began = time.monotonic()
-    wanted = read_prompts(prompts, generation.seed)
-    source = resolve_model(model, kind="diffusion", revision=revision)
-    finished = _finished(out, source, generation)
+    wanted = read_prompts(prompts, settings.seed)
+    source = resolve_model(model, kind="diffusion", revision=settings.revision)
+    finished = _finished(out, source, settings)
     missing = {prompt.id for prompt in wanted if not _made(out, finished, prompt)}
     rows = dict(finished)
     if missing:
         pipeline = _on_device(load_pipeline(source))
         with progress("generating", total=len(missing)) as advance:
-            for start in range(0, len(wanted), batch_size):
-                batch = wanted[start : start + batch_size]
+            for start in range(0, len(wanted), settings.batch_size):
+                batch = wanted[start : start + settings.batch_size]
                 new = missing.intersection(prompt.id for prompt in batch)
                 if new:
-                    rows |= _make(pipeline, batch, generation, out, only=new)
+                    rows |= _make(pipeline, batch, settings, out, only=new)
                     _write_metadata(out, wanted, rows)
                     advance(len(new))
     _write_metadata(out, wanted, rows)
@@ -186,18 +164,18 @@ def generate(
     )
 
 
-def _finished(out: Path, source: ModelSource, generation: Generation) -> dict[str, dict[str, Any]]:
+def _finished(out: Path, source: ModelSource, settings: GenerateSettings) -> dict[str, dict[str, Any]]:
     """The rows of an earlier run with the same model and settings, by id; claims the folder where there is none."""
-    settings = {"model": source.name, "revision": source.revision, **asdict(generation)}
+    decided = {"model": source.name, "revision": source.revision, **identity(settings)}
     path = out / SETTINGS
     if not path.is_file():
-        write_atomic(path, json.dumps(settings, indent=2).encode())
+        write_atomic(path, json.dumps(decided, indent=2).encode())
         return {}
     before = json.loads(path.read_text(encoding="utf8"))
-    if {**before, "model": ""} != {**settings, "model": ""}:
+    if {**before, "model": ""} != {**decided, "model": ""}:
         told = "; ".join(
             f"{name}: {before.get(name)} there, {value} now"
-            for name, value in settings.items()
+            for name, value in decided.items()
             if before.get(name) != value
         )
         raise OptionError(f"{out} holds pictures made otherwise ({told}); name another folder")
@@ -226,7 +204,7 @@ def _on_device(pipeline: "StableDiffusionPipeline") -> "StableDiffusionPipeline"
 def _make(
     pipeline: "StableDiffusionPipeline",
     batch: list[Prompt],
-    generation: Generation,
+    settings: GenerateSettings,
     out: Path,
     *,
     only: set[str],
@@ -238,8 +216,8 @@ def _make(
 
     result = pipeline(
         [prompt.prompt for prompt in batch],
-        num_inference_steps=generation.steps,
-        guidance_scale=generation.guidance,
+        num_inference_steps=settings.steps,
+        guidance_scale=settings.guidance,
         generator=[torch.Generator().manual_seed(prompt.seed) for prompt in batch],
     )
     flags = result.nsfw_content_detected or [False] * len(batch)

@@ -3,11 +3,13 @@
 import importlib.metadata
 import importlib.util
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recapdata.atomic import write_atomic
 from recapdata.models.sources import ModelSource
+from recapdata.options import command_line, outcome_of
 from recapdata.publishing.card import escape
 from recapdata.templates import render
 
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from recapdata.dataset.target import Target
-    from recaptrain.training.settings import Optimization
 
 
 def base_name(source: ModelSource) -> str:
@@ -37,7 +38,8 @@ def write_card(
     name: str,
     target: "Target",
     source: ModelSource,
-    optimization: "Optimization",
+    settings: Any,
+    program: str,
     accelerator: "Accelerator",
     libraries: Sequence[str],
     **values: Any,
@@ -48,6 +50,8 @@ def write_card(
         head: what the kind of model adds to the YAML head.
         name: how the model will be called: its repository, or the folder's name.
         source: of the base.
+        settings: options of the run.
+        program: the command that takes them.
         libraries: whose versions decide the weights.
         values: whatever else the template shows.
     """
@@ -63,7 +67,9 @@ def write_card(
         name=name,
         target=target,
         base_name=base_name(source),
-        optimization=optimization,
+        settings=settings,
+        optimization=settings.optimization,
+        command=_command(program, settings, target, source),
         precision=accelerator.mixed_precision,
         processes=accelerator.num_processes,
         device=str(accelerator.device),
@@ -72,3 +78,15 @@ def write_card(
         **values,
     )
     write_atomic(out / "README.md", f"---\n{yaml_head.to_yaml()}\n---\n\n{body}".encode())
+
+
+def _command(program: str, settings: Any, target: "Target", source: ModelSource) -> str:
+    """The command line that makes the model again, with dataset and base at their resolved revisions."""
+    resolved = replace(
+        outcome_of(settings),
+        dataset=target.repo_id or target.manifest.name,
+        revision=target.commit,
+        base=base_name(source),
+        base_revision=source.commit,
+    )
+    return command_line(program, ["OUT"], resolved)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from recapdata.atomic import write_atomic
 from recapdata.dataset.digest import ArrowDigest
 from recapdata.errors import DatasetDamaged, OptionError
-from recaptrain.training.settings import Optimization
+from recapdata.options import identity
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -134,7 +134,7 @@ def run_identity(
     target: "Target",
     captions: "pa.Table",
     base: "ModelSource",
-    optimization: Optimization,
+    settings: Any,
     accelerator: "Accelerator",
     **own: Any,
 ) -> dict[str, Any]:
@@ -142,8 +142,12 @@ def run_identity(
 
     Args:
         captions: keys and captions that are read.
-        own: what the kind of training adds.
+        settings: options of the run.
+        own: what the kind of training adds, and what options resolve to.
     """
+    decided, optimization = identity(settings), settings.optimization
+    if optimization.course == "constant":
+        del decided["steps"]  # more steps continue the same run
     digest = ArrowDigest()
     for name in captions.column_names:
         digest.update(name, captions.column(name))
@@ -151,8 +155,12 @@ def run_identity(
         "dataset": target.commit or "folder",
         "captions": digest.hexdigest(),
         "base": base.revision,
+        **decided,
         **own,
-        **optimization.identity(),
+        "learning_rate": optimization.learning_rate,
+        "weight_decay": optimization.weight_decay,
+        "max_norm": optimization.max_norm,
+        "ema_decay": optimization.ema_decay,
         "precision": accelerator.mixed_precision,
         "processes": accelerator.num_processes,
     }

@@ -1,10 +1,8 @@
 """Options that all trainers share: how the weights are moved, and in which precision."""
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
-
-from recapdata.errors import OptionError
+from dataclasses import dataclass
+from typing import Literal
 
 RateCourse = Literal["constant", "cosine"]
 MixedPrecision = Literal["auto", "no", "fp16", "bf16"]
@@ -21,15 +19,15 @@ class Optimization:
 
     steps: int
     batch_size: int
-    accumulate: int = 1
+    accumulate: int
     learning_rate: float
-    course: RateCourse = "constant"
-    warmup: int = 0
+    course: RateCourse
+    warmup: int
     weight_decay: float = 1e-2
     max_norm: float = 1.0
-    ema_decay: float | None = None
-    seed: int = 0
-    checkpoint_every: int = 500
+    ema_decay: float | None
+    seed: int
+    checkpoint_every: int
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step: linear warm-up, then constant or half a cosine down to 0."""
@@ -39,29 +37,3 @@ class Optimization:
             return self.learning_rate
         done = (step - self.warmup) / max(1, self.steps - self.warmup)
         return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * done))
-
-    def identity(self) -> dict[str, Any]:
-        """The options that decide the outcome of the steps made so far.
-
-        At a constant rate the number of steps is not one of them: more steps continue the same run.
-        """
-        left_out = {"checkpoint_every"} | ({"steps"} if self.course == "constant" else set())
-        return {name: value for name, value in asdict(self).items() if name not in left_out}
-
-
-def check_optimization(optimization: Optimization) -> None:
-    """Refuse numbers that make no run.
-
-    Raises:
-        OptionError: one of them is too small.
-    """
-    for option, value in (
-        ("--steps", optimization.steps),
-        ("--batch-size", optimization.batch_size),
-        ("--accumulate", optimization.accumulate),
-        ("--checkpoint-every", optimization.checkpoint_every),
-    ):
-        if value < 1:
-            raise OptionError(f"{option} {value}: it must be at least 1")
-    if not optimization.learning_rate > 0:
-        raise OptionError(f"--lr {optimization.learning_rate}: it must be above 0")

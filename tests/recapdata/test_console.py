@@ -11,7 +11,8 @@ from recapdata.console import how_far, progress
 
 PROGRAM = """
 import os, signal, sys, typer
-from recapdata.console import Debug, Json, application, finish, run
+from dataclasses import dataclass
+from recapdata.console import Debug, Json, Summary, application, command, finish, run
 from recapdata.errors import InputError
 app = application("A test.")
 @app.command()
@@ -21,7 +22,14 @@ def stop():
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background ignores it
     os.kill(os.getpid(), signal.SIGINT)
 @app.command()
-def half(as_json: Json = False): finish({"done": 1}, "one of two", as_json=as_json, complete=False)
+def whole(as_json: Json = False): finish({"done": 2}, "two of two", as_json=as_json)
+@dataclass
+class Half:
+    done: int = 1
+    complete = False
+    def text(self): return "one of two"
+@command(app, "a half")
+def half() -> Summary: return Half()
 run(app)
 """
 

@@ -43,10 +43,6 @@ def test_what_is_not_there_is_said(tmp_path):
         captions_of(folder, {"short": "human"})
     with pytest.raises(InputError, match="none of its 3 records has a caption in a"):
         captions_of(folder)
-    with pytest.raises(OptionError, match="--examples 0"):
-        captions_of(folder, examples=0)
-    with pytest.raises(OptionError, match="--validation 1"):
-        captions_of(folder, validation=1.0)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from recapdata.captioners import CaptionerOptions, open_captioner
 from recapdata.scenes import draw_scene, encode_png, human_short, render
 from recapdata.weights import embedded_path
 from recaptrain.captioner.run import tune_captioner
-from recaptrain.captioner.settings import captioner_settings
+from recaptrain.captioner.settings import CaptionerSettings
 from recaptrain.embedded.evaluate import measure
 from tests.builders import build_dataset
 
@@ -38,22 +38,16 @@ def test_a_hundred_captions_in_another_style_are_followed(tmp_path):
         shard_rows=64,
         sets={"house": [house_style(human_short(scene)) for scene in learned]},
     )
-    settings = captioner_settings(
-        "short=house",
-        [],
+    settings = CaptionerSettings(
         dataset=str(folder.path),
+        captions={"short": "house"},
         base=str(embedded_path("captioner")),
         steps=150,
-        learning_rate=1e-3,
+        lr=1e-3,
         validate_every=50,
-        checkpoint_every=None,
-        patience=0,
+        patience=None,
         freeze="vision",
-        batch_size=8,
-        accumulate=1,
-        course="cosine",
         warmup=5,
-        seed=0,
         samples=0,
     )
     summary = tune_captioner(settings, tmp_path / "out")

@@ -17,7 +17,7 @@ from recapdata.captioners import CaptionerOptions, open_captioner
 from recapdata.errors import CaptionSetNotFound, InputError, ModelNotSupported, OptionError
 from recapdata.scenes import draw_scene, encode_png, human_short
 from recaptrain.captioner.run import tune_captioner, tune_captioners
-from recaptrain.captioner.settings import captioner_settings
+from recaptrain.captioner.settings import CaptionerSettings
 from recaptrain.cli import app
 from recaptrain.training.checkpoints import RunFolder
 from tests.builders import build_dataset
@@ -45,24 +45,20 @@ def scenes(tmp_path_factory):
 BOTH = "short=short,long=long"
 
 
-def settings(dataset, base, captions=BOTH, prompts=(), **changes):
+def settings(dataset, base, captions=BOTH, **changes):
     options = {
+        "captions": captions,
         "steps": 4,
-        "learning_rate": 1e-3,
+        "lr": 1e-3,
         "validate_every": 2,
-        "checkpoint_every": None,
         "patience": 0,
-        "freeze": None,
         "batch_size": 2,
-        "accumulate": 1,
-        "course": "cosine",
         "warmup": 0,
-        "seed": 0,
         "samples": 0,
         "mixed_precision": "no",
         **changes,
     }
-    return captioner_settings(captions, prompts, dataset=str(dataset), base=str(base), **options)
+    return CaptionerSettings(dataset=str(dataset), base=str(base), **options)
 
 
 def weights(out, name="model"):
@@ -85,9 +81,7 @@ def caption(folder, style="short"):
 )
 def test_a_family_learns_both_styles_and_captions_afterwards(tmp_path, folders, scenes, family):
     base, out = folders(family), tmp_path / "out"
-    summary = tune_captioner(
-        settings(scenes, base, steps=2, prompts=["short=in short"], freeze="vision"), out
-    )
+    summary = tune_captioner(settings(scenes, base, steps=2, prompt=["short=in short"], freeze="vision"), out)
     assert summary.captions == {"short": 16, "long": 16}
     assert summary.held_out == {"short": 4, "long": 4}
     assert summary.loss < summary.loss_before
@@ -145,7 +139,7 @@ def test_an_interrupted_run_ends_as_the_uninterrupted_one(tmp_path, folders, sce
     assert [row["step"] for row in RunFolder(broken / "training").rows("validation")] == [0, 2, 4]
     with pytest.raises(OptionError, match="holds a training run already; go on with it by --resume"):
         tune_captioner(chosen, broken)
-    again = tune_captioner(chosen, broken, resume=True)
+    again = tune_captioner(replace(chosen, resume=True), broken)
 
     assert replace(again, out="", seconds=0.0) == replace(summary, out="", seconds=0.0)
     assert RunFolder(broken / "training").losses() == RunFolder(whole / "training").losses()
@@ -154,7 +148,7 @@ def test_an_interrupted_run_ends_as_the_uninterrupted_one(tmp_path, folders, sce
     best = f"best-{summary.best_step}.safetensors"
     assert [path.name for path in (broken / "training").glob("best-*")] == [best]
     with pytest.raises(OptionError, match="other settings"):
-        tune_captioner(replace(chosen, lora=3), broken, resume=True)
+        tune_captioner(replace(chosen, lora=3, resume=True), broken)
 
 
 def test_checkpoints_of_an_adapter_hold_the_adapter_alone_and_it_is_merged(tmp_path, folders, scenes):
@@ -162,7 +156,7 @@ def test_checkpoints_of_an_adapter_hold_the_adapter_alone_and_it_is_merged(tmp_p
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     base, out = folders("llava"), tmp_path / "out"
-    summary = tune_captioner(settings(scenes, base, lora=4, learning_rate=1e-2), out)
+    summary = tune_captioner(settings(scenes, base, lora=4, lr=1e-2), out)
     state = load_file(out / "training" / "step-4" / "model.safetensors")
     assert state
     assert all("lora_" in name for name in state)
@@ -193,8 +187,8 @@ def test_the_best_weights_are_kept_and_the_run_ends_when_nothing_gets_better(tmp
         steps=60,
         validate_every=1,
         patience=3,
-        learning_rate=0.2,
-        course="constant",
+        lr=0.2,
+        lr_course="constant",
     )
     summary = tune_captioner(chosen, tmp_path / "out")
     rows = RunFolder(tmp_path / "out" / "training").rows("validation")
@@ -206,7 +200,7 @@ def test_the_best_weights_are_kept_and_the_run_ends_when_nothing_gets_better(tmp
     saved = AutoModelForImageTextToText.from_pretrained(tmp_path / "out").state_dict()
     assert kept
     assert equal(kept, {name: saved[name] for name in kept})
-    assert tune_captioner(chosen, tmp_path / "out", resume=True).steps == summary.steps
+    assert tune_captioner(replace(chosen, resume=True), tmp_path / "out").steps == summary.steps
 
 
 def test_samples_of_held_out_pictures_are_written_at_each_look(tmp_path, folders, scenes):
@@ -229,17 +223,17 @@ def test_too_few_captions_are_all_learned_from(tmp_path, folders, scenes, capsys
 
 def test_each_style_from_the_base(tmp_path, folders, scenes):
     """DALL·E 3's way; together it is the same as two runs by themselves."""
-    chosen = settings(scenes, folders("blip"), prompts=["long=a"])
-    summaries = tune_captioners(chosen, tmp_path / "out", apart=True)
+    chosen = settings(scenes, folders("blip"), prompt=["long=a"], apart=True)
+    summaries = tune_captioners(chosen, tmp_path / "out")
     assert {style: each.captions for style, each in summaries.items()} == {
         "short": {"short": 16},
         "long": {"long": 16},
     }
-    alone = settings(scenes, folders("blip"), captions="long=long", prompts=["long=a"])
+    alone = settings(scenes, folders("blip"), captions="long=long", prompt=["long=a"])
     tune_captioner(alone, tmp_path / "alone")
     assert equal(weights(tmp_path / "alone"), weights(tmp_path / "out" / "long"))
     assert not equal(weights(tmp_path / "alone"), weights(tmp_path / "out" / "short"))
-    again = tune_captioners(chosen, tmp_path / "out", apart=True, resume=True)
+    again = tune_captioners(replace(chosen, resume=True), tmp_path / "out")
     assert again["long"].loss == summaries["long"].loss
 
 
@@ -254,8 +248,8 @@ def test_from_a_revision_on_a_hub_to_a_pushed_captioner(tmp_path, folders, hub, 
     api, base_id, model_id = HfApi(), f"{repo_id}-base", f"{repo_id}-captioner"
     api.create_repo(base_id)
     base_commit = api.upload_folder(repo_id=base_id, folder_path=folders("paligemma")).oid
-    chosen = replace(settings(repo_id, base_id, captions="short=people"), revision="v1.0.0")
-    summary = tune_captioner(replace(chosen, samples=1), tmp_path / "out", push=model_id)
+    chosen = settings(repo_id, base_id, captions="short=people", revision="v1.0.0", samples=1, push=model_id)
+    summary = tune_captioner(chosen, tmp_path / "out")
     assert summary.commit == commit
     assert summary.base_revision == base_commit
     assert (summary.records, summary.left_out) == (20, 5)
@@ -272,7 +266,7 @@ def test_from_a_revision_on_a_hub_to_a_pushed_captioner(tmp_path, folders, hub, 
         "| short | people | the web (alt text), column people | 16 | 4 |",
         "| records left out | 5 without a caption, 0 with a picture",
         f"after {summary.best_step} steps | {summary.loss:.4f} |",
-        f"--revision {commit} --captions short=people --base {base_id} --base-revision {base_commit}",
+        f"--captions short=people --base {base_id} --revision {commit} --base-revision {base_commit}",
     ):
         assert said in card.text
     _, (written,) = caption(model_id)
@@ -327,7 +321,7 @@ def test_the_command_tunes_and_says_what_it_did(tmp_path, folders, scenes):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"--captions": "short"}, OptionError, "write STYLE=…, for example"),
+        ({"--captions": "short"}, OptionError, "write NAME=VALUE, for example --captions short=human_short"),
         ({"--captions": "brief=short"}, OptionError, "STYLE is short or long"),
         (
             {"--captions": "short=nobody"},
@@ -339,7 +333,9 @@ def test_the_command_tunes_and_says_what_it_did(tmp_path, folders, scenes):
         ({"--steps": "0"}, OptionError, "--steps 0"),
         ({"--patience": "-1"}, OptionError, "--patience -1"),
         ({"--lora": "0"}, OptionError, "--lora 0"),
-        ({"--freeze": "ears"}, OptionError, "what can be frozen is vision"),
+        ({"--examples": "0"}, OptionError, "--examples 0"),
+        ({"--validation": "1"}, OptionError, "--validation 1: it must be at least 0 and below 1"),
+        ({"--freeze": "ears"}, OptionError, "it must be one of vision"),
         ({"--prompt": "long=x"}, OptionError, "no captions are given for long"),
         ({"--base": "clip"}, ModelNotSupported, "writes no text about images"),
     ],

@@ -7,12 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from recapdata.caption_sets.mixture import Mixture
 from recapdata.errors import CaptionSetNotFound, ModelNotSupported, OptionError
 from recaptrain.diffusion.run import train_diffusion
-from recaptrain.diffusion.settings import DiffusionSettings, parse_mixture
+from recaptrain.diffusion.settings import DiffusionSettings
 from recaptrain.training.checkpoints import RunFolder
-from recaptrain.training.settings import Optimization
 from tests.recaptrain.pipelines import build_pipeline, build_scenes
 
 
@@ -27,16 +25,17 @@ def scenes(tmp_path_factory):
 
 
 def settings(scenes, base, **changes):
-    optimization = Optimization(
-        steps=4, batch_size=2, learning_rate=1e-3, checkpoint_every=2, **changes.pop("optimization", {})
-    )
-    return DiffusionSettings(
-        dataset=str(scenes),
-        mixture=Mixture.parse("short=1,long=1;dropout=0.1"),
-        base=str(base),
-        optimization=optimization,
+    options = {
+        "mixture": "short=1,long=1;dropout=0.1",
+        "train": "unet",
+        "steps": 4,
+        "batch_size": 2,
+        "lr": 1e-3,
+        "ema_decay": 0,
+        "checkpoint_every": 2,
         **changes,
-    )
+    }
+    return DiffusionSettings(dataset=str(scenes), base=str(base), **options)
 
 
 def losses(out):
@@ -52,7 +51,7 @@ def equal(ones, others):
 
 
 def test_an_interrupted_run_ends_as_the_uninterrupted_one(tmp_path, scenes, base, monkeypatch):
-    both = settings(scenes, base, parts=("unet", "text_encoder"), optimization={"accumulate": 2})
+    both = settings(scenes, base, train=("unet", "text_encoder"), accumulate=2)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     train_diffusion(both, whole)
 
@@ -70,7 +69,7 @@ def test_an_interrupted_run_ends_as_the_uninterrupted_one(tmp_path, scenes, base
     monkeypatch.setattr(RunFolder, "log", log)
     assert RunFolder(broken / "training").steps() == [2]
     assert len(losses(broken)) == 3
-    train_diffusion(both, broken, resume=True)
+    train_diffusion(replace(both, resume=True), broken)
 
     assert losses(broken) == losses(whole)
     assert len(losses(whole)) == 4
@@ -82,14 +81,14 @@ def test_an_interrupted_run_ends_as_the_uninterrupted_one(tmp_path, scenes, base
 def test_the_seed_decides(tmp_path, scenes, base):
     made = {}
     for name, seed in (("first", 0), ("again", 0), ("other", 1)):
-        train_diffusion(settings(scenes, base, optimization={"seed": seed}), tmp_path / name)
+        train_diffusion(settings(scenes, base, seed=seed), tmp_path / name)
         made[name] = losses(tmp_path / name)
     assert made["first"] == made["again"]
     assert made["first"] != made["other"]
 
 
 def test_what_is_not_trained_stays_as_it_was(tmp_path, scenes, base):
-    train_diffusion(settings(scenes, base, parts=("unet",)), tmp_path / "out")
+    train_diffusion(settings(scenes, base, train=("unet",)), tmp_path / "out")
     assert equal(weights(tmp_path / "out", "text_encoder/model"), weights(base, "text_encoder/model"))
     before = weights(base, "vae/diffusion_pytorch_model")
     after = weights(tmp_path / "out", "vae/diffusion_pytorch_model")
@@ -113,7 +112,7 @@ def test_a_base_like_stable_diffusion_1(tmp_path, scenes):
 
     base = build_pipeline(tmp_path / "base", epsilon=True)
     summary = train_diffusion(
-        settings(scenes, base, gradient_checkpointing=True, optimization={"ema_decay": None}),
+        settings(scenes, base, gradient_checkpointing=True),
         tmp_path / "out",
     )
     assert summary.last_loss == pytest.approx(losses(tmp_path / "out")[-1])
@@ -132,8 +131,8 @@ def test_from_a_revision_on_a_hub_to_a_pushed_model(tmp_path, base, hub, repo_id
     folder = build_scenes(tmp_path / "ds").path
     commit = publish(plan_publication(folder, repo_id, version="1.0.0", license="cc0-1.0")).commit
     model_id = f"{repo_id}-model"
-    chosen = replace(settings(repo_id, base), revision="v1.0.0")
-    summary = train_diffusion(chosen, tmp_path / "out", push=model_id)
+    chosen = settings(repo_id, base, revision="v1.0.0", push=model_id)
+    summary = train_diffusion(chosen, tmp_path / "out")
     assert summary.commit == commit
     assert summary.examples == 8
 
@@ -151,8 +150,7 @@ def test_from_a_revision_on_a_hub_to_a_pushed_model(tmp_path, base, hub, repo_id
 def test_over_length_captions_are_counted_and_said(tmp_path, base):
     captions = ["red " * 80, "red", "red", "red"]  # 80 words and two special tokens are more than 77
     folder = build_scenes(tmp_path / "ds", rows=4, sets={"a": captions}).path
-    mixture = Mixture.parse("a;over-length=drop")
-    summary = train_diffusion(replace(settings(folder, base), mixture=mixture), tmp_path / "out")
+    summary = train_diffusion(settings(folder, base, mixture="a;over-length=drop"), tmp_path / "out")
     assert (summary.examples, summary.left_out, summary.over_length) == (3, 1, 0.25)
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf8")
     assert "policy `drop`; 25.00% of the captions" in card
@@ -164,23 +162,20 @@ def test_a_run_is_not_overwritten_nor_gone_on_with_by_another(tmp_path, scenes, 
     with pytest.raises(OptionError, match="holds a training run already"):
         train_diffusion(settings(scenes, base), tmp_path / "out")
     with pytest.raises(OptionError, match="seed: 0 there, 1 now"):
-        train_diffusion(settings(scenes, base, optimization={"seed": 1}), tmp_path / "out", resume=True)
-    longer = settings(scenes, base)
-    longer = replace(longer, optimization=replace(longer.optimization, steps=5))
-    assert train_diffusion(longer, tmp_path / "out", resume=True).steps == 5
+        train_diffusion(settings(scenes, base, seed=1, resume=True), tmp_path / "out")
+    assert train_diffusion(settings(scenes, base, steps=5, resume=True), tmp_path / "out").steps == 5
     assert len(losses(tmp_path / "out")) == 5
 
 
 def test_what_cannot_be_trained_is_said(tmp_path, scenes, base):
     with pytest.raises(OptionError, match="--train vae"):
-        train_diffusion(settings(scenes, base, parts=("vae",)), tmp_path / "out")
+        train_diffusion(settings(scenes, base, train="vae"), tmp_path / "out")
     with pytest.raises(OptionError, match="multiple of 8"):
         train_diffusion(settings(scenes, base, resolution=60), tmp_path / "out")
-    chosen = settings(scenes, base)
     with pytest.raises(OptionError, match="--steps 0"):
-        train_diffusion(replace(chosen, optimization=replace(chosen.optimization, steps=0)), tmp_path / "out")
+        settings(scenes, base, steps=0)
     with pytest.raises(CaptionSetNotFound, match="'recap-short'"):
-        train_diffusion(replace(settings(scenes, base), mixture=Mixture.parse("recap-mix")), tmp_path / "out")
+        train_diffusion(settings(scenes, base, mixture="recap-mix"), tmp_path / "out")
     index = json.loads((base / "model_index.json").read_text(encoding="utf8"))
     other = tmp_path / "other"
     other.mkdir()
@@ -193,6 +188,9 @@ def test_what_cannot_be_trained_is_said(tmp_path, scenes, base):
 
 
 def test_caption_dropout_is_a_tenth_unless_said():
-    assert parse_mixture("alt").dropout == 0.1
-    assert parse_mixture("alt;dropout=0").dropout == 0.0
-    assert parse_mixture("alt;dropout=0.3", dropout=0.2).dropout == 0.2
+    def dropout(mixture, **options):
+        return settings("ds", "base", mixture=mixture, **options).caption_mixture.dropout
+
+    assert dropout("alt") == 0.1
+    assert dropout("alt;dropout=0") == 0.0
+    assert dropout("alt;dropout=0.3", caption_dropout=0.2) == 0.2

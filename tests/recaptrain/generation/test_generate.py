@@ -1,16 +1,18 @@
 """Pictures of prompts: read, made, found again, and the same whatever the batch."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from recapdata.errors import InputError, OptionError
-from recaptrain.generation.generate import Generation, derived_seed, generate, read_prompts
+from recaptrain.generation.generate import derived_seed, generate, read_prompts
+from recaptrain.generation.settings import GenerateSettings
 from tests.recaptrain.pipelines import build_pipeline
 
-QUICK = Generation(steps=2, guidance=2.0)
+QUICK = GenerateSettings(steps=2, guidance=2.0, batch_size=3)
 
 
 @pytest.fixture(scope="module")
@@ -61,17 +63,17 @@ def pixels(path):
 def test_an_interrupted_run_makes_the_same_pictures(tmp_path, model):
     prompts = prompts_file(tmp_path, "a red circle", "a blue star", "two green hearts")
     whole, parts, single = tmp_path / "whole", tmp_path / "parts", tmp_path / "single"
-    summary = generate(model, prompts, whole, generation=QUICK, batch_size=3)
+    summary = generate(model, prompts, whole, QUICK)
     assert (summary.made, summary.kept) == (3, 0)
     rows = [json.loads(line) for line in (whole / "metadata.jsonl").read_text(encoding="utf8").splitlines()]
     names = [row["file_name"] for row in rows]
     assert names == ["00000.png", "00001.png", "00002.png"]
 
-    generate(model, prompts, parts, generation=QUICK, batch_size=3)
+    generate(model, prompts, parts, QUICK)
     (parts / names[1]).unlink()
-    summary = generate(model, prompts, parts, generation=QUICK, batch_size=3)
+    summary = generate(model, prompts, parts, QUICK)
     assert (summary.made, summary.kept) == (1, 2)
-    generate(model, prompts, single, generation=QUICK, batch_size=1)
+    generate(model, prompts, single, replace(QUICK, batch_size=1))
     for name in names:
         assert (whole / name).read_bytes() == (parts / name).read_bytes()
         assert np.abs(pixels(whole / name) - pixels(single / name)).max() <= 2  # another batch: rounding
@@ -80,7 +82,7 @@ def test_an_interrupted_run_makes_the_same_pictures(tmp_path, model):
 
 def test_a_changed_prompt_is_made_again_and_other_settings_are_refused(tmp_path, model):
     out = tmp_path / "out"
-    generate(model, prompts_file(tmp_path, "a cat"), out, generation=QUICK)
-    assert generate(model, prompts_file(tmp_path, "a dog"), out, generation=QUICK).made == 1
+    generate(model, prompts_file(tmp_path, "a cat"), out, QUICK)
+    assert generate(model, prompts_file(tmp_path, "a dog"), out, QUICK).made == 1
     with pytest.raises(OptionError, match=r"guidance: 2\.0 there, 3\.0 now"):
-        generate(model, prompts_file(tmp_path, "a dog"), out, generation=Generation(steps=2, guidance=3.0))
+        generate(model, prompts_file(tmp_path, "a dog"), out, replace(QUICK, guidance=3.0))

@@ -1,6 +1,6 @@
 """The loop that every model is trained with: the order of examples, learning rates, figures, trackers, checkpoints."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -13,6 +13,18 @@ from recaptrain.training.loop import prepare, shuffled, train
 from recaptrain.training.settings import Optimization
 from recaptrain.training.trackers import Lines
 
+PLAIN = Optimization(
+    steps=4,
+    batch_size=1,
+    accumulate=2,
+    learning_rate=0.1,
+    course="constant",
+    warmup=0,
+    ema_decay=None,
+    seed=0,
+    checkpoint_every=2,
+)
+
 
 def test_each_row_comes_once_before_any_comes_again():
     rows = np.array([3, 5, 8, 9])
@@ -23,9 +35,9 @@ def test_each_row_comes_once_before_any_comes_again():
 
 
 def test_rates():
-    flat = Optimization(steps=10, batch_size=1, learning_rate=2.0, warmup=4)
+    flat = replace(PLAIN, learning_rate=2.0, warmup=4)
     assert [flat.rate_at(step) for step in (0, 3, 9)] == [0.5, 2.0, 2.0]
-    falling = Optimization(steps=12, batch_size=1, learning_rate=2.0, warmup=4, course="cosine")
+    falling = replace(flat, steps=12, course="cosine")
     assert falling.rate_at(8) == pytest.approx(1.0)  # half way down
 
 
@@ -54,10 +66,7 @@ def run(folder, *, trackers=(), **changes):
     torch.manual_seed(0)
     model = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.ones_(model.weight)
-    optimization = Optimization(
-        **{"steps": 4, "batch_size": 1, "accumulate": 2, "learning_rate": 0.1, "checkpoint_every": 2}
-        | changes
-    )
+    optimization = replace(PLAIN, **changes)
     accelerator = open_accelerator("no", accumulate=optimization.accumulate)
     training = prepare(accelerator, {"line": model}, optimization)
     train(training, Weight(model), RunFolder(folder), trackers=trackers)
