@@ -5,7 +5,6 @@ hf-hub:user/name[@revision]     a repository in that format; `user/name[@revisio
 ViT-B-32:laion2b_s34b_b79k      an architecture of open_clip with the tag (or file) of its weights
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +13,9 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-from recapdata.endpoint import endpoint, hub_api, hub_errors
+from recapdata.endpoint import endpoint, hub_errors
 from recapdata.errors import ModelNotSupported, OptionError
-from recapdata.weights import content_revision
+from recapdata.models.sources import check_local_revision, file_revision, resolve_model, resolve_on_hub
 
 CONFIG = "open_clip_config.json"
 HUB_PREFIX = "hf-hub:"
@@ -138,7 +137,8 @@ def find_model(name: str, revision: str | None = None) -> OpenClipSource:
     Raises:
         ModelNotSupported: the name has none of the forms, or what it names is not an open_clip model.
         OptionError: files on this machine stand at another content hash than `revision`, or the name says another one.
-        HubError: no such repository or revision, or the Hub cannot be reached.
+        CaptionerNotFound: no such repository.
+        HubError: no such revision, or the Hub cannot be reached.
     """
     if Path(name).is_dir():
         return in_folder(Path(name), Path(name).resolve().name, revision)
@@ -156,22 +156,22 @@ def find_model(name: str, revision: str | None = None) -> OpenClipSource:
 def in_folder(folder: Path, name: str, revision: str | None = None) -> OpenClipSource:
     """The model of a local folder, under a name; see `find_model` for the errors."""
     _check(folder, str(folder))
-    content = content_revision(folder)
-    _same(revision, content, name)
-    return OpenClipSource(name=name, revision=content, folder=folder)
+    return OpenClipSource(
+        name=name, revision=resolve_model(str(folder), kind="clip", revision=revision).revision, folder=folder
+    )
 
 
 def _from_hub(repo_id: str, revision: str | None) -> OpenClipSource:
     from huggingface_hub import snapshot_download
 
     where = f"{repo_id}@{revision}" if revision else repo_id
+    commit = resolve_on_hub(repo_id, revision).revision
     with hub_errors(where):
-        commit = hub_api().model_info(repo_id, revision=revision).sha
         folder = Path(snapshot_download(repo_id, revision=commit, endpoint=endpoint(), allow_patterns=WANTED))
         _check(folder, where)
         if not (folder / WEIGHTS).exists():
-            _first_of([LEGACY_WEIGHTS], repo_id, str(commit))
-    return OpenClipSource(name=repo_id, revision=str(commit), folder=folder)
+            _first_of([LEGACY_WEIGHTS], repo_id, commit)
+    return OpenClipSource(name=repo_id, revision=commit, folder=folder)
 
 
 def _built_in(name: str, architecture: str, weights: str, revision: str | None) -> OpenClipSource:
@@ -184,8 +184,8 @@ def _built_in(name: str, architecture: str, weights: str, revision: str | None) 
         )
     tag: Mapping[str, Any] = {}
     if Path(weights).is_file():
-        file, found = weights, _file_hash(Path(weights))
-        _same(revision, found, name)
+        file, found = weights, file_revision(Path(weights))
+        check_local_revision(name, found, revision)
     else:
         tags = list_pretrained_tags_by_model(architecture)
         if weights not in tags:
@@ -204,11 +204,11 @@ def _tagged(name: str, tag: Mapping[str, Any], revision: str | None) -> tuple[st
     repo_id, _, filename = tag.get("hf_hub", "").rpartition("/")
     if not repo_id:
         file = download_pretrained(dict(tag))
-        found = _file_hash(Path(file))
-        _same(revision, found, name)
+        found = file_revision(Path(file))
+        check_local_revision(name, found, revision)
         return file, found
-    with hub_errors(f"{name} ({repo_id}@{revision or 'main'})"):
-        commit = str(hub_api().model_info(repo_id, revision=revision).sha)
+    commit = resolve_on_hub(repo_id, revision).revision
+    with hub_errors(f"{name} ({repo_id} at {commit})"):
         files = (
             [str(Path(filename).with_suffix(".safetensors")), filename]
             if filename
@@ -227,14 +227,6 @@ def _first_of(files: Sequence[str], repo_id: str, commit: str) -> str:
         except EntryNotFoundError:
             continue
     raise ModelNotSupported(f"{repo_id} at {commit} holds no weights ({' or '.join(files)})")
-
-
-def _same(asked: str | None, found: str, name: str) -> None:
-    if asked not in (None, found):
-        raise OptionError(
-            f"--revision {asked}: {name} lies on this machine, where its revision is the hash of its files, {found}; "
-            "leave the option out"
-        )
 
 
 def _check(folder: Path, where: str) -> None:
@@ -258,8 +250,3 @@ def _tokenizer(folder: Path, text: Mapping[str, Any]) -> Callable[..., Any]:
         )
     tokenizer: Callable[..., Any] = open_clip.get_tokenizer(f"local-dir:{folder}")
     return tokenizer
-
-
-def _file_hash(path: Path) -> str:
-    with open(path, "rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"

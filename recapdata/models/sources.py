@@ -1,8 +1,9 @@
-"""From the name of a model to where it lies and the exact revision it stands at.
+"""The one way from a model's name to its pinned revision, for models of transformers, open_clip and diffusers.
 
 A name is `embedded`, a local folder, or `user/name` on the Hub in use; a folder wins over a repository of the same name.
 """
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,16 +46,13 @@ def resolve_model(name: str, *, kind: str, revision: str | None = None) -> Model
     if name == EMBEDDED or Path(name).is_dir():
         path = embedded_path(kind) if name == EMBEDDED else Path(name)
         content = content_revision(path)
-        if revision not in (None, content):
-            raise OptionError(
-                f"--revision {revision}: {name} is a local model, whose revision is the hash of its files, {content}; "
-                "leave the option out"
-            )
+        check_local_revision(name, content, revision)
         return ModelSource(name=name, location=str(path), revision=content)
-    return _resolve_on_hub(name, revision)
+    return resolve_on_hub(name, revision)
 
 
-def _resolve_on_hub(name: str, revision: str | None) -> ModelSource:
+def resolve_on_hub(name: str, revision: str | None = None) -> ModelSource:
+    """`resolve_model` of a name that can only mean a repository, whatever folders there are."""
     configure_client()
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
@@ -67,3 +65,22 @@ def _resolve_on_hub(name: str, revision: str | None) -> ModelSource:
                 "not read); check the name, HF_ENDPOINT and HF_TOKEN"
             ) from error
     return ModelSource(name=name, location=name, revision=commit, commit=commit)
+
+
+def file_revision(path: Path) -> str:
+    """The revision of a single local file of weights: `sha256:` and the hash of its bytes."""
+    with open(path, "rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def check_local_revision(name: str, content: str, revision: str | None) -> None:
+    """Refuse another revision of local files than the hash of their content.
+
+    Raises:
+        OptionError: it is another one.
+    """
+    if revision not in (None, content):
+        raise OptionError(
+            f"--revision {revision}: {name} is a local model, whose revision is the hash of its files, {content}; "
+            "leave the option out"
+        )

@@ -39,7 +39,7 @@ def test_the_weights_of_a_tag_are_pinned_to_their_commit(hub):
         with open(str(source.weights), "rb") as file:
             assert file.read() == weights
     assert "multimodal_cfg" in newest.model_config()
-    with pytest.raises(HubError, match=f"{REPOSITORY}@v9.*no such revision"):
+    with pytest.raises(HubError, match=f"{REPOSITORY} at v9: no such revision"):
         find_model(COCA, "v9")
 
 
@@ -86,3 +86,15 @@ def test_damaged_weights_are_said_to_be_so(tmp_path, weights):
     (folder / weights).write_bytes(b"nothing of the kind")
     with pytest.raises(ModelNotSupported, match="open_clip cannot load 'small': "):
         find_model(str(folder)).load_model()
+
+
+def test_a_repository_is_not_taken_for_a_folder_of_its_name(tmp_path, monkeypatch, hub, repo_id):
+    from huggingface_hub import HfApi
+
+    monkeypatch.chdir(tmp_path)
+    save_small_clip(tmp_path / repo_id)
+    api = HfApi()
+    api.create_repo(repo_id)
+    commit = api.upload_folder(repo_id=repo_id, folder_path=save_small_clip(tmp_path / "small")).oid
+    assert find_model(f"hf-hub:{repo_id}").revision == commit
+    assert find_model(repo_id).revision == content_revision(tmp_path / repo_id)
