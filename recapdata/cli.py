@@ -386,8 +386,7 @@ def hub(
     The stock clients (huggingface_hub, datasets, transformers, diffusers)
     speak to it once the printed lines are exported.
     """
-    from recapdata.hub.console import print_exports, print_ready
-    from recapdata.hub.server import serve
+    from recapdata.hub.server import print_exports, print_ready, serve
 
     serve(
         root,

@@ -8,7 +8,7 @@ large files once each in a folder by their SHA-256, HTTP is Starlette on uvicorn
                                                           ├─ commits.py       write: operations → tree → commit → branch
                                                           ├─ objects.py       large objects
                                                           └─ repositories.py  create, rename, delete, visibility
-    folder.py   the folder itself: one process at a time, tidied at start (reclaim.py)
+    folder.py   the folder itself: one process at a time, tidied at start
     process.py  a Hub as a child process, for tests and the demo
 
 There is one user and one token. The token may read and write every namespace; without it, public repositories can be read.

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recapdata.errors import HubError
-from recapdata.hub import serve
-from recapdata.hub.console import print_ready
+from recapdata.hub.server import print_ready, serve
 
 if TYPE_CHECKING:
     from recapdata.hub.folder import HubFolder

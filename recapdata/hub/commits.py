@@ -13,10 +13,9 @@ import pygit2
 from pygit2.enums import FileMode
 
 from recapdata.hub import history
-from recapdata.hub.flushing import flush_objects, flush_reference
 from recapdata.hub.objects import ObjectStore, Pointer, parse_pointer
 from recapdata.hub.refusals import Refusal, bad_request, entry_not_found
-from recapdata.hub.repositories import signature
+from recapdata.hub.repositories import flush_objects, flush_reference, signature
 
 PATH_MAX_BYTES = 1024
 _NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")

@@ -15,6 +15,7 @@ import json
 import secrets
 import shutil
 import string
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,15 +23,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pygit2
-from pygit2.enums import ConfigLevel
+from pygit2.enums import ConfigLevel, ObjectType
 
 from recapdata.errors import HubError
-from recapdata.hub.flushing import replace_text
-from recapdata.hub.objects import ObjectStore
-from recapdata.hub.reclaim import reclaim
-from recapdata.hub.repositories import KINDS, NAME, Repositories
+from recapdata.hub.history import open_bare
+from recapdata.hub.objects import POINTER_MAX_BYTES, ObjectStore, parse_pointer
+from recapdata.hub.repositories import DELETIONS, KINDS, NAME, Repositories, replace_text
 
 FORMAT = 1
+KEEP_SECONDS = 24 * 3600
+"""A large object that no repository names is kept for so long."""
 MARKER = "hub.json"
 
 
@@ -70,7 +72,7 @@ def opened(root: Path, *, token: str | None, user: str) -> Iterator[HubFolder]:
             folder.mkdir(parents=True, exist_ok=True)
         for repository in (root / "repos").glob("*/*/*.git"):
             _tidy(repository)
-        reclaim(root / "repos", root / "objects")
+        _reclaim(root / "repos", root / "objects")
         yield HubFolder(
             root=root,
             user=user,
@@ -149,3 +151,45 @@ def _tidy(repository: Path) -> None:
     ):
         for path in repository.glob(pattern):
             path.unlink(missing_ok=True)
+
+
+def _reclaim(repos: Path, objects: Path) -> int:
+    """Remove the large objects of deleted repositories; returns the bytes freed.
+
+    Only at a start, because nobody is uploading; and only once an object is a day old, because it may have been uploaded for a
+    commit that is still to come. What a repository names is taken from every object in its git database, reachable or not, so
+    that even a commit known by nothing but its id keeps its files.
+    """
+    noted = repos / DELETIONS
+    if not noted.exists():
+        return 0
+    named = {sha256 for path in repos.glob("*/*/*.git") for sha256 in _named(path)}
+    freed = 0
+    waiting = False
+    for path in objects.glob("??/??/*"):
+        if path.name in named:
+            continue
+        stat = path.stat()
+        if stat.st_mtime > time.time() - KEEP_SECONDS:
+            waiting = True
+            continue
+        path.unlink()
+        freed += stat.st_size
+    if not waiting:
+        noted.unlink()
+    return freed
+
+
+def _named(repository: Path) -> set[str]:
+    """The large objects that a repository's git database names."""
+    repo = open_bare(repository)
+    named = set()
+    for oid in repo:
+        kind, size = repo.odb.read_header(oid)
+        if (
+            kind == ObjectType.BLOB
+            and size <= POINTER_MAX_BYTES
+            and (pointer := parse_pointer(repo[oid].read_raw()))
+        ):
+            named.add(pointer.sha256)
+    return named

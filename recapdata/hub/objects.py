@@ -1,4 +1,4 @@
-"""The large objects: one file per content, named by its SHA-256, shared by all repositories of a Hub.
+"""Large objects: which files are large, and their store of one file per content, named by its SHA-256, for all repositories.
 
 An object is received under a temporary name, hashed while it streams to disk, flushed, and renamed only once size and hash
 are what its name promises. So whatever a commit can name is whole, whenever the process was killed.
@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pygit2
+from pygit2.enums import AttrCheck
 from starlette.concurrency import run_in_threadpool
 
 from recapdata.atomic import rename
@@ -23,6 +25,16 @@ POINTER = re.compile(
     rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize (0|[1-9][0-9]*)\n"
 )
 POINTER_MAX_BYTES = 200
+REGULAR_MAX_BYTES = 10 * 2**20  # a larger file is always a large object, whatever .gitattributes says
+
+# What the public Hub tracks in every new repository, and the images, sounds and films it adds for datasets.
+_SUFFIXES = """
+    7z arrow avro bin bin.* bz2 ckpt ftz gz h5 joblib lz4 mds mlmodel model msgpack npy npz onnx ot parquet pb pickle
+    pkl pt pth rar safetensors tar tar.* tflite tgz wasm xz zip zst
+    pcm sam raw aac flac mp3 ogg wav bmp gif png tiff jpg jpeg webp mp4 webm
+"""
+_PATTERNS = [f"*.{suffix}" for suffix in _SUFFIXES.split()] + ["*tfevents*", "saved_model/**/*"]
+INITIAL_GITATTRIBUTES = "".join(f"{p} filter=lfs diff=lfs merge=lfs -text\n" for p in _PATTERNS).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,16 @@ def parse_pointer(content: bytes) -> Pointer | None:
     """The pointer that `content` is, or None if it is an ordinary file."""
     match = POINTER.fullmatch(content)
     return Pointer(match[1].decode(), int(match[2])) if match else None
+
+
+def is_large(repo: pygit2.Repository, commit: pygit2.Commit, path: str, size: int) -> bool:
+    """Whether a file of `size` bytes goes to the store of large objects, by the .gitattributes of `commit`."""
+    if size == 0:  # an empty file is never uploaded as a large object
+        return False
+    if size > REGULAR_MAX_BYTES:
+        return True
+    flags = AttrCheck.INDEX_ONLY | AttrCheck.INCLUDE_COMMIT | AttrCheck.NO_SYSTEM
+    return repo.get_attr(path, "filter", flags, commit.id) == "lfs"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ import re
 import secrets
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -18,17 +19,19 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import FileMode
 
-from recapdata.atomic import flush
-from recapdata.hub.attributes import INITIAL_GITATTRIBUTES
-from recapdata.hub.flushing import flush_objects, flush_reference, replace_text
+from recapdata.atomic import flush, replacing
 from recapdata.hub.history import BRANCHES, open_bare
-from recapdata.hub.reclaim import note_deletion
+from recapdata.hub.objects import INITIAL_GITATTRIBUTES
 from recapdata.hub.refusals import bad_request, conflict, repository_not_found
 
 KINDS = {"models": "model", "datasets": "dataset"}  # as in URLs → as in bodies
 RESERVED = frozenset({"api", "datasets", "models", "spaces", "kernels", "buckets", "lfs"})
 NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?")
 DEFAULT_BRANCH = "main"
+SETTINGS = "hub.json"
+DELETIONS = "deletions"
+"""A file beside the kinds: a repository was deleted, so the next start looks for large objects to remove."""
+_FLUSH_THREADS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ class Repositories:
     def settings(self, repo_id: RepoId) -> Settings | None:
         """Visibility and date of creation; None if there is no such repository."""
         try:
-            return Settings(**json.loads((self.path(repo_id) / "hub.json").read_text()))
+            return Settings(**json.loads((self.path(repo_id) / SETTINGS).read_text()))
         except FileNotFoundError:
             return None
 
@@ -132,7 +135,7 @@ class Repositories:
         commit_id = repo.create_commit(reference, author, author, "initial commit", tree, [])
         flush_objects(repo, [blob, tree, commit_id])
         flush_reference(repo, reference)
-        _write(temporary, Settings(private, timestamp(author.time)))
+        replace_text(temporary / SETTINGS, json.dumps(asdict(Settings(private, timestamp(author.time)))))
         target = self.path(repo_id)
         with self._layout:
             if target.exists():
@@ -144,7 +147,7 @@ class Repositories:
 
     def delete(self, repo_id: RepoId) -> None:
         """Take a repository out. Its large objects stay until a later start: others may name the same content."""
-        note_deletion(self.folder)
+        (self.folder / DELETIONS).touch()
         gone = self.incoming / f"{secrets.token_hex(16)}.git"
         with self.writing(repo_id), self._layout:
             self._move_out(repo_id, gone)
@@ -175,7 +178,8 @@ class Repositories:
             settings = self.settings(repo_id)
             if settings is None:
                 raise repository_not_found(str(repo_id), anonymous=False)
-            _write(self.path(repo_id), replace(settings, private=private))
+            text = json.dumps(asdict(replace(settings, private=private)))
+            replace_text(self.path(repo_id) / SETTINGS, text)
 
     def all(self, kind: str) -> Iterator[tuple[RepoId, Settings]]:
         """Every repository of a kind, by name."""
@@ -201,5 +205,25 @@ def timestamp(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-def _write(repository: Path, settings: Settings) -> None:
-    replace_text(repository / "hub.json", json.dumps(asdict(settings)))
+def flush_objects(repo: pygit2.Repository, oids: Iterable[pygit2.Oid]) -> None:
+    """Flush git objects: several at once, which a journaling file system takes as one."""
+    names = {str(oid) for oid in oids}
+    paths = [Path(repo.path) / "objects" / name[:2] / name[2:] for name in names]
+    loose = [path for path in paths if path.exists()]  # one in a pack was flushed by whoever packed it
+    with ThreadPoolExecutor(_FLUSH_THREADS) as pool:
+        list(pool.map(flush, loose))
+        list(pool.map(flush, {path.parent for path in loose}))
+
+
+def flush_reference(repo: pygit2.Repository, name: str) -> None:
+    """Flush a reference that was just created or moved."""
+    path = Path(repo.path) / name
+    flush(path)
+    flush(path.parent)
+
+
+def replace_text(path: Path, text: str, *, mode: int = 0o644) -> None:
+    """Write a small file, whole or not at all."""
+    with replacing(path, shared=True) as temporary:
+        temporary.touch(mode, exist_ok=False)
+        temporary.write_text(text)

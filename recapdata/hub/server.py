@@ -1,13 +1,19 @@
 """Serving a Hub's folder over HTTP, until interrupted."""
 
 import errno
+import json
 import socket
+import sys
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from recapdata.console import say
 from recapdata.errors import HubError
+from recapdata.hub.own_pages import LOOPBACK
+from recapdata.hub.process import client_env
 
 if TYPE_CHECKING:
     from recapdata.hub.folder import HubFolder
@@ -89,3 +95,25 @@ def _listening(host: str, port: int) -> socket.socket:
             raise HubError(message) from error
         raise HubError(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from error
     return listening
+
+
+def print_exports(endpoint: str, folder: "HubFolder") -> None:
+    """The lines to export on standard output, what else a person wants to know on standard error."""
+    exports = client_env(endpoint, folder.token)
+    say(f"Serving the Hub in {folder.root}. In another terminal:\n")
+    sys.stdout.write("".join(f"export {name}={value}\n" for name, value in exports.items()))
+    sys.stdout.flush()
+    say(
+        f"\nThe token writes to every namespace; a repository without one is {folder.user}/NAME. Ctrl-C stops the Hub."
+    )
+    if urlsplit(endpoint).hostname not in LOOPBACK:
+        say(
+            "Other machines reach it under this one's name; what they send is not encrypted, the token included."
+        )
+
+
+def print_ready(endpoint: str, folder: "HubFolder") -> None:
+    """One line of JSON: address, token and folder."""
+    ready = {"endpoint": endpoint, "token": folder.token, "root": str(folder.root)}
+    sys.stdout.write(json.dumps(ready) + "\n")
+    sys.stdout.flush()

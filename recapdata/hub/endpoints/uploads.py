@@ -9,18 +9,26 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
 
+import pathspec
 import pygit2
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from recapdata.hub import attributes, commits, history
+from recapdata.hub import commits, history
 from recapdata.hub.call import Call, writer
 from recapdata.hub.endpoints.account import no_discussions
-from recapdata.hub.objects import PART_BYTES, SHA256, ObjectStore, Pointer
+from recapdata.hub.objects import (
+    PART_BYTES,
+    REGULAR_MAX_BYTES,
+    SHA256,
+    ObjectStore,
+    Pointer,
+    is_large,
+)
 from recapdata.hub.refusals import Refusal, bad_request
 
 # Of a commit's body: a file in base64, and its path.
-LINE_MAX_BYTES = attributes.REGULAR_MAX_BYTES * 4 // 3 + 2**16
+LINE_MAX_BYTES = REGULAR_MAX_BYTES * 4 // 3 + 2**16
 MULTIPART_FROM = 2**30
 LINK_SECONDS = 24 * 3600
 # Of no meaning elsewhere: server.py gives it a reason phrase, which is all that hf_xet shows of an answer.
@@ -34,13 +42,15 @@ def preupload(call: Call) -> Response:
         return no_discussions(call)
     repo = call.repo()
     commit = history.branch_head(repo, call.word("revision"))
-    ignored = attributes.ignore_rules(_gitignore(repo, commit, call.json().get("gitIgnore")))
+    ignored = pathspec.GitIgnoreSpec.from_lines(
+        _gitignore(repo, commit, call.json().get("gitIgnore")).splitlines()
+    )
     answers = []
     for row in call.rows("files"):
         path, size = commits.checked_path(row.get("path")), row.get("size")
         if not isinstance(size, int):
             raise bad_request(f"{path!r} comes without a size.")
-        large = attributes.is_large(repo, commit, path, size)
+        large = is_large(repo, commit, path, size)
         answer = {
             "path": path,
             "uploadMode": "lfs" if large else "regular",
@@ -188,7 +198,7 @@ async def _lines(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         if len(pending) > LINE_MAX_BYTES:
             raise Refusal(
                 413,
-                f"A file of more than {attributes.REGULAR_MAX_BYTES:,} bytes has to go as a large object.",
+                f"A file of more than {REGULAR_MAX_BYTES:,} bytes has to go as a large object.",
             )
     if pending:
         yield bytes(pending)

@@ -10,9 +10,8 @@ from starlette.responses import JSONResponse, Response
 from recapdata.hub import history
 from recapdata.hub.call import Call
 from recapdata.hub.commits import checked_message
-from recapdata.hub.flushing import flush_objects, flush_reference
 from recapdata.hub.refusals import Refusal, bad_request, conflict, revision_not_found
-from recapdata.hub.repositories import DEFAULT_BRANCH, signature, timestamp
+from recapdata.hub.repositories import DEFAULT_BRANCH, flush_objects, flush_reference, signature, timestamp
 
 COMMITS_PAGE = 100
 NAME_MAX = 200
