@@ -11,12 +11,12 @@ from typing import Any
 import pyarrow as pa
 from PIL import Image
 
+from recapdata.dataset.audit_files import AUDIT_SCHEMA, SUMMARY_FILE, Identity
 from recapdata.dataset.digest import rows_hash
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.shards import ShardWriter
 from recapdata.records import (
     CAPTION_SCHEMA,
-    CLAIM_TYPE,
     RECORD_SCHEMA,
     Caption,
     Claim,
@@ -114,18 +114,13 @@ def write_captions(
         writer.write(pa.Table.from_pylist(rows, schema=CAPTION_SCHEMA))
 
 
-AUDIT_SCHEMA = pa.schema(
-    [("key", pa.string()), ("set", pa.string()), ("claims", pa.list_(CLAIM_TYPE)), ("words", pa.int32())]
-)
-
-
 def write_audit(
     folder: DatasetFolder,
     set_names: Sequence[str],
     figures: Mapping[str, tuple[float, float, float]] | None = None,
     claims: str = "claims:1",
 ) -> None:
-    """An audit of these sets: one claim per caption, and a summary with the same figures (value, low, high) for each.
+    """An audit of these sets: one claim of two words per caption, and a summary with the same figures (value, low, high) for each.
 
     The figures are shares of which more is better, and rest on claims; "object coverage" at 0.5 (0.4–0.6) where omitted.
 
@@ -133,29 +128,28 @@ def write_audit(
         claims: the version of the rules that read the claims.
     """
     values = figures or {"object coverage": (0.5, 0.4, 0.6)}
+    identity = Identity(
+        captions="",
+        claims=f"en_built@0.1.0 {claims} coverage:1 hygiene:1 form:1",
+        evidence="grounding:1 annotations+v1",
+    )
+    claim = Claim(
+        kind="object", span=(0, 3), object="bird", verdict="supported", evidence="annotations: 1 bird"
+    )
     for name in set_names:
         for shard in folder.shards():
-            claim = Claim(kind="object", span=(0, 3), object="bird").to_struct()
+            batches = list(folder.read_captions(name, shard, ["key", "caption"]).to_batches())
             rows = [
-                {"key": key, "set": name, "claims": [claim], "words": 2} for key in folder.read_keys(shard)
+                {"key": row["key"], "set": name, "claims": None, "scores": None}
+                if row["caption"] is None
+                else {"key": row["key"], "set": name, "claims": [claim.to_struct()], "scores": {"words": 2}}
+                for batch in batches
+                for row in batch.to_pylist()
             ]
-            captions = folder.read_captions(name, shard, ["key", "caption"]).to_batches()
             with ShardWriter(folder.audit_shard(name, shard), AUDIT_SCHEMA) as writer:
                 writer.write(pa.Table.from_pylist(rows, schema=AUDIT_SCHEMA))
-                writer.commit({"recapdata.audit": json.dumps({"captions": rows_hash(captions)})})
+                writer.commit(replace(identity, captions=rows_hash(batches)).to_footer())
     count = sum(folder.rows(shard) for shard in folder.shards())
-    each = {
-        figure: {
-            "value": value,
-            "low": low,
-            "high": high,
-            "unit": "share",
-            "better": "higher",
-            "n": count,
-            "rests_on": ["claims"],
-        }
-        for figure, (value, low, high) in values.items()
-    }
     summary = {
         "format": 1,
         "pipeline": "en_built@0.1.0",
@@ -166,13 +160,24 @@ def write_audit(
             name: {
                 "captions": count,
                 "missing": 0,
-                "made_by": {"claims": [f"en_built@0.1.0 {claims}"]},
-                "figures": each,
+                "made_by": {part: [made] for part, made in identity.parts().items()},
+                "figures": {
+                    figure: {
+                        "value": value,
+                        "low": low,
+                        "high": high,
+                        "unit": "share",
+                        "better": "higher",
+                        "n": count,
+                        "rests_on": ["claims"],
+                    }
+                    for figure, (value, low, high) in values.items()
+                },
             }
             for name in set_names
         },
     }
-    (folder.path / "audits" / "summary.json").write_text(json.dumps(summary))
+    (folder.path / "audits" / SUMMARY_FILE).write_text(json.dumps(summary))
 
 
 def add_set(folder: DatasetFolder, name: str, captions: Sequence[str | None]) -> None:
