@@ -1,15 +1,14 @@
-"""Whether a text that a caption quotes is among the words that were read in the picture.
+"""Comparison of a text that a caption quotes with the words in the image.
 
-Case, blanks, punctuation and accents never matter. Words that annotators wrote down are taken by the letter: a text that is not
-one of them, or some of them in their order, is not there. Words that a reader (OCR) made out are taken with the mistakes that
-readers make:
+Case, blanks, punctuation and accents never matter. Annotated words are exact: a text that is not one of them, or some of them in
+their order, is absent. Words by OCR are compared with its usual mistakes in mind:
 
 - letters that look alike are one letter: 0 and O; 1, I, L, | and !; 5 and S; 8 and B; 2 and Z; 6 and G; RN and M; VV and W;
-- a word is read if one reading differs from it in at most one of every `PER_ERROR` letters;
-- a text is read if it falls into parts, of one word or more, that are all read, in whatever order: a reader does not know which
-  line comes first, and runs words together;
-- a text is *not* there only if some words were read for certain, nothing was left unread, and no word of it (short ones apart)
-  resembles any reading. What was not read at all stays unknown, since readers overlook.
+- a word matches a reading at an edit distance of at most one per `PER_ERROR` letters;
+- a text matches if it can be cut into parts of one word or more that all match, in any order: OCR does not know which line comes
+  first, and runs words together;
+- a text is absent only if some words were read with certainty, none was left unread, and no word of the text (short ones apart)
+  resembles any reading. Without a reading it stays unknown, since OCR overlooks words.
 """
 
 import re
@@ -19,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from audits.evidence import Evidence, Observation
 
 READ = 0.5
-"""Readings below this confidence are not believed, and say that something there could not be read."""
+"""Readings below this confidence are ignored, and say that something is there that could not be read."""
 PER_ERROR = 5
 RESEMBLES = 0.5
 """Two words resemble each other if at least this share of the longer one's letters need no change."""
@@ -30,8 +29,8 @@ _LOOKALIKES = str.maketrans(
 )
 
 
-def there(text: str, evidence: Evidence) -> bool | None:
-    """Whether a text can be read in the picture; None where that cannot be said."""
+def is_there(text: str, evidence: Evidence) -> bool | None:
+    """Whether a text is in the image; None where the evidence cannot tell."""
     readings = [seen for seen in evidence.objects if seen.text]
     if evidence.scope.complete:
         return letters(text) in set(_runs([letters(seen.text or "") for seen in readings], len(text)))
@@ -52,7 +51,7 @@ def there(text: str, evidence: Evidence) -> bool | None:
 
 
 def quoted(reading: str, texts: Sequence[str], *, exact: bool) -> bool:
-    """Whether some word read in the picture is among the texts that a caption quotes."""
+    """Whether a word in the image is among the texts that a caption quotes."""
     if exact:
         return letters(reading) in {letters(text) for text in texts}
     words = [folded(word) for text in texts for word in (text, *text.split())]
@@ -66,15 +65,15 @@ def letters(text: str) -> str:
 
 
 def folded(text: str) -> str:
-    """Letters as `letters`, those that a reader confuses made one."""
+    """`letters` with those that OCR confuses made one."""
     alike = letters(re.sub(r"[|!](?=\w)", "l", text)).translate(_LOOKALIKES)
     return alike.replace("rn", "m").replace("vv", "w")
 
 
 def _read(words: Sequence[str], readings: Sequence[str]) -> bool:
-    """Whether the words fall into parts that all stand in the readings."""
+    """Whether the words can be cut into parts that all match a run of readings."""
     runs = set(_runs(readings, 2 * sum(map(len, words))))
-    reached = [True] + [False] * len(words)  # whether the first so many words are read
+    reached = [True] + [False] * len(words)  # by number of words: whether the first ones match
     for stop in range(1, len(words) + 1):
         reached[stop] = any(
             reached[start] and any(_near(run, "".join(words[start:stop])) for run in runs)
@@ -84,7 +83,7 @@ def _read(words: Sequence[str], readings: Sequence[str]) -> bool:
 
 
 def _runs(words: Sequence[str], longest: int) -> Iterator[str]:
-    """Neighboring words written as one, up to a length."""
+    """Neighboring words joined, up to a length."""
     for start in range(len(words)):
         run = ""
         for word in words[start:]:
@@ -105,7 +104,7 @@ def _resembles(one: str, other: str) -> bool:
 
 
 def _distance(one: str, other: str) -> int:
-    """How many letters must be put in, taken out or changed to make one word the other (Levenshtein 1966)."""
+    """Edit distance (Levenshtein 1966)."""
     row = list(range(len(other) + 1))
     for place, letter in enumerate(one, 1):
         corner, row[0] = row[0], place

@@ -3,7 +3,7 @@
 import pytest
 
 from audits.evidence import Evidence, Observation, Scope
-from audits.grounding.quoted_text import folded, letters, quoted, there
+from audits.grounding.quoted_text import folded, is_there, letters, quoted
 
 WRITTEN = Scope(attributes=frozenset({"text"}))
 MADE_OUT = Scope(attributes=frozenset({"text"}), complete=False)
@@ -34,7 +34,7 @@ def test_letters_are_what_is_left_of_a_text() -> None:
     ],
 )
 def test_written_down_words_are_taken_by_the_letter(text: str, expected: bool) -> None:
-    assert there(text, words(WRITTEN, "NO", "PARKING", "STOP")) is expected
+    assert is_there(text, words(WRITTEN, "NO", "PARKING", "STOP")) is expected
 
 
 @pytest.mark.parametrize(
@@ -53,14 +53,14 @@ def test_written_down_words_are_taken_by_the_letter(text: str, expected: bool) -
     ],
 )
 def test_made_out_words_are_taken_with_the_mistakes_of_readers(text: str, expected: bool | None) -> None:
-    assert there(text, words(MADE_OUT, "NO", "PARKING", "ANY", "TIME")) is expected
+    assert is_there(text, words(MADE_OUT, "NO", "PARKING", "ANY", "TIME")) is expected
 
 
 def test_what_could_not_be_read_might_be_it() -> None:
-    assert there("banana", words(MADE_OUT, "PARKING")) is False
-    assert there("banana", words(MADE_OUT, "PARKING", ("b?n", 0.3))) is None
-    assert there("banana", words(MADE_OUT, ("PARKING", 0.7))) is None  # believed, but not sure
-    assert there("banana", words(MADE_OUT)) is None
+    assert is_there("banana", words(MADE_OUT, "PARKING")) is False
+    assert is_there("banana", words(MADE_OUT, "PARKING", ("b?n", 0.3))) is None
+    assert is_there("banana", words(MADE_OUT, ("PARKING", 0.7))) is None  # believed, but not sure
+    assert is_there("banana", words(MADE_OUT)) is None
 
 
 def test_a_word_read_is_quoted() -> None:
