@@ -26,6 +26,7 @@ from recapdata.publishing.survey import look_at_folder
 from recapdata.records import Object
 from recapdata.versions.figures import Figure
 from tests.builders import build_dataset
+from tests.console import run_command, succeed
 
 RECAPDATA = Path(sys.executable).with_name("recapdata")
 OBJECTS = [[Object(bbox=(0, 0, 4, 4), category="star")]] * 6
@@ -171,8 +172,7 @@ def test_what_a_comparison_says_to_type_makes_it_comparable(folder: DatasetFolde
         each.reasons for each in compare(folder.path, "short", set_b="long").figures if each.reasons
     )
     (command,) = reason.command.replace(",ocr", "").split(" && ")
-    program, *words = command.split(" ")
-    subprocess.run([Path(sys.executable).with_name(program), *words], check=True, capture_output=True)
+    succeed(*command.split(" "))
     assert not any(figure.reasons for figure in compare(folder.path, "short", set_b="long").figures)
 
 
@@ -287,22 +287,17 @@ def test_a_version_before_and_one_after(hub, repo_id: str, folder: DatasetFolder
     for each in found["sets"].values():
         del each["made_by"]
     summary.write_text(json.dumps(found))
-    publish = [RECAPDATA, "publish", folder.path, repo_id, "--license", "cc0-1.0"]
-    subprocess.run([*publish, "--version", "1.0.0", "--yes"], check=True, capture_output=True)
+    publish = ["recapdata", "publish", folder.path, repo_id, "--license", "cc0-1.0"]
+    succeed(*publish, "--version", "1.0.0", "--yes")
     run(folder.path, evidence=["annotations"])
-    planned = subprocess.run([*publish, "--version", "1.0.1"], capture_output=True, text=True)
+    planned = run_command(*publish, "--version", "1.0.1")
     assert planned.returncode == 2, planned.stderr
     remedy = f"audits run {repo_id}@v1.0.0 --captions short "
     told = " ".join(planned.stdout.split())
     assert "cannot be compared, because" in told
     assert remedy in told
-    subprocess.run([*publish, "--version", "1.0.1", "--yes"], check=True, capture_output=True)
-    differs = subprocess.run(
-        [RECAPDATA, "diff", f"{repo_id}@v1.0.0", f"{repo_id}@v1.0.1", "--json"],
-        check=True,
-        capture_output=True,
-    )
-    values = json.loads(differs.stdout)
+    succeed(*publish, "--version", "1.0.1", "--yes")
+    values = json.loads(succeed("recapdata", "diff", f"{repo_id}@v1.0.0", f"{repo_id}@v1.0.1", "--json"))
     assert values["figures_comparable"] is False
     assert {figure["verdict"] for figure in values["figures"]} <= {"not compared", ""}
     assert len(values["not_compared"]) == 2

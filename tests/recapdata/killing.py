@@ -1,6 +1,6 @@
 """Runs commands one after another, each in a process of its own that dies at its Nth change to the files of a dataset.
 
-    python -m tests.recapdata.killing
+    python -m tests.recapdata.killing PROGRAM
 
 reads one JSON object a line, `{"arguments": [...], "under": DIR, "at": N or null, "out": FILE}`, and answers each with a line
 `{"code": …, "changes": …, "said": …}`. The libraries are imported once and every command is a fork, so that hundreds of them take a minute.
@@ -25,21 +25,26 @@ import pyarrow.parquet as pq
 
 KILLED = -signal.SIGKILL
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
-_IMPORTED = (
+_SHARED = (
     "concurrent.futures.process",
     "datasets",
     "multiprocessing.queues",
     "pydantic.type_adapter",
-    "recapdata.cli",
-    "recapdata.engines.local",
-    "recapdata.caption_sets.importing",
-    "recapdata.ingestion.urls",
-    "recapdata.recaptioning",
-    "recapdata.dataset.removal",
-    "tests.scripted",
     "typer._coercion",
 )
-"""What the commands import while they run."""
+_IMPORTED = {
+    "recapdata": (
+        "recapdata.cli",
+        "recapdata.engines.local",
+        "recapdata.caption_sets.importing",
+        "recapdata.ingestion.urls",
+        "recapdata.recaptioning",
+        "recapdata.dataset.removal",
+        "tests.scripted",
+    ),
+    "audits": ("audits.cli", "audits.runner.run", "open_clip"),
+}
+"""What the commands of a program import while they run."""
 _CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "sqlite3.connect")
 
 
@@ -53,11 +58,17 @@ class Outcome:
 
 
 class Killing:
-    """The process that forks the commands."""
+    """The process that forks the commands of a program."""
+
+    def __init__(self, program: str = "recapdata") -> None:
+        self._program = program
 
     def __enter__(self) -> "Killing":
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", __name__, self._program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         return self
 
@@ -69,7 +80,7 @@ class Killing:
         self._process.wait(30)
 
     def run(self, arguments: Sequence[str | Path], under: Path, at: int | None = None) -> Outcome:
-        """Run a command of recapdata; with `at` it dies just before that change (from 1) to files under a folder."""
+        """Run a command of the program; with `at` it dies just before that change (from 1) to files under a folder."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         order = {"arguments": [str(each) for each in arguments], "under": str(under), "at": at}
@@ -122,17 +133,17 @@ class _Counter:
         return counted
 
 
-def _child(order: dict[str, Any], report: int, errors: int) -> None:
+def _child(program: str, order: dict[str, Any], report: int, errors: int) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(errors, 2)
     counter = _Counter(order["under"], order["at"])
     code = 99
     try:
         from recapdata.captioners import CAPTIONERS
-        from recapdata.cli import main
 
         CAPTIONERS["scripted"] = "tests.scripted:open_scripted"
-        sys.argv = ["recapdata", *order["arguments"]]
+        sys.argv = [program, *order["arguments"]]
+        main = importlib.import_module(f"{program}.cli").main
         counter.attach()
         main()
         code = 0
@@ -146,15 +157,15 @@ def _child(order: dict[str, Any], report: int, errors: int) -> None:
         os._exit(code)
 
 
-def _serve() -> None:
-    for name in _IMPORTED:
+def _serve(program: str) -> None:
+    for name in (*_SHARED, *_IMPORTED[program]):
         importlib.import_module(name)
     for line in sys.stdin:
         order = json.loads(line)
         ours, report = os.pipe()
         errors = os.memfd_create("errors")
         if (child := os.fork()) == 0:
-            _child(order, report, errors)
+            _child(program, order, report, errors)
         os.close(report)
         status = os.waitpid(child, 0)[1]
         changes = os.read(ours, 20)
@@ -168,4 +179,4 @@ def _serve() -> None:
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(sys.argv[1])

@@ -1,7 +1,6 @@
 """Comparisons of audited sets and versions: figures that can be derived by hand, pairs by key, and what may not be compared."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from recapdata.errors import AuditNotFound, CaptionSetNotFound
 from recapdata.records import Object, image_key
 from tests.audits.models import save_small_clip
 from tests.builders import add_set, build_dataset, png, write_captions
+from tests.console import run_command, succeed
 
 AUDITS = Path(sys.executable).with_name("audits")
 STAR = Object(bbox=(0, 0, 4, 4), category="star")
@@ -153,9 +153,8 @@ def test_errors_name_the_command(folder: DatasetFolder) -> None:
 
 def test_command(folder: DatasetFolder, tmp_path: Path) -> None:
     run(folder.path, evidence=["annotations"])
-    command = [AUDITS, "compare", folder.path, "short", "long"]
-    found = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
-    values = json.loads(found.stdout)
+    command = ["audits", "compare", folder.path, "short", "long"]
+    values = json.loads(succeed(*command, "--json"))
     assert values["sets"][0]["pairs"] == 5
     assert {each["verdict"] for each in values["sets"][0]["figures"]} <= {
         "better",
@@ -164,29 +163,21 @@ def test_command(folder: DatasetFolder, tmp_path: Path) -> None:
         "no difference",
         "not compared",
     }
-    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "Changed most for the worse" in shown
-    wrong = subprocess.run([AUDITS, "compare", folder.path, "short"], capture_output=True, text=True)
+    assert "Changed most for the worse" in succeed(*command)
+    wrong = run_command("audits", "compare", folder.path, "short")
     assert wrong.returncode == 1
     assert "name the other one too" in wrong.stderr
 
 
 def test_published_versions(hub, repo_id: str, folder: DatasetFolder, tmp_path: Path) -> None:
     """A version with its audit published, and one audited into a folder of its own."""
-    publish = [
-        Path(sys.executable).with_name("recapdata"),
-        "publish",
-        folder.path,
-        repo_id,
-        "--license",
-        "cc0-1.0",
-    ]
+    publish = ["recapdata", "publish", folder.path, repo_id, "--license", "cc0-1.0"]
     run(folder.path, evidence=["annotations"])
-    subprocess.run([*publish, "--version", "1.0.0", "--yes"], check=True, capture_output=True)
+    succeed(*publish, "--version", "1.0.0", "--yes")
     add_set(folder, "extra", LONG)
     write_captions(folder, "long", 0, folder.read_keys(0), ["a red star", "a star", "a star", "a heart"])
     run(folder.path, evidence=["annotations"])
-    subprocess.run([*publish, "--version", "1.1.0", "--yes"], check=True, capture_output=True)
+    succeed(*publish, "--version", "1.1.0", "--yes")
     found = compare_versions(f"{repo_id}@v1.0.0", f"{repo_id}@v1.1.0")
     assert [each.sets for each in found.sets] == [("short", "short"), ("long", "long")]
     assert found.left_out == ("extra",)

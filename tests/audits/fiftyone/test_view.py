@@ -19,6 +19,7 @@ from recapdata.errors import DatasetExists, MissingExtra
 from recapdata.ingestion import ingest
 from recapdata.records import Object, image_key
 from tests.builders import add_set, build_dataset, png, write_captions
+from tests.console import run_command
 
 AUDITS = Path(sys.executable).with_name("audits")
 ALT = ["a red dog", "two dogs", None, "<b>bold</b> מילים 🐶", "a cat", "dog"]
@@ -237,9 +238,7 @@ def test_without_fiftyone_the_error_says_what_to_install(
 
 
 def test_console(fo: ModuleType, folder: DatasetFolder) -> None:
-    done = subprocess.run(
-        [AUDITS, "view", folder.path, "--no-app", "--json"], capture_output=True, text=True, check=False
-    )
+    done = run_command("audits", "view", folder.path, "--no-app", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     summary = json.loads(done.stdout)
     assert (summary["samples"], summary["audited"]) == (6, ["alt", "recap-short"])

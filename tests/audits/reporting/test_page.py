@@ -2,7 +2,6 @@
 
 import io
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from recapdata.errors import AuditNotFound
 from recapdata.records import Object, image_key
 from recapdata.versions.figures import Figure
 from tests.builders import add_set, build_dataset, noise_jpeg, png, write_captions
+from tests.console import succeed
 
 AUDITS = Path(sys.executable).with_name("audits")
 
@@ -200,19 +200,10 @@ def test_what_is_not_on_the_page_is_said(tmp_path: Path) -> None:
 
 
 def test_command_on_a_published_version(hub, repo_id: str, folder: Path, page: Path, tmp_path: Path) -> None:
-    publish = [
-        Path(sys.executable).with_name("recapdata"),
-        "publish",
-        folder,
-        repo_id,
-        "--license",
-        "cc0-1.0",
-    ]
-    subprocess.run([*publish, "--version", "1.0.0", "--yes"], check=True, capture_output=True)
+    succeed("recapdata", "publish", folder, repo_id, "--license", "cc0-1.0", "--version", "1.0.0", "--yes")
     out = tmp_path / "page.html"
-    command = [AUDITS, "report", f"{repo_id}@v1.0.0", out, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)["pictures"] > 6
+    summary = json.loads(succeed("audits", "report", f"{repo_id}@v1.0.0", out, "--json"))
+    assert summary["pictures"] > 6
     text = out.read_text()
     assert open_dataset(f"{repo_id}@v1.0.0").commit in text
     # Beyond its head it is the page of the folder that was published.

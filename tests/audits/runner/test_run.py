@@ -1,11 +1,7 @@
 """The audit run on a folder and on a published version: rows, figures, and what is computed again when something changes."""
 
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +17,8 @@ from recapdata.errors import CaptionSetNotFound, ModelNotSupported, OptionError
 from recapdata.records import Claim, Object, image_key
 from tests.audits.models import save_small_clip
 from tests.builders import build_dataset, png, write_captions
+from tests.console import run_command
+from tests.recapdata.killing import KILLED, Killing
 
 AUDITS = Path(sys.executable).with_name("audits")
 ALT = ["a dog", "two dogs", None, "a red car", "a cat on a table", "dog."]
@@ -330,21 +328,15 @@ def test_the_manifest_is_not_touched(folder: DatasetFolder) -> None:
 
 def test_killed_anywhere_the_same_command_finishes(folder: DatasetFolder, clip: Path, tmp_path: Path) -> None:
     whole = build_dataset(tmp_path / "whole", sets={"alt": ALT, "long": LONG}, objects=OBJECTS)
-    run(whole.path, clip=str(clip))
-    command = [AUDITS, "run", str(folder.path), "--clip", str(clip)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while (
-        not list((folder.path / "audits").glob("*/*"))
-        and time.monotonic() < deadline
-        and process.poll() is None
-    ):
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    for path in (folder.path / "audits").glob("*/train-*.parquet"):
-        assert read_identity(path) is not None
-    run(folder.path, clip=str(clip))
+    options = ["--clip", clip, "--workers", "1"]
+    with Killing("audits") as killing:
+        changes = killing.run(["run", whole.path, *options], whole.path).changes
+        for at in (2, changes // 2):  # the second goes on where the first was killed
+            assert killing.run(["run", folder.path, *options], folder.path, at).code == KILLED
+            for path in (folder.path / "audits").glob("*/train-*.parquet"):
+                assert read_identity(path) is not None
+        assert not (folder.path / "audits" / "summary.json").exists()
+        assert killing.run(["run", folder.path, *options], folder.path).code == 0
     for name in ("alt", "long"):
         assert rows(folder, name) == rows(whole, name)
     assert not list((folder.path / "audits").glob("*/.*.tmp"))
@@ -369,14 +361,12 @@ def test_a_published_version_is_audited_into_a_folder(
 
 
 def test_console(folder: DatasetFolder) -> None:
-    def audits(*words: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-        return subprocess.run([AUDITS, *words], capture_output=True, text=True, env=environment, check=False)
-
-    done = audits("run", str(folder.path), "--captions", "alt", "--evidence", "annotations", "--json")
+    done = run_command(
+        "audits", "run", folder.path, "--captions", "alt", "--evidence", "annotations", "--json"
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["sets"]["alt"]["captions"] == 5
-    wrong = audits("run", str(folder.path), "--captions", "nope")
+    wrong = run_command("audits", "run", folder.path, "--captions", "nope")
     assert wrong.returncode == 1
     assert wrong.stderr.startswith("error: ")
     assert len(wrong.stderr.splitlines()) == 1

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from recapdata.errors import (
 from recapdata.publishing import plan_publication, publish
 from recapdata.records import Object, image_key
 from tests.builders import add_set, build_dataset, noise_jpeg, png, write_audit, write_captions
+from tests.console import run_command
 
 LICENSE = "cc-by-4.0"
 
@@ -236,25 +236,23 @@ def test_an_audit_of_other_captions_is_refused(hub, repo_id, folder):
 
 
 def test_the_console_shows_the_plan_and_exits_with_2(hub, repo_id, folder):
-    command = [
-        Path(sys.executable).with_name("recapdata"),
-        "publish",
-        folder.path,
-        repo_id,
-        "--version",
-        "1.0.0",
-    ]
-    shown = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = ["recapdata", "publish", folder.path, repo_id, "--version", "1.0.0"]
+    shown = run_command(*command)
     assert (shown.returncode, shown.stdout.split()[:2]) == (2, ["Hub", hub.endpoint])
     assert "add --yes" in shown.stderr
     assert not HfApi().repo_exists(repo_id, repo_type="dataset")
     environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_DISABLE_XET"}
+    program = Path(sys.executable).with_name("recapdata")
     done = subprocess.run(
-        [*command, "--yes", "--json"], capture_output=True, text=True, check=False, env=environment
+        [program, *command[1:], "--yes", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["commit"] == HfApi().dataset_info(repo_id, revision="v1.0.0").sha
-    again = subprocess.run([*command, "--yes"], capture_output=True, text=True, check=False)
+    again = run_command(*command, "--yes")
     assert (again.returncode, again.stderr.count("\n")) == (1, 1)
     assert again.stderr.startswith("error: version 1.0.0 exists already")
 
@@ -363,25 +361,14 @@ def test_row_groups_keep_their_boundaries(hub, repo_id, folder):
     assert [groups.row_group(place).num_rows for place in range(groups.num_row_groups)] == [2, 2]
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.15, 0.4])
-def test_killed_anywhere_the_same_command_finishes(hub, repo_id, folder, tmp_path, delay):
+@pytest.mark.parametrize("request_", ["preupload_lfs_files", "create_commit", "create_tag"])
+def test_killed_before_any_request_the_same_command_finishes(hub, repo_id, folder, tmp_path, request_):
     first = send(folder, repo_id, "1.0.0")
     add_set(folder, "recap", ["x"] * 6)
     write_audit(folder, ["alt", "recap"])
-    command = [
-        sys.executable,
-        "-m",
-        "tests.recapdata.publishing.publish_slowly",
-        str(folder.path),
-        repo_id,
-        "1.1.0",
-    ]
-    process = subprocess.Popen(command, env=os.environ, stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "sending\n"
-    time.sleep(delay)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
+    command = [sys.executable, "-m", "tests.recapdata.publishing.publish_and_die", request_]
+    died = subprocess.run([*command, folder.path, repo_id, "1.1.0"], check=False)
+    assert died.returncode == -signal.SIGKILL
     second = send(folder, repo_id, "1.1.0")
     api = HfApi()
     tags = [tag.name for tag in api.list_repo_refs(repo_id, repo_type="dataset").tags]

@@ -1,26 +1,17 @@
 """A pilot as a person does it, at the console: caption a sample, audit it, then the rest, and again what the audit found wrong."""
 
 import json
-import os
 import shlex
-import subprocess
-import sys
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from recapdata.dataset.folder import DatasetFolder
-
-BIN = Path(sys.executable).parent
+from tests.console import succeed
 
 
 def type_in(line: str) -> str:
-    words = shlex.split(line)
-    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run([BIN / words[0], *words[1:]], capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return succeed(*shlex.split(line))
 
 
 def line_of(text: str, opening: str) -> str:

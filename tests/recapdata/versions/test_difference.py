@@ -1,13 +1,11 @@
 """`recapdata diff` over folders and versions, through the console command."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 from recapdata.publishing import plan_publication, publish
 from recapdata.versions.difference import diff
 from tests.builders import add_set, build_dataset, write_audit, write_captions
+from tests.console import succeed
 
 
 def test_two_folders(tmp_path):
@@ -45,12 +43,10 @@ def test_two_versions_by_the_command(hub, repo_id, tmp_path):
     add_set(folder, "new", ["x"] * 6)
     write_audit(folder, ["new"])
     publish(plan_publication(folder.path, repo_id, version="1.1.0"))
-    command = [Path(sys.executable).with_name("recapdata"), "diff", f"{repo_id}@v1.0.0", f"{repo_id}@v1.1.0"]
-    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
-    values = json.loads(done.stdout)
+    command = ["recapdata", "diff", f"{repo_id}@v1.0.0", f"{repo_id}@v1.1.0"]
+    values = json.loads(succeed(*command, "--json"))
     assert values["before"] == f"{repo_id}@{first.commit}"
     assert (values["level"], values["sets_added"]) == ("minor", ["new"])
     assert values["captions"]["alt"]["changed"] == 1
     assert values["captions"]["alt"]["examples"][0]["after"] is None
-    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert f"of {repo_id}@v1.1.0 only" in shown
+    assert f"of {repo_id}@v1.1.0 only" in succeed(*command)
