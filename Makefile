@@ -8,10 +8,10 @@ INSTALL := $(VENV)/bin/python -m pip install --quiet --no-compile --disable-pip-
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint format wheel clean
+.PHONY: help demo test test-slow lint format wheel clean
 
 help: ## List the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -27,8 +27,14 @@ $(VENV)/.test: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python
 demo: $(VENV)/.demo ## Install, then run the whole way into demo/
 	$(VENV)/bin/recapdata demo --out demo
 
+# Two workers take groups of tests in the order of tests/conftest.py.
+PYTEST := $(VENV)/bin/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+
 test: $(VENV)/.test ## Install, then run the tests
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+	$(PYTEST) -m 'not slow'
+
+test-slow: $(VENV)/.test ## Run the tests that take long
+	$(PYTEST) -m slow
 
 lint: $(VENV)/.test ## Lint, format check, types
 	$(VENV)/bin/ruff check .

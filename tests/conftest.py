@@ -3,6 +3,8 @@
 import os
 import tempfile
 
+import pytest
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_DISABLE_XET"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
@@ -10,3 +12,31 @@ os.environ["FIFTYONE_DO_NOT_TRACK"] = "1"
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="recapdata-tests-")
 
 pytest_plugins = ["tests.fixtures.hub"]
+
+FIRST = (
+    "tests/audits/fiftyone",
+    "tests/recapdata/recaptioning/test_pilot.py",
+    "tests/audits/runner",
+    "tests/test_earlier.py",
+    "tests/recapdata/engines",
+    "tests/recapdata/test_killed.py",
+    "tests/recaptrain/captioner",
+    "tests/test_extras.py",
+    "tests/test_demo.py",
+)
+"""What takes long begins first, so that two workers end together."""
+ONE_GROUP = "tests/audits/fiftyone"
+"""Its files share one database and one import of FiftyOne; every other file is a group of its own."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the tests, and group them for workers (`--dist loadgroup`)."""
+    order = [
+        next((n for n, path in enumerate(FIRST) if item.nodeid.startswith(path)), len(FIRST))
+        for item in items
+    ]
+    items[:] = [items[place] for place in sorted(range(len(items)), key=order.__getitem__)]
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(ONE_GROUP if file.startswith(ONE_GROUP) else file))

@@ -11,7 +11,10 @@ import pytest
 from recapdata.demo import MARKER, run_demo
 from recapdata.errors import OptionError
 
-SCENES = 100
+SCENES = 60
+
+
+slow = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +33,7 @@ def demo(tmp_path_factory):
     return out, json.loads(done.stdout), done.stderr
 
 
+@slow
 @pytest.mark.timeout(900)
 def test_both_versions_come_back_whole(demo):
     _, summary, _ = demo
@@ -38,6 +42,7 @@ def test_both_versions_come_back_whole(demo):
     assert len(set(summary["commits"].values())) == 2
 
 
+@slow
 def test_the_captions_say_more_than_the_alt_text(demo):
     figures = demo[1]["figures"]
     assert set(figures) == {"alt", "recap-short", "recap-long"}
@@ -46,6 +51,7 @@ def test_the_captions_say_more_than_the_alt_text(demo):
         assert figures[name]["object recall"] > figures["alt"]["object recall"]
 
 
+@slow
 def test_every_artefact_stays_in_the_folder(demo):
     out, _, _ = demo
     assert (out / "model" / "model_index.json").is_file()
@@ -54,6 +60,7 @@ def test_every_artefact_stays_in_the_folder(demo):
     assert (out / MARKER).exists()
 
 
+@slow
 def test_the_contact_sheet_is_self_contained(demo):
     out, _, _ = demo
     page = (out / "contact-sheet.html").read_text(encoding="utf8")

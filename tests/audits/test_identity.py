@@ -118,8 +118,9 @@ def test_a_comment_and_a_moved_file_change_no_identity(tmp_path: Path) -> None:
         shutil.copytree(root / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     for path in [*(tmp_path / "audits").rglob("*.py"), *(tmp_path / "audits").rglob("*.yaml")]:
         path.write_text(path.read_text() + "\n# one more comment\n")
-    (tmp_path / "audits" / "repeats.py").rename(tmp_path / "audits" / "copies.py")
-    (tmp_path / "audits" / "repeats.py").write_text("from audits.copies import *  # noqa: F403\n")
+    text = tmp_path / "audits" / "text"
+    (text / "duplicates.py").rename(text / "copies.py")
+    (text / "duplicates.py").write_text("from audits.text.copies import *  # noqa: F403\n")
     (tmp_path / "recapdata" / "weights" / "language" / "README.md").write_text("Retold.")
     ask = (
         "from audits.clip.counterfactuals import lies_identity; from audits.grounding.verdicts import grounding_identity; "

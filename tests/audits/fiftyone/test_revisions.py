@@ -36,6 +36,7 @@ def revisions(fo: ModuleType, hub: Any, repo_id: str, tmp_path: Path) -> tuple[s
     return f"{repo_id}@v1.0.0", f"{repo_id}@v1.1.0"
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @needs_browser
 def test_a_published_version_opens_with_another_beside_it(revisions: tuple[str, str]) -> None:

@@ -26,6 +26,7 @@ def test_an_unknown_engine_names_the_known(tmp_path: Path) -> None:
         open_engine("cloud")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)  # half a minute on an idle core; processes start slowly on a busy one
 def test_a_cluster_finds_the_same(tmp_path: Path) -> None:
     pytest.importorskip("ray")

@@ -283,7 +283,7 @@ def test_an_endless_caption_is_read_in_part(tmp_path: Path) -> None:
     assert row["scores"]["error"].startswith("LongCaption: 200,007")
 
 
-@pytest.mark.parametrize("workers", [2, 4])
+@pytest.mark.parametrize("workers", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_processes_find_the_same(
     folder: DatasetFolder, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:

@@ -327,6 +327,7 @@ def _wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
     raise AssertionError(log.read_text())
 
 
+@pytest.mark.slow
 def test_a_real_server_captions_a_dataset(transformers_serve, tmp_path):
     folder = build_dataset(tmp_path / "set", images=[noise_jpeg(row, (90, 60 + row)) for row in range(6)])
     summary = recaption(

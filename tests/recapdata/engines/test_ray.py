@@ -84,6 +84,7 @@ def test_failures_are_the_local_engine_s(cluster: Cluster, tmp_path: Path) -> No
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)  # half a minute on an idle core; processes start slowly on a busy one
 def test_a_node_is_killed_midway(cluster: Cluster, tmp_path: Path) -> None:
     from recapdata.ingestion import ingest

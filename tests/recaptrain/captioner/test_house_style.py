@@ -1,5 +1,6 @@
 """A hundred captions in somebody else's style move the captions the way they say, and what the captioner knew stays."""
 
+import pytest
 from PIL import Image
 
 from recapdata.captioners import CaptionerOptions, open_captioner
@@ -30,6 +31,7 @@ def captions(model, scenes):
     return [str(each.caption) for each in captioner.caption(captioner.prepare(pictures), ["k"] * len(scenes))]
 
 
+@pytest.mark.slow
 def test_a_hundred_captions_in_another_style_are_followed(tmp_path):
     learned = [draw_scene(41, row) for row in range(100)]
     folder = build_dataset(

@@ -358,6 +358,7 @@ def test_mistakes_stop_before_anything_is_written(tmp_path, folders, change, err
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_does(tmp_path, folders, scenes):
     """Each takes half of a turn, and their losses are weighed by tokens: the same run as one process with twice the batch."""
     chosen = settings(scenes, folders("paligemma"), steps=3, batch_size=4, samples=0)
