@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
-from recapdata.console import Summary, application, command, finish, run, say
+from recapdata.captioners import CaptionerOptions
+from recapdata.console import Summary, application, command, finish, say
+from recapdata.console import run as run_application
+from recapdata.recaptioning.options import RunOptions
 
 app = application("Make versioned, recaptioned image–text datasets and publish them to a Hugging Face Hub.")
 
@@ -179,70 +182,8 @@ def recaption(
             "OpenAI-compatible server, http://HOST/v1#MODEL; or code of your own, package.module:function.",
         ),
     ],
-    revision: Annotated[
-        str | None, typer.Option(help="Branch, tag or commit of the model; it is pinned to the commit.")
-    ] = None,
-    style: Annotated[
-        str,
-        typer.Option(
-            metavar="short|long|TEXT",
-            help="Kind of caption, or the text of a prompt, in which {alt_text} stands for a column or caption set.",
-        ),
-    ] = "short",
-    batch_size: Annotated[
-        int | None, typer.Option(help="Images at once; by itself 32, of a large model on a CPU 16.")
-    ] = None,
-    temperature: Annotated[float, typer.Option(help="Sample at this temperature; 0 does not sample.")] = 0.0,
-    top_p: Annotated[float, typer.Option(help="Sample from this much of the probability.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0,
-    max_tokens: Annotated[
-        int | None, typer.Option(help="Most tokens of a caption; by itself 64 for short, 256 otherwise.")
-    ] = None,
-    candidates: Annotated[
-        int,
-        typer.Option(
-            help="Sample so many captions of each image and keep the one the others agree with most."
-        ),
-    ] = 1,
-    limit: Annotated[
-        int | None, typer.Option(help="A pilot: only so many images, a sample over all shards.")
-    ] = None,
-    keys: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Only the keys in this file, one a line.")
-    ] = None,
-    where: Annotated[
-        str | None,
-        typer.Option(
-            metavar="EXPR",
-            help="Only what an audit says this of, such as 'alt: contradicted > 0 and clip_score < 20'.",
-        ),
-    ] = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Only what failed, once more.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the set where it was made with other settings.")
-    ] = False,
-    engine: Annotated[
-        str,
-        typer.Option(
-            metavar="local|ray",
-            help="Where it runs: on this machine, or on the Ray cluster that this machine belongs to.",
-        ),
-    ] = "local",
-    workers: Annotated[
-        int | None, typer.Option(help="Processes that read and decode; the captions do not depend on it.")
-    ] = None,
-    actors: Annotated[
-        int | None,
-        typer.Option(help="On Ray: copies of the model; by itself as many as the GPUs hold, or one a node."),
-    ] = None,
-    gpus_per_actor: Annotated[
-        float | None,
-        typer.Option(
-            help="On Ray: what a copy takes of a GPU, such as 0.5; by itself 1 where there are GPUs."
-        ),
-    ] = None,
+    options: CaptionerOptions,
+    run: RunOptions,
 ) -> Summary:
     """Caption every image with a model, into a caption set of its own.
 
@@ -259,36 +200,9 @@ def recaption(
     caption (the text). It knows and, or, not, in, comparisons, + - * /.
     "SET:" in front says whose audit.
     """
-    from recapdata.captioners import CaptionerOptions
-    from recapdata.recaptioning import RunOptions
     from recapdata.recaptioning import recaption as run_recaption
 
-    return run_recaption(
-        directory,
-        set_name,
-        captioner=captioner,
-        options=CaptionerOptions(
-            revision=revision,
-            style=style,
-            seed=seed,
-            temperature=temperature,
-            top_p=top_p,
-            max_tokens=max_tokens,
-            candidates=candidates,
-        ),
-        run=RunOptions(
-            batch_size=batch_size,
-            limit=limit,
-            keys_file=keys,
-            where=where,
-            retry_failed=retry_failed,
-            overwrite=overwrite,
-            engine=engine,
-            workers=workers,
-            actors=actors,
-            gpus_per_actor=gpus_per_actor,
-        ),
-    )
+    return run_recaption(directory, set_name, captioner=captioner, options=options, run=run)
 
 
 @command(
@@ -420,4 +334,4 @@ def demo(
 
 def main() -> None:
     """Entry point of the console command."""
-    run(app)
+    run_application(app)

@@ -95,7 +95,7 @@ def check_options(options: Any) -> None:
     Raises:
         OptionError: a value cannot be read or used; the message names the option as the command line does.
     """
-    for each in fields(options):
+    for each in _fields(options):
         value = _read(type(options), each, getattr(options, each.name))
         object.__setattr__(options, each.name, value)
         if value is None:
@@ -106,6 +106,14 @@ def check_options(options: Any) -> None:
         for wrong in (check(value) for check in checks if check is not None):
             if wrong is not None:
                 raise OptionError(f"{flag(each.name)} {_text(value)}: {wrong}")
+
+
+def _fields(options: Any) -> "list[Field[Any]]":
+    """The fields that are options, a class's own before those it inherits."""
+    own = (options if isinstance(options, type) else type(options)).__annotations__
+    return sorted(
+        (each for each in fields(options) if OPTION in each.metadata), key=lambda each: each.name not in own
+    )
 
 
 def _one_of(kind: Any) -> Check | None:
@@ -169,14 +177,14 @@ def flag(name: str) -> str:
 
 def is_options(annotation: Any) -> bool:
     """Whether an annotation names a dataclass of options."""
-    return is_dataclass(annotation) and all(OPTION in each.metadata for each in fields(annotation))
+    return is_dataclass(annotation) and any(OPTION in each.metadata for each in fields(annotation))
 
 
 def typer_parameters(options: type) -> Iterator[Parameter]:
     """One parameter for each field, as typer reads them from the signature of a command."""
     import typer
 
-    for each in fields(options):
+    for each in _fields(options):
         about: Option = each.metadata[OPTION]
         kind, default = _type(options, each.name), _default(each)
         structured = get_origin(kind) in (tuple, Mapping)
@@ -214,7 +222,7 @@ def command_line(program: str, arguments: Iterable[object], *options: Any) -> st
     """
     words = [*program.split(), *map(str, arguments)]
     for every in options:
-        for each in fields(every):
+        for each in _fields(every):
             value = getattr(every, each.name)
             if _default(each) is MISSING or value != _read(type(every), each, _default(each)):
                 words += _words(each, value)
@@ -249,14 +257,14 @@ def identity(options: Any) -> dict[str, Any]:
     """What of a run's identity its options decide: by name, the values of the fields that say so."""
     return {
         each.name if about.identity is True else about.identity: getattr(options, each.name)
-        for each in fields(options)
+        for each in _fields(options)
         if (about := each.metadata[OPTION]).identity and about.outcome
     }
 
 
 def outcome_of(options: Any) -> Any:
     """The same options with those at their default that do not change the outcome, for a card."""
-    quiet = {each.name: _default(each) for each in fields(options) if not each.metadata[OPTION].outcome}
+    quiet = {each.name: _default(each) for each in _fields(options) if not each.metadata[OPTION].outcome}
     return replace(options, **quiet)
 
 
@@ -267,6 +275,6 @@ def table(options: Any) -> list[tuple[str, str]]:
             each.name.replace("_", " "),
             "none" if (value := getattr(options, each.name)) is None else _text(value),
         )
-        for each in fields(options)
+        for each in _fields(options)
         if each.metadata[OPTION].outcome
     ]

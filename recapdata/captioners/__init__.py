@@ -11,16 +11,18 @@ was captioned before.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
-
-from PIL.Image import Image
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from recapdata.captioners.template import STYLES as STYLES
 from recapdata.captioners.template import parse_template
 from recapdata.errors import CaptionerNotFound, OptionError
-from recapdata.models.open_clip import CONFIG as OPEN_CLIP_CONFIG
-from recapdata.records import Caption, Provenance
+from recapdata.options import at_least, check_options, option
 from recapdata.registry import Registry
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from recapdata.records import Caption, Provenance
 
 CAPTIONERS = {
     "coca": "recapdata.captioners.coca:open_coca",
@@ -46,38 +48,39 @@ class CaptionerOptions:
     """What a user may ask of any captioner.
 
     Attributes:
-        model: model id or folder; None for a captioner that brings its own.
-        revision: branch, tag or commit; the default branch where None.
-        style: `short`, `long`, or the text of a prompt, which may name columns in braces (see `template`).
-        seed: of the sampling noise; without sampling it is not used.
-        temperature: 0 takes the most probable token each time.
-        top_p: sample only from the smallest set of tokens that holds this much probability.
-        max_tokens: most tokens of one caption; the style's own bound where None.
-        candidates: captions sampled per image, of which one is chosen (see `choice`).
+        model: model id or folder, of what the user typed for `--captioner`; None for a captioner that brings its own.
     """
 
     model: str | None = None
-    revision: str | None = None
-    style: str = "short"
-    seed: int = 0
-    temperature: float = 0.0
-    top_p: float = 1.0
-    max_tokens: int | None = None
-    candidates: int = 1
+    revision: str | None = option(
+        None, help="Branch, tag or commit of the model; it is pinned to the commit."
+    )
+    style: str = option(
+        "short",
+        metavar="short|long|TEXT",
+        help="Kind of caption, or the text of a prompt, in which {alt_text} stands for a column or caption set.",
+        check=lambda text: None if text.strip() else "give short, long, or the text of a prompt",
+    )
+    temperature: float = option(0.0, help="Sample at this temperature; 0 does not sample.", check=at_least(0))
+    top_p: float = option(
+        1.0,
+        help="Sample from this much of the probability.",
+        check=lambda share: None if 0 < share <= 1 else "it must be above 0 and at most 1",
+    )
+    seed: int = option(0, help="Seed of the sampling.")
+    max_tokens: int | None = option(
+        None, help="Most tokens of a caption; by itself 64 for short, 256 otherwise.", check=at_least(1)
+    )
+    candidates: int = option(
+        1,
+        help="Sample so many captions of each image and keep the one the others agree with most.",
+        check=at_least(1),
+    )
 
     def __post_init__(self) -> None:
-        if not self.style.strip():
-            raise OptionError("--style is empty; give short, long, or the text of a prompt")
-        if self.temperature < 0:
-            raise OptionError(f"--temperature must be 0 (no sampling) or above, not {self.temperature}")
-        if not 0 < self.top_p <= 1:
-            raise OptionError(f"--top-p must be above 0 and at most 1, not {self.top_p}")
+        check_options(self)
         if self.top_p < 1 and not self.temperature:
             raise OptionError("--top-p only does something when sampling; add --temperature, for example 1.0")
-        if self.max_tokens is not None and self.max_tokens < 1:
-            raise OptionError(f"--max-tokens must be at least 1, not {self.max_tokens}")
-        if self.candidates < 1:
-            raise OptionError(f"--candidates must be at least 1, not {self.candidates}")
         if self.candidates > 1 and not self.temperature:
             raise OptionError(
                 f"--candidates {self.candidates} without sampling would all be the same; add --temperature, for example 0.7"
@@ -91,7 +94,7 @@ class Preparer(Protocol):
     large JPEGs are then decoded at a part of their size.
     """
 
-    def __call__(self, images: Sequence[Image]) -> Any:
+    def __call__(self, images: "Sequence[Image]") -> Any:
         """What `Captioner.caption` takes for these RGB images; itself picklable.
 
         Raises:
@@ -103,7 +106,7 @@ class Preparer(Protocol):
 class PromptedPreparer(Preparer, Protocol):
     """A preparer that can also put what is known of each image into its prompt (see `template`)."""
 
-    def prompted(self, images: Sequence[Image], values: Sequence[Sequence[Any]]) -> Any:
+    def prompted(self, images: "Sequence[Image]", values: Sequence[Sequence[Any]]) -> Any:
         """As `__call__`, with what the template's columns hold for each image, in the template's order."""
 
 
@@ -118,7 +121,7 @@ class Captioner(Protocol):
         device: where the model runs (`cpu`, `cuda`, …), for a person.
     """
 
-    provenance: Provenance
+    provenance: "Provenance"
     prepare: Preparer
     batch_size: int
     at_once: int
@@ -127,7 +130,7 @@ class Captioner(Protocol):
     def load(self) -> None:
         """Load the model; called once, after the preparing processes have started."""
 
-    def caption(self, prepared: Any, keys: Sequence[str]) -> list[Caption]:
+    def caption(self, prepared: Any, keys: Sequence[str]) -> "list[Caption]":
         """One caption per key, in order.
 
         Raises:
@@ -147,7 +150,9 @@ def parse_captioner(text: str) -> tuple[str, str | None]:
     if text.startswith(("http://", "https://")):
         return "server", text
     if Path(text).exists() or (":" not in text and text not in REGISTRY.names()):
-        return ("coca" if (Path(text) / OPEN_CLIP_CONFIG).is_file() else "vlm"), text
+        from recapdata.models.open_clip import CONFIG
+
+        return ("coca" if (Path(text) / CONFIG).is_file() else "vlm"), text
     return REGISTRY.split(text)
 
 

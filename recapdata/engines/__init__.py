@@ -7,14 +7,17 @@ captioned comes back as a caption with an error.
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from recapdata.captioners import Captioner, CaptionerOptions
-from recapdata.dataset.folder import DatasetFolder
-from recapdata.engines.batches import Batch
 from recapdata.errors import OptionError
-from recapdata.records import Caption
+from recapdata.options import at_least, check_options, option
 from recapdata.registry import load_attribute
+
+if TYPE_CHECKING:
+    from recapdata.dataset.folder import DatasetFolder
+    from recapdata.engines.batches import Batch
+    from recapdata.records import Caption
 
 ENGINES = {
     "local": "recapdata.engines.local:LocalEngine",
@@ -23,37 +26,50 @@ ENGINES = {
 """Name → engine, called with folder, captioner and `EngineOptions`; its `open_captioner` opens the captioner for it."""
 
 
+def _gpus(number: float) -> str | None:
+    if number < 0:
+        return "it must be at least 0"
+    return "a part of one GPU, or a whole number of them" if number > 1 and number != int(number) else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
-    """How much of a machine or cluster an engine takes; by itself where None.
+    """Where a run is done, and how much of a machine or cluster it takes; by itself where None."""
 
-    Attributes:
-        workers: processes, or on a cluster tasks, that read and decode.
-        actors: copies of the model on a cluster.
-        gpus_per_actor: what one copy takes of a GPU, 0.5 say; whole numbers above 1.
-    """
-
-    workers: int | None = None
-    actors: int | None = None
-    gpus_per_actor: float | None = None
+    engine: str = option(
+        "local",
+        metavar="local|ray",
+        help="Where it runs: on this machine, or on the Ray cluster that this machine belongs to.",
+    )
+    workers: int | None = option(
+        None,
+        help="Processes that read and decode; the captions do not depend on it.",
+        check=at_least(0),
+        outcome=False,
+    )
+    actors: int | None = option(
+        None,
+        help="On Ray: copies of the model; by itself as many as the GPUs hold, or one a node.",
+        check=at_least(1),
+        outcome=False,
+    )
+    gpus_per_actor: float | None = option(
+        None,
+        help="On Ray: what a copy takes of a GPU, such as 0.5; by itself 1 where there are GPUs.",
+        check=_gpus,
+        outcome=False,
+    )
 
     def __post_init__(self) -> None:
-        for name, least in (("workers", 0), ("actors", 1), ("gpus_per_actor", 0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise OptionError(f"--{name.replace('_', '-')} must be at least {least}, not {value}")
-        if (self.gpus_per_actor or 0) > 1 and self.gpus_per_actor != int(self.gpus_per_actor or 0):
-            raise OptionError(
-                f"--gpus-per-actor {self.gpus_per_actor}: a part of one GPU, or a whole number of them"
-            )
+        check_options(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
     """A batch with its captions, in the order of its keys."""
 
-    batch: Batch
-    captions: list[Caption]
+    batch: "Batch"
+    captions: "list[Caption]"
 
     @property
     def failures(self) -> int:
@@ -77,11 +93,11 @@ class Engine(AbstractContextManager["Engine"], Protocol):
         """The captioner as it will be where this engine runs it; see `captioners.open_captioner`."""
         ...
 
-    def run(self, batches: Iterable[Batch]) -> Iterator[Finished]:
+    def run(self, batches: "Iterable[Batch]") -> Iterator[Finished]:
         """Caption every batch; what it holds at a time is bounded."""
 
 
-def open_engine(name: str, folder: DatasetFolder, captioner: Captioner, how: EngineOptions) -> Engine:
+def open_engine(name: str, folder: "DatasetFolder", captioner: Captioner, how: EngineOptions) -> Engine:
     """The engine of a name in `ENGINES`, for a captioner that `open_captioner_for` opened.
 
     Raises:

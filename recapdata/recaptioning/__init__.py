@@ -7,8 +7,14 @@ recorder    finished batches made durable, full shards written
 summary     what was done, and what to type next
 """
 
-from recapdata.recaptioning.plan import RunOptions
-from recapdata.recaptioning.run import recaption
-from recapdata.recaptioning.summary import RecaptionSummary
+from typing import TYPE_CHECKING
+
+from recapdata.recaptioning.options import RunOptions
+from recapdata.registry import lazily
+
+if TYPE_CHECKING:
+    from recapdata.recaptioning.run import recaption
+    from recapdata.recaptioning.summary import RecaptionSummary
 
 __all__ = ["RecaptionSummary", "RunOptions", "recaption"]
+__getattr__ = lazily(__name__, recaption="run", RecaptionSummary="summary")

@@ -10,9 +10,9 @@ from recapdata.dataset.journal import overlay, replay, stored_captions
 from recapdata.dataset.keys import KeyIndex, read_keys_file
 from recapdata.dataset.shards import read_footer, read_shard
 from recapdata.dataset.target import open_dataset
-from recapdata.engines import EngineOptions
 from recapdata.engines.batches import Batch, Rows, cut, pilot_keys, pilot_quotas
-from recapdata.errors import ColumnNotFound, InputError, OptionError
+from recapdata.errors import ColumnNotFound, InputError
+from recapdata.recaptioning.options import RunOptions
 from recapdata.recaptioning.recorder import ShardStart, failed_keys
 from recapdata.recaptioning.state import ShardState
 from recapdata.recaptioning.where import open_where
@@ -38,48 +38,6 @@ class Selection:
     among: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """What a user may ask of the run, apart from the captioner.
-
-    Attributes:
-        batch_size: images at once; what suits captioner and machine where None.
-        limit: a pilot of so many images, a sample over all shards.
-        keys_file: caption only the keys in this text file, one a line.
-        where: caption only what this expression over an audit chooses (see `where`).
-        retry_failed: caption again what failed, and nothing else.
-        overwrite: replace the set where it was made with other settings.
-        workers, actors, gpus_per_actor: see `EngineOptions`.
-    """
-
-    batch_size: int | None = None
-    limit: int | None = None
-    keys_file: Path | None = None
-    where: str | None = None
-    retry_failed: bool = False
-    overwrite: bool = False
-    engine: str = "local"
-    workers: int | None = None
-    actors: int | None = None
-    gpus_per_actor: float | None = None
-
-    def __post_init__(self) -> None:
-        _ = self.engine_options  # which checks them
-        for name, least in (("batch_size", 1), ("limit", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise OptionError(f"--{name.replace('_', '-')} must be at least {least}, not {value}")
-        asked = [name for name in ("limit", "keys_file", "where") if getattr(self, name)]
-        if self.retry_failed and asked:
-            other = "--" + asked[0].removesuffix("_file")
-            raise OptionError(f"{other} and --retry-failed each choose what is captioned; give one of them")
-
-    @property
-    def engine_options(self) -> EngineOptions:
-        """Those of them that are the engine's."""
-        return EngineOptions(workers=self.workers, actors=self.actors, gpus_per_actor=self.gpus_per_actor)
-
-
 @dataclass(frozen=True, slots=True)
 class Task:
     """One run: where, which set, under which settings, and what of it.
@@ -99,7 +57,7 @@ class Task:
         """`all`, `pilot`, `keys`, `where` or `retry`."""
         if self.run.limit is not None:
             return "pilot"
-        if self.run.keys_file is not None:
+        if self.run.keys is not None:
             return "keys"
         if self.run.where is not None:
             return "where"
@@ -125,7 +83,7 @@ def selection_of(task: Task, states: list[ShardState]) -> Selection:
 
 def _chosen(task: Task, states: list[ShardState]) -> Selection:
     """What --keys and --where choose together."""
-    wanted = _read_keys(task.folder, task.run.keys_file) if task.run.keys_file is not None else None
+    wanted = _read_keys(task.folder, task.run.keys) if task.run.keys is not None else None
     where = open_where(task.folder, task.run.where) if task.run.where is not None else None
     rows = sum(state.rows for state in states)
     if where is None and wanted is None:
@@ -141,7 +99,7 @@ def _chosen(task: Task, states: list[ShardState]) -> Selection:
 
 def _sizes(task: Task, states: list[ShardState], chosen: Selection) -> list[int]:
     """How many keys of each shard are asked for."""
-    if task.run.keys_file is None and task.run.where is None:
+    if task.run.keys is None and task.run.where is None:
         return [state.rows for state in states]
     sizes = []
     for state in states:

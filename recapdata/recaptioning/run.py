@@ -5,7 +5,6 @@ caption (`agreement`); each image shard is cut into batches (`batches`), an engi
 every finished batch durable (`recorder`). A killed run is continued by the same command and ends with the same bytes.
 """
 
-import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,9 +20,10 @@ from recapdata.dataset.writing import writing
 from recapdata.engines import Finished, open_captioner_for, open_engine
 from recapdata.engines.batches import Batch
 from recapdata.errors import CaptionSetNotFound, ModelNotSupported
+from recapdata.options import command_line, outcome_of
+from recapdata.recaptioning.options import RunOptions
 from recapdata.recaptioning.plan import (
     Plan,
-    RunOptions,
     Task,
     check_columns,
     plan_shard,
@@ -67,7 +67,7 @@ def recaption(
     columns = template_columns(asked.style)
     check_columns(folder, columns, asked.style)
     agreed = going_on(folder.manifest.sets.get(set_name), asked, overwrite=run.overwrite)
-    opened = open_captioner_for(run.engine, name, agreed, run.engine_options)
+    opened = open_captioner_for(run.engine, name, agreed, run)
     with writing(folder):
         new = set_name not in folder.manifest.sets
         provenance = _settle(folder, set_name, opened, run)
@@ -103,34 +103,13 @@ def recaption(
         caption_seconds=round(done.seconds, 4),
         caption_bytes=written_bytes,
         largest_batch=done.largest_batch,
-        command=_command(directory, set_name, captioner, asked, provenance, run.engine),
+        command=command_line(
+            "recapdata recaption",
+            [directory, set_name, "--captioner", captioner],
+            asked,
+            replace(outcome_of(run), batch_size=provenance.batch_size),
+        ),
     )
-
-
-def _command(
-    directory: str | Path,
-    set_name: str,
-    captioner: str,
-    options: CaptionerOptions,
-    provenance: Provenance,
-    engine: str,
-) -> str:
-    """The command that goes on with this set, every setting spelled out that is not a default."""
-    words = ["recapdata", "recaption", str(directory), set_name, "--captioner", captioner]
-    for option, value, default in (
-        ("--revision", options.revision, None),
-        ("--style", options.style, "short"),
-        ("--temperature", options.temperature, 0.0),
-        ("--top-p", options.top_p, 1.0),
-        ("--seed", options.seed, 0),
-        ("--max-tokens", options.max_tokens, None),
-        ("--candidates", options.candidates, 1),
-        ("--batch-size", provenance.batch_size, None),
-        ("--engine", engine, "local"),
-    ):
-        if value != default:
-            words += [option, str(value)]
-    return shlex.join(words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +185,7 @@ def _execute(task: Task, captioner: Captioner, states: list[ShardState]) -> _Don
     total = total_of(task, selection, states)
     say(_opening(task, captioner, total))
     with (
-        open_engine(task.run.engine, task.folder, captioner, task.run.engine_options) as engine,
+        open_engine(task.run.engine, task.folder, captioner, task.run) as engine,
         Recorder(task.folder, task.set_name) as recorder,
     ):
 

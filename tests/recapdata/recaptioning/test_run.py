@@ -447,7 +447,7 @@ def test_a_pilot_is_a_sample_over_all_shards_that_the_full_run_keeps(folder):
 def test_only_the_keys_asked_for(folder, tmp_path):
     path = tmp_path / "keys.txt"
     path.write_text(f"{key(3)}\n{key(21)}\n")
-    summary = caption(folder, keys_file=path)
+    summary = caption(folder, keys=path)
     assert (summary.done, summary.lacking, summary.complete) == (2, ROWS - 2, True)
     assert set(replay(folder.journal("recap", 0)).captions) == {key(3)}
     assert caption(folder).done == ROWS - 2
@@ -457,12 +457,12 @@ def test_keys_that_cannot_be_used_are_named(folder, tmp_path):
     path = tmp_path / "keys.txt"
     path.write_text(f"{key(3)}\n{'0' * 64}\n")
     with pytest.raises(InputError, match=r"1 of 2 keys are not in .*0000"):
-        caption(folder, keys_file=path)
+        caption(folder, keys=path)
     path.write_text("dog.jpg\n")
     with pytest.raises(InputError, match=r"line 1 is no key: 'dog\.jpg'"):
-        caption(folder, keys_file=path)
+        caption(folder, keys=path)
     with pytest.raises(InputError, match="cannot be read"):
-        caption(folder, keys_file=tmp_path / "none.txt")
+        caption(folder, keys=tmp_path / "none.txt")
 
 
 @pytest.mark.parametrize(
@@ -472,7 +472,7 @@ def test_keys_that_cannot_be_used_are_named(folder, tmp_path):
         ({"batch_size": 0}, "--batch-size"),
         ({"workers": -1}, "--workers"),
         ({"limit": 3, "retry_failed": True}, "--limit and --retry-failed"),
-        ({"keys_file": Path("x"), "retry_failed": True}, "--keys and --retry-failed"),
+        ({"keys": Path("x"), "retry_failed": True}, "--keys and --retry-failed"),
     ],
 )
 def test_options_that_mean_nothing_are_refused(run, named):

@@ -123,7 +123,7 @@ def test_only_those_are_captioned_and_the_rest_is_left_to_do(folder):
 def test_keys_and_limit_choose_among_them(folder, tmp_path):
     keys = tmp_path / "keys.txt"
     keys.write_text(f"{image_key(png(1))}\n{image_key(png(3))}\n")
-    assert caption(folder, where="contradicted > 0", keys_file=keys).done == 1
+    assert caption(folder, where="contradicted > 0", keys=keys).done == 1
     assert captioned(folder) == [3]
     pilot = caption(folder, where="words > 0", limit=3)
     assert pilot.among == 5
