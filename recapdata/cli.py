@@ -8,6 +8,7 @@ import typer
 from recapdata.captioners import CaptionerOptions
 from recapdata.console import Summary, application, command, finish, say
 from recapdata.console import run as run_application
+from recapdata.ingestion.options import IngestOptions
 from recapdata.recaptioning.options import RunOptions
 
 app = application("Make versioned, recaptioned image–text datasets and publish them to a Hugging Face Hub.")
@@ -32,40 +33,9 @@ def ingest(
         ),
     ],
     directory: Directory,
+    *,
     append: Annotated[bool, typer.Option("--append", help="Add to a dataset that is already there.")] = False,
-    shard_bytes: Annotated[
-        int, typer.Option(metavar="BYTES", min=1, help="Image bytes after which a shard is closed.")
-    ] = 400 * 2**20,
-    shard_rows: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Records after which a shard is closed.")
-    ] = 100_000,
-    max_pixels: Annotated[
-        int,
-        typer.Option(
-            metavar="N", min=1, help="More pixels than this are a decompression bomb (Pillow's limit)."
-        ),
-    ] = 89_478_485,
-    max_bytes: Annotated[
-        int, typer.Option(metavar="BYTES", min=1, help="A larger image file is not read.")
-    ] = 32 * 2**20,
-    keep_blank: Annotated[
-        bool,
-        typer.Option("--keep-blank", help="A blank caption is no failure: the image comes in without it."),
-    ] = False,
-    connections: Annotated[int, typer.Option(metavar="N", min=1, help="urls: downloads at once.")] = 16,
-    timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", help="urls: time for one download with its redirects.")
-    ] = 30.0,
-    retries: Annotated[
-        int,
-        typer.Option(metavar="N", min=0, help="urls: further tries of what may pass, with growing waits."),
-    ] = 2,
-    allow_private: Annotated[
-        bool,
-        typer.Option(
-            "--allow-private", help="urls: also fetch from private, loopback and link-local addresses."
-        ),
-    ] = False,
+    options: IngestOptions,
 ) -> Summary:
     """Bring images and what came with them into a dataset folder.
 
@@ -81,20 +51,8 @@ def ingest(
     coco: annotations/*captions*.json and *instances*.json; images anywhere.
     urls: a column of image bytes or of URLs; the others come along.
     """
-    from recapdata.ingestion import IngestOptions
     from recapdata.ingestion import ingest as run_ingest
 
-    options = IngestOptions(
-        shard_bytes=shard_bytes,
-        shard_rows=shard_rows,
-        max_pixels=max_pixels,
-        max_bytes=max_bytes,
-        keep_blank=keep_blank,
-        connections=connections,
-        timeout=timeout,
-        retries=retries,
-        allow_private=allow_private,
-    )
     return run_ingest(source, directory, append=append, options=options)
 
 

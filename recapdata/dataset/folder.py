@@ -37,7 +37,6 @@ PARTS = ("images", "captions", "audits", *LEDGERS)
 OWN_FILES = (MANIFEST, f".{MANIFEST}.tmp", ".lock", ".keys.sqlite", ".publishing")
 """What else a command reads or writes at the top, by the beginning of its name."""
 MANIFEST_BYTES = 2**20
-SHARD_BYTES = 400 * 2**20
 ROW_GROUP_BYTES = 32 * 2**20
 ROW_GROUP_ROWS = 10_000
 

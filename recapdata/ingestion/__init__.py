@@ -9,8 +9,17 @@
 Every item of a source becomes exactly one row: a record, a duplicate, a failure, or removed.
 """
 
-from recapdata.ingestion.run import IngestOptions, ingest
-from recapdata.ingestion.source import SOURCES, Source, open_source
-from recapdata.ingestion.summary import IngestSummary
+from typing import TYPE_CHECKING
+
+from recapdata.ingestion.options import IngestOptions
+from recapdata.registry import lazily
+
+if TYPE_CHECKING:
+    from recapdata.ingestion.run import ingest
+    from recapdata.ingestion.source import SOURCES, Source, open_source
+    from recapdata.ingestion.summary import IngestSummary
 
 __all__ = ["SOURCES", "IngestOptions", "IngestSummary", "Source", "ingest", "open_source"]
+__getattr__ = lazily(
+    __name__, ingest="run", SOURCES="source", Source="source", open_source="source", IngestSummary="summary"
+)

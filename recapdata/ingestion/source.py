@@ -2,52 +2,14 @@
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 import pyarrow as pa
 
-from recapdata.dataset.folder import SHARD_BYTES
 from recapdata.errors import OptionError, SourceNotFound
+from recapdata.ingestion.options import IngestOptions
 from recapdata.records import Failure, Item
 from recapdata.registry import Registry
-
-SHARD_ROWS = 100_000
-MAX_PIXELS = 89_478_485
-"""Pillow's own threshold: a quarter of a gibibyte as RGB."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IngestOptions:
-    """Bounds of an ingest.
-
-    Attributes:
-        shard_bytes: image bytes after which a shard is closed.
-        shard_rows: records after which a shard is closed, or ten times as many items, whatever became of them.
-        max_pixels: width × height beyond which a picture is taken for a decompression bomb.
-        keep_blank: whether an image whose caption is blank becomes a record without that caption, instead of a failure.
-        allow_private: whether URLs may lead to private, loopback and link-local addresses, and through the proxies that the
-            environment names (who knows where a proxy connects to).
-        connections: downloads at once.
-        timeout: seconds for one try of a download, redirects included.
-        max_bytes: size beyond which a picture is not read.
-        retries: further tries of a download after a failure that may pass, with growing waits between.
-    """
-
-    shard_bytes: int = SHARD_BYTES
-    shard_rows: int = SHARD_ROWS
-    max_pixels: int = MAX_PIXELS
-    keep_blank: bool = False
-    allow_private: bool = False
-    connections: int = 16
-    timeout: float = 30.0
-    max_bytes: int = 32 * 2**20
-    retries: int = 2
-
-    def __post_init__(self) -> None:
-        for name in ("shard_bytes", "shard_rows", "max_pixels", "connections", "timeout", "max_bytes"):
-            if getattr(self, name) <= 0:
-                raise OptionError(f"--{name.replace('_', '-')} must be above 0, not {getattr(self, name)}")
 
 
 class Source(Protocol):

@@ -299,7 +299,7 @@ def test_blank_captions_may_be_kept_as_none(tmp_path: Path, run: Run) -> None:
 
 
 def test_limits_must_make_sense() -> None:
-    with pytest.raises(OptionError, match="--shard-bytes must be above 0"):
+    with pytest.raises(OptionError, match="--shard-bytes 0: it must be at least 1"):
         IngestOptions(shard_bytes=0)
 
 

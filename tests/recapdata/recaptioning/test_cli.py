@@ -66,7 +66,7 @@ def test_failures_give_exit_code_one_and_the_command_to_retry(type_in, folder, m
     [
         (("--captioner", "nobody:x"), "error: no captioner 'nobody'; there are coca, embedded"),
         (("--captioner", "scripted", "--engine", "cloud"), "error: --engine cloud: there are local"),
-        (("--captioner", "scripted", "--limit", "0"), "error: --limit must be at least 1"),
+        (("--captioner", "scripted", "--limit", "0"), "error: --limit 0: it must be at least 1"),
     ],
 )
 def test_mistakes_are_one_line(type_in, folder, options, said):

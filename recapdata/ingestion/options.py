@@ -1,0 +1,40 @@
+"""The options of `recapdata ingest`."""
+
+from dataclasses import dataclass
+
+from recapdata.options import above, check_options, option
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestOptions:
+    """Bounds of an ingest.
+
+    A shard is also closed after ten times as many items as `shard_rows`, whatever became of them. `allow_private` opens the proxies
+    that the environment names as well, since nobody knows where a proxy connects to.
+    """
+
+    shard_bytes: int = option(
+        400 * 2**20, metavar="BYTES", minimum=1, help="Image bytes after which a shard is closed."
+    )
+    shard_rows: int = option(100_000, metavar="N", minimum=1, help="Records after which a shard is closed.")
+    max_pixels: int = option(
+        89_478_485,
+        metavar="N",
+        minimum=1,
+        help="More pixels than this are a decompression bomb (Pillow's limit).",
+    )
+    max_bytes: int = option(32 * 2**20, metavar="BYTES", minimum=1, help="A larger image file is not read.")
+    keep_blank: bool = option(False, help="A blank caption is no failure: the image comes in without it.")
+    connections: int = option(16, metavar="N", minimum=1, help="urls: downloads at once.")
+    timeout: float = option(
+        30.0, metavar="SECONDS", help="urls: time for one download with its redirects.", check=above(0)
+    )
+    retries: int = option(
+        2, metavar="N", minimum=0, help="urls: further tries of what may pass, with growing waits."
+    )
+    allow_private: bool = option(
+        False, help="urls: also fetch from private, loopback and link-local addresses."
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
