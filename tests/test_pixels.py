@@ -25,7 +25,7 @@ from audits.reporting.pictures import thumbnail
 from recapdata.contact_sheet import write_contact_sheet
 from recapdata.dataset.decoding import decode_image
 from recapdata.dataset.target import Target, open_dataset
-from recapdata.engines.preparing import prepare_images
+from recapdata.recaptioning.batches import prepare_images
 from recaptrain.captioner.data import Pictures
 from recaptrain.diffusion import latents
 from tests.audits.models import known_clip

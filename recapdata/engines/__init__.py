@@ -1,29 +1,29 @@
-"""Engines: where a recaption run's batches are read, prepared and captioned; the run itself is the same for all of them.
+"""Engines: where the work of a stage is done, the same on one machine or on a cluster, for every stage that runs over shards.
 
-An engine hands back every batch it was given exactly once, in any order, with one caption per key; an image that cannot be
-captioned comes back as a caption with an error.
+local.py   processes beside this one
+ray.py     the Ray cluster that this machine belongs to
+
+A stage hands over what opens its worker, a picklable callable: it is called once in each process, and what it returns is then called
+with one unit of work after another.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
 
-from recapdata.captioners import Captioner, CaptionerOptions
 from recapdata.errors import OptionError
 from recapdata.options import at_least, check_options, option
-from recapdata.registry import load_attribute
 
-if TYPE_CHECKING:
-    from recapdata.dataset.folder import DatasetFolder
-    from recapdata.engines.batches import Batch
-    from recapdata.records import Caption
+ENGINES = ("local", "ray")
 
-ENGINES = {
-    "local": "recapdata.engines.local:LocalEngine",
-    "ray": "recapdata.engines.ray:RayEngine",
-}
-"""Name → engine, called with folder, captioner and `EngineOptions`; its `open_captioner` opens the captioner for it."""
+
+def check_engine(name: str) -> str:
+    """The name of an engine.
+
+    Raises:
+        OptionError: no such engine.
+    """
+    if name not in ENGINES:
+        raise OptionError(f"--engine {name}: there are {', '.join(ENGINES)}")
+    return name
 
 
 def _gpus(number: float) -> str | None:
@@ -62,64 +62,3 @@ class EngineOptions:
 
     def __post_init__(self) -> None:
         check_options(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A batch with its captions, in the order of its keys."""
-
-    batch: "Batch"
-    captions: "list[Caption]"
-
-    @property
-    def failures(self) -> int:
-        """How many of its images have no caption."""
-        return sum(caption.error is not None for caption in self.captions)
-
-
-class Engine(AbstractContextManager["Engine"], Protocol):
-    """Used as a context manager around one run.
-
-    Attributes:
-        batch_size: the largest batch that fits in memory as far as it knows; None until one did not.
-        load_seconds: how long loading the model took.
-    """
-
-    batch_size: int | None
-    load_seconds: float
-
-    @staticmethod
-    def open_captioner(name: str, options: CaptionerOptions, how: EngineOptions) -> Captioner:
-        """The captioner as it will be where this engine runs it; see `captioners.open_captioner`."""
-        ...
-
-    def run(self, batches: "Iterable[Batch]") -> Iterator[Finished]:
-        """Caption every batch; what it holds at a time is bounded."""
-
-
-def open_engine(name: str, folder: "DatasetFolder", captioner: Captioner, how: EngineOptions) -> Engine:
-    """The engine of a name in `ENGINES`, for a captioner that `open_captioner_for` opened.
-
-    Raises:
-        OptionError: no such engine.
-    """
-    engine: Engine = _engine(name)(folder, captioner, how)
-    return engine
-
-
-def open_captioner_for(engine: str, name: str, options: CaptionerOptions, how: EngineOptions) -> Captioner:
-    """The captioner of a name as it will be where the engine runs it: its dtype is that of the cluster's machines, say.
-
-    Raises:
-        OptionError: no such engine, or an option that is not for it.
-        ClusterError: there is no cluster.
-        CaptionerNotFound, ModelNotSupported, HubError: see `captioners.open_captioner`.
-    """
-    captioner: Captioner = _engine(engine).open_captioner(name, options, how)
-    return captioner
-
-
-def _engine(name: str) -> Any:
-    if name not in ENGINES:
-        raise OptionError(f"--engine {name}: there are {', '.join(ENGINES)}")
-    return load_attribute(ENGINES[name])

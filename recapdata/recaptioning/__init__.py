@@ -1,10 +1,10 @@
 """Recaptioning: records → a caption set by a model, resumable at any moment, with nothing lost and nothing captioned twice.
 
-agreement   what the command means for a set that exists
-state       how far a set is, shard by shard
-run         plan → batches → captions, through an engine
-recorder    finished batches made durable, full shards written
-summary     what was done, and what to type next
+run       plan → batches → captions → recorder
+plan      which records of which shards, cut into batches
+batches   one batch: cut, read, prepared, captioned; local and cluster: where that is done
+recorder  finished batches made durable, full shards written; how far a set is
+summary   what was done, and what to type next
 """
 
 from typing import TYPE_CHECKING

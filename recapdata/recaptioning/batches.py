@@ -1,24 +1,143 @@
-"""From a planned batch to what the model takes: read, decode, prepare; a picture that fails is set aside with its error."""
+"""Batches of a recaption run: cut from a shard, read, decoded and prepared, captioned; a picture that fails gets its error.
 
+Batches never depend on what is already captioned: an interrupted run cuts the same ones again and makes what they lack, so that
+a model whose words depend a little on their neighbors in the batch gives the same captions after any interruption.
+"""
+
+import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from PIL.Image import Image
 
-from recapdata.captioners import CaptioningFailed, Preparer, PromptedPreparer
+from recapdata.captioners import Captioner, CaptioningFailed, OutOfMemory, Preparer, PromptedPreparer
 from recapdata.dataset.decoding import ImageUnreadable, decode_image
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.shards import ShardFile
-from recapdata.engines.batches import Batch
+from recapdata.records import Caption
 
+PILOT_SHARDS = 32
+PILOT_ROWS = 8
 DECODER_CRASHED = "DecoderCrashed: the process that decoded this image died (or was killed) twice"
 KEPT_GROUPS = 2
-"""A batch lies in two neighboring row groups at most (see `batches.cut`), 32 MB each."""
+"""A batch lies in two neighboring row groups at most (see `cut`), 32 MB each."""
+
+
+# --- cutting -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """What planning needs to know of an image shard: per row its key and area in pixels, and rows per row group.
+
+    Attributes:
+        values: per row what its prompt needs of other columns; nothing where the prompt has no places for them.
+    """
+
+    shard: int
+    keys: Sequence[str]
+    areas: Sequence[int]
+    groups: Sequence[int]
+    values: Sequence[tuple[Any, ...]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Images to be captioned at once: rows of one image shard, with their keys, and what their prompts need, if anything."""
+
+    shard: int
+    number: int
+    rows: tuple[int, ...]
+    keys: tuple[str, ...]
+    values: tuple[tuple[Any, ...], ...] = ()
+
+    def only(self, missing: Collection[str]) -> "Batch":
+        """The part of the batch whose keys are missing; it keeps its number."""
+        places = [place for place, key in enumerate(self.keys) if key in missing]
+        return Batch(
+            shard=self.shard,
+            number=self.number,
+            rows=tuple(self.rows[place] for place in places),
+            keys=tuple(self.keys[place] for place in places),
+            values=tuple(self.values[place] for place in places) if self.values else (),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A batch with its captions, in the order of its keys."""
+
+    batch: Batch
+    captions: list[Caption]
+
+    @property
+    def failures(self) -> int:
+        """How many of its images have no caption."""
+        return sum(caption.error is not None for caption in self.captions)
+
+
+def cut(rows: Rows, batch_size: int, selected: Collection[str] | None = None) -> list[Batch]:
+    """Cut a shard into batches of images of similar size.
+
+    Rows are sorted by area within their row group, up in one group and down in the next, so that a batch needs at most two
+    neighboring groups and little padding.
+
+    Args:
+        selected: only rows with these keys; all where None.
+    """
+    order: list[int] = []
+    ends = list(accumulate(rows.groups))
+    for number, (size, end) in enumerate(zip(rows.groups, ends, strict=True)):
+        sign = -1 if number % 2 else 1
+        group = [row for row in range(end - size, end) if selected is None or rows.keys[row] in selected]
+        order += sorted(group, key=lambda row: (sign * rows.areas[row], row))
+    return [
+        Batch(
+            shard=rows.shard,
+            number=start // batch_size,
+            rows=tuple(order[start : start + batch_size]),
+            keys=tuple(rows.keys[row] for row in order[start : start + batch_size]),
+            values=tuple(rows.values[row] for row in order[start : start + batch_size])
+            if rows.values
+            else (),
+        )
+        for start in range(0, len(order), batch_size)
+    ]
+
+
+def pilot_quotas(sizes: Sequence[int], limit: int) -> list[int]:
+    """How many rows of each shard a pilot of `limit` images takes, in proportion to the shards' rows.
+
+    Beyond 32 shards it takes no fewer than 8 images from one, so that it does not open thousands of files for one image
+    each; the shards are then spread evenly.
+    """
+    limit = min(limit, sum(sizes))
+    used = min(len(sizes), max(PILOT_SHARDS, limit // PILOT_ROWS))
+    chosen = {place * len(sizes) // used for place in range(used)} if used else set()
+    capped = [size if shard in chosen else 0 for shard, size in enumerate(sizes)]
+    limit_here = min(limit, sum(capped))
+    # Differences of rounded running shares sum to the limit exactly and never exceed a shard's rows.
+    total = sum(capped) or 1
+    marks = [0, *(running * limit_here // total for running in accumulate(capped))]
+    quotas = [after - before for before, after in pairwise(marks)]
+    for shard, size in enumerate(sizes):
+        quotas[shard] += min(size - quotas[shard], limit - sum(quotas))
+    return quotas
+
+
+def pilot_keys(keys: Sequence[str], quota: int) -> set[str]:
+    """The rows of a shard that a pilot takes: random to the eye, the same each time, and a larger pilot holds a smaller one."""
+    return set(sorted(keys, key=lambda key: hashlib.sha256(f"pilot/{key}".encode()).digest())[:quota])
+
+
+# --- reading and preparing --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +258,86 @@ def _prepare_together(prepare: Preparer, images: list[Image], values: list[tuple
         return prepare(images)
     assert isinstance(prepare, PromptedPreparer)  # `open_captioner` saw to it
     return prepare.prompted(images, values)
+
+
+def prepare_one_by_one(batch: Batch, submit: Callable[[Batch], "Future[Prepared]"]) -> Prepared:
+    """Prepare a batch after a process died, each picture by itself, so that the one at fault is found and named.
+
+    Args:
+        submit: prepares a batch of one picture in another process; a new one where the last has died.
+    """
+    parts: list[Part] = []
+    errors: dict[int, str] = {}
+    for place, key in enumerate(batch.keys):
+        try:
+            prepared = submit(batch.only({key})).result()
+        except BrokenProcessPool:
+            errors[place] = DECODER_CRASHED
+            continue
+        parts += [Part((place,), part.prepared) for part in prepared.parts]
+        errors.update((place, text) for text in prepared.errors.values())
+    return Prepared(tuple(parts), errors)
+
+
+# --- captioning --------------------------------------------------------------------------------------------------------------
+
+
+class BatchCaptioner:
+    """Captions prepared batches with one captioner, and remembers the largest part that fits in its memory.
+
+    Attributes:
+        fits: most images at once; None until a part did not fit.
+    """
+
+    def __init__(self, captioner: Captioner) -> None:
+        self.fits: int | None = None
+        self._captioner = captioner
+
+    def __call__(
+        self, prepared: Prepared, keys: Sequence[str], again: Callable[[Sequence[int], int], Prepared]
+    ) -> list[Caption]:
+        """One caption per key.
+
+        Args:
+            again: prepares some places of the batch once more, in parts of at most a number of images.
+        """
+        captions: dict[int, Caption] = {}
+        errors = dict(prepared.errors)
+        waiting = list(reversed(prepared.parts))
+        while waiting:
+            part = waiting.pop()
+            smaller = self._caption(part, keys, captions, errors)
+            if smaller:
+                redone = again(part.places, smaller)
+                # `again` counts places from the part's own start.
+                errors |= {part.places[place]: text for place, text in redone.errors.items()}
+                waiting += [
+                    Part(tuple(part.places[place] for place in each.places), each.prepared)
+                    for each in reversed(redone.parts)
+                ]
+        return [
+            captions[place] if place in captions else Caption(caption=None, error=errors[place])
+            for place in range(len(keys))
+        ]
+
+    def _caption(
+        self, part: Part, keys: Sequence[str], captions: dict[int, Caption], errors: dict[int, str]
+    ) -> int:
+        """Caption one part; 0 when it is settled, else the size of the parts to cut it into."""
+        count = len(part.places)
+        if self.fits is not None and count > self.fits:
+            return self.fits
+        try:
+            written = self._captioner.caption(part.prepared, [keys[place] for place in part.places])
+        except OutOfMemory as error:
+            if count > 1:
+                self.fits = count // 2
+                return self.fits
+            errors[part.places[0]] = f"OutOfMemory: {error}"
+        except CaptioningFailed as error:
+            if count > 1:
+                return (count + 1) // 2
+            errors[part.places[0]] = str(error)
+        else:
+            captions.update(zip(part.places, written, strict=True))
+        return 0

@@ -1,32 +1,36 @@
-"""The local engine: the model in this process, reading, decoding and preparing in others beside it."""
+"""Captioning on this machine: the model in this process, reading, decoding and preparing in others beside it."""
 
-import multiprocessing
-import os
-import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 from recapdata.captioners import Captioner, CaptionerOptions, Preparer, open_captioner
 from recapdata.dataset.folder import DatasetFolder
-from recapdata.engines import EngineOptions, Finished
-from recapdata.engines.batches import Batch
-from recapdata.engines.captioning import BatchCaptioner
-from recapdata.engines.following import available_cores, follow
-from recapdata.engines.preparing import DECODER_CRASHED, ImageReader, Part, Prepared, prepare_batch
+from recapdata.engines import EngineOptions
+from recapdata.engines.local import Processes, available_cores
 from recapdata.errors import OptionError
+from recapdata.recaptioning.batches import (
+    Batch,
+    BatchCaptioner,
+    Finished,
+    ImageReader,
+    Prepared,
+    prepare_batch,
+    prepare_one_by_one,
+)
 from recapdata.records import Caption
 
 AHEAD = 2
 """Batches prepared beyond one per process, so that the model never waits and memory stays bounded."""
 
 
-class LocalEngine:
-    """An `Engine` on this machine. With no workers everything happens in this process."""
+class LocalCaptioning:
+    """A `Captioning` on this machine. With no workers everything happens in this process."""
 
     def __init__(self, folder: DatasetFolder, captioner: Captioner, how: EngineOptions | None = None) -> None:
         self._folder = folder
@@ -35,7 +39,7 @@ class LocalEngine:
         self._workers = default_workers(captioner.device) if workers is None else workers
         self._model = BatchCaptioner(captioner)
         self._reader = ImageReader(folder)
-        self._pool: ProcessPoolExecutor | None = None
+        self._processes: Processes[Prepared] | None = None
         self.load_seconds = 0.0
 
     @staticmethod
@@ -53,17 +57,18 @@ class LocalEngine:
         """The largest batch that fits, once one did not."""
         return self._model.fits
 
-    def __enter__(self) -> "LocalEngine":
+    def __enter__(self) -> "LocalCaptioning":
         # The processes start before the model, the progress bar or any other thread is there to be forked with them.
         if self._workers:
-            self._pool = self._start()
+            opener = partial(_open_preparing, self._folder.path, self._captioner.prepare)
+            self._processes = Processes(self._workers, opener, fork=True)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        if self._processes is not None:
+            self._processes.__exit__(kind, error, trace)
 
     def run(self, batches: Iterable[Batch]) -> Iterator[Finished]:
         """Caption every batch, in order; the next ones are prepared meanwhile."""
@@ -96,58 +101,26 @@ class LocalEngine:
                 self.load_seconds, loaded = time.monotonic() - began, True
             batch, future = waiting.popleft()
             try:
-                prepared = self._inline(batch) if future is None else future.result()
+                prepared = self._prepare(batch) if future is None else future.result()
             except BrokenProcessPool:
-                prepared = self._one_by_one(batch)
+                assert self._processes is not None
+                prepared = prepare_one_by_one(batch, self._processes.submit)
                 waiting = deque((each, self._submit(each)) for each, _ in waiting)
             yield batch, prepared
 
+    def _submit(self, batch: Batch) -> "Future[Prepared] | None":
+        return self._processes.submit(batch, self._model.fits) if self._processes is not None else None
+
+    def _prepare(
+        self, batch: Batch, size: int | None = None, places: Sequence[int] | None = None
+    ) -> Prepared:
+        return prepare_batch(self._reader, self._captioner.prepare, batch, size or self._model.fits, places)
+
     def _caption(self, batch: Batch, prepared: Prepared) -> list[Caption]:
         def again(places: Sequence[int], size: int) -> Prepared:
-            return prepare_batch(self._reader, self._captioner.prepare, batch, size, places)
+            return self._prepare(batch, size, places)
 
         return self._model(prepared, batch.keys, again)
-
-    def _inline(self, batch: Batch) -> Prepared:
-        return prepare_batch(self._reader, self._captioner.prepare, batch, self._model.fits)
-
-    # -- the processes ------------------------------------------------------------------------------------------------
-
-    def _start(self) -> ProcessPoolExecutor:
-        method = "fork" if sys.platform == "linux" else "spawn"
-        pool = ProcessPoolExecutor(
-            self._workers,
-            mp_context=multiprocessing.get_context(method),
-            initializer=_begin,
-            initargs=(self._folder.path, self._captioner.prepare, os.getpid()),
-        )
-        pool.submit(_ready)
-        return pool
-
-    def _submit(self, batch: Batch) -> "Future[Prepared] | None":
-        if self._pool is None:
-            return None
-        try:
-            return self._pool.submit(_prepare, batch, self._model.fits)
-        except BrokenProcessPool:
-            self._pool = self._start()
-            return self._pool.submit(_prepare, batch, self._model.fits)
-
-    def _one_by_one(self, batch: Batch) -> Prepared:
-        """Prepare a batch after a process died, each picture by itself, so that the one at fault is found and named."""
-        parts: list[Part] = []
-        errors: dict[int, str] = {}
-        for place, key in enumerate(batch.keys):
-            future = self._submit(batch.only({key}))
-            assert future is not None
-            try:
-                prepared = future.result()
-            except BrokenProcessPool:
-                errors[place] = DECODER_CRASHED
-                continue
-            parts += [Part((place,), part.prepared) for part in prepared.parts]
-            errors.update((place, text) for text in prepared.errors.values())
-        return Prepared(tuple(parts), errors)
 
 
 def _answered(asked: "tuple[Batch, Future[list[Caption]]]") -> Finished:
@@ -163,22 +136,6 @@ def default_workers(device: str) -> int:
     return max(1, cores // 8) if device == "cpu" else min(8, cores - 1)
 
 
-# What a preparing process holds: set once when it starts, read by its tasks.
-_reader: ImageReader
-_preparer: Preparer
-
-
-def _begin(folder: Path, preparer: Preparer, parent: int) -> None:
-    global _reader, _preparer
-    follow(parent)
-    if "torch" in sys.modules:  # only where the preparer uses it
-        sys.modules["torch"].set_num_threads(1)
-    _reader, _preparer = ImageReader(DatasetFolder(folder)), preparer
-
-
-def _ready() -> None:
-    """A task of no content, which makes the pool start its processes now."""
-
-
-def _prepare(batch: Batch, part_size: int | None) -> Prepared:
-    return prepare_batch(_reader, _preparer, batch, part_size)
+def _open_preparing(folder: Path, preparer: Preparer) -> "partial[Prepared]":
+    """What a process calls with a batch and the size of its parts."""
+    return partial(prepare_batch, ImageReader(DatasetFolder(folder)), preparer)

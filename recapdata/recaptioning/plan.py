@@ -10,11 +10,10 @@ from recapdata.dataset.journal import overlay, replay, stored_captions
 from recapdata.dataset.keys import KeyIndex, read_keys_file
 from recapdata.dataset.shards import read_footer, read_shard
 from recapdata.dataset.target import open_dataset
-from recapdata.engines.batches import Batch, Rows, cut, pilot_keys, pilot_quotas
 from recapdata.errors import ColumnNotFound, InputError
+from recapdata.recaptioning.batches import Batch, Rows, cut, pilot_keys, pilot_quotas
 from recapdata.recaptioning.options import RunOptions
-from recapdata.recaptioning.recorder import ShardStart, failed_keys
-from recapdata.recaptioning.state import ShardState
+from recapdata.recaptioning.recorder import ShardStart, ShardState, failed_keys
 from recapdata.recaptioning.where import open_where
 from recapdata.records import Provenance
 

@@ -1,13 +1,14 @@
-"""The writer of a recaption run: finished batches into journals, full journals into caption shards, off the model's path.
+"""How far a caption set is, and the recorder that moves it on: finished batches into journals, full journals into shards.
 
-State of a caption shard = its file, if there is one, overlaid with its journal. A shard is written when that state covers every
-record of the image shard; then the journal goes. Writing it twice gives the same bytes, so a crash in between costs nothing.
+State of a caption shard = its file, if there is one, overlaid with its journal; records = captions + failures + what is still to do.
+A shard is written when that state covers every record of the image shard; then the journal goes. Writing it twice gives the same
+bytes, so a crash in between costs nothing.
 """
 
 import errno
 import queue
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -17,14 +18,129 @@ import pyarrow as pa
 from recapdata.atomic import flush
 from recapdata.dataset.folder import ROW_GROUP_ROWS, DatasetFolder
 from recapdata.dataset.journal import Journal, captions_so_far, overlay, replay, stored_captions
-from recapdata.dataset.shards import ShardWriter
-from recapdata.engines import Finished
-from recapdata.errors import DiskFull
+from recapdata.dataset.shards import ShardWriter, read_footer
+from recapdata.errors import DatasetDamaged, DiskFull
+from recapdata.recaptioning.batches import Finished
 from recapdata.records import CAPTION_SCHEMA
 
 QUEUED = 8
 """Finished batches that may wait to be written; beyond, the model waits for the disk."""
 OPEN_JOURNALS = 64
+
+
+# --- state ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardState:
+    """One image shard and its captions.
+
+    Attributes:
+        rows: records of the image shard.
+        captioned: records that have a caption.
+        failures: records that have an error instead.
+        finished: whether the caption shard is written.
+        journal: whether there is a journal, of a run or a retry under way or just ended.
+    """
+
+    shard: int
+    rows: int
+    captioned: int
+    failures: int
+    finished: bool
+    journal: bool
+
+    @property
+    def lacking(self) -> int:
+        """Records that have neither."""
+        return self.rows - self.captioned - self.failures
+
+    @property
+    def settled(self) -> bool:
+        """Whether a run has nothing to do here (failures are settled until a retry asks for them)."""
+        return self.finished and not self.journal
+
+
+def survey(folder: DatasetFolder, set_name: str) -> list[ShardState]:
+    """The state of every image shard; of finished shards only footers and errors are read.
+
+    Raises:
+        DatasetDamaged: a finished caption shard has other rows than its image shard.
+    """
+    return [_state(folder, set_name, shard) for shard in folder.shards()]
+
+
+def failures_by_type(folder: DatasetFolder, set_name: str, states: Sequence[ShardState]) -> dict[str, int]:
+    """How many failures of each type the set has, the most frequent first."""
+    kinds: Counter[str] = Counter()
+    for state in states:
+        if not state.failures:
+            continue
+        errors: list[str | None] = []
+        journal = replay(folder.journal(set_name, state.shard))
+        if state.finished:
+            table = folder.read_captions(set_name, state.shard, ["key", "error"])
+            overruled = journal.wanted | journal.captions.keys()
+            errors = [row["error"] for row in table.to_pylist() if row["key"] not in overruled]
+        errors += [caption.error for caption in journal.captions.values()]
+        kinds.update(error.partition(":")[0] for error in errors if error is not None)
+    return dict(kinds.most_common())
+
+
+def _state(folder: DatasetFolder, set_name: str, shard: int) -> ShardState:
+    path = folder.caption_shard(set_name, shard)
+    rows, finished = folder.rows(shard), path.is_file()
+    has_journal = folder.journal(set_name, shard).is_file()
+    if finished and (there := read_footer(path).num_rows) != rows:
+        raise DatasetDamaged(
+            f"{path} has {there:,} rows, its image shard {rows:,}; delete it and run the same command again"
+        )
+    if not has_journal:
+        failures = failures_in_file(folder, set_name, shard) if finished else 0
+        captioned = rows - failures if finished else 0
+        return ShardState(
+            shard=shard, rows=rows, captioned=captioned, failures=failures, finished=finished, journal=False
+        )
+    return _state_with_journal(folder, set_name, shard, rows, finished=finished)
+
+
+def _state_with_journal(
+    folder: DatasetFolder, set_name: str, shard: int, rows: int, *, finished: bool
+) -> ShardState:
+    journal = replay(folder.journal(set_name, shard))
+    errors: dict[str, str | None] = {}
+    if finished:
+        table = folder.read_captions(set_name, shard, ["key", "error"])
+        errors = dict(zip(table["key"].to_pylist(), table["error"].to_pylist(), strict=True))
+    for key in journal.wanted:
+        errors.pop(key, None)
+    errors |= {key: caption.error for key, caption in journal.captions.items()}
+    present = errors.keys() & set(folder.read_keys(shard))
+    failures = sum(errors[key] is not None for key in present)
+    return ShardState(
+        shard=shard,
+        rows=rows,
+        captioned=len(present) - failures,
+        failures=failures,
+        finished=finished,
+        journal=True,
+    )
+
+
+def failed_keys(folder: DatasetFolder, set_name: str, shard: int) -> set[str]:
+    """Keys of a shard that have an error, or that an interrupted retry still wants."""
+    journal = replay(folder.journal(set_name, shard))
+    captions = overlay(stored_captions(folder, set_name, shard), journal)
+    return {key for key, caption in captions.items() if caption.error is not None} | journal.wanted
+
+
+def failures_in_file(folder: DatasetFolder, set_name: str, shard: int) -> int:
+    """How many failures a finished caption shard holds; of it the errors alone are read."""
+    errors = folder.read_captions(set_name, shard, ["error"]).column("error")
+    return len(errors) - errors.null_count
+
+
+# --- recording -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,35 +155,6 @@ class ShardStart:
     shard: int
     lacking: int
     retry: Sequence[str] = ()
-
-
-def write_shard(folder: DatasetFolder, set_name: str, shard: int) -> bool:
-    """Write a caption shard from its state and drop the journal; False where records still lack a caption row."""
-    path = folder.journal(set_name, shard)
-    captions = captions_so_far(folder, set_name, shard)
-    keys = folder.read_keys(shard)
-    if any(key not in captions for key in keys):
-        return False
-    with ShardWriter(folder.caption_shard(set_name, shard), CAPTION_SCHEMA) as writer:
-        for start in range(0, len(keys), ROW_GROUP_ROWS):
-            part = [captions[key].to_row(key, set_name) for key in keys[start : start + ROW_GROUP_ROWS]]
-            writer.write(pa.Table.from_pylist(part, schema=CAPTION_SCHEMA))
-    path.unlink(missing_ok=True)
-    flush(path.parent)
-    return True
-
-
-def failed_keys(folder: DatasetFolder, set_name: str, shard: int) -> set[str]:
-    """Keys of a shard that have an error, or that an interrupted retry still wants."""
-    journal = replay(folder.journal(set_name, shard))
-    captions = overlay(stored_captions(folder, set_name, shard), journal)
-    return {key for key, caption in captions.items() if caption.error is not None} | journal.wanted
-
-
-def failures_in_file(folder: DatasetFolder, set_name: str, shard: int) -> int:
-    """How many failures a finished caption shard holds; of it the errors alone are read."""
-    errors = folder.read_captions(set_name, shard, ["error"]).column("error")
-    return len(errors) - errors.null_count
 
 
 class Recorder:
@@ -157,3 +244,19 @@ class Recorder:
                 self._journals.popitem(last=False)[1].close()
             self._journals[shard] = Journal(self._folder.journal(self._set_name, shard))
         return self._journals[shard]
+
+
+def write_shard(folder: DatasetFolder, set_name: str, shard: int) -> bool:
+    """Write a caption shard from its state and drop the journal; False where records still lack a caption row."""
+    path = folder.journal(set_name, shard)
+    captions = captions_so_far(folder, set_name, shard)
+    keys = folder.read_keys(shard)
+    if any(key not in captions for key in keys):
+        return False
+    with ShardWriter(folder.caption_shard(set_name, shard), CAPTION_SCHEMA) as writer:
+        for start in range(0, len(keys), ROW_GROUP_ROWS):
+            part = [captions[key].to_row(key, set_name) for key in keys[start : start + ROW_GROUP_ROWS]]
+            writer.write(pa.Table.from_pylist(part, schema=CAPTION_SCHEMA))
+    path.unlink(missing_ok=True)
+    flush(path.parent)
+    return True

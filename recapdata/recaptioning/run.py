@@ -1,26 +1,29 @@
 """The recaption run: plan → batches → captions, resumable at any moment, with nothing lost and nothing captioned twice.
 
 The folder is held for writing; what the command means for an existing set is settled and noted in the manifest before the first
-caption (`agreement`); each image shard is cut into batches (`batches`), an engine captions them (`engines`), the recorder makes
-every finished batch durable (`recorder`). A killed run is continued by the same command and ends with the same bytes.
+caption (`recapdata.caption_sets.resuming`); each image shard is cut into batches (`batches`), which are captioned here or on a
+cluster (`local`, `cluster`), and the recorder makes every finished batch durable (`recorder`). A killed run is continued by the same
+command and ends with the same bytes.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import shorten
+from typing import Protocol
 
 from recapdata.caption_sets.resuming import check_set_name, discard, going_on, settle
 from recapdata.captioners import Captioner, CaptionerOptions, parse_captioner, template_columns
 from recapdata.console import progress, say
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.writing import writing
-from recapdata.engines import Finished, open_captioner_for, open_engine
-from recapdata.engines.batches import Batch
+from recapdata.engines import EngineOptions, check_engine
 from recapdata.errors import CaptionSetNotFound, ModelNotSupported
 from recapdata.options import command_line, outcome_of
+from recapdata.recaptioning.batches import Batch, Finished
 from recapdata.recaptioning.options import RunOptions
 from recapdata.recaptioning.plan import (
     Plan,
@@ -30,14 +33,63 @@ from recapdata.recaptioning.plan import (
     selection_of,
     total_of,
 )
-from recapdata.recaptioning.recorder import Recorder
-from recapdata.recaptioning.state import ShardState, failures_by_type, survey
+from recapdata.recaptioning.recorder import Recorder, ShardState, failures_by_type, survey
 from recapdata.recaptioning.summary import RecaptionSummary, images
 from recapdata.records import Provenance
+from recapdata.registry import load_attribute
 
+CAPTIONING = {
+    "local": "recapdata.recaptioning.local:LocalCaptioning",
+    "ray": "recapdata.recaptioning.cluster:ClusterCaptioning",
+}
+"""By engine, a `Captioning`."""
 EXAMPLES = 3
 HOPELESS = 3
 """After so many batches in a row without one caption the run stops: the model, not the pictures, is at fault."""
+
+
+class Captioning(AbstractContextManager["Captioning"], Protocol):
+    """Where the batches of a run are read, prepared and captioned; used as a context manager around one run.
+
+    Attributes:
+        batch_size: the largest batch that fits in memory as far as it knows; None until one did not.
+        load_seconds: how long loading the model took.
+    """
+
+    load_seconds: float
+
+    def __init__(self, folder: DatasetFolder, captioner: Captioner, how: EngineOptions) -> None: ...
+
+    @property
+    def batch_size(self) -> int | None: ...
+
+    @staticmethod
+    def open_captioner(name: str, options: CaptionerOptions, how: EngineOptions) -> Captioner:
+        """The captioner as it will be where the batches are captioned: its dtype is that of the cluster's machines, say.
+
+        Raises:
+            OptionError: an option that is not for this engine.
+            ClusterError: there is no cluster.
+            CaptionerNotFound, ModelNotSupported, HubError: see `captioners.open_captioner`.
+        """
+        ...
+
+    def run(self, batches: Iterable[Batch]) -> Iterator[Finished]:
+        """Caption every batch exactly once, in any order, one caption per key; what is held at a time is bounded.
+
+        An image that cannot be captioned comes back as a caption with an error.
+        """
+        ...
+
+
+def open_captioning(engine: str) -> type[Captioning]:
+    """How batches are captioned by the engine of that name.
+
+    Raises:
+        OptionError: no such engine.
+    """
+    found: type[Captioning] = load_attribute(CAPTIONING[check_engine(engine)])
+    return found
 
 
 def recaption(
@@ -67,13 +119,14 @@ def recaption(
     columns = template_columns(asked.style)
     check_columns(folder, columns, asked.style)
     agreed = going_on(folder.manifest.sets.get(set_name), asked, overwrite=run.overwrite)
-    opened = open_captioner_for(run.engine, name, agreed, run)
+    captioning = open_captioning(run.engine)
+    opened = captioning.open_captioner(name, agreed, run)
     with writing(folder):
         new = set_name not in folder.manifest.sets
         provenance = _settle(folder, set_name, opened, run)
         task = Task(folder, set_name, provenance, run, columns)
         try:
-            done = _execute(task, opened, survey(folder, set_name))
+            done = _execute(task, captioning, opened, survey(folder, set_name))
         except BaseException:
             if new:
                 _withdraw(folder, set_name)
@@ -174,7 +227,9 @@ def _withdraw(folder: DatasetFolder, set_name: str) -> None:
 # -- the run -----------------------------------------------------------------------------------------------------------
 
 
-def _execute(task: Task, captioner: Captioner, states: list[ShardState]) -> _Done:
+def _execute(
+    task: Task, captioning: type[Captioning], captioner: Captioner, states: list[ShardState]
+) -> _Done:
     """Do what is to be done."""
     selection = selection_of(task, states)
     nothing = _Done(among=selection.among)
@@ -185,7 +240,7 @@ def _execute(task: Task, captioner: Captioner, states: list[ShardState]) -> _Don
     total = total_of(task, selection, states)
     say(_opening(task, captioner, total))
     with (
-        open_engine(task.run.engine, task.folder, captioner, task.run) as engine,
+        captioning(task.folder, captioner, task.run) as engine,
         Recorder(task.folder, task.set_name) as recorder,
     ):
 

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from recapdata.captioners import CaptionerOptions, open_captioner, parse_captioner
-from recapdata.engines.preparing import prepare_images
 from recapdata.recaptioning import RunOptions, recaption
+from recapdata.recaptioning.batches import prepare_images
 from recapdata.scenes import draw_scene, encode_png
 from tests.builders import build_dataset
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from recapdata.engines.cluster import Resources
 
 from audits.runner.engines import choose_actors, open_engine
 from audits.runner.run import run
-from recapdata.engines.cluster import Resources
 from recapdata.errors import ClusterError, OptionError
 from recapdata.records import Object
 from tests.builders import build_dataset

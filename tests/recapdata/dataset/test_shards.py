@@ -17,13 +17,12 @@ from recapdata.dataset.loading import load
 from recapdata.dataset.removal import remove
 from recapdata.dataset.shards import ShardFile, ShardWriter, read_footer, read_schema, read_shard
 from recapdata.dataset.target import open_dataset
-from recapdata.engines.preparing import ImageReader
 from recapdata.errors import DatasetDamaged
 from recapdata.ingestion import IngestOptions, ingest
 from recapdata.publishing.published import build_data_shard, check_images, data_schema
 from recapdata.publishing.survey import look_at_folder
-from recapdata.recaptioning.recorder import failures_in_file
-from recapdata.recaptioning.state import survey
+from recapdata.recaptioning.batches import ImageReader
+from recapdata.recaptioning.recorder import failures_in_file, survey
 from recapdata.records import RECORD_SCHEMA, image_key
 from tests.builders import build_dataset, noise_jpeg, png, write_audit
 

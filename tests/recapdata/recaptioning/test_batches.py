@@ -2,7 +2,7 @@
 
 import pytest
 
-from recapdata.engines.batches import Rows, cut, pilot_keys, pilot_quotas
+from recapdata.recaptioning.batches import Rows, cut, pilot_keys, pilot_quotas
 
 AREAS = [9, 1, 4, 1, 9, 4, 2]
 

@@ -13,10 +13,10 @@ import pytest
 from recapdata.captioners import CaptionerOptions
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.engines import EngineOptions
-from recapdata.engines.cluster import Resources, connect
+from recapdata.engines.ray import Resources, connect, see
 from recapdata.errors import ClusterError
 from recapdata.recaptioning import RunOptions, recaption
-from tests.builders import build_dataset, png
+from tests.builders import build_dataset
 from tests.cluster import Cluster, running_cluster
 
 CONSOLE = Path(sys.executable).with_name("recapdata")
@@ -153,7 +153,7 @@ CPUS = Resources(cpus=(8, 8), gpus=())
     ],
 )
 def test_actors_fill_the_cluster_and_leave_cores_to_decoding(at_once, has, how, expected) -> None:
-    from recapdata.engines.ray import choose_actors
+    from recapdata.recaptioning.cluster import choose_actors
 
     actors = choose_actors(at_once, has, EngineOptions(**how))
     assert (actors.count, actors.gpus, actors.cpus) == expected
@@ -164,28 +164,13 @@ def test_actors_fill_the_cluster_and_leave_cores_to_decoding(at_once, has, how, 
     [(GPUS, {"gpus_per_actor": 8}, "8 GPUs"), (Resources(cpus=(), gpus=(1,)), {}, "no node with a CPU")],
 )
 def test_a_cluster_that_cannot_hold_the_model_is_said(has, how, says) -> None:
-    from recapdata.engines.ray import choose_actors
+    from recapdata.recaptioning.cluster import choose_actors
 
     with pytest.raises(ClusterError, match=says):
         choose_actors(1, has, EngineOptions(**how))
 
 
-def test_batches_travel_whole() -> None:
-    from recapdata.engines.batches import Batch
-    from recapdata.engines.nodes import batch_of, plan_rows
-    from recapdata.records import image_key
-
-    keys = tuple(image_key(png(row)) for row in range(3))
-    batches = [
-        Batch(shard=1, number=4, rows=(2, 0, 1), keys=keys),
-        Batch(shard=2, number=0, rows=(5, 6, 7), keys=keys, values=(("a",), (None,), (3,))),
-    ]
-    table = plan_rows(batches)
-    assert [batch_of(table.slice(place, 1)) for place in range(2)] == batches
-
-
 def test_a_node_that_does_not_see_the_folder_says_so(tmp_path: Path) -> None:
-    from recapdata.engines.nodes import check_folder
-
+    assert see(tmp_path) == tmp_path
     with pytest.raises(ClusterError, match="all nodes share"):
-        check_folder(tmp_path)
+        see(tmp_path / "recapdata.yaml")

@@ -3,11 +3,11 @@
 import pytest
 
 from recapdata.captioners import CaptionerOptions
-from recapdata.engines import EngineOptions, open_captioner_for, open_engine
-from recapdata.engines.batches import Batch
-from recapdata.engines.local import LocalEngine
-from recapdata.engines.preparing import ImageReader, prepare_images
+from recapdata.engines import EngineOptions
 from recapdata.errors import OptionError
+from recapdata.recaptioning.batches import Batch, ImageReader, prepare_images
+from recapdata.recaptioning.local import LocalCaptioning
+from recapdata.recaptioning.run import open_captioning
 from recapdata.records import image_key
 from tests.builders import build_dataset, png
 from tests.scripted import Scripted
@@ -26,7 +26,7 @@ def batch(*rows: int, shard: int = 0) -> Batch:
 
 
 def run(folder, captioner, batches, workers=0):
-    with LocalEngine(folder, captioner, EngineOptions(workers=workers)) as engine:
+    with LocalCaptioning(folder, captioner, EngineOptions(workers=workers)) as engine:
         results = list(engine.run(batches))
     return [[caption.caption or caption.error for caption in each.captions] for each in results], engine
 
@@ -35,9 +35,9 @@ def said(row: int) -> str:
     return f"s {REDS[row]} 0 {row}"
 
 
-def test_an_unknown_engine_names_the_known(folder):
+def test_an_unknown_engine_names_the_known():
     with pytest.raises(OptionError, match="there are local, ray"):
-        open_engine("cloud", folder, Scripted(CaptionerOptions(style="s")), EngineOptions())
+        open_captioning("cloud")
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_engine_options_are_checked(options, says):
 @pytest.mark.parametrize("options", [{"actors": 2}, {"gpus_per_actor": 1}])
 def test_options_of_a_cluster_are_refused_here(options):
     with pytest.raises(OptionError, match="--engine ray"):
-        open_captioner_for("local", "embedded", CaptionerOptions(), EngineOptions(**options))
+        open_captioning("local").open_captioner("embedded", CaptionerOptions(), EngineOptions(**options))
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
