@@ -17,7 +17,7 @@ from audits.audited import AuditedSet, open_audit
 from audits.comparison import ROWS, Comparison, compare_versions
 from audits.comparison import compare as compare_sets
 from audits.comparison.outcome import FigureDifference, RowChange
-from audits.runner.outcome import AuditSummary
+from audits.runner.run import AuditSummary
 from audits.runner.run import run as run_audit
 from recapdata.dataset.audit_files import SCORES_TYPE
 from recapdata.dataset.folder import shard_name

@@ -355,3 +355,9 @@ def named_clip(summary: Mapping[str, Any] | None) -> str | None:
     if not named or "," in named:
         return None
     return clip_option(named)
+
+
+def short_model(model: str) -> str:
+    """A model's name with its hash or commit cut to what tells versions apart."""
+    name, _, revision = model.rpartition("@")
+    return f"{name}@{revision.removeprefix('sha256:')[:12]}"

@@ -8,7 +8,7 @@ CLIP text embeddings of captions and prompts, times 100; 0 is none. It depends o
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,6 @@ from audits.clip.models import ClipSource
 from audits.clip.scorer import TEXTS, Clip, load_clip
 from audits.rules import rules
 from audits.text.coverage import count_words
-from recapdata.dataset.target import Target
 from recapdata.errors import InputError, OptionError
 
 MOST = 50_000
@@ -111,15 +110,15 @@ def embed(clip: Clip, texts: Iterable[str]) -> Cloud:
 
 
 def skews(
-    target: Target,
-    captions: Mapping[str, str],
+    captions: Mapping[str, tuple[str, Sequence[str]]],
     prompts: "Prompts | None",
     model: ClipSource | None,
     before: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, dict[str, Any]]:
-    """The skew of each set whose captions are known by a hash, as `summary.json` has it.
+    """The skew of each set, as `summary.json` has it.
 
     Args:
+        captions: by set a hash of all its captions, and a sample of them (see `sampler`).
         prompts: what to compare with; None keeps what an earlier summary says, where the captions are still the same.
         before: the entries of the earlier summary; one of the same captions, prompts and model is not computed again.
     """
@@ -127,22 +126,23 @@ def skews(
     asked = f"{prompts.identity()} {model.name}@{model.revision} {made_by}" if prompts and model else None
     found: dict[str, dict[str, Any]] = {}
     stale = []
-    for name, content in captions.items():
+    for name, (content, _) in captions.items():
         old = before.get(name)
         if old is not None and old["identity"] in (
             f"{content} {asked}",
             asked is None and str(old["identity"]).endswith(made_by) and f"{content} {_rest(old)}",
         ):
             found[name] = dict(old)
-        elif asked is not None and not (prompts and prompts.target is not None and prompts.name == name):
+        elif asked is not None and not (prompts and prompts.path is None and prompts.name == name):
             stale.append(name)
     if stale and prompts is not None and model is not None:
         clip = load_clip(model)
         cloud = embed(clip, prompts.texts())
         for name in stale:
-            mine = embed(clip, sampled(target, name))
+            content, sample = captions[name]
+            mine = embed(clip, sample)
             if mine.count:
-                found[name] = _entry(mine, cloud, prompts.name, clip, f"{captions[name]} {asked}")
+                found[name] = _entry(mine, cloud, prompts.name, clip, f"{content} {asked}")
     return found
 
 
@@ -180,53 +180,54 @@ def _entry(mine: Cloud, prompts: Cloud, name: str, clip: Clip, identity: str) ->
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """Prompts by name: a caption set of the dataset, or a file of one a line (plain, or JSON with a field of `FIELDS`)."""
+    """Prompts by name: a caption set of the dataset, or a file of one a line (plain, or JSON with a field of `FIELDS`).
+
+    Attributes:
+        sample: captions of the set, of a large one some; empty for a file.
+        path: the file; None for a caption set.
+    """
 
     name: str
-    target: Target | None = None
+    sample: Sequence[str] = ()
     path: Path | None = None
 
-    def texts(self) -> Iterator[str]:
-        """The prompts, of a large set a sample."""
-        if self.target is not None:
-            yield from sampled(self.target, self.name)
-        if self.path is not None:
-            yield from _lines(self.path)
+    def texts(self) -> Iterable[str]:
+        """The prompts."""
+        return self.sample if self.path is None else _lines(self.path)
 
     def identity(self) -> str:
         """A hash of the prompts."""
         return content_hash(self.texts())
 
 
-def open_prompts(name: str, target: Target) -> Prompts:
+def open_prompts(name: str, sets: Sequence[str], sample: Callable[[str], Sequence[str]]) -> Prompts:
     """The prompts of a name; a caption set wins over a file.
+
+    Args:
+        sets: the caption sets of the dataset; `sample` gives captions of one of them.
 
     Raises:
         OptionError: there is neither, or no prompts in it.
         InputError: a line of the file cannot be read.
     """
-    if name in target.set_names():
-        found = Prompts(name, target=target)
+    if name in sets:
+        found = Prompts(name, sample=sample(name))
     elif Path(name).is_file():
         found = Prompts(Path(name).name, path=Path(name))
     else:
-        raise OptionError(
-            f"--prompts {name}: neither a caption set of {target.name} ({', '.join(target.set_names())}) nor a file"
-        )
-    if next(found.texts(), None) is None:
+        raise OptionError(f"--prompts {name}: neither a caption set ({', '.join(sets)}) nor a file")
+    if next(iter(found.texts()), None) is None:
         raise OptionError(f"--prompts {name}: there are no prompts in it")
     return found
 
 
-def sampled(target: Target, set_name: str, most: int = MOST) -> Iterator[str]:
-    """The captions of a set, or where there are more than about `most` records, those whose keys come first of all."""
-    total = sum(target.rows(shard) for shard in target.shards())
-    # Keys are hashes, so that any share of their range is a fair sample, and the same one every time.
-    below = f"{min(int(2**32 * most / max(total, 1)), 2**32 - 1):08x}"
-    for shard in target.captioned_shards(set_name):
-        for batch in target.read(shard, ["key", set_name], batch_rows=8192):
-            pairs = zip(batch.column("key").to_pylist(), batch.column(set_name).to_pylist(), strict=True)
-            yield from (text for key, text in pairs if text is not None and key[:8] <= below)
+def sampler(rows: int, most: int = MOST) -> Callable[[str], bool]:
+    """Whether the record of a key is one of about `most` of so many that are looked at.
+
+    Keys are hashes, so that any share of their range is a fair sample, and the same one every time.
+    """
+    below = f"{min(int(2**32 * most / max(rows, 1)), 2**32 - 1):08x}"
+    return lambda key: key[:8] <= below
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -11,8 +11,7 @@ from audits.reporting.charts import histograms, panels
 from audits.reporting.gallery import Card, Gallery, fill
 from audits.reporting.survey import Survey, survey
 from audits.reporting.tables import COVERAGE, PRECISION, Group, groups, habits, heads, hygiene
-from audits.runner.outcome import short_model
-from audits.summary import FIGURES
+from audits.summary import FIGURES, short_model
 from audits.text.coverage import CLIP_CONTEXT
 from recapdata.atomic import write_atomic
 from recapdata.console import progress

@@ -1,20 +1,82 @@
 """What an audit has to do: for every caption set and shard, which parts are stale and must be computed again.
 
-Planning reads footers and captions, never images and no model. A part that was not asked for is kept as long as the captions
-it was computed from are still the same: a run without CLIP does not throw away the scores of the run before.
+Planning reads footers, and the captions of each set once; never images, and no model. A part that was not asked for is kept as
+long as the captions it was computed from are still the same: a run without CLIP does not throw away the scores of the run before.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from audits.clip.counterfactuals import lies_identity
+from audits.clip.models import ClipSource
+from audits.clip.scorer import MARGIN, PARTS, PLAIN_PARTS
+from audits.evidence import EvidenceSource
+from audits.grounding.verdicts import grounding_identity
+from audits.rules import rules
+from audits.text.duplicates import Fingerprints, Repeats
+from audits.text.hygiene import Habits, habits
 from recapdata.dataset.audit_files import Identity, is_current, read_identity
+from recapdata.dataset.digest import RowsHash
 from recapdata.dataset.folder import shard_name
 from recapdata.dataset.shards import read_schema
 from recapdata.dataset.target import Target
+from recapdata.errors import OptionError
 
 Part = Literal["claims", "clip", "margin", "names", "copies", "evidence"]
+BATCH = 8192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetCaptions:
+    """What is known of a caption set before any of it is audited, after one pass over its captions.
+
+    A caption on many images can only be flagged when all have been counted, so this pass comes before the one that audits.
+
+    Attributes:
+        hashes: by shard that has captions, the hash that tells whether an audit is of them.
+        copies: by shard what the column `copies` depends on; `repeats` has the captions that many images share.
+        sample: some of the captions, where they were asked for.
+    """
+
+    hashes: Mapping[int, str]
+    repeats: Repeats
+    copies: Mapping[int, str]
+    habits: Habits
+    sample: Sequence[str] = ()
+
+
+def read_set(target: Target, set_name: str, sampled: Callable[[str], bool] | None = None) -> SetCaptions:
+    """Read the captions of a set once.
+
+    Args:
+        sampled: whether the caption of a key belongs to the sample; no sample where None.
+    """
+    hashes: dict[int, str] = {}
+    ends: dict[int, tuple[int, int]] = {}
+    sample: list[str] = []
+
+    def captions(prints: Fingerprints) -> Iterator[str]:
+        rows = 0
+        for shard in target.captioned_shards(set_name):
+            digest, start = RowsHash(), rows
+            for batch in target.read(shard, ["key", set_name], batch_rows=BATCH):
+                digest.update(batch)
+                texts = batch.column(set_name).to_pylist()
+                prints.add(texts)
+                rows += len(texts)
+                if sampled is not None:
+                    keyed = zip(batch.column("key").to_pylist(), texts, strict=True)
+                    sample.extend(text for key, text in keyed if text is not None and sampled(key))
+                yield from (text for text in texts if text is not None)
+            hashes[shard], ends[shard] = digest.hexdigest(), (start, rows)
+
+    with Fingerprints() as prints:
+        found = habits(captions(prints))
+        repeats, stored = prints.repeats(), prints.stored()
+        copies = {shard: repeats.identity(stored[start:end]) for shard, (start, end) in ends.items()}
+    return SetCaptions(hashes=hashes, repeats=repeats, copies=copies, habits=found, sample=tuple(sample))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +94,49 @@ class Wanted:
     names: Mapping[tuple[str, int], str] = field(default_factory=dict)
     copies: Mapping[tuple[str, int], str] = field(default_factory=dict)
     evidence: dict[int, str] | None = None
+
+
+def clip_wanted(model: ClipSource | None, parts: Sequence[str]) -> tuple[str | None, str | None]:
+    """The identities of the CLIP scores and of the margins; None for what is not taken.
+
+    Raises:
+        OptionError: there are no such scores.
+    """
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown or not parts:
+        raise OptionError(f"no CLIP scores {', '.join(unknown) or 'at all'}; there are {', '.join(PARTS)}")
+    if model is None:
+        return None, None
+    named = f"{model.name}@{model.revision}".replace(" ", "_")
+    plain = [part for part in PLAIN_PARTS if part in parts]
+    return (
+        f"{named} {'+'.join(plain)} {rules('scores')}" if plain else None,
+        f"{named} {lies_identity()} {rules('scores')}" if MARGIN in parts else None,
+    )
+
+
+def evidence_wanted(target: Target, sources: Sequence[EvidenceSource]) -> dict[int, str]:
+    """The identity of the evidence of each shard."""
+    return {
+        shard: " ".join([grounding_identity(), *(source.identity(shard) for source in sources)])
+        for shard in target.shards()
+    }
+
+
+def names_wanted(
+    target: Target, sets: Sequence[str], alt: str, found_by: str, read: Callable[[str], SetCaptions]
+) -> dict[tuple[str, int], str]:
+    """The identity of the names of each shard's alt text, for every set but the alt text itself."""
+    if alt in target.set_names():
+        texts = read(alt).hashes
+    else:
+        texts = {shard: target.captions_hash(alt, shard) for shard in target.shards()}
+    return {
+        (name, shard): f"{found_by} alt:{text}"
+        for name in sets
+        if name != alt
+        for shard, text in texts.items()
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +157,13 @@ class ShardPlan:
     keeps: bool
 
 
-def plan_shard(target: Target, out: Path, set_name: str, shard: int, wanted: Wanted) -> ShardPlan:
-    """Compare what a finished audit shard was computed from with what is wanted now."""
+def plan_shard(out: Path, set_name: str, shard: int, captions: str, wanted: Wanted) -> ShardPlan:
+    """Compare what a finished audit shard was computed from with what is wanted now.
+
+    Args:
+        captions: the hash of the shard's captions as they are.
+    """
     path = out / set_name / shard_name(shard)
-    captions = target.captions_hash(set_name, shard)
     old = read_identity(path)
     columns_now = old is not None and is_current(read_schema(path))
     if old is not None and old.captions != captions:
@@ -95,11 +203,14 @@ def plan_shard(target: Target, out: Path, set_name: str, shard: int, wanted: Wan
     )
 
 
-def still_fresh(target: Target, out: Path, set_name: str, wanted: Wanted) -> Sequence[ShardPlan] | None:
-    """The finished audit of a set that this run was not asked for; None where any of it is missing or stale."""
-    shards = target.captioned_shards(set_name)
-    if not shards:
-        return None
+def still_fresh(
+    out: Path, set_name: str, captions: Mapping[int, str], wanted: Wanted
+) -> Sequence[ShardPlan] | None:
+    """The finished audit of a set that this run was not asked for; None where any of it is missing or stale.
+
+    Args:
+        captions: the hash of the captions of each shard that has some.
+    """
     bare = Wanted(claims=wanted.claims)
-    plans = [plan_shard(target, out, set_name, shard, bare) for shard in shards]
-    return None if any(plan.stale for plan in plans) else plans
+    plans = [plan_shard(out, set_name, shard, content, bare) for shard, content in captions.items()]
+    return None if not plans or any(plan.stale for plan in plans) else plans

@@ -1,45 +1,132 @@
 """The audit run: plan → the stale parts of each shard → audit shards → summary. Resumable, streaming, one bar.
 
-The sets of a shard are audited together, so that an image is decoded and encoded once however many captions it has.
+The sets of a shard are audited together, so that an image is decoded and encoded once however many captions it has. The captions
+of a set are read once to plan (see `plan.SetCaptions`), and once more by the process that audits them, where they are stale.
 """
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
 from audits.audited import made_by
-from audits.clip.counterfactuals import lies_identity
-from audits.clip.models import ClipSource, resolve
-from audits.clip.scorer import MARGIN, PARTS, PLAIN_PARTS
-from audits.clip.skew import Prompts, content_hash, open_prompts, skews
-from audits.evidence import EvidenceSource, open_evidence
-from audits.grounding.verdicts import grounding_identity
+from audits.clip.models import resolve
+from audits.clip.scorer import PARTS
+from audits.clip.skew import Skew, content_hash, open_prompts, sampler, skews
+from audits.evidence import open_evidence
 from audits.language.pipeline import identity, load_pipeline
-from audits.rules import rules
-from audits.runner.engines import open_engine
-from audits.runner.outcome import AuditSummary
-from audits.runner.plan import ShardPlan, Wanted, plan_shard, still_fresh
+from audits.runner.plan import (
+    BATCH,
+    SetCaptions,
+    ShardPlan,
+    Wanted,
+    clip_wanted,
+    evidence_wanted,
+    names_wanted,
+    plan_shard,
+    read_set,
+    still_fresh,
+)
 from audits.runner.text_part import reading_identity
-from audits.runner.worker import Tools, captions_of
-from audits.summary import summarize, summary_json
-from audits.text.duplicates import Repeats, find_repeats
-from audits.text.hygiene import habits
+from audits.runner.worker import Setup, audit_units, captions_of
+from audits.summary import FIGURES, short_model, summarize, summary_json, title
 from audits.text.names import alt_source, load_names, names_identity
 from recapdata.atomic import write_atomic
 from recapdata.console import progress, say
-from recapdata.dataset.audit_files import SUMMARY_FILE, read_audit
+from recapdata.dataset.audit_files import SUMMARY_FILE, read_audit, read_summary
 from recapdata.dataset.folder import hold
 from recapdata.dataset.shards import ShardFile
 from recapdata.dataset.target import Target, open_dataset
+from recapdata.engines import check_engine
 from recapdata.errors import CaptionSetNotFound, OptionError
+from recapdata.versions.figures import read_figures
 
-if TYPE_CHECKING:
-    from spacy.language import Language
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSummary:
+    """The outcome of `audits run`; pipeline, clip, evidence, records and sets are as in `summary.json`.
+
+    Attributes:
+        audited: the sets this run was asked for; `sets` may hold others from earlier runs.
+        computed: audit shards written by this run; `kept` were fresh already.
+        unreadable: images that could not be decoded, and so have no CLIP score.
+        unfinished: sets under way (a pilot, say), of which the captions that are there were audited.
+    """
+
+    target: str
+    out: str
+    pipeline: str
+    clip: str | None
+    evidence: Sequence[str]
+    records: int
+    sets: Mapping[str, Mapping[str, Any]]
+    audited: Sequence[str]
+    computed: int
+    kept: int
+    unreadable: int
+    unfinished: Sequence[str]
+    seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether every image was read; a set under way is audited as far as it is, and said to be a sample."""
+        return not self.unreadable
+
+    def text(self) -> str:
+        """The table of figures, a column per set, and where the results lie."""
+        return "\n".join([*self._head(), "", *self._table(), "", *self._foot()])
+
+    def _head(self) -> list[str]:
+        used = [f"pipeline {self.pipeline}"]
+        used += [f"CLIP {short_model(self.clip)}"] if self.clip else []
+        used += [f"evidence {', '.join(self.evidence)}"] if self.evidence else []
+        return [f"Audit of {self.target}: {self.records:,} records", "; ".join(used)]
+
+    def _table(self) -> list[str]:
+        present = {figure for each in self.sets.values() for figure in each["figures"]}
+        names = [name for name in FIGURES if name in present]
+        rows = [("", list(self.sets))]
+        rows.append(("captions", [f"{each['captions']:,}" for each in self.sets.values()]))
+        missing = {name: each["missing"] for name, each in self.sets.items() if name not in self.unfinished}
+        if any(missing.values()):
+            rows.append(("missing", [f"{missing[name]:,}" if name in missing else "–" for name in self.sets]))
+        figures = list(read_figures({"sets": self.sets}).values())
+        rows += [
+            (title(name), [each[name].text() if name in each else "–" for each in figures]) for name in names
+        ]
+        first = max(len(name) for name, _ in rows)
+        widths = [max(len(cells[place]) for _, cells in rows) for place in range(len(self.sets))]
+        return [
+            f"{name:<{first}}"
+            + "".join(f"   {cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+            for name, cells in rows
+        ]
+
+    def _foot(self) -> list[str]:
+        lines = ["(95 % bootstrap confidence intervals)"]
+        if self.kept:
+            lines.append(f"{self.kept:,} audit shards were fresh already, {self.computed:,} computed")
+        if not self.evidence:
+            lines.append(
+                "no claim was judged: say by what, with --evidence annotations,detector:MODEL,colors,ocr"
+            )
+        if self.unreadable:
+            lines.append(f"{self.unreadable:,} images could not be read and have no CLIP score")
+        lines += [
+            f"{name}: distance from the prompts of {each['skew']['prompts']} {Skew(**each['skew']).text()}"
+            for name, each in self.sets.items()
+            if "skew" in each
+        ]
+        lines += [
+            f"{name} is under way: a sample, {self.sets[name]['captions']:,} captions of {self.records:,} records; after the "
+            "rest has come, the same command audits that too"
+            for name in self.unfinished
+        ]
+        return [*lines, f"→ {self.out}/summary.json", f"look at it: audits view {self.target}"]
 
 
 def run(
@@ -69,7 +156,7 @@ def run(
         evidence: names of evidence sources, the most trusted first.
         prompts: a caption set or a file of prompts that the captions are compared with (see `skew`); needs `clip`.
         out: where the results go; `audits` in the dataset folder where None, required for a published version.
-        engine: where it is done, a name of `engines.ENGINES`; the results do not depend on it.
+        engine: where it is done, a name of `recapdata.engines.ENGINES`; the results do not depend on it.
         workers: processes here, actors on a cluster; as many as there are cores where None.
 
     Raises:
@@ -78,30 +165,49 @@ def run(
         ClusterError: there is no cluster, or its nodes do not see the dataset.
     """
     began = time.monotonic()
-    do_units = open_engine(engine)
+    check_engine(engine)
     target = (target if isinstance(target, Target) else open_dataset(target)).so_far()
     destination = _destination(target, out)
     sets = _sets(target, captions)
     nlp = load_pipeline(pipeline)
     if prompts is not None and clip is None:
         raise OptionError("--prompts needs a CLIP model to compare texts with; name one with --clip")
-    asked = open_prompts(prompts, target) if prompts is not None else None
+    records = sum(target.rows(shard) for shard in target.shards())
+    sampled = sampler(records) if prompts is not None else None
+
+    @cache
+    def read(set_name: str) -> SetCaptions:
+        return read_set(target, set_name, sampled)
+
+    asked = None
+    if prompts is not None:
+        asked = open_prompts(prompts, target.set_names(), lambda name: read(name).sample)
     model = resolve(clip) if clip is not None else None
     sources = tuple(open_evidence(name, target) for name in dict.fromkeys(evidence))
     alt = alt_source(target)
     names = load_names(pipeline, nlp) if alt is not None and sets != [alt] else None
-    repeats = {name: find_repeats(_texts(target, name)) for name in sets}
-    wanted = replace(
-        _wanted(target, nlp, model, clip_parts, sources),
-        names=_wanted_names(target, sets, alt, names_identity(names, nlp)) if alt and names else {},
-        copies=_wanted_copies(target, repeats),
+    scores, margin = clip_wanted(model, clip_parts)
+    wanted = Wanted(
+        claims=reading_identity(nlp),
+        clip=scores,
+        margin=margin,
+        names=names_wanted(target, sets, alt, names_identity(names, nlp), read) if alt and names else {},
+        copies={(name, shard): copies for name in sets for shard, copies in read(name).copies.items()},
+        evidence=evidence_wanted(target, sources) if sources else None,
     )
     destination.mkdir(parents=True, exist_ok=True)
     with hold(destination):
-        plans = _plan(target, destination, sets, wanted)
+        plans = [
+            [
+                plan_shard(destination, name, shard, read(name).hashes[shard], wanted)
+                for name in sets
+                if shard in read(name).hashes
+            ]
+            for shard in target.shards()
+        ]
         stale = [[plan for plan in shard if plan.stale] for shard in plans]
         units = [shard for shard in stale if shard]
-        tools = Tools(
+        setup = Setup(
             target=target,
             pipeline=pipeline,
             clip=model,
@@ -109,13 +215,21 @@ def run(
             clip_parts=clip_parts,
             evidence=sources,
             alt=alt if names is not None else None,
-            repeats=repeats,
+            repeats={name: read(name).repeats for name in sets},
         )
         with progress("audit", sum(captions_of(unit, target) for unit in units), unit="captions") as advance:
-            unreadable = sum(do_units(units, tools, nlp=nlp, workers=workers, advance=advance))
+            unreadable = sum(
+                audit_units(units, setup, engine=engine, nlp=nlp, workers=workers, advance=advance)
+            )
         done = [plan for shard in plans for plan in shard]
-        content = _summarize(target, destination, done, wanted, identity(nlp))
-        _add_skews(content, target, destination, sets, done, asked, model)
+        content = _summarize(target, destination, done, wanted, identity(nlp), records, read)
+        earlier = read_summary(destination / SUMMARY_FILE, target.name) or {"sets": {}}
+        before = {name: each["skew"] for name, each in earlier["sets"].items() if "skew" in each}
+        # A set that this run was not asked for is in the summary because its captions are the same as then.
+        kept = {name: before[name] for name in content["sets"] if name in before and name not in sets}
+        hashed = {name: (content_hash(read(name).hashes.values()), read(name).sample) for name in sets}
+        for name, skew in {**kept, **skews(hashed, asked, model, before)}.items():
+            content["sets"][name]["skew"] = skew
         text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
         write_atomic(destination / SUMMARY_FILE, text.encode())
         content = json.loads(text)
@@ -163,71 +277,14 @@ def _sets(target: Target, captions: Sequence[str]) -> list[str]:
     return sets
 
 
-def _wanted(
-    target: Target,
-    nlp: "Language",
-    model: ClipSource | None,
-    parts: Sequence[str],
-    sources: Sequence[EvidenceSource],
-) -> Wanted:
-    unknown = [part for part in parts if part not in PARTS]
-    if unknown or not parts:
-        raise OptionError(f"no CLIP scores {', '.join(unknown) or 'at all'}; there are {', '.join(PARTS)}")
-    clip = margin = None
-    if model is not None:
-        named = f"{model.name}@{model.revision}".replace(" ", "_")
-        plain = [part for part in PLAIN_PARTS if part in parts]
-        clip = f"{named} {'+'.join(plain)} {rules('scores')}" if plain else None
-        margin = f"{named} {lies_identity()} {rules('scores')}" if MARGIN in parts else None
-    evidence = {
-        shard: " ".join([grounding_identity(), *(source.identity(shard) for source in sources)])
-        for shard in target.shards()
-    }
-    return Wanted(
-        claims=reading_identity(nlp), clip=clip, margin=margin, evidence=evidence if sources else None
-    )
-
-
-def _wanted_names(target: Target, sets: Sequence[str], alt: str, found_by: str) -> dict[tuple[str, int], str]:
-    """The identity of the names of each shard's alt text, for every set but the alt text itself."""
-    shards = target.captioned_shards(alt) if alt in target.set_names() else target.shards()
-    texts = {shard: target.captions_hash(alt, shard) for shard in shards}
-    return {
-        (name, shard): f"{found_by} alt:{text}"
-        for name in sets
-        if name != alt
-        for shard, text in texts.items()
-    }
-
-
-def _wanted_copies(target: Target, repeats: Mapping[str, Repeats]) -> dict[tuple[str, int], str]:
-    return {
-        (name, shard): found.identity(
-            batch.column(name).to_pylist() for batch in target.read(shard, ["key", name], batch_rows=8192)
-        )
-        for name, found in repeats.items()
-        for shard in target.captioned_shards(name)
-    }
-
-
-def _texts(target: Target, name: str) -> Iterator[str]:
-    """The captions of a set, in all its shards."""
-    for shard in target.captioned_shards(name):
-        for batch in target.read(shard, ["key", name], batch_rows=8192):
-            yield from batch.column(name).drop_null().to_pylist()
-
-
-def _plan(target: Target, out: Path, sets: Sequence[str], wanted: Wanted) -> list[list[ShardPlan]]:
-    """Per shard the plans of the sets that have captions there."""
-    captioned = {name: set(target.captioned_shards(name)) for name in sets}
-    return [
-        [plan_shard(target, out, name, shard, wanted) for name in sets if shard in captioned[name]]
-        for shard in target.shards()
-    ]
-
-
 def _summarize(
-    target: Target, out: Path, done: Sequence[ShardPlan], wanted: Wanted, pipeline: str
+    target: Target,
+    out: Path,
+    done: Sequence[ShardPlan],
+    wanted: Wanted,
+    pipeline: str,
+    records: int,
+    read: Callable[[str], SetCaptions],
 ) -> dict[str, Any]:
     """The summary over the audited sets and those audited before that are still fresh."""
     plans: dict[str, list[ShardPlan]] = {}
@@ -236,7 +293,7 @@ def _summarize(
         if mine:
             plans[name] = mine
         elif (out / name).is_dir():
-            kept = still_fresh(target, out, name, wanted)
+            kept = still_fresh(out, name, read(name).hashes, wanted)
             if kept is None:
                 say(
                     f"{name}: its earlier audit is of other captions, or by other rules or another pipeline, and not in the "
@@ -260,41 +317,13 @@ def _summarize(
         made_by={name: made_by(plan.identity for plan in each) for name, each in plans.items()},
         clip=", ".join(models) or None,
         evidence=list(sources),
-        records=sum(target.rows(shard) for shard in target.shards()),
+        records=records,
         sets={name: summarize(_audit_batches(each)) for name, each in plans.items()},
-        habits={name: habits(_captions(target, each)) for name, each in plans.items()},
+        habits={name: read(name).habits for name in plans},
     )
-
-
-def _add_skews(
-    content: dict[str, Any],
-    target: Target,
-    out: Path,
-    sets: Sequence[str],
-    done: Sequence[ShardPlan],
-    prompts: Prompts | None,
-    model: ClipSource | None,
-) -> None:
-    """Set down in a summary how far the sets are from the prompts; what an earlier one says of them stays while it holds."""
-    path = out / SUMMARY_FILE
-    earlier = json.loads(path.read_text(encoding="utf8"))["sets"] if path.is_file() else {}
-    before = {name: each["skew"] for name, each in earlier.items() if "skew" in each}
-    # A set that this run was not asked for is in the summary because its captions are the same as then.
-    kept = {name: before[name] for name in content["sets"] if name in before and name not in sets}
-    hashes = {
-        name: content_hash(plan.identity.captions for plan in done if plan.set_name == name) for name in sets
-    }
-    for name, skew in {**kept, **skews(target, hashes, prompts, model, before)}.items():
-        content["sets"][name]["skew"] = skew
-
-
-def _captions(target: Target, plans: Sequence[ShardPlan]) -> Iterator[str]:
-    for plan in plans:
-        for batch in target.read(plan.shard, ["key", plan.set_name], batch_rows=8192):
-            yield from batch.column(plan.set_name).drop_null().to_pylist()
 
 
 def _audit_batches(plans: Sequence[ShardPlan]) -> Iterator[pa.RecordBatch]:
     for plan in plans:
         with ShardFile(plan.path) as file:
-            yield from read_audit(file, ["claims", "scores"], batch_rows=8192)
+            yield from read_audit(file, ["claims", "scores"], batch_rows=BATCH)

@@ -14,7 +14,7 @@ from audits.evidence import EvidenceSource
 from audits.evidence.collect import Collected, collect, detections
 from audits.grounding.verdicts import Grounding, ground
 from audits.runner.plan import Part, ShardPlan
-from audits.runner.text_part import Readings
+from audits.runner.text_part import Readings, reading_of
 from audits.text.duplicates import Repeats
 from audits.text.names import Names, retained
 from recapdata.dataset.audit_files import AUDIT_SCHEMA, read_audit
@@ -37,7 +37,7 @@ IMAGE_BATCH = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
+class Loaded:
     """What a run computes with, loaded once.
 
     Attributes:
@@ -57,7 +57,7 @@ class Engine:
 
 
 def audit_shard(
-    target: Target, plans: Sequence[ShardPlan], engine: Engine, advance: Callable[..., None]
+    target: Target, plans: Sequence[ShardPlan], loaded: Loaded, advance: Callable[..., None]
 ) -> int:
     """Compute the stale parts of the sets of one shard and write their audit shards.
 
@@ -72,15 +72,15 @@ def audit_shard(
     with ExitStack() as stack:
         writers = [stack.enter_context(ShardWriter(plan.path, AUDIT_SCHEMA)) for plan in plans]
         buffers: list[list[pa.Table]] = [[] for _ in plans]
-        for step, images in _steps(target, plans, engine):
+        for step, images in _steps(target, plans, loaded):
             texts = [_text_part(plan, step) for plan in plans]
-            evidence = _collect(engine, plans, step, texts)
+            evidence = _collect(loaded, plans, step, texts)
             unreadable += sum(error is not None for error in images.errors) if images is not None else 0
             # One for all sets, which have captions in common.
-            cosines = Cosines(engine.clip, images.images) if engine.clip and images else None
-            names = _names(engine, plans, step)
+            cosines = Cosines(loaded.clip, images.images) if loaded.clip and images else None
+            names = _names(loaded, plans, step)
             for plan, text, writer, buffer in zip(plans, texts, writers, buffers, strict=True):
-                _compare_texts(plan, step, text, names, engine.repeats)
+                _compare_texts(plan, step, text, names, loaded.repeats)
                 rows = _audit_rows(plan, step, text, images, cosines, evidence)
                 buffer.append(pa.Table.from_pylist(rows, schema=AUDIT_SCHEMA))
                 if sum(part.num_rows for part in buffer) >= ROW_GROUP_ROWS:
@@ -98,10 +98,9 @@ def audit_shard(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Step:
-    """The same rows of all streams: the target's columns, readings by set, and the old audit by set."""
+    """The same rows of all streams: columns of the target, captions and their readings among them, and the old audit by set."""
 
     main: pa.RecordBatch
-    readings: pa.RecordBatch | None
     old: dict[str, pa.RecordBatch]
 
 
@@ -115,18 +114,18 @@ class _Text:
 
 
 def _steps(
-    target: Target, plans: Sequence[ShardPlan], engine: Engine
+    target: Target, plans: Sequence[ShardPlan], loaded: Loaded
 ) -> Iterator[tuple[_Step, Encoded | None]]:
     """The shard step by step; with the image embeddings of each where scores are stale."""
-    steps = _aligned_steps(target, plans, engine)
+    steps = _aligned_steps(target, plans, loaded)
     scored = [plan.set_name for plan in plans if plan.stale & SCORED]
-    if engine.clip is None or not scored:
+    if loaded.clip is None or not scored:
         yield from ((step, None) for step in steps)
         return
     yield from encode_ahead(
-        engine.clip,
+        loaded.clip,
         ((step, _pictures(step.main, scored)) for step in steps),
-        workers=engine.decoders,
+        workers=loaded.decoders,
     )
 
 
@@ -137,28 +136,36 @@ def _pictures(batch: pa.RecordBatch, sets: Sequence[str]) -> list[bytes | None]:
     return [images[row].as_py() if any(there) else None for row, there in enumerate(captions)]
 
 
-def _aligned_steps(target: Target, plans: Sequence[ShardPlan], engine: Engine) -> Iterator[_Step]:
-    shard = plans[0].shard
+def _aligned_steps(target: Target, plans: Sequence[ShardPlan], loaded: Loaded) -> Iterator[_Step]:
     scored = [plan.set_name for plan in plans if plan.stale & SCORED]
-    looks = any("image" in source.columns for source in engine.evidence) and _any(plans, "evidence")
-    rows = IMAGE_BATCH if scored or looks else TEXT_BATCH
-    columns = ["key", *(["image"] if scored else [])]
-    columns += [plan.set_name for plan in plans if plan.stale & (SCORED | COMPARED | JUDGED)]
-    if _any(plans, "names") and engine.alt is not None and engine.alt not in columns:
-        columns.append(engine.alt)
+    looks = any("image" in source.columns for source in loaded.evidence) and _any(plans, "evidence")
+    read = {
+        plan.set_name for plan in plans if "claims" in plan.stale
+    }  # their captions come with their readings
+    columns = {"key": True, "image": bool(scored)}
+    columns |= {
+        plan.set_name: True
+        for plan in plans
+        if plan.stale & (SCORED | COMPARED | JUDGED) and plan.set_name not in read
+    }
+    if _any(plans, "names") and loaded.alt is not None and loaded.alt not in read:
+        columns[loaded.alt] = True
     if _any(plans, "evidence"):
-        asked = dict.fromkeys(name for source in engine.evidence for name in source.columns)
-        columns += [name for name in asked if name not in columns]
-    streams = [target.read(shard, columns, batch_rows=rows)]
-    fresh = _any(plans, "claims")
-    if fresh:
-        streams.append(engine.readings.shard())
+        columns |= {name: True for source in loaded.evidence for name in source.columns if name not in read}
+    wanted = [name for name, needed in columns.items() if needed]
+    streams = []
+    if not read or wanted != ["key"]:
+        rows = IMAGE_BATCH if scored or looks else TEXT_BATCH
+        streams.append(target.read(plans[0].shard, wanted, batch_rows=rows))
+    if read:
+        streams.append(loaded.readings.shard())
     kept = [plan for plan in plans if plan.keeps]
+    inputs = len(streams)
     streams += [_stream(plan) for plan in kept]
-    for main, *others in aligned(streams, where=f"audit of {target.name}"):
-        readings = others.pop(0) if fresh else None
-        old = {plan.set_name: batch for plan, batch in zip(kept, others, strict=True)}
-        yield _Step(main=main, readings=readings, old=old)
+    for batches in aligned(streams, where=f"audit of {target.name}"):
+        arrays = {name: batch.column(name) for batch in batches[:inputs] for name in batch.schema.names}
+        old = {plan.set_name: batch for plan, batch in zip(kept, batches[inputs:], strict=True)}
+        yield _Step(main=pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays)), old=old)
 
 
 def _stream(plan: ShardPlan) -> Iterator[pa.RecordBatch]:
@@ -171,18 +178,18 @@ def _any(plans: Sequence[ShardPlan], part: str) -> bool:
 
 
 def _collect(
-    engine: Engine, plans: Sequence[ShardPlan], step: _Step, texts: Sequence[_Text]
+    loaded: Loaded, plans: Sequence[ShardPlan], step: _Step, texts: Sequence[_Text]
 ) -> list[Collected] | None:
     """Per row what the sources know, of those that have a caption to judge; None where no verdict is stale."""
     judged = [text.claims for plan, text in zip(plans, texts, strict=True) if "evidence" in plan.stale]
     if not judged:
         return None
-    asked = list(dict.fromkeys(name for source in engine.evidence for name in source.columns))
+    asked = list(dict.fromkeys(name for source in loaded.evidence for name in source.columns))
     return collect(
-        engine.evidence,
+        loaded.evidence,
         step.main.select(asked),
         [_nouns([claims for claims in row if claims is not None]) for row in zip(*judged, strict=True)],
-        decoders=engine.decoders,
+        decoders=loaded.decoders,
     )
 
 
@@ -193,11 +200,11 @@ def _nouns(claims: Sequence[Sequence[dict[str, Any]]]) -> frozenset[str] | None:
     return frozenset(each["object"] for one in claims for each in one if each["kind"] == "object")
 
 
-def _names(engine: Engine, plans: Sequence[ShardPlan], step: _Step) -> list[tuple[str, ...]] | None:
+def _names(loaded: Loaded, plans: Sequence[ShardPlan], step: _Step) -> list[tuple[str, ...]] | None:
     """Per row the proper names of the alt text; None where no set is to be held against it."""
-    if engine.names is None or engine.alt is None or not _any(plans, "names"):
+    if loaded.names is None or loaded.alt is None or not _any(plans, "names"):
         return None
-    return engine.names.find(step.main.column(engine.alt).to_pylist())
+    return loaded.names.find(step.main.column(loaded.alt).to_pylist())
 
 
 # --- the rows ------------------------------------------------------------------------------------------------------------
@@ -300,8 +307,7 @@ def _text_part(plan: ShardPlan, step: _Step) -> _Text:
             claims = [None if each is None else [_unjudged(claim) for claim in each] for each in claims]
             scores = [None if each is None else each | Grounding.EMPTY for each in scores]
         return _Text(claims, scores, kept)
-    assert step.readings is not None
-    readings = step.readings.column(plan.set_name).to_pylist()
+    readings = step.main.column(reading_of(plan.set_name)).to_pylist()
     before = old.column("scores").to_pylist() if old is not None else blank
     claims = [None if reading is None else reading.pop("claims") for reading in readings]
     scores = [

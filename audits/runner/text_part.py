@@ -39,10 +39,16 @@ def reading_identity(nlp: "Language") -> str:
     return f"{identity(nlp)} {rules(*RULES)}"
 
 
+def reading_of(set_name: str) -> str:
+    """The column of a set's readings; no caption set can be named so."""
+    return f"{set_name}/reading"
+
+
 class Readings:
     """The captions of several shards as one stream through the pipeline, so that its processes are started once.
 
-    Its shards must be taken in the order in which they were given, each to its end.
+    Its shards must be taken in the order in which they were given, each to its end. Whoever takes them needs the captions too,
+    so they come along and are read once.
     """
 
     def __init__(
@@ -67,13 +73,13 @@ class Readings:
         self._found = cast("Generator[list[Claim], None, None]", found)
 
     def shard(self) -> Iterator[pa.RecordBatch]:
-        """The next shard: batches of `key` and, per set, a column of `READING_TYPE`."""
+        """The next shard: batches of `key`, the caption sets, and by `reading_of` of each a column of `READING_TYPE`."""
         for first in self._found:
             waiting = self._ahead.popleft()
             if waiting is None:
                 return
             batch, sets = waiting
-            columns, pending = [batch.column("key")], first
+            columns, pending = list(batch.columns), first
             for name in sets:
                 rows: list[dict[str, Any] | None] = []
                 for caption in batch.column(name).to_pylist():
@@ -83,7 +89,7 @@ class Readings:
                     rows.append(_reading(caption, pending))
                     pending = next(self._found)
                 columns.append(pa.array(rows, READING_TYPE))
-            yield pa.RecordBatch.from_arrays(columns, names=["key", *sets])
+            yield pa.RecordBatch.from_arrays(columns, names=["key", *sets, *map(reading_of, sets)])
 
     def close(self) -> None:
         """Stop the pipeline's processes."""

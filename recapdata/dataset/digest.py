@@ -83,10 +83,25 @@ class ArrowDigest:
         self._feed(f"{path}#", lengths.fill_null(0).cast(pa.int64()).to_numpy(zero_copy_only=False))
 
 
-def rows_hash(batches: Iterable[pa.RecordBatch]) -> str:
+class RowsHash:
     """SHA-256 over the rows of string columns, as an audit notes in its shards of what captions it speaks."""
-    digest = hashlib.sha256()
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def update(self, batch: pa.RecordBatch) -> None:
+        """Add the next rows."""
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            self._digest.update(json.dumps(row, ensure_ascii=False).encode("utf8", "surrogatepass") + b"\n")
+
+    def hexdigest(self) -> str:
+        """The hash so far."""
+        return self._digest.hexdigest()
+
+
+def rows_hash(batches: Iterable[pa.RecordBatch]) -> str:
+    """The `RowsHash` of batches."""
+    digest = RowsHash()
     for batch in batches:
-        for row in zip(*(batch.column(name).to_pylist() for name in batch.schema.names), strict=True):
-            digest.update(json.dumps(row, ensure_ascii=False).encode("utf8", "surrogatepass") + b"\n")
+        digest.update(batch)
     return digest.hexdigest()

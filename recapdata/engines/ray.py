@@ -170,7 +170,7 @@ def run_stages(
             for _, alike in groupby(left.tolist(), key=lambda at: together(units[at]))
             for part in _parts(list(alike), most)
         ]
-        dataset = from_arrow(blocks)
+        dataset: Dataset = from_arrow(blocks)
         # Without bars and remarks, and with every row a block, so that it is worked on and comes back by itself.
         context = dataset.context
         context.target_max_block_size = 1

@@ -47,7 +47,7 @@ from audits.lexicon import load_lexicon
 from audits.rules import VERSIONS
 from audits.text import read_form
 from audits.text.coverage import caption_figures
-from audits.text.duplicates import find_repeats
+from audits.text.duplicates import Fingerprints
 from audits.text.hygiene import flags, habits
 from audits.text.names import Names, retained
 from recapdata.models.sources import ModelSource
@@ -309,7 +309,9 @@ def _copies() -> dict[str, Any]:
         for text in (f"a dog number {number}",)
     ]
     asked = [f"a dog number {number}" for number in range(1, 10)]
-    repeats = find_repeats(said)
+    with Fingerprints() as prints:
+        prints.add(said)
+        repeats = prints.repeats()
     copies = repeats.copies(asked)
     return {
         text: [times, repeats.flagged(["loop"], times)] for text, times in zip(asked, copies, strict=True)

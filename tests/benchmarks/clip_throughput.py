@@ -21,9 +21,9 @@ import torch
 from PIL import Image
 
 from audits.clip.scorer import Clip, load_clip
-from audits.runner.plan import ShardPlan, Wanted, plan_shard
+from audits.runner.plan import ShardPlan, Wanted, plan_shard, read_set
 from audits.runner.run import run
-from audits.runner.shard import IMAGE_BATCH, TEXT_BATCH, Engine, audit_shard
+from audits.runner.shard import IMAGE_BATCH, TEXT_BATCH, Loaded, audit_shard
 from audits.runner.text_part import Readings
 from recapdata.dataset.audit_files import read_identity
 from recapdata.dataset.target import Target, open_dataset
@@ -58,9 +58,9 @@ def audited(clip: Clip, target: Target, out: Path, plans: list[ShardPlan]) -> fl
         shutil.copy(plan.path.with_suffix(".unscored"), plan.path)
     began = time.perf_counter()
     with closing(Readings(target, [], None, processes=1, batch_rows=TEXT_BATCH)) as readings:
-        engine = Engine(readings=readings, clip=clip, evidence=(), decoders=2)
+        loaded = Loaded(readings=readings, clip=clip, evidence=(), decoders=2)
         for plan in plans:
-            audit_shard(target, [plan], engine, lambda *_: None)
+            audit_shard(target, [plan], loaded, lambda *_: None)
     return sum(target.rows(plan.shard) for plan in plans) / (time.perf_counter() - began)
 
 
@@ -94,7 +94,8 @@ def main() -> None:
         identity = read_identity(out / "alt" / "train-00000.parquet")
         assert identity is not None
         wanted = Wanted(claims=identity.claims, clip=clip.identity)
-        plans = [plan_shard(target, out, "alt", shard, wanted) for shard in target.shards()]
+        hashes = read_set(target, "alt").hashes
+        plans = [plan_shard(out, "alt", shard, hashes[shard], wanted) for shard in target.shards()]
         assert all(plan.stale == {"clip"} for plan in plans)
         pairs = []
         for _ in range(options.rounds):

@@ -1,5 +1,6 @@
 """Train–inference skew: the distance by hand, in pieces, of samples, and what is kept of an earlier run."""
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +9,9 @@ import numpy as np
 import pytest
 
 from audits.clip.models import resolve
-from audits.clip.skew import Cloud, Skew, embed, frechet, open_prompts, sampled, skews
-from recapdata.dataset.target import open_dataset
+from audits.clip.skew import Cloud, Skew, embed, frechet, open_prompts, sampler, skews
 from recapdata.errors import InputError, OptionError
 from tests.audits.models import known_clip, save_small_clip
-from tests.builders import build_dataset
 
 
 def cloud(values: list[list[float]]) -> Cloud:
@@ -51,39 +50,35 @@ def test_texts_become_unit_embeddings() -> None:
 
 
 def test_prompts_are_a_set_or_a_file(tmp_path: Path) -> None:
-    target = open_dataset(build_dataset(tmp_path / "ds", sets={"alt": ["a dog", None] * 3}).path)
+    sets, sample = ["alt", "none"], {"alt": ["a dog"] * 3, "none": []}.__getitem__
     plain, rows, wrong, empty = (tmp_path / name for name in ("p.txt", "p.jsonl", "wrong.jsonl", "empty.txt"))
     plain.write_text("a cat\n\n a bird \n")
     rows.write_text('{"prompt": "a cat"}\n{"caption": "a bird"}\n"a cow"\n')
     wrong.write_text('{"prompt": "a cat"}\n{"n": 1}\n')
     empty.write_text("\n")
-    assert list(open_prompts("alt", target).texts()) == ["a dog"] * 3
-    assert list(open_prompts(str(plain), target).texts()) == ["a cat", "a bird"]
-    assert list(open_prompts(str(rows), target).texts()) == ["a cat", "a bird", "a cow"]
+    assert list(open_prompts("alt", sets, sample).texts()) == ["a dog"] * 3
+    assert list(open_prompts(str(plain), sets, sample).texts()) == ["a cat", "a bird"]
+    assert list(open_prompts(str(rows), sets, sample).texts()) == ["a cat", "a bird", "a cow"]
     with pytest.raises(InputError, match="line 2"):
-        list(open_prompts(str(wrong), target).texts())
-    for name, says in (("nope", "neither a caption set"), (str(empty), "no prompts")):
+        list(open_prompts(str(wrong), sets, sample).texts())
+    for name, says in (("nope", "neither a caption set"), (str(empty), "no prompts"), ("none", "no prompts")):
         with pytest.raises(OptionError, match=says):
-            open_prompts(name, target)
+            open_prompts(name, sets, sample)
 
 
-def test_of_a_large_set_a_sample_is_taken_by_key(tmp_path: Path) -> None:
-    captions = [f"caption {number}" for number in range(40)]
-    target = open_dataset(build_dataset(tmp_path / "ds", rows=40, sets={"alt": captions}).path)
-    assert list(sampled(target, "alt")) == captions
-    few = list(sampled(target, "alt", most=10))
-    assert few == list(sampled(target, "alt", most=10))
+def test_of_many_records_a_sample_is_taken_by_key() -> None:
+    keys = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(40)]
+    assert all(map(sampler(40), keys))
+    few = list(filter(sampler(40, most=10), keys))
+    assert few == [key for key in keys if int(key[:8], 16) <= 2**32 * 10 // 40]
     assert 3 <= len(few) <= 20
-    assert set(few) < set(captions)
 
 
 def test_an_entry_is_computed_once_and_kept_while_it_holds(tmp_path: Path) -> None:
-    build_dataset(
-        tmp_path / "ds", sets={"alt": ["a dog"] * 6, "long": [f"a dog and {n} cats" for n in range(6)]}
-    )
-    target, model = open_dataset(tmp_path / "ds"), resolve(str(save_small_clip(tmp_path / "clip")))
-    prompts = open_prompts("long", target)
-    first = skews(target, {"alt": "one", "long": "two"}, prompts, model, {})
+    model = resolve(str(save_small_clip(tmp_path / "clip")))
+    short, long = ["a dog"] * 6, [f"a dog and {n} cats" for n in range(6)]
+    prompts = open_prompts("long", ["long"], lambda name: long)
+    first = skews({"alt": ("one", short), "long": ("two", long)}, prompts, model, {})
     assert list(first) == ["alt"]  # prompts are no distance from themselves
     skew = Skew(**first["alt"])
     assert (skew.captions_used, skew.prompts_used, skew.dimensions, skew.enough) == (6, 6, 16, False)
@@ -93,12 +88,11 @@ def test_an_entry_is_computed_once_and_kept_while_it_holds(tmp_path: Path) -> No
     json.dumps(first)
     marked = {"alt": {**first["alt"], "distance": -1.0}}
     # Asked again, or not asked at all, it stays; with other captions, or other prompts, it is not what was meant.
-    assert skews(target, {"alt": "one"}, prompts, model, marked) == marked
-    assert skews(target, {"alt": "one"}, None, None, marked) == marked
-    assert skews(target, {"alt": "other"}, None, None, marked) == {}
-    assert (
-        skews(target, {"alt": "other"}, prompts, model, marked)["alt"]["distance"] == first["alt"]["distance"]
-    )
+    one, other = {"alt": ("one", short)}, {"alt": ("other", short)}
+    assert skews(one, prompts, model, marked) == marked
+    assert skews(one, None, None, marked) == marked
+    assert skews(other, None, None, marked) == {}
+    assert skews(other, prompts, model, marked)["alt"]["distance"] == first["alt"]["distance"]
     (tmp_path / "p.txt").write_text("a cat\n")
-    other = skews(target, {"alt": "one"}, open_prompts(str(tmp_path / "p.txt"), target), model, marked)
-    assert other["alt"]["prompts"] == "p.txt"
+    another = skews(one, open_prompts(str(tmp_path / "p.txt"), [], lambda name: []), model, marked)
+    assert another["alt"]["prompts"] == "p.txt"

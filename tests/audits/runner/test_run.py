@@ -288,7 +288,7 @@ def test_processes_find_the_same(
     folder: DatasetFolder, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
     """Two shards: with two workers a process each, with four also two that parse for each."""
-    monkeypatch.setattr("audits.runner.engines.WORTH_A_PROCESS", 1)
+    monkeypatch.setattr("audits.runner.worker.WORTH_A_PROCESS", 1)
     run(folder.path, captions=["alt"], workers=1)
     alone = rows(folder, "alt")
     run(folder.path, captions=["alt"], out=folder.path / "elsewhere", workers=workers)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from recapdata.engines.cluster import Resources
 
-from audits.runner.engines import choose_actors, open_engine
 from audits.runner.run import run
+from audits.runner.worker import choose_actors
+from recapdata.engines.ray import Actors, Resources
 from recapdata.errors import ClusterError, OptionError
 from recapdata.records import Object
 from tests.builders import build_dataset
@@ -23,7 +23,7 @@ DOG = Object(bbox=(0, 0, 4, 4), category="dog")
 
 def test_an_unknown_engine_names_the_known(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="there are local, ray"):
-        open_engine("cloud")
+        run(tmp_path, engine="cloud")
 
 
 @pytest.mark.slow
@@ -58,7 +58,7 @@ def test_a_cluster_finds_the_same(tmp_path: Path) -> None:
     ],
 )
 def test_actors_fill_the_cluster(has, workers, pictures, expected) -> None:
-    assert choose_actors(has, workers, pictures=pictures) == expected
+    assert choose_actors(has, workers, pictures=pictures) == Actors(*expected)
 
 
 def test_a_cluster_without_cores_is_said() -> None:
