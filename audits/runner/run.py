@@ -46,6 +46,7 @@ from recapdata.engines import check_engine
 from recapdata.errors import CaptionSetNotFound, OptionError
 from recapdata.versions.figures import read_figures
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditSummary:
     """The outcome of `audits run`; pipeline, clip, evidence, records and sets are as in `summary.json`.
