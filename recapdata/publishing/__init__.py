@@ -1,9 +1,9 @@
 """Publishing a dataset folder as a version on a Hub: look (survey), plan (pure), send, commit, tag.
 
 survey.py    what the folder and the repository hold
-plan.py      pure: what would be sent and why it may not be (publication.py: its types, gate.py: the audit's word)
-run.py       carries a plan out; sending.py is the only code that uploads
-published.py the layout on the Hub and its data shards; card.py and closing.py what is written last
+plan.py      pure: what would be sent and why it may not be (gate.py: the audit's word)
+run.py       carries a plan out, the only code that uploads
+published.py the layout on the Hub and its data shards; card.py what is written last
 """
 
 from recapdata.publishing.plan import PublishPlan

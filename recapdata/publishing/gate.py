@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from recapdata.dataset.folder import CORRECTIONS
 from recapdata.errors import PublishRefused
-from recapdata.publishing.publication import Local, Published, Remote, Request
 from recapdata.publishing.published import MANAGED
+from recapdata.publishing.survey import Local, Published, Remote, Request
 from recapdata.versions.changes import Changes, counted
 from recapdata.versions.comparable import Made, remedy
 from recapdata.versions.figures import FigureChange, incomparable, not_compared

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from recapdata.errors import NothingToPublish, VersionError
 from recapdata.publishing.gate import audit_notes, other_changes, remarks
 from recapdata.publishing.licenses import check_license
-from recapdata.publishing.publication import Local, Published, Remote, RemoteFile, Request
 from recapdata.publishing.published import MANAGED, Part
+from recapdata.publishing.survey import Local, Published, Remote, RemoteFile, Request
 from recapdata.records import Manifest
 from recapdata.versions.changes import Changes, check_version, counted, parse_version, smallest_version
 from recapdata.versions.figures import FigureChange, compare_figures

@@ -1,18 +1,22 @@
-"""Looks at the folder and at the repository before a publication is planned; changes neither."""
+"""What a publication is planned from: the folder and the repository as they are, and what the user asked for; changes neither."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from recapdata.dataset.audit_files import read_identity
+from recapdata.dataset.digest import RowsHash
 from recapdata.dataset.extents import unfinished_source
 from recapdata.dataset.folder import MANIFEST, DatasetFolder, shard_name, ways_out
 from recapdata.dataset.target import DEFAULT_BRANCH, Target, open_dataset
 from recapdata.dataset.writing import is_unfinished
 from recapdata.endpoint import endpoint, hub_errors
 from recapdata.errors import HubError, PublishRefused, VersionError
-from recapdata.publishing.publication import Local, Published, Remote, RemoteFile
 from recapdata.publishing.published import (
     VERBATIM,
     Part,
@@ -22,11 +26,87 @@ from recapdata.publishing.published import (
     left_out,
     verbatim_files,
 )
+from recapdata.records import Manifest
 from recapdata.versions.changes import parse_version
-from recapdata.versions.contents import published_contents, read_contents
+from recapdata.versions.contents import Contents, published_contents, read_contents
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Local:
+    """The folder as it would be published.
+
+    Attributes:
+        examples: some rows to show: key → set → caption.
+        stamp: changes with any file of the folder (see `folder_stamp`).
+        notes: what the user should know of it.
+    """
+
+    path: Path
+    manifest: Manifest
+    contents: Contents
+    parts: tuple[Part, ...]
+    summary: Mapping[str, Any] | None = None
+    examples: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+    stamp: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteFile:
+    """A file in the repository; its hash is SHA-256 in large-file storage, else git's own."""
+
+    size: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A version (or an untagged head) as the repository holds it."""
+
+    commit: str
+    manifest: Manifest
+    contents: Contents
+    files: Mapping[str, RemoteFile]
+    summary: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remote:
+    """The repository as it is.
+
+    Attributes:
+        private: None where it does not exist yet.
+        head: commit of the main branch; None in an empty repository.
+        files: at the head, by path.
+        tags: commit of each version tag, by version without the v.
+        parent: the highest tagged version.
+        unfinished: the head, where a version was committed to it but not tagged.
+    """
+
+    endpoint: str
+    private: bool | None = None
+    head: str | None = None
+    files: Mapping[str, RemoteFile] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    parent: Published | None = None
+    unfinished: Published | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the user asked for."""
+
+    repo_id: str
+    version: str
+    license: str | None = None
+    public: bool = False
+    allow_regression: bool = False
+
+
+# --- the folder ----------------------------------------------------------------------------------------------------------
 
 
 def folder_stamp(folder: DatasetFolder) -> str:
@@ -55,12 +135,13 @@ def look_at_folder(folder: DatasetFolder) -> Local:
             raise PublishRefused(
                 f"caption set {name!r} is under way ({journals[0].name}); {ways_out(folder.path, name)}"
             )
-    contents = read_contents(target)
+    captions = _Captions(target)
+    contents = read_contents(target, captions.add)
     if not contents.rows:
         raise PublishRefused(f"{folder.path} holds no records; there is nothing to publish")
     data_schema(folder)
     audit_schema(folder)
-    _check_audits(target)
+    captions.check_audits()
     parts = [estimate(folder, shard) for shard in folder.shards()]
     for path, file in verbatim_files(folder):
         parts.append(Part(path=path, size=file.stat().st_size, hashes=_hashes(file)))
@@ -70,6 +151,7 @@ def look_at_folder(folder: DatasetFolder) -> Local:
         contents=contents,
         parts=tuple(parts),
         summary=target.summary(),
+        examples=captions.examples,
         stamp=stamp,
         notes=(*_audit_gaps(target, parts), *_left_out(folder)),
     )
@@ -91,20 +173,47 @@ def _check_finished(folder: DatasetFolder) -> None:
         )
 
 
-def _check_audits(target: Target) -> None:
-    """Hold the audits against the captions, as far as they note of what captions they speak.
+class _Captions:
+    """What is to be known of the captions besides their contents, noted while these are read.
 
-    Raises:
-        PublishRefused: the audit of a set is of other captions.
+    Attributes:
+        examples: the first, the middle and the last row of the first shard that has rows: key → set → caption.
     """
-    for name in target.set_names():
-        for shard in target.shards():
-            path = target.audit_shard(name, shard)
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._hashes: dict[tuple[str, int], RowsHash] = defaultdict(RowsHash)
+        self._first: int | None = None
+        self._seen = 0
+        self.examples: dict[str, dict[str, str | None]] = {}
+
+    def add(self, shard: int, batch: pa.RecordBatch) -> None:
+        """Note the next rows of a shard."""
+        names = self._target.set_names()
+        for name in names:
+            self._hashes[name, shard].update(batch.select(["key", name]))
+        if names and batch.num_rows and self._first in (None, shard):
+            self._first, start = shard, self._seen
+            self._seen += batch.num_rows
+            rows = self._target.rows(shard)
+            for row in sorted({0, rows // 2, rows - 1}):
+                if start <= row < self._seen:
+                    (values,) = batch.select(["key", *names]).slice(row - start, 1).to_pylist()
+                    self.examples[str(values.pop("key"))] = values
+
+    def check_audits(self) -> None:
+        """Hold the audits against the captions, as far as they note of what captions they speak.
+
+        Raises:
+            PublishRefused: the audit of a set is of other captions.
+        """
+        for (name, shard), captions in self._hashes.items():
+            path = self._target.audit_shard(name, shard)
             identity = read_identity(path, any_format=True) if path else None
-            if identity and identity.captions != target.captions_hash(name, shard):
+            if identity and identity.captions != captions.hexdigest():
                 raise PublishRefused(
                     f"the audit of {name} is of captions that have changed since ({shard_name(shard)}); run: "
-                    f"audits run {target.folder} --captions {name}"
+                    f"audits run {self._target.folder} --captions {name}"
                 )
 
 
@@ -140,6 +249,9 @@ def _hashes(path: Path) -> tuple[str, str]:
             plain.update(block)
             git.update(block)
     return plain.hexdigest(), git.hexdigest()
+
+
+# --- the repository ------------------------------------------------------------------------------------------------------
 
 
 def look_at_repository(api: "HfApi", repo_id: str) -> tuple[Remote, Target | None]:

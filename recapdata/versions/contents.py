@@ -6,9 +6,11 @@ columns and captions in both, whatever its files look like.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+import pyarrow as pa
 
 from recapdata.dataset.digest import DIGITS, ArrowDigest
 from recapdata.dataset.target import Target
@@ -128,8 +130,11 @@ class Contents:
             raise DatasetDamaged(f"{CONTENTS} cannot be read: {error}; publish the version again") from error
 
 
-def read_contents(target: Target) -> Contents:
+def read_contents(target: Target, show: Callable[[int, pa.RecordBatch], None] | None = None) -> Contents:
     """Hash a dataset, reading every column but the images once, in constant memory.
+
+    Args:
+        show: is given the shard and the rows of every batch, so that whoever else needs them reads nothing a second time.
 
     Raises:
         CaptionSetNotFound: a caption set is not finished.
@@ -146,6 +151,8 @@ def read_contents(target: Target) -> Contents:
         rows = 0
         for batch in target.read(shard, [*plain, *names]):
             rows += batch.num_rows
+            if show is not None:
+                show(shard, batch)
             for column in batch.schema:
                 array = batch.column(column.name)
                 if column.name in sets:

@@ -7,8 +7,8 @@ import pytest
 
 from recapdata.errors import NothingToPublish, PublishRefused, VersionError
 from recapdata.publishing.plan import make_plan, size
-from recapdata.publishing.publication import Local, Published, Remote, RemoteFile, Request
 from recapdata.publishing.published import Part
+from recapdata.publishing.survey import Local, Published, Remote, RemoteFile, Request
 from recapdata.records import Counts, Manifest, Provenance
 from recapdata.versions.changes import Changes, SetChange
 from recapdata.versions.contents import Contents, ShardContents

@@ -31,6 +31,7 @@ from recapdata.publishing import plan_publication, publish
 from recapdata.records import Object, image_key
 from tests.builders import add_set, build_dataset, noise_jpeg, png, write_audit, write_captions
 from tests.console import run_command
+from tests.reading import caption_reads
 
 LICENSE = "cc-by-4.0"
 
@@ -89,6 +90,22 @@ def test_two_versions_load_with_stock_load_dataset(hub, repo_id, folder, tmp_pat
     assert open_dataset(f"{repo_id}@v1.1.0").manifest.parent == first.commit
     local = folder.manifest
     assert (local.version, local.parent, local.name) == ("1.1.0", first.commit, "birds")
+
+
+def test_captions_are_read_once_to_plan_and_once_to_build_what_is_sent(hub, repo_id, folder):
+    write_audit(folder, ["alt"])
+    shards = ("alt/train-00000", "alt/train-00001")
+    with caption_reads() as reads:
+        plan = plan_publication(folder.path, repo_id, version="1.0.0")
+        assert reads() == dict.fromkeys(shards, 1)
+        publish(plan)
+        assert reads() == dict.fromkeys(shards, 1)
+        write_audit(folder, ["alt"])
+        reads()
+        plan = plan_publication(folder.path, repo_id, version="1.0.1", license="cc0-1.0")
+        assert reads() == dict.fromkeys(shards, 1)
+        publish(plan)
+        assert reads() == {}  # the data shards are there
 
 
 def test_only_what_changed_is_sent(hub, repo_id, folder):
@@ -273,7 +290,7 @@ def test_removed_rows_and_shards_call_for_a_major_version(hub, repo_id, folder):
 
 def test_more_files_than_one_commit_takes(hub, repo_id, folder, monkeypatch):
     monkeypatch.setattr("recapdata.publishing.plan.FILES_PER_COMMIT", 3)
-    monkeypatch.setattr("recapdata.publishing.sending.FILES_PER_COMMIT", 3)
+    monkeypatch.setattr("recapdata.publishing.run.FILES_PER_COMMIT", 3)
     plan = plan_publication(folder.path, repo_id, version="1.0.0")
     assert plan.commits == 3
     summary = publish(plan)
