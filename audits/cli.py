@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from audits.options import AuditOptions, ViewOptions
 from recapdata.console import Summary, application, command, finish
 from recapdata.console import run as run_application
+from recapdata.options import values
 
 app = application("Audit how good the captions of a dataset are.")
 
@@ -44,69 +46,7 @@ def claims(
 )
 def run(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="A dataset folder, or user/name@revision.")],
-    captions: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="SET", help="A caption set to audit; may be given again. All of them if not given."
-        ),
-    ] = None,
-    clip: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="Score with this CLIP model: embedded, a folder, hf-hub:user/name@revision (of open_clip or "
-            "transformers), or ARCHITECTURE:WEIGHTS such as ViT-B-32:laion2b_s34b_b79k; one that reads long texts judges long captions whole.",
-        ),
-    ] = None,
-    clip_scores: Annotated[
-        str,
-        typer.Option(
-            metavar="LIST",
-            help="Which CLIP scores: the whole caption, CLIPScore as Hessel et al., per sentence, and the margin over "
-            "lies (the caption with one color, count, position or object exchanged: up to four more texts each).",
-        ),
-    ] = "caption,hessel,sentences,margin",
-    prompts: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE|SET",
-            help="Say how far the captions are from these prompts (train–inference skew): a file, one prompt a line, or a "
-            "caption set. Needs --clip.",
-        ),
-    ] = None,
-    evidence: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LIST",
-            help="Judge claims by this evidence, the most trusted first, commas between: annotations, detector:MODEL@REVISION "
-            "(any detection model of transformers; detector:FILE.onnx, of the YOLO family; detector:package.module:function; each "
-            "with its thresholds, as in :threshold=0.3:counting=0.9:nms=0.7:doubt=0.1), colors (by the pixels of what those "
-            "before it saw; colors:MODEL by a CLIP model), ocr (words in the picture), or code of your own (package.module:function\\[:ARG]).",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Where the results go; TARGET/audits if not given. Needed for a published version.",
-        ),
-    ] = None,
-    pipeline: Annotated[
-        str | None, typer.Option(help="A spaCy pipeline by name or path; the project's own if not given.")
-    ] = None,
-    engine: Annotated[
-        str,
-        typer.Option(
-            metavar="local|ray",
-            help="Where it runs: on this machine, or on the Ray cluster that this machine belongs to.",
-        ),
-    ] = "local",
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Processes, or actors on Ray; all cores if not given. Results do not depend on it."
-        ),
-    ] = None,
+    options: AuditOptions,
 ) -> Summary:
     """Audit caption sets: claims, coverage, hygiene, CLIP scores, and whether the claims are true.
 
@@ -115,18 +55,7 @@ def run(
     """
     from audits.runner.run import run as audit
 
-    return audit(
-        target,
-        captions=captions or (),
-        pipeline=pipeline,
-        clip=clip,
-        clip_parts=_listed(clip_scores),
-        evidence=_listed(evidence),
-        prompts=prompts,
-        out=out,
-        engine=engine,
-        workers=workers,
-    )
+    return audit(target, **values(options))
 
 
 @command(
@@ -209,41 +138,8 @@ def report(
 )
 def view(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="A dataset folder, or user/name@revision.")],
-    no_app: Annotated[
-        bool, typer.Option("--no-app", help="Build the FiftyOne dataset and leave it at that.")
-    ] = False,
-    port: Annotated[int, typer.Option(help="Port of the App, on this machine only.")] = 5151,
-    name: Annotated[
-        str | None,
-        typer.Option(help="Name of the FiftyOne dataset; one that tells target and revision if not given."),
-    ] = None,
-    audit: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Where `audits run --out` put the audit; TARGET's own if not given."
-        ),
-    ] = None,
-    media: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Folder for the pictures; beside FiftyOne's own datasets if not given."
-        ),
-    ] = None,
-    exports: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Folder that the App exports files to; exports/ of the dataset folder if not given.",
-        ),
-    ] = None,
-    clip: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="Search pictures by text with this CLIP model; the one that the audit scored with if not given.",
-        ),
-    ] = None,
-    json: bool = False,
+    options: ViewOptions,
+    json: bool,
 ) -> None:
     """Look at a dataset in FiftyOne: pictures, captions, annotations, claims and scores.
 
@@ -252,17 +148,12 @@ def view(
     from audits.fiftyone.app import check_port, open_app
     from audits.fiftyone.dataset import build
 
-    if not no_app:
-        check_port(port)
-    summary = build(target, name=name, audits=audit, media=media, clip=clip)
+    if not options.no_app:
+        check_port(options.port)
+    summary = build(target, name=options.name, audits=options.audit, media=options.media, clip=options.clip)
     finish(summary, as_json=json)
-    if not no_app:
-        open_app(summary.name, port=port, media=summary.media, exports=exports)
-
-
-def _listed(text: str | None) -> list[str]:
-    """The names of a comma-separated option."""
-    return [name.strip() for name in (text or "").split(",") if name.strip()]
+    if not options.no_app:
+        open_app(summary.name, port=options.port, media=summary.media, exports=options.exports)
 
 
 def main() -> None:

@@ -250,6 +250,11 @@ def _text(value: Any) -> str:
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
+def values(options: Any) -> dict[str, Any]:
+    """The values by name, as keywords for a function."""
+    return {each.name: getattr(options, each.name) for each in fields(options)}
+
+
 # -- identity and cards ------------------------------------------------------------------------------------------------
 
 

@@ -136,7 +136,7 @@ def run(
     captions: Sequence[str] = (),
     pipeline: str | None = None,
     clip: str | None = None,
-    clip_parts: Sequence[str] = PARTS,
+    clip_scores: Sequence[str] = PARTS,
     evidence: Sequence[str] = (),
     prompts: str | None = None,
     out: Path | None = None,
@@ -153,7 +153,7 @@ def run(
         captions: the caption sets; all of them where empty.
         pipeline: a spaCy pipeline by name or folder; the project's own where None.
         clip: a CLIP model by name (see `clip_models`); no CLIP scores are taken where None.
-        clip_parts: those of `clip.PARTS` that are wanted.
+        clip_scores: those of `clip.PARTS` that are wanted.
         evidence: names of evidence sources, the most trusted first.
         prompts: a caption set or a file of prompts that the captions are compared with (see `skew`); needs `clip`.
         out: where the results go; `audits` in the dataset folder where None, required for a published version.
@@ -187,7 +187,7 @@ def run(
     sources = tuple(open_evidence(name, target) for name in dict.fromkeys(evidence))
     alt = alt_source(target)
     names = load_names(pipeline, nlp) if alt is not None and sets != [alt] else None
-    scores, margin = clip_wanted(model, clip_parts)
+    scores, margin = clip_wanted(model, clip_scores)
     wanted = Wanted(
         claims=reading_identity(nlp),
         clip=scores,
@@ -213,7 +213,7 @@ def run(
             pipeline=pipeline,
             clip=model,
             clip_name=clip,
-            clip_parts=clip_parts,
+            clip_parts=clip_scores,
             evidence=sources,
             alt=alt if names is not None else None,
             repeats={name: read(name).repeats for name in sets},

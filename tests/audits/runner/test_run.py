@@ -163,10 +163,10 @@ def test_a_caption_on_many_images_is_flagged_in_every_shard(tmp_path: Path) -> N
 def test_margins_depend_on_claims_and_model_and_scores_do_not(
     folder: DatasetFolder, clip: Path, monkeypatch
 ) -> None:
-    summary = run(folder.path, captions=["alt"], clip=str(clip), clip_parts=["caption"])
+    summary = run(folder.path, captions=["alt"], clip=str(clip), clip_scores=["caption"])
     assert "CLIP margin over the nearest lie" not in summary.sets["alt"]["figures"]
     plain = rows(folder, "alt")
-    summary = run(folder.path, captions=["alt"], clip=str(clip), clip_parts=["margin"])
+    summary = run(folder.path, captions=["alt"], clip=str(clip), clip_scores=["margin"])
     both = rows(folder, "alt")
     assert summary.clip is not None
     # "two dogs": another number, another animal; the score of the run before is still there.
