@@ -9,6 +9,7 @@ from recapdata.captioners import CaptionerOptions
 from recapdata.console import Summary, application, command, finish, say
 from recapdata.console import run as run_application
 from recapdata.ingestion.options import IngestOptions
+from recapdata.publishing.options import PublishOptions
 from recapdata.recaptioning.options import RunOptions
 
 app = application("Make versioned, recaptioned image–text datasets and publish them to a Hugging Face Hub.")
@@ -171,21 +172,8 @@ def recaption(
 def publish(
     directory: Directory,
     repo_id: Annotated[str, typer.Argument(metavar="USER/NAME", help="The dataset repository.")],
-    version: Annotated[str, typer.Option(metavar="X.Y.Z", help="The version; its tag will be vX.Y.Z.")],
-    license: Annotated[
-        str | None,
-        typer.Option(
-            help="The Hub's identifier, such as cc-by-4.0, or other:NAME,URL; kept for later versions."
-        ),
-    ] = None,
-    public: Annotated[bool, typer.Option("--public", help="Make a new repository public.")] = False,
-    allow_regression: Annotated[
-        bool, typer.Option("--allow-regression", help="Publish although the audit got worse.")
-    ] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Do it. Without: show the plan and exit with 2.")
-    ] = False,
-    json: bool = False,
+    options: PublishOptions,
+    json: bool,
 ) -> Summary:
     """Publish a dataset folder as a version: a commit and a tag on the Hub.
 
@@ -197,12 +185,12 @@ def publish(
     plan = plan_publication(
         directory,
         repo_id,
-        version=version,
-        license=license,
-        public=public,
-        allow_regression=allow_regression,
+        version=options.version,
+        license=options.license,
+        public=options.public,
+        allow_regression=options.allow_regression,
     )
-    if not yes:
+    if not options.yes:
         finish(plan, as_json=json)
         say("nothing was sent; add --yes to publish")
         raise typer.Exit(2)

@@ -11,6 +11,7 @@ from audits.options import AuditOptions, ViewOptions
 from recapdata.captioners import CaptionerOptions
 from recapdata.ingestion.options import IngestOptions
 from recapdata.options import typer_parameters
+from recapdata.publishing.options import PublishOptions
 from recapdata.recaptioning.options import RunOptions
 from recaptrain.captioner.settings import CaptionerSettings
 from recaptrain.diffusion.settings import DiffusionSettings
@@ -20,6 +21,7 @@ DATACLASSES = {
     ("audits", "run"): [AuditOptions],
     ("audits", "view"): [ViewOptions],
     ("recapdata", "ingest"): [IngestOptions],
+    ("recapdata", "publish"): [PublishOptions],
     ("recapdata", "recaption"): [CaptionerOptions, RunOptions],
     ("recaptrain", "captioner"): [CaptionerSettings],
     ("recaptrain", "diffusion"): [DiffusionSettings],

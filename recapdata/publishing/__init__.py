@@ -6,7 +6,15 @@ run.py       carries a plan out, the only code that uploads
 published.py the layout on the Hub and its data shards; card.py what is written last
 """
 
-from recapdata.publishing.plan import PublishPlan
-from recapdata.publishing.run import PublishSummary, plan_publication, publish
+from typing import TYPE_CHECKING
+
+from recapdata.registry import lazily
+
+if TYPE_CHECKING:
+    from recapdata.publishing.plan import PublishPlan
+    from recapdata.publishing.run import PublishSummary, plan_publication, publish
 
 __all__ = ["PublishPlan", "PublishSummary", "plan_publication", "publish"]
+__getattr__ = lazily(
+    __name__, PublishPlan="plan", PublishSummary="run", plan_publication="run", publish="run"
+)

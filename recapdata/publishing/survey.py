@@ -17,6 +17,7 @@ from recapdata.dataset.target import DEFAULT_BRANCH, Target, open_dataset
 from recapdata.dataset.writing import is_unfinished
 from recapdata.endpoint import endpoint, hub_errors
 from recapdata.errors import HubError, PublishRefused, VersionError
+from recapdata.publishing.options import PublishOptions
 from recapdata.publishing.published import (
     VERBATIM,
     Part,
@@ -96,14 +97,10 @@ class Remote:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What the user asked for."""
+class Request(PublishOptions):
+    """What the user asked for, and of which repository."""
 
     repo_id: str
-    version: str
-    license: str | None = None
-    public: bool = False
-    allow_regression: bool = False
 
 
 # --- the folder ----------------------------------------------------------------------------------------------------------
