@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recapdata.hub.process import running_hub
+from tests.console import succeed
 
 ARCHIVE = Path(__file__).parent / "fixtures" / "earlier" / "earlier.tar.xz"
 REPOSITORY = "me/made-before"
@@ -24,14 +25,19 @@ def earlier(tmp_path):
     return tmp_path
 
 
-def command(program, *words, env=None):
+def command(*words):
     """The JSON summary of a console command, which has to succeed."""
+    return json.loads(succeed(*words, "--json"))
+
+
+def command_elsewhere(program, *words, env):
+    """The same in a process of its own, for the earlier Hub: clients read their environment once."""
     code = f"from {program}.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, words), "--json"],
         capture_output=True,
         text=True,
-        env={**os.environ, **(env or {})},
+        env={**os.environ, **env},
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
@@ -90,11 +96,13 @@ def test_an_audit_is_not_made_again_and_a_version_follows(earlier):
 
     with running_hub(earlier / "hub", token=TOKEN) as hub:
         cache = {**hub.env, "HF_HOME": str(earlier / "cache")}
-        versions = command("recapdata", "diff", f"{REPOSITORY}@v1.0.0", f"{REPOSITORY}@v2.0.0", env=cache)
+        versions = command_elsewhere(
+            "recapdata", "diff", f"{REPOSITORY}@v1.0.0", f"{REPOSITORY}@v2.0.0", env=cache
+        )
         assert versions["removed"] == 1
         command("recapdata", "remove", folder, "--captions", "recap-long")
         command("recapdata", "import-captions", folder, "short", "human_short")
-        published = command(
+        published = command_elsewhere(
             "recapdata", "publish", folder, REPOSITORY, "--version", "2.1.0", "--yes", env=cache
         )
         assert published["version"] == "2.1.0"

@@ -3,8 +3,8 @@
 import pytest
 
 from audits.extraction import claims, extract_claims
-from audits.language.pipeline import load_pipeline
 from tests.audits.extraction.parsed import said
+from tests.audits.reading import own_pipeline
 
 # caption -> claims that must be among those found, and objects or kinds that must not.
 CAPTIONS = {
@@ -86,7 +86,7 @@ CAPTIONS = {
 
 @pytest.fixture(scope="module")
 def nlp():
-    return load_pipeline()
+    return own_pipeline()
 
 
 @pytest.mark.parametrize("caption", CAPTIONS)

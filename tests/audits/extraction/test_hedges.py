@@ -2,7 +2,7 @@
 
 import pytest
 
-from audits.extraction import claims
+from tests.audits.reading import claims_of
 
 OBJECTS = {
     "a statue of a man": {"statue": None, "man": "depicted"},
@@ -37,13 +37,13 @@ COUNTS = {
 
 @pytest.mark.parametrize("caption", OBJECTS)
 def test_objects(caption):
-    found = {claim.object: claim.hedge for claim in next(claims([caption])) if claim.kind == "object"}
+    found = {claim.object: claim.hedge for claim in claims_of(caption) if claim.kind == "object"}
     assert {name: found.get(name, "no claim") for name in OBJECTS[caption]} == OBJECTS[caption]
 
 
 @pytest.mark.parametrize("caption", COUNTS)
 def test_counts(caption):
-    found = [claim.hedge for claim in next(claims([caption])) if claim.kind == "count"]
+    found = [claim.hedge for claim in claims_of(caption) if claim.kind == "count"]
     assert found
     assert set(found) == {COUNTS[caption]}
 
@@ -52,15 +52,13 @@ def test_counts(caption):
     "number", ["3000000000", "4006381333931", "9" * 4301, "1,000,001", "100000000 dozen"]
 )
 def test_a_number_out_of_range_is_no_count(number):
-    found = next(claims([f"{number} bottles on a shelf"]))
+    found = claims_of(f"{number} bottles on a shelf")
     assert {claim.object for claim in found if claim.kind == "object"} >= {"bottle", "shelf"}
     assert not [claim for claim in found if claim.kind == "count"]
 
 
 def test_large_numbers_are_counts():
-    assert [
-        claim.count for claim in next(claims(["1,000 balloons and 250 kites"])) if claim.kind == "count"
-    ] == [
+    assert [claim.count for claim in claims_of("1,000 balloons and 250 kites") if claim.kind == "count"] == [
         1000,
         250,
     ]

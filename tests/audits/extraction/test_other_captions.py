@@ -5,8 +5,8 @@ All were written for this test, and read by the project's own pipeline.
 
 import pytest
 
-from audits.extraction import claims
 from recapdata.records import Claim
+from tests.audits.reading import claims_of
 
 
 def said(claim: Claim) -> str:
@@ -75,10 +75,10 @@ def said(claim: Claim) -> str:
     ],
 )  # fmt: skip
 def test_claims(caption: str, expected: set[str]) -> None:
-    (found,) = claims([caption])
+    found = claims_of(caption)
     assert {said(claim) for claim in found} == expected
 
 
 def test_a_supposed_place_is_none() -> None:
-    (found,) = claims(["It looks as if the dog is about to jump over the fence."])
+    found = claims_of("It looks as if the dog is about to jump over the fence.")
     assert not [claim for claim in found if claim.kind == "position"]

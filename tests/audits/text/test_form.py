@@ -12,6 +12,7 @@ import yaml
 from audits.extraction import claims
 from audits.text import FLAGS, read_form, squeeze
 from audits.text.squeezed import END, NOTHING, Squeezed
+from tests.audits.reading import claims_of, own_pipeline
 
 SHARED = Path(os.environ.get("RECAPDATA_SHARED", Path(__file__).parents[4] / "shared"))
 OTHER_LANGUAGES = yaml.safe_load((Path(__file__).parent / "captions.yaml").read_text(encoding="utf8"))
@@ -190,14 +191,14 @@ def test_a_squeezed_text_knows_where_it_stands():
     ],
 )
 def test_spans_are_of_the_caption_as_written(caption, words):
-    (found,) = claims([caption])
+    found = claims_of(caption)
     colors = [claim for claim in found if claim.kind == "color"]
     assert [caption[slice(*claim.span)] for claim in colors] == [words]
     assert colors[0].object == "car"
 
 
 def test_no_relation_is_read_across_tags():
-    (found,) = claims(["car, red, street, cat, lying_on_back, table, holding cup, dog"])
+    found = claims_of("car, red, street, cat, lying_on_back, table, holding cup, dog")
     assert {claim.kind for claim in found} == {"object"}
     assert {"car", "street", "cat", "table", "cup", "dog"} <= {claim.object for claim in found}
 
@@ -206,7 +207,7 @@ def test_notation_says_nothing():
     """The claims of a caption are those of its text, in whatever notation."""
 
     def said(caption):
-        (found,) = claims([caption])
+        found = claims_of(caption)
         return [(claim.kind, claim.object, claim.color, claim.subject, claim.relation) for claim in found]
 
     plain = said("a red car on a street.")
@@ -299,7 +300,7 @@ def test_other_languages_are_not_read(language):
         assert form.flags == ("not_english",), caption
         assert form.language == language or any({form.language, language} <= group for group in RELATIVES)
         assert not form.text.strip()
-    assert [found for found in claims(OTHER_LANGUAGES[language]) if found] == []
+    assert [found for found in claims(OTHER_LANGUAGES[language], pipeline=own_pipeline()) if found] == []
 
 
 @pytest.mark.parametrize(
@@ -340,7 +341,7 @@ def test_the_english_half_is_read():
     assert form.readable
     assert form.flags == ("not_english",)
     assert read(caption) == "A red car on a street. Two trees stand near a house."
-    (found,) = claims([caption])
+    found = claims_of(caption)
     assert {claim.object for claim in found if claim.kind == "object"} == {"car", "street", "tree", "house"}
 
 

@@ -3,13 +3,13 @@
 import pytest
 import spacy
 
-from audits.language.pipeline import load_pipeline
 from audits.text.names import Names, Retention, names_identity, retained
+from tests.audits.reading import own_pipeline
 
 
 @pytest.fixture(scope="module")
 def names() -> Names:
-    return Names(load_pipeline())
+    return Names(own_pipeline())
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_recognizer_is_used_where_there_is_one() -> None:
     names = Names(nlp)
     assert names.find(["a street in paris, July, eBay"]) == [("paris",)]
     assert names.recognizes
-    assert "entities" in names_identity(names, load_pipeline())
+    assert "entities" in names_identity(names, own_pipeline())
 
 
 def test_what_a_caption_keeps() -> None:
