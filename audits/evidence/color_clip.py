@@ -64,7 +64,7 @@ class ClipNamer:
             if noun not in classifiers:
                 classifiers[noun] = _classifier(clip, noun)
             likely = (factor * image @ classifiers[noun].T).softmax(-1).cpu()
-            named.append(_named(seen, likely.numpy()))
+            named.append(with_likely_colors(seen, likely.numpy()))
         return named
 
 
@@ -90,7 +90,12 @@ def crop(picture: Image.Image, seen: Observation) -> Image.Image:
     return picture.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
 
 
-def _named(seen: Observation, likely: "np.ndarray[Any, Any]") -> Observation:
+def with_likely_colors(seen: Observation, likely: "np.ndarray[Any, Any]") -> Observation:
+    """An object with the colors that are likely, if one is.
+
+    Args:
+        likely: a probability per color, [11], in the order of `NAMES`.
+    """
     order = [int(place) for place in np.argsort(-likely, kind="stable")]
     if likely[order[0]] < UNCLEAR:
         return seen

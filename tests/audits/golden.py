@@ -359,7 +359,7 @@ def _colors() -> dict[str, Any]:
 def _clip_colors() -> dict[str, Any]:
     picture, objects = _picture()
     likely = [[0.9 - step / 10, step / 20, *[0.05] * 9] for step in range(9)]
-    named = [color_clip._named(objects[0], np.array(each)) for each in likely]
+    named = [color_clip.with_likely_colors(objects[0], np.array(each)) for each in likely]
     return {
         "prompts": color_clip.PROMPTS,
         "crops": [

@@ -9,8 +9,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from audits.evidence import Evidence, Observation, Record, Scope, open_evidence
-from audits.evidence.color_clip import _named as by_likelihood
-from audits.evidence.color_clip import crop
+from audits.evidence.color_clip import crop, with_likely_colors
 from audits.evidence.color_names import NAMES, names_of, neutral_light, relit, to_lab
 from audits.evidence.colors import Pixels, own
 from audits.grounding.verdicts import ground
@@ -226,6 +225,6 @@ def test_a_model_names_the_colors_of_the_drawn_world(tmp_path: Path) -> None:
 def test_likely_colors() -> None:
     chance = np.zeros(len(NAMES))
     chance[[NAMES.index("red"), NAMES.index("orange"), NAMES.index("pink")]] = 0.6, 0.35, 0.05
-    seen = by_likelihood(Observation(category="car"), chance)
+    seen = with_likely_colors(Observation(category="car"), chance)
     assert (seen.colors, seen.near_colors) == (("red",), {"orange"})
-    assert by_likelihood(Observation(category="car"), np.full(len(NAMES), 1 / len(NAMES))).colors == ()
+    assert with_likely_colors(Observation(category="car"), np.full(len(NAMES), 1 / len(NAMES))).colors == ()

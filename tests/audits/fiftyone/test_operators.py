@@ -167,6 +167,7 @@ def test_what_is_published_cannot_be_changed(
         )
 
 
+@pytest.mark.slow
 def test_the_selection_is_recaptioned_in_the_background(fo: ModuleType, folder: DatasetFolder) -> None:
     from fiftyone.operators.delegated import DelegatedOperationService
 

@@ -20,7 +20,7 @@ def test_text_finds_pictures_with_the_audit_s_model(
     fo: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Not above: these import FiftyOne, whose settings the fixture makes.
-    from audits.clip.scorer import load_clip
+    from audits.clip.scorer import Clip, load_clip
     from audits.fiftyone import similarity
 
     folder = tmp_path / "scenes"
@@ -47,8 +47,9 @@ def test_text_finds_pictures_with_the_audit_s_model(
     def unwanted(*_: object) -> None:
         pytest.fail("what is in the index is embedded again")
 
-    monkeypatch.setattr(similarity, "_embedded", unwanted)
-    assert build(folder, clip="embedded").searched_with == summary.searched_with
+    with monkeypatch.context() as patch:
+        patch.setattr(Clip, "encode_images", unwanted)
+        assert build(folder, clip="embedded").searched_with == summary.searched_with
     (tmp_path / "keys.txt").write_text(f"{expected[0]}\n")
     remove(folder, tmp_path / "keys.txt")
     build(folder, clip="embedded")

@@ -71,9 +71,8 @@ def test_an_index_of_another_format_is_made_again(tmp_path: Path) -> None:
 
 def test_what_was_not_committed_is_not_there(tmp_path: Path) -> None:
     folder = build_dataset(tmp_path, rows=4, shard_rows=4)
-    with KeyIndex(folder) as index:
-        index._db.execute("BEGIN")
-        index._insert("a shard that was never finished", [digest(50)], "recent")
+    with KeyIndex(folder) as index, pytest.raises(FileNotFoundError):
+        index.add_shard(1, [digest(50)])  # a shard that was never finished
     with KeyIndex(folder) as index:
         assert index.records([digest(50)]) == set()
 

@@ -323,7 +323,7 @@ def test_someone_else_publishing_meanwhile_is_noticed(hub, repo_id, folder):
 
 def test_a_commit_without_its_tag_is_only_tagged(hub, repo_id, folder, monkeypatch):
     plan = plan_publication(folder.path, repo_id, version="1.0.0")
-    monkeypatch.setattr("recapdata.publishing.run._tag", lambda *_: 1 / 0)
+    monkeypatch.setattr(HfApi, "create_tag", lambda *_, **options: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         publish(plan)
     monkeypatch.undo()

@@ -60,7 +60,7 @@ def test_latents_are_those_of_the_pictures_row_by_row(tmp_path, vae):
 def test_a_second_run_encodes_nothing(tmp_path, vae, monkeypatch):
     target = open_dataset(build_scenes(tmp_path / "ds", rows=4).path)
     first = encode(target, vae, tmp_path / "cache")
-    monkeypatch.setattr(module, "_encode_shard", lambda *args: pytest.fail("encoded again"))
+    monkeypatch.setattr(vae, "encode", lambda *args: pytest.fail("encoded again"))
     counted = []
     second = encode(target, vae, tmp_path / "cache", advance=counted.append)
     assert np.array_equal(first.shards[0], second.shards[0])
