@@ -13,8 +13,8 @@ from audits.rules import VERSIONS, rules, source_rules
 from recapdata.dataset.audit_files import AUDIT_SCHEMA, EARLIER, Identity, read_audit, read_identity
 from recapdata.dataset.folder import shard_name
 from recapdata.dataset.shards import ShardFile
-from recapdata.dataset.target import Target, take_rows
-from recapdata.errors import AuditNotFound, CaptionSetNotFound
+from recapdata.dataset.target import Target
+from recapdata.errors import AuditNotFound
 from recapdata.versions.comparable import PARTS, Made, affected, comparable, remedy, sentence
 from recapdata.versions.figures import Figure
 
@@ -45,7 +45,7 @@ class AuditedSet:
             set_name=self.set_name,
             target=self.target.name,
             parts=made_by(self.identities.values()),
-            published=self.target.folder is None,
+            published=self.target.published,
             audits=None if self.audits is None else str(self.audits),
             seen=hashlib.sha256(seen.encode()).hexdigest(),
         )
@@ -68,7 +68,7 @@ class AuditedSet:
     def rows(self, shard: int, places: Sequence[int]) -> list[dict[str, Any]]:
         """The audit rows (`AUDIT_SCHEMA`) at these places of a shard, in that order; only their row groups are read."""
         with ShardFile(self.paths[shard]) as file:
-            rows = take_rows(file, places, AUDIT_SCHEMA.names)
+            rows = file.take(places, AUDIT_SCHEMA.names)
         return pa.Table.from_pylist(rows, schema=AUDIT_SCHEMA).to_pylist()
 
     def captions(self, shard: int, places: Sequence[int]) -> list[str | None]:
@@ -93,10 +93,7 @@ def open_audit(target: Target, set_name: str, audits: Path | None = None) -> Aud
         CaptionSetNotFound: no such caption set.
         AuditNotFound: it was not audited, only in part, by an earlier version, or its captions have changed since.
     """
-    if set_name not in target.set_names():
-        raise CaptionSetNotFound(
-            f"{target.name} has no caption set {set_name!r}; it has {', '.join(target.set_names()) or 'none'}"
-        )
+    target.check_set(set_name)
     target = target.so_far()
     paths: dict[int, Path] = {}
     identities: dict[int, Identity] = {}
@@ -196,4 +193,4 @@ def _command(target: Target, set_name: str, audits: Path | None) -> str:
     command = f"audits run {target.name} --captions {set_name}"
     if audits is not None:
         return f"{command} --out {audits}"
-    return command if target.folder is not None else f"{command} --out DIR (and name DIR with --audit)"
+    return f"{command} --out DIR (and name DIR with --audit)" if target.published else command

@@ -21,7 +21,8 @@ from audits.runner.run import AuditSummary
 from audits.runner.run import run as run_audit
 from recapdata.dataset.audit_files import SCORES_TYPE
 from recapdata.dataset.folder import shard_name
-from recapdata.dataset.target import Target, aligned, open_dataset
+from recapdata.dataset.shards import aligned
+from recapdata.dataset.target import Target, open_dataset
 from recapdata.records import CLAIM_KINDS, CLAIM_TYPE, VERDICTS
 from recapdata.versions.figures import read_figures
 
@@ -159,7 +160,7 @@ def run(target: str | Path | Target, *, out: str | Path | None = None, **options
     Raises:
         RecapdataError: as `audits.runner.run.run`.
     """
-    opened = target if isinstance(target, Target) else open_dataset(target)
+    opened = open_dataset(target)
     summary = run_audit(opened, out=Path(out) if out is not None else None, **options)
     return Audit(summary=summary, target=opened, out=Path(summary.out))
 

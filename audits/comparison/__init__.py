@@ -44,8 +44,8 @@ def compare(
         CaptionSetNotFound: a target has no set of that name.
         AuditNotFound: a set was not audited, or its captions have changed since.
     """
-    one = _opened(target_a)
-    other = one if target_b is None else _opened(target_b)
+    one = open_dataset(target_a)
+    other = one if target_b is None else open_dataset(target_b)
     found = _compare(open_audit(one, set_a, audits[0]), open_audit(other, set_b or set_a, audits[1]), rows)
     return Comparison(targets=(one.resolved, other.resolved), names=(one.name, other.name), sets=(found,))
 
@@ -67,7 +67,7 @@ def compare_versions(
         CaptionSetNotFound: a target lacks one of the sets, or they have none in common.
         AuditNotFound: a set was not audited in one of them.
     """
-    one, other = _opened(target_a), _opened(target_b)
+    one, other = open_dataset(target_a), open_dataset(target_b)
     shared = [name for name in one.set_names() if name in other.set_names()]
     wanted = list(dict.fromkeys(sets)) or shared
     if not wanted:
@@ -84,10 +84,6 @@ def compare_versions(
             name for name in dict.fromkeys([*one.set_names(), *other.set_names()]) if name not in wanted
         ),
     )
-
-
-def _opened(target: str | Path | Target) -> Target:
-    return target if isinstance(target, Target) else open_dataset(target)
 
 
 def _compare(a: AuditedSet, b: AuditedSet, rows: int) -> SetComparison:

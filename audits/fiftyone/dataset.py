@@ -123,7 +123,7 @@ def build(
 
 def _current(target: str | Path | Target) -> Target:
     """The target, its set of edits brought up to date with the set that it is based on."""
-    target = target if isinstance(target, Target) else open_dataset(target)
+    target = open_dataset(target)
     if target.folder is None:
         return target
     try:

@@ -15,8 +15,8 @@ from recapdata.console import say
 from recapdata.dataset.audit_files import read_audit, read_identity
 from recapdata.dataset.digest import rows_hash
 from recapdata.dataset.folder import shard_name
-from recapdata.dataset.shards import ShardFile
-from recapdata.dataset.target import Target, aligned
+from recapdata.dataset.shards import ShardFile, aligned
+from recapdata.dataset.target import Target
 
 BUILD = 3
 """Raised when the fields of a sample change, so that datasets of an older build are rebuilt."""

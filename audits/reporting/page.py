@@ -82,7 +82,7 @@ def write_report(
     """
     if path.is_dir():
         raise OptionError(f"{path} is a folder; name the page in it, such as {path / 'report.html'}")
-    target = target if isinstance(target, Target) else open_dataset(target)
+    target = open_dataset(target)
     summary = _summary(target, audits)
     audited, left_out = _opened(target, summary, audits)
     figures = {name: read_figures(summary)[name] for name in audited}
@@ -119,7 +119,7 @@ def _summary(target: Target, audits: Path | None) -> dict[str, Any]:
     """The content of `summary.json`."""
     found = target.summary() if audits is None else read_summary(audits / SUMMARY_FILE, str(audits))
     if found is None:
-        place = "" if target.folder is not None else " --out DIR (and name DIR with --audit)"
+        place = " --out DIR (and name DIR with --audit)" if target.published else ""
         place = f" --out {audits}" if audits is not None else place
         where = f" in {audits}" if audits is not None else ""
         raise AuditNotFound(f"{target.name} has no audit{where}; run: audits run {target.name}{place}")

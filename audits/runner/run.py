@@ -167,7 +167,7 @@ def run(
     """
     began = time.monotonic()
     check_engine(engine)
-    target = (target if isinstance(target, Target) else open_dataset(target)).so_far()
+    target = open_dataset(target).so_far()
     destination = _destination(target, out)
     sets = _sets(target, captions)
     nlp = load_pipeline(pipeline)

@@ -19,8 +19,8 @@ from audits.text.duplicates import Repeats
 from audits.text.names import Names, retained
 from recapdata.dataset.audit_files import AUDIT_SCHEMA, read_audit
 from recapdata.dataset.folder import ROW_GROUP_ROWS
-from recapdata.dataset.shards import ShardFile, ShardWriter
-from recapdata.dataset.target import Target, aligned
+from recapdata.dataset.shards import ShardFile, ShardWriter, aligned
+from recapdata.dataset.target import Target
 from recapdata.records import Claim
 
 TEXT_BATCH = 1024

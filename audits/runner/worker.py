@@ -26,6 +26,7 @@ from audits.runner.shard import SCORED, TEXT_BATCH, Loaded, audit_shard
 from audits.runner.text_part import Readings, reading_identity
 from audits.text.duplicates import Repeats
 from audits.text.names import load_names
+from recapdata.dataset.local import LocalTarget
 from recapdata.dataset.target import Target
 from recapdata.engines.local import Processes, available_cores
 from recapdata.errors import ClusterError, OptionError
@@ -230,9 +231,9 @@ def choose_actors(has: "Resources", workers: int | None, *, pictures: bool) -> "
 
 def _travelling(setup: Setup) -> Setup:
     """The same with folders named as another machine has to look for them."""
-    folder, clip = setup.target.folder, setup.clip_name
-    if folder is not None:
-        setup = replace(setup, target=replace(setup.target, folder=folder.resolve()))
+    target, clip = setup.target, setup.clip_name
+    if isinstance(target, LocalTarget):
+        setup = replace(setup, target=replace(target, folder=target.folder.resolve()))
     return replace(setup, clip_name=str(Path(clip).resolve())) if clip and Path(clip).is_dir() else setup
 
 

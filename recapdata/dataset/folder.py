@@ -214,6 +214,21 @@ class DatasetFolder:
         """Path of the captions of one set for one image shard."""
         return self.path / "captions" / set_name / shard_name(shard)
 
+    def finished_shard(self, set_name: str, shard: int) -> Path:
+        """The same, of captions that are finished.
+
+        Raises:
+            CaptionSetNotFound: the set has no finished captions for this shard.
+        """
+        path = self.caption_shard(set_name, shard)
+        if not path.is_file():
+            known = ", ".join(self.manifest.sets) or "none"
+            raise CaptionSetNotFound(
+                f"caption set {set_name!r} of {self.path} has no finished captions for shard {shard} (sets: {known}); "
+                + ways_out(self.path, set_name)
+            )
+        return path
+
     def journal(self, set_name: str, shard: int) -> Path:
         """Path of the journal of a caption shard under way."""
         return self.path / "captions" / set_name / f".{shard:05d}.journal"
@@ -298,13 +313,7 @@ class DatasetFolder:
         Raises:
             CaptionSetNotFound: the set has no finished captions for this shard.
         """
-        path = self.caption_shard(set_name, shard)
-        if not path.is_file():
-            known = ", ".join(self.manifest.sets) or "none"
-            raise CaptionSetNotFound(
-                f"caption set {set_name!r} of {self.path} has no finished captions for shard {shard} (sets: {known}); "
-                + ways_out(self.path, set_name)
-            )
+        path = self.finished_shard(set_name, shard)
         return read_shard(path, columns, schema=None if columns else CAPTION_SCHEMA)
 
     # -- counting -------------------------------------------------------------------------------------------------------

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recapdata.dataset.folder import DatasetFolder, shard_name
+from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.shards import ShardFile, read_schema
 from recapdata.dataset.target import Target, open_dataset
-from recapdata.errors import CaptionSetNotFound, DatasetDamaged, HubError, OptionError
+from recapdata.errors import DatasetDamaged, HubError, OptionError
 from recapdata.publishing.published import data_path, features
 from recapdata.records import RECORD_SCHEMA
 from recapdata.versions.contents import Contents, published_contents
@@ -63,10 +63,7 @@ def load(
     wanted = list(sets) if sets is not None else opened.set_names()
     wanted += [name for name in (blend.sets if blend else ()) if name not in wanted]
     for name in wanted:
-        if name not in opened.set_names():
-            raise CaptionSetNotFound(
-                f"{opened.name} has no caption set {name!r}; it has {', '.join(opened.set_names()) or 'none'}"
-            )
+        opened.check_set(name)
     from datasets import concatenate_datasets
 
     rows = _images(opened, split)
@@ -100,7 +97,7 @@ def _images(target: Target, split: str) -> "Dataset":
         schema = folder.schema()
     else:
         files = [str(path) for path in _data_files(target)]
-        schema = _schema(files, target)
+        schema = read_schema(Path(files[0])) if files else RECORD_SCHEMA
     rows = _parquet(files, [schema.field(name) for name in columns], split)
     _check_images(rows, target)
     return rows
@@ -122,21 +119,8 @@ def _check_images(rows: "Dataset", target: Target) -> None:
             )
 
 
-def _schema(files: list[str], target: Target) -> pa.Schema:
-    return read_schema(Path(files[0])) if files else RECORD_SCHEMA
-
-
 def _captions(target: Target, name: str, split: str) -> "Dataset":
-    files = []
-    for shard in target.shards():
-        path = target.file(f"captions/{name}/{shard_name(shard)}")
-        if path is None and target.folder is not None:
-            DatasetFolder(target.folder).read_captions(
-                name, shard
-            )  # raises with the words for an unfinished set
-        if path is None:
-            raise DatasetDamaged(f"{target.name} lacks captions/{name}/{shard_name(shard)}; publish it again")
-        files.append(str(path))
+    files = [str(target.caption_shard(name, shard)) for shard in target.shards()]
     fields = [pa.field("key", pa.string()), pa.field("caption", pa.string())]
     return _parquet(files, fields, split).rename_column("caption", name)
 

@@ -74,6 +74,23 @@ class ShardFile(pq.ParquetFile):  # type: ignore[misc]  # pyarrow has no types
                 _valid(batch)
             yield batch
 
+    def take(self, places: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
+        """Rows by their place in the file, in that order; row groups without any of them are not read.
+
+        A column that the file lacks is left out.
+        """
+        present = [name for name in columns if name in self.schema_arrow.names]
+        rows: dict[int, dict[str, Any]] = {}
+        start = 0
+        for group in range(self.num_row_groups):
+            end = start + self.metadata.row_group(group).num_rows
+            here = sorted({place for place in places if start <= place < end})
+            if here:
+                table = self.read_row_group(group, columns=present, use_threads=False)
+                rows |= zip(here, table.take([place - start for place in here]).to_pylist(), strict=True)
+            start = end
+        return [rows[place] for place in places]
+
     def _need(self, columns: Iterable[str] | None) -> None:
         names = self.schema_arrow.names
         for column in columns or ():
@@ -102,6 +119,54 @@ def read_shard(
             return pa.table(
                 [array.cast(each.type) for array, each in zip(arrays, schema, strict=True)], schema=schema
             )
+
+
+def read_set(path: Path, set_name: str, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """Stream a caption shard: its keys, and its captions as a column of the set's name."""
+    with ShardFile(path) as file:
+        for batch in file.iter_batches(batch_rows, columns=["key", "caption"], use_threads=False):
+            yield pa.RecordBatch.from_arrays(
+                [batch.column("key"), batch.column("caption")], names=["key", set_name]
+            )
+
+
+def aligned(streams: Sequence[Iterator[pa.RecordBatch]], *, where: str) -> Iterator[list[pa.RecordBatch]]:
+    """Cut parallel streams of the same rows so that the batches of one list cover the same rows.
+
+    Every stream must carry the column `key`; keys are compared, so that captions never meet another row's image.
+
+    Raises:
+        DatasetDamaged: the streams differ in length or keys; `where` opens the message.
+    """
+    heads: list[pa.RecordBatch | None] = [None] * len(streams)
+    while True:
+        heads = [
+            head
+            if head is not None and head.num_rows
+            else next((each for each in stream if each.num_rows), None)
+            for head, stream in zip(heads, streams, strict=True)
+        ]
+        present = [head for head in heads if head is not None]
+        if not present:
+            return
+        rows = min(head.num_rows for head in present)
+        batches = [head.slice(0, rows) for head in present]
+        keys = batches[0].column("key")
+        if len(present) < len(streams) or not all(each.column("key").equals(keys) for each in batches[1:]):
+            raise DatasetDamaged(
+                f"{where}: captions and images are not of the same rows; write the set again"
+            )
+        yield batches
+        heads = [head.slice(rows) for head in present]
+
+
+def side_by_side(
+    streams: Sequence[Iterator[pa.RecordBatch]], columns: Sequence[str], *, where: str
+) -> Iterator[pa.RecordBatch]:
+    """The named columns of parallel streams as one (see `aligned`)."""
+    for batches in aligned(streams, where=where):
+        arrays = {name: batch.column(name) for batch in batches for name in batch.schema.names}
+        yield pa.RecordBatch.from_arrays([arrays[name] for name in columns], names=list(columns))
 
 
 def read_footer(path: Path) -> pq.FileMetaData:

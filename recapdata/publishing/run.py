@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from recapdata.console import progress
 from recapdata.dataset.folder import DatasetFolder, hold
-from recapdata.dataset.target import DEFAULT_BRANCH, open_dataset
+from recapdata.dataset.revision import DEFAULT_BRANCH
+from recapdata.dataset.target import open_dataset
 from recapdata.endpoint import endpoint, hub_api, hub_errors
 from recapdata.errors import HubError, PublishRefused
 from recapdata.publishing.card import closing_files

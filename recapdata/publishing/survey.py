@@ -13,7 +13,8 @@ from recapdata.dataset.audit_files import read_identity
 from recapdata.dataset.digest import RowsHash
 from recapdata.dataset.extents import unfinished_source
 from recapdata.dataset.folder import MANIFEST, DatasetFolder, shard_name, ways_out
-from recapdata.dataset.target import DEFAULT_BRANCH, Target, open_dataset
+from recapdata.dataset.revision import DEFAULT_BRANCH
+from recapdata.dataset.target import Target, open_dataset
 from recapdata.dataset.writing import is_unfinished
 from recapdata.endpoint import endpoint, hub_errors
 from recapdata.errors import HubError, PublishRefused, VersionError

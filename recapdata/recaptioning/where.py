@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 
 from recapdata.dataset.audit_files import read_identity
 from recapdata.dataset.folder import DatasetFolder, shard_name
-from recapdata.dataset.shards import ShardFile, read_schema
-from recapdata.dataset.target import Target, aligned, open_dataset
+from recapdata.dataset.shards import ShardFile, aligned, read_schema
+from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import AuditNotFound, CaptionSetNotFound, ColumnNotFound
 from recapdata.recaptioning.expression import Expression, parse
 from recapdata.records import CLAIM_KINDS, VERDICTS

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import semver
 
-from recapdata.dataset.target import Target, aligned
+from recapdata.dataset.shards import aligned
+from recapdata.dataset.target import Target
 from recapdata.errors import VersionError
 from recapdata.versions.contents import Contents
 

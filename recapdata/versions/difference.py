@@ -134,13 +134,13 @@ def diff(before: str, after: str) -> DiffSummary:
             figures,
             summaries,
             [target.name for target in targets],
-            published=[target.folder is None for target in targets],
+            published=[target.published for target in targets],
         ),
     )
 
 
 def _contents(target: Target) -> Contents:
-    published = published_contents(target) if target.folder is None else None
+    published = published_contents(target) if target.published else None
     return published or read_contents(target)
 
 

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 
 from recapdata.dataset.journal import Journal
-from recapdata.dataset.target import aligned, open_dataset
+from recapdata.dataset.shards import aligned
+from recapdata.dataset.target import open_dataset
 from recapdata.endpoint import configure_client, endpoint, is_public
 from recapdata.errors import (
     CaptionSetNotFound,
