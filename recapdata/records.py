@@ -6,8 +6,9 @@ Every stage takes and returns these; nothing mutates what it was given. Heights,
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -38,6 +39,11 @@ def valid_set_name(name: Any) -> str:
             f"{_short(name)} cannot name a caption set: lowercase letters, digits, - and _, beginning with a letter or digit"
         )
     return name
+
+
+def timestamp() -> str:
+    """The time now, ISO 8601 in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def image_key(image: bytes) -> str:
@@ -274,14 +280,6 @@ class Provenance:
         return {**self.to_dict(), "date": None} == {**other.to_dict(), "date": None}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaptionSet:
-    """A named column of captions, one per record, by one writer."""
-
-    name: str
-    provenance: Provenance
-
-
 # --- claims ------------------------------------------------------------------------------------------------------------
 
 CLAIM_TYPE = pa.struct(
@@ -386,9 +384,6 @@ class Manifest:
     sets: Mapping[str, Provenance] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     fingerprint: str | None = None
-
-    def __iter__(self) -> Iterator[CaptionSet]:
-        return (CaptionSet(name=name, provenance=provenance) for name, provenance in self.sets.items())
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for YAML, in reading order."""

@@ -219,7 +219,7 @@ def _describe(
         "target": target.resolved,
         "revision": target.revision,
         "version": manifest.version,
-        "sets": {each.name: each.provenance.to_dict() for each in manifest},
+        "sets": {name: each.to_dict() for name, each in manifest.sets.items()},
         "fields": dict(fields),
         "audit": target.summary(),
         "made_by": {name: made_by(each) for name, each in identities.items()},

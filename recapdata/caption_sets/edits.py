@@ -7,17 +7,17 @@ set is ever written to. An edit rewrites one shard of captions whole and renames
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recapdata.caption_sets.resuming import note_set
 from recapdata.dataset.folder import ROW_GROUP_ROWS, DatasetFolder
 from recapdata.dataset.shards import ShardWriter
 from recapdata.dataset.writing import writing
 from recapdata.errors import CaptionSetExists, CaptionSetNotFound, OptionError, RecapdataError
-from recapdata.records import CAPTION_SCHEMA, Caption, Provenance
+from recapdata.records import CAPTION_SCHEMA, Caption, Provenance, timestamp
 
 EDITED = "edited"
 EDIT = "edit"
@@ -72,7 +72,7 @@ def edit_caption(directory: Any, key: str, caption: str, *, of: str) -> EditSumm
         base = str(provenance.base)
         edited = _shard_of(folder, key)
         folder.read_captions(base, edited, ["key"])  # raises with the words for an unfinished set
-        _note(folder, provenance)
+        note_set(folder, EDITED, provenance)
         edits = 0
         for shard in folder.finished_captions(base):
             rows = _edits(folder, shard)
@@ -82,7 +82,7 @@ def edit_caption(directory: Any, key: str, caption: str, *, of: str) -> EditSumm
                 edits += _write(folder, _with_edits(folder, base, shard, rows), shard)
             else:
                 edits += len(rows)
-        _note(folder, replace(provenance, edits=edits, date=_now()))
+        note_set(folder, EDITED, replace(provenance, edits=edits, date=timestamp()))
     return EditSummary(key=key, base=base, edits=edits, caption=text)
 
 
@@ -108,7 +108,7 @@ def complete_edited(directory: Any) -> int:
             for shard in stale:
                 _write(folder, _wanted(folder, provenance.base, shard), shard)
             edits = sum(len(_edits(folder, shard)) for shard in folder.finished_captions(EDITED))
-            _note(folder, replace(provenance, edits=edits))
+            note_set(folder, EDITED, replace(provenance, edits=edits))
     return len(stale)
 
 
@@ -145,17 +145,7 @@ def _provenance(folder: DatasetFolder, of: str) -> Provenance:
             f"{folder.path} has a caption set {EDITED!r} that was not made by editing, and nothing is written over it; "
             "publish or copy the dataset without that set to edit captions"
         )
-    return known or Provenance(writer="human", base=of, edits=0, date=_now())
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _note(folder: DatasetFolder, provenance: Provenance) -> None:
-    manifest = folder.manifest
-    if manifest.sets.get(EDITED) != provenance:
-        folder.save_manifest(replace(manifest, sets={**manifest.sets, EDITED: provenance}))
+    return known or Provenance(writer="human", base=of, edits=0, date=timestamp())
 
 
 def _shard_of(folder: DatasetFolder, key: str) -> int:

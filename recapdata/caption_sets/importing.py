@@ -7,20 +7,19 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import pyarrow as pa
 
-from recapdata.caption_sets.resuming import check_set_name, discard, settle
+from recapdata.caption_sets.resuming import begin_set, check_set_name
 from recapdata.console import progress
 from recapdata.dataset.folder import ROW_GROUP_ROWS, DatasetFolder
 from recapdata.dataset.shards import ShardWriter
 from recapdata.dataset.writing import writing
 from recapdata.errors import ColumnNotFound, DatasetDamaged, OptionError
-from recapdata.records import CAPTION_SCHEMA, RECORD_SCHEMA, Caption, Provenance, Writer
+from recapdata.records import CAPTION_SCHEMA, RECORD_SCHEMA, Caption, Provenance, Writer, timestamp
 
 _INDEXED = re.compile(r"(?P<name>.+)\[(?P<index>\d+)\]")
 
@@ -107,7 +106,8 @@ def import_captions(
     with writing(folder):
         schema = folder.schema()
         chosen = find_column(folder, schema, column)
-        provenance = _settle(folder, set_name, chosen, _writer(writer, set_name, column), overwrite)
+        now = Provenance(writer=_writer(writer, set_name, column), column=str(chosen), date=timestamp())
+        provenance = begin_set(folder, set_name, now, overwrite=overwrite)
         done = _write_shards(folder, set_name, chosen, schema)
         errors = _count_errors(folder, set_name)
     summary = ImportSummary(
@@ -168,21 +168,6 @@ def _writer(writer: str | None, set_name: str, column: str) -> Writer:
     if writer not in allowed:
         raise OptionError(f"--writer must be one of {', '.join(allowed)}, not {writer!r}")
     return writer  # type: ignore[return-value]
-
-
-def _settle(
-    folder: DatasetFolder, set_name: str, column: Column, writer: Writer, overwrite: bool
-) -> Provenance:
-    """Agree with the manifest on the set, and note it there before its first shard."""
-    date = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    now = Provenance(writer=writer, column=str(column), date=date)
-    provenance, replaced = settle(folder, set_name, now, overwrite=overwrite)
-    if replaced:
-        discard(folder, set_name)
-    manifest = folder.manifest
-    if manifest.sets.get(set_name) != provenance:
-        folder.save_manifest(replace(manifest, sets={**manifest.sets, set_name: provenance}))
-    return provenance
 
 
 def _write_shards(folder: DatasetFolder, set_name: str, column: Column, schema: pa.Schema) -> int:

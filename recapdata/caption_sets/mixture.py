@@ -13,7 +13,7 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from recapdata.errors import CaptionSetNotFound, OptionError
@@ -202,10 +202,6 @@ class Mixture:
         nothing is copied. A row that `drop` passes over has a null caption.
         """
         return _Transform(self, seed, epoch, count_tokens, limit)
-
-    def with_dropout(self, dropout: float) -> "Mixture":
-        """The same mixture with another share of empty captions."""
-        return replace(self, dropout=dropout)
 
     def _choose(self, names: list[str], at: float) -> str:
         """The name whose stretch of the shares, laid end to end over [0, 1), holds `at`."""

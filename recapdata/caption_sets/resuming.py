@@ -1,6 +1,9 @@
-"""Does a command start a caption set, go on with it, or contradict it: nothing is overwritten unasked, nothing mixed."""
+"""What an existing caption set means for a command: it starts the set, goes on with it, replaces it, or is refused.
 
-from collections.abc import Iterator
+Nothing is overwritten unasked, and captions of different settings never mix.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -29,7 +32,9 @@ def check_set_name(folder: DatasetFolder, set_name: str) -> None:
         )
 
 
-def going_on(recorded: Provenance | None, options: CaptionerOptions, *, overwrite: bool) -> CaptionerOptions:
+def keep_revision(
+    recorded: Provenance | None, options: CaptionerOptions, *, overwrite: bool
+) -> CaptionerOptions:
     """Options that take the model's revision from the set under way, where the user names the same model and no revision.
 
     A branch moves; a run that takes nights must not change its model between them.
@@ -41,36 +46,47 @@ def going_on(recorded: Provenance | None, options: CaptionerOptions, *, overwrit
     return replace(options, revision=recorded.revision)
 
 
-def settle(
-    folder: DatasetFolder, set_name: str, provenance: Provenance, *, overwrite: bool
-) -> tuple[Provenance, bool]:
-    """The provenance that the set goes on under, and whether what it holds must go first.
+def begin_set(folder: DatasetFolder, set_name: str, provenance: Provenance, *, overwrite: bool) -> Provenance:
+    """Agree with the manifest on a set and note it there, before its first caption; what it held goes where it is replaced.
 
-    Date and library versions may differ from what is recorded; the libraries of all runs are then kept.
+    The folder must be held for writing. A crash between leaves nothing mixed, since the manifest is written last.
+
+    Returns:
+        The provenance that the set goes on under: date and libraries may differ from what is recorded, and the libraries of all runs are
+        kept.
 
     Raises:
         CaptionSetExists: the set was written with other settings, and overwriting was not asked for.
+        DatasetBusy: it is replaced while an audit is writing.
     """
     recorded = folder.manifest.sets.get(set_name)
-    if recorded is None:
+    differences = [] if recorded is None else list(_differences(recorded, provenance))
+    if differences and not overwrite:
+        raise CaptionSetExists(
+            f"caption set {set_name!r} of {folder.path} exists and was made otherwise: {'; '.join(differences)}. "
+            f"Give another set name, the same settings, or --overwrite to replace it"
+        )
+    if recorded is not None and not differences:
+        provenance = _with_libraries(recorded, provenance)
+    else:
         stray = folder.path / "captions" / set_name
-        return provenance, stray.is_dir() and any(stray.iterdir())
-    differences = list(_differences(recorded, provenance))
-    if not differences:
-        return _with_libraries(recorded, provenance), False
-    if overwrite:
-        return provenance, True
-    raise CaptionSetExists(
-        f"caption set {set_name!r} of {folder.path} exists and was made otherwise: {'; '.join(differences)}. "
-        f"Give another set name, the same settings, or --overwrite to replace it"
-    )
+        if differences or (stray.is_dir() and any(stray.iterdir())):
+            delete_captions(folder, set_name)
+    note_set(folder, set_name, provenance)
+    return provenance
+
+
+def note_set(folder: DatasetFolder, set_name: str, provenance: Provenance) -> None:
+    """Write the provenance of a set into the manifest, where it is not there already."""
+    manifest = folder.manifest
+    if manifest.sets.get(set_name) != provenance:
+        folder.save_manifest(replace(manifest, sets={**manifest.sets, set_name: provenance}))
 
 
 def _differences(recorded: Provenance, now: Provenance) -> Iterator[str]:
     if recorded.writer != now.writer:
-        yield f"it is a {recorded.writer} set" + (
-            f" from column {recorded.column}" if recorded.column else ""
-        )
+        column = f" from column {recorded.column}" if recorded.column else ""
+        yield f"it is a {recorded.writer} set{column}"
         return
     # A folder that was moved, or is named from elsewhere, is the same model as long as its content is.
     moved = (
@@ -80,36 +96,23 @@ def _differences(recorded: Provenance, now: Provenance) -> Iterator[str]:
         if name == "model" and moved:
             continue
         before, after = getattr(recorded, name), getattr(now, name)
-        if name in ("date", "libraries", "prompt_hash") or _plain(before) == _plain(after):
+        if name in ("date", "libraries", "prompt_hash") or before == after:
             continue
         yield f"{name.replace('_', ' ')} was {_shown(before)}, now {_shown(after)}"
 
 
-def _plain(value: Any) -> Any:
-    return dict(value) if hasattr(value, "items") else value
-
-
 def _shown(value: Any) -> str:
-    if hasattr(value, "items"):
+    if isinstance(value, Mapping):
         return ", ".join(f"{name} {each}" for name, each in value.items()) or "nothing"
-    return (
-        "nothing" if value is None else repr(value) if isinstance(value, str) and " " in value else str(value)
-    )
+    if value is None:
+        return "nothing"
+    return repr(value) if isinstance(value, str) and " " in value else str(value)
 
 
 def _with_libraries(recorded: Provenance, now: Provenance) -> Provenance:
     """The recorded provenance, with library versions of this run beside earlier ones (`2.15.0, 2.16.0`)."""
     libraries = dict(recorded.libraries)
     for name, version in now.libraries.items():
-        known = libraries.get(name, "").split(", ") if libraries.get(name) else []
-        libraries[name] = ", ".join([*known, *([version] if version not in known else [])])
+        known = libraries[name].split(", ") if libraries.get(name) else []
+        libraries[name] = ", ".join(dict.fromkeys([*known, version]))
     return replace(recorded, libraries=libraries)
-
-
-def discard(folder: DatasetFolder, set_name: str) -> None:
-    """Delete the captions of a set and their audit; the manifest is told afterwards, so that a crash between leaves nothing mixed.
-
-    Raises:
-        DatasetBusy: an audit is writing.
-    """
-    delete_captions(folder, set_name)

@@ -10,12 +10,11 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import shorten
 from typing import Protocol
 
-from recapdata.caption_sets.resuming import check_set_name, discard, going_on, settle
+from recapdata.caption_sets.resuming import begin_set, check_set_name, keep_revision
 from recapdata.captioners import Captioner, CaptionerOptions, parse_captioner, template_columns
 from recapdata.console import progress, say
 from recapdata.dataset.folder import DatasetFolder
@@ -35,7 +34,7 @@ from recapdata.recaptioning.plan import (
 )
 from recapdata.recaptioning.recorder import Recorder, ShardState, failures_by_type, survey
 from recapdata.recaptioning.summary import RecaptionSummary, images
-from recapdata.records import Provenance
+from recapdata.records import Provenance, timestamp
 from recapdata.registry import load_attribute
 
 CAPTIONING = {
@@ -118,7 +117,7 @@ def recaption(
     asked = replace(options or CaptionerOptions(), model=model)
     columns = template_columns(asked.style)
     check_columns(folder, columns, asked.style)
-    agreed = going_on(folder.manifest.sets.get(set_name), asked, overwrite=run.overwrite)
+    agreed = keep_revision(folder.manifest.sets.get(set_name), asked, overwrite=run.overwrite)
     captioning = open_captioning(run.engine)
     opened = captioning.open_captioner(name, agreed, run)
     with writing(folder):
@@ -200,18 +199,8 @@ def _settle(folder: DatasetFolder, set_name: str, captioner: Captioner, run: Run
             f"{folder.path} has no caption set {set_name!r}, so nothing of it failed; leave out --retry-failed"
         )
     batch_size = run.batch_size or (recorded.batch_size if recorded else None) or captioner.batch_size
-    now = replace(
-        captioner.provenance,
-        batch_size=batch_size,
-        date=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-    )
-    provenance, replaced = settle(folder, set_name, now, overwrite=run.overwrite)
-    if replaced:
-        discard(folder, set_name)
-    manifest = folder.manifest
-    if manifest.sets.get(set_name) != provenance:
-        folder.save_manifest(replace(manifest, sets={**manifest.sets, set_name: provenance}))
-    return provenance
+    now = replace(captioner.provenance, batch_size=batch_size, date=timestamp())
+    return begin_set(folder, set_name, now, overwrite=run.overwrite)
 
 
 def _withdraw(folder: DatasetFolder, set_name: str) -> None:

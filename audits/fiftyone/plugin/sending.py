@@ -232,7 +232,7 @@ def _usual_evidence(folder: Path) -> list[str]:
 
 def _usual_captioner(folder: Path) -> str:
     """The model that wrote the latest set that a model wrote."""
-    models = [each.provenance for each in DatasetFolder(folder).manifest if each.provenance.writer == "model"]
+    models = [each for each in DatasetFolder(folder).manifest.sets.values() if each.writer == "model"]
     return (models[-1].model or models[-1].captioner or "embedded") if models else "embedded"
 
 

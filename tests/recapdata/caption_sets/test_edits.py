@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recapdata.caption_sets.edits import RecordNotFound, complete_edited, edit_caption
-from recapdata.caption_sets.resuming import settle
+from recapdata.caption_sets.resuming import begin_set
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.target import open_dataset
 from recapdata.dataset.writing import writing
@@ -107,7 +107,7 @@ def test_a_set_of_that_name_by_others_is_kept(folder: DatasetFolder) -> None:
 def test_no_model_writes_over_edits(folder: DatasetFolder) -> None:
     edit_caption(folder.path, KEYS[0], "one", of="alt")
     with pytest.raises(CaptionSetExists, match="human"):
-        settle(folder, "edited", Provenance(writer="model", model="m"), overwrite=False)
+        begin_set(folder, "edited", Provenance(writer="model", model="m"), overwrite=False)
 
 
 def test_edits_are_in_the_next_version(hub, repo_id: str, folder: DatasetFolder) -> None:

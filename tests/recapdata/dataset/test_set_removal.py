@@ -13,11 +13,10 @@ import pytest
 
 from recapdata.caption_sets.edits import edit_caption
 from recapdata.caption_sets.importing import import_captions
-from recapdata.caption_sets.resuming import discard
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.journal import Journal
 from recapdata.dataset.removal import remove
-from recapdata.dataset.writing import is_unfinished, writing
+from recapdata.dataset.writing import delete_captions, is_unfinished, writing
 from recapdata.errors import CaptionSetNotFound, DatasetBusy, OptionError, PublishRefused
 from recapdata.ingestion import IngestOptions, ingest
 from recapdata.publishing.survey import look_at_folder
@@ -206,7 +205,7 @@ def test_broken_off_at_any_step_the_next_command_completes_it(
 def test_replaced_captions_take_their_audit_with_them(folder: DatasetFolder) -> None:
     """What `--overwrite` does before the first new caption; people's words on the audit stay."""
     corrections = (folder.path / "audits/corrections.jsonl").read_bytes()
-    discard(folder, "pilot")
+    delete_captions(folder, "pilot")
     assert not (folder.path / "captions/pilot").exists()
     assert not (folder.path / "audits/pilot").exists()
     assert list(json.loads((folder.path / "audits/summary.json").read_bytes())["sets"]) == ["alt"]
