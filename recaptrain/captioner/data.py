@@ -31,8 +31,8 @@ class HumanCaptions:
     Attributes:
         table: `key`, `shard` and a text column per style, null where there is none.
         lacking: how many records, of those read, have no caption of any style.
-        held_out: places in `table` of the records that are not learned from.
-        unusable: places of the records whose picture cannot be decoded.
+        held_out: rows of `table` of the records that are not learned from.
+        unusable: rows of the records whose picture cannot be decoded.
     """
 
     styles: tuple[str, ...]
@@ -42,7 +42,7 @@ class HumanCaptions:
     unusable: frozenset[int] = frozenset()
 
     def rows(self, style: str, *, held_out: bool) -> Rows:
-        """Places in `table` of the records with a caption of a style that are learned from, or held out."""
+        """Rows of `table` of the records with a caption of a style that are learned from, or held out."""
         there = np.flatnonzero(np.asarray(self.table.column(style).is_valid()))
         return np.array(
             [row for row in there if row not in self.unusable and (row in self.held_out) == held_out],
@@ -126,7 +126,7 @@ def _text(value: Any) -> str | None:
 
 
 def _held_out(keys: Sequence[str], share: float) -> frozenset[int]:
-    """Places of the keys with the lowest hashes."""
+    """Rows of the keys with the lowest hashes."""
     count = max(HANDFUL, round(share * len(keys))) if share else 0
     if count * 5 > len(keys) and count <= HANDFUL:
         return frozenset()
@@ -141,7 +141,7 @@ def _held_out(keys: Sequence[str], share: float) -> frozenset[int]:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """The encoded pictures of a `HumanCaptions`, memory-mapped, by place in its table; null where undecodable."""
+    """The encoded pictures of a `HumanCaptions`, memory-mapped, by row of its table; null where undecodable."""
 
     table: pa.Table
 
@@ -150,7 +150,7 @@ class Pictures:
         return [decode_image(self.table.column("image")[int(row)].as_py()) for row in rows]
 
     def undecodable(self) -> frozenset[int]:
-        """Places of the pictures that cannot be decoded."""
+        """Rows of the pictures that cannot be decoded."""
         return frozenset(np.flatnonzero(np.asarray(self.table.column("image").is_null())).tolist())
 
 

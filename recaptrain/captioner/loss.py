@@ -27,8 +27,8 @@ IGNORED = -100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
-    """How a base is asked for each style, and what its answers look like.
+class CaptionEncoder:
+    """Prompts and captions as a base's tokens, for each style.
 
     Attributes:
         ends: tokens on which its `generate` stops; `end` is the one that closes a caption where the template does not say.
@@ -93,13 +93,13 @@ class Asking:
 
     def _turn(self, style: str, caption: str) -> list[int]:
         """A caption as the template writes the assistant's turn, up to the token that ends it."""
-        asked = {
+        user = {
             "role": "user",
             "content": [{"type": "image"}, {"type": "text", "text": self.preparers[style].prompt}],
         }
-        said = {"role": "assistant", "content": [{"type": "text", "text": caption}]}
-        prompt = self.processor.apply_chat_template([asked], add_generation_prompt=True, tokenize=False)
-        whole = self.processor.apply_chat_template([asked, said], tokenize=False)
+        assistant = {"role": "assistant", "content": [{"type": "text", "text": caption}]}
+        prompt = self.processor.apply_chat_template([user], add_generation_prompt=True, tokenize=False)
+        whole = self.processor.apply_chat_template([user, assistant], tokenize=False)
         turn = whole[len(prompt) :] if whole.startswith(prompt) else ""
         before, found, after = turn.partition(caption)
         if not found:
@@ -116,8 +116,8 @@ class Asking:
         return self.processor.tokenizer(texts, add_special_tokens=False)["input_ids"]
 
 
-def asking(base: CaptionerBase, model: Any) -> Asking:
-    """How this base is asked; `model` only says which tokens begin and end a text."""
+def caption_encoder(base: CaptionerBase, model: Any) -> CaptionEncoder:
+    """The encoder of a base; `model` only says which tokens begin and end a text."""
     pretrained, ends = base.pretrained, end_tokens(model)
     tokenizer = pretrained.processor.tokenizer
     text = model.config.get_text_config()
@@ -129,7 +129,7 @@ def asking(base: CaptionerBase, model: Any) -> Asking:
     if pretrained.model_type == "blip-2":
         start = [model.config.image_token_index] * model.config.num_query_tokens + start
     pad = tokenizer.pad_token_id
-    return Asking(
+    return CaptionEncoder(
         processor=pretrained.processor,
         preparers={
             style: VlmPreparer(pretrained.processor, pretrained.family, pretrained.model_type, prompt)
@@ -145,11 +145,11 @@ def asking(base: CaptionerBase, model: Any) -> Asking:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class MicroBatch:
     """One micro-batch of this process.
 
     Attributes:
-        tokens: how many tokens are learned in this turn on all processes together.
+        tokens: how many tokens are learned in it on all processes together.
     """
 
     inputs: "dict[str, torch.Tensor]"
@@ -157,8 +157,8 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lessons:
-    """Records, pictures and tokens of their captions: whatever a batch is made of.
+class CaptionBatches:
+    """Records, pictures and tokens of their captions, of which batches are made.
 
     Attributes:
         answers: by style, the tokens of each row's caption.
@@ -167,7 +167,7 @@ class Lessons:
 
     captions: HumanCaptions
     pictures: Pictures
-    asking: Asking
+    encoder: CaptionEncoder
     answers: Mapping[str, Mapping[int, list[int]]]
     lock: Any
 
@@ -175,14 +175,14 @@ class Lessons:
         """Inputs and labels of some rows' captions."""
         images = self.pictures.decode(rows)
         with self.lock:
-            arrays = self.asking.batch(style, images, [self.answers[style][int(row)] for row in rows])
+            arrays = self.encoder.batch(style, images, [self.answers[style][int(row)] for row in rows])
         return _tensors(arrays)
 
-    def questions(self, style: str, rows: Rows) -> "dict[str, torch.Tensor]":
+    def prompts(self, style: str, rows: Rows) -> "dict[str, torch.Tensor]":
         """What `generate` takes for some rows' pictures."""
         images = self.pictures.decode(rows)
         with self.lock:
-            return _tensors(self.asking.preparers[style](images))
+            return _tensors(self.encoder.preparers[style](images))
 
     def tokens(self, style: str, rows: Rows) -> int:
         """How many tokens some rows' captions have, their ends included."""
@@ -195,7 +195,7 @@ def _tensors(arrays: Mapping[str, Any]) -> "dict[str, torch.Tensor]":
     return {name: torch.from_numpy(values) for name, values in arrays.items()}
 
 
-def make_lessons(captions: HumanCaptions, pictures: Pictures, asking: Asking) -> Lessons:
+def tokenize_captions(captions: HumanCaptions, pictures: Pictures, encoder: CaptionEncoder) -> CaptionBatches:
     """Tokenize every caption once."""
     answers: dict[str, dict[int, list[int]]] = {}
     for style in captions.styles:
@@ -203,9 +203,9 @@ def make_lessons(captions: HumanCaptions, pictures: Pictures, asking: Asking) ->
         for held_out in (False, True):
             rows = captions.rows(style, held_out=held_out)
             if len(rows):
-                tokens = asking.answers(style, captions.texts(style, rows))
+                tokens = encoder.answers(style, captions.texts(style, rows))
                 answers[style].update(zip(map(int, rows), tokens, strict=True))
-    return Lessons(captions=captions, pictures=pictures, asking=asking, answers=answers, lock=Lock())
+    return CaptionBatches(captions=captions, pictures=pictures, encoder=encoder, answers=answers, lock=Lock())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,23 +217,25 @@ class Captioning:
     """
 
     training: Training
-    lessons: Lessons
+    batches: CaptionBatches
     pools: Mapping[str, Rows]
 
-    def inputs(self, step: int) -> list[Turn]:
-        """The step's turns, of each the part of this process."""
+    def inputs(self, step: int) -> list[MicroBatch]:
+        """The step's micro-batches, of each the part of this process."""
         settings, accelerator = self.training.optimization, self.training.accelerator
-        styles, turns = list(self.pools), []
-        for turn in range(step * settings.accumulate, (step + 1) * settings.accumulate):
-            style = styles[turn % len(styles)]
+        styles, batches = list(self.pools), []
+        for number in range(step * settings.accumulate, (step + 1) * settings.accumulate):
+            style = styles[number % len(styles)]
             size = settings.batch_size * accelerator.num_processes
-            _, rows = shuffled(self.pools[style], settings.seed, turn // len(styles), size)
+            _, rows = shuffled(self.pools[style], settings.seed, number // len(styles), size)
             own = rows[accelerator.process_index * settings.batch_size :][: settings.batch_size]
-            turns.append(Turn(self.lessons.batch(style, own), self.lessons.tokens(style, rows)))
-        return turns
+            batches.append(MicroBatch(self.batches.batch(style, own), self.batches.tokens(style, rows)))
+        return batches
 
-    def loss(self, inputs: Turn, draw: int) -> "tuple[torch.Tensor, Mapping[str, torch.Tensor | float]]":
-        """Mean cross entropy of the turn's tokens; Accelerate takes the mean over the processes, so they are counted together."""
+    def loss(
+        self, inputs: MicroBatch, draw: int
+    ) -> "tuple[torch.Tensor, Mapping[str, torch.Tensor | float]]":
+        """Mean cross entropy of the batch's tokens; Accelerate takes the mean over the processes, so they are counted together."""
         import torch
 
         torch.manual_seed(draw)  # for dropout layers, where a model has any
@@ -247,7 +249,7 @@ class Captioning:
 def answer_loss(model: Any, plain: Any, inputs: "dict[str, torch.Tensor]") -> "torch.Tensor":
     """Sum of the cross entropy over all labels.
 
-    The vocabulary is only looked at where there is something to learn: PaliGemma's has 257,000 words.
+    Logits are only computed where there is something to learn: PaliGemma's has 257,000 words.
 
     Args:
         model: what is called; `plain` is the same without the wrappers of Accelerate.
@@ -259,12 +261,12 @@ def answer_loss(model: Any, plain: Any, inputs: "dict[str, torch.Tensor]") -> "t
     labels = given.pop("labels")
     truth = labels.roll(-1, dims=1)
     truth[:, -1] = IGNORED
-    asked = truth != IGNORED
+    learned = truth != IGNORED
     if _sees_text_alone(plain):
-        logits = model(**given, logits_to_keep=asked).logits
+        logits = model(**given, logits_to_keep=learned).logits
     else:  # pictures stand before the text in what comes out, or all of it comes out
-        logits = model(**given).logits[:, -labels.shape[1] :][asked]
-    return cross_entropy(logits.to(torch.float32), truth[asked], reduction="sum")
+        logits = model(**given).logits[:, -labels.shape[1] :][learned]
+    return cross_entropy(logits.to(torch.float32), truth[learned], reduction="sum")
 
 
 def _sees_text_alone(plain: Any) -> bool:

@@ -24,7 +24,7 @@ from recaptrain.captioner.base import (
 )
 from recaptrain.captioner.card import write_card
 from recaptrain.captioner.data import HumanCaptions, gather_pictures, read_captions
-from recaptrain.captioner.loss import Captioning, asking, make_lessons
+from recaptrain.captioner.loss import Captioning, caption_encoder, tokenize_captions
 from recaptrain.captioner.settings import CaptionerSettings, CaptionerSummary
 from recaptrain.captioner.validation import Validation, last_samples
 from recaptrain.training.accelerator import open_accelerator
@@ -83,7 +83,7 @@ def tune_captioner(settings: CaptionerSettings, out: Path) -> CaptionerSummary |
     base = find_base(settings.base, settings.base_revision, list(settings.captions), dict(settings.prompt))
     accelerator = _open_accelerator(settings)
     model = _model(settings, base, accelerator)
-    dtype, asked = saved_dtype(model), asking(base, model)
+    dtype, encoder = saved_dtype(model), caption_encoder(base, model)
     model = _trainable(settings, model)
     weights = trained_weights(model)
     run = RunFolder(out / RUN)
@@ -106,12 +106,12 @@ def tune_captioner(settings: CaptionerSettings, out: Path) -> CaptionerSummary |
     captions = captions.without(pictures.undecodable())
     _check_captions(captions, target, settings)
     training = prepare(accelerator, {"captioner": model}, settings.optimization)
-    lessons = make_lessons(captions, pictures, asked)
+    batches = tokenize_captions(captions, pictures, encoder)
     pools = {style: captions.rows(style, held_out=False) for style in captions.styles}
-    task = Captioning(training=training, lessons=lessons, pools=pools)
-    watch = Validation(
+    task = Captioning(training=training, batches=batches, pools=pools)
+    validation = Validation(
         training=training,
-        lessons=lessons,
+        batches=batches,
         held_out=_held_out(captions),
         shown=_shown(captions, settings.samples),
         every=settings.validation_interval,
@@ -120,9 +120,9 @@ def tune_captioner(settings: CaptionerSettings, out: Path) -> CaptionerSummary |
         samples=out / "samples.jsonl",
     )
     model.train()
-    train(training, task, run, watch)
-    watch.restore_best()
-    summary = _summary(settings, target, base, captions, watch, run, out)
+    train(training, task, run, validation)
+    validation.restore_best()
+    summary = _summary(settings, target, base, captions, validation, run, out)
     summary = replace(summary, trained_weights=weights, seconds=round(time.monotonic() - began, 1))
 
     def save() -> None:
@@ -210,11 +210,11 @@ def _summary(
     target: Target,
     base: CaptionerBase,
     captions: HumanCaptions,
-    watch: Validation,
+    validation: Validation,
     run: RunFolder,
     out: Path,
 ) -> CaptionerSummary:
-    verdict = watch.verdict()
+    result = validation.result()
     first, last = first_and_last(run.losses())
     return CaptionerSummary(
         out=str(out),
@@ -229,11 +229,11 @@ def _summary(
         left_out=captions.lacking,
         unreadable=len(captions.unusable),
         trained_weights=0,
-        steps=verdict.steps,
-        best_step=verdict.best_step,
-        stopped_early=verdict.steps < settings.optimization.steps,
-        loss_before=verdict.before,
-        loss=verdict.best,
+        steps=result.steps,
+        best_step=result.best_step,
+        stopped_early=result.steps < settings.optimization.steps,
+        loss_before=result.before,
+        loss=result.best,
         first_training_loss=first,
         last_training_loss=last,
         seconds=0.0,

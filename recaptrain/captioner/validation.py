@@ -1,6 +1,6 @@
-"""Watches a captioner learn: loss on held-out captions, captions of the same few pictures, the best weights so far, and when to stop.
+"""Validation of a captioner: loss on held-out captions, sample captions, the best weights so far, early stopping.
 
-All it knows of earlier steps stands in logs that are rewound with the run, so that a run gone on with decides the same.
+All that it knows of earlier steps is in logs that are rewound with the run, so that a resumed run decides the same.
 """
 
 import json
@@ -17,7 +17,7 @@ from recapdata.captioners.text_generation import Start
 from recapdata.console import say
 from recapdata.models.transformers import quiet
 from recaptrain.captioner.data import Rows
-from recaptrain.captioner.loss import Lessons, answer_loss, on_device
+from recaptrain.captioner.loss import CaptionBatches, answer_loss, on_device
 from recaptrain.training.checkpoints import RunFolder
 from recaptrain.training.loop import Training
 from recaptrain.training.trackers import say_beside_bar
@@ -30,7 +30,7 @@ SAMPLES = "samples"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class ValidationResult:
     """Losses on the held-out captions.
 
     Attributes:
@@ -48,18 +48,18 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validation:
-    """A `Watch` over held-out captions.
+    """A `Callback` over held-out captions.
 
     Attributes:
         held_out: rows by style.
         shown: rows of the pictures of which sample captions are written.
-        every: steps between two looks.
-        patience: looks without a better loss after which the run ends; None for never.
+        every: steps between two validations.
+        patience: validations without a better loss after which the run ends; None for never.
         samples: where the sample captions are written for a person, all of them again each time.
     """
 
     training: Training
-    lessons: Lessons
+    batches: CaptionBatches
     held_out: Mapping[str, Rows]
     shown: Rows
     every: int
@@ -67,42 +67,42 @@ class Validation:
     run: RunFolder
     samples: Path
 
-    # -- as a Watch ---------------------------------------------------------------------------------------------------
+    # -- as a Callback ---------------------------------------------------------------------------------------------------
 
     def begin(self, step: int) -> bool:
-        """Look at the base; or, in a run gone on with, see whether it was over."""
+        """Validate the base; in a resumed run, check whether it was over."""
         if not step:
             self._measure(0)
         self._publish_samples()
         if len(self.shown) and self.training.accelerator.is_main_process:
-            say(f"captions of {len(self.shown)} pictures at each look: {self.samples}")
+            say(f"captions of {len(self.shown)} pictures at each validation: {self.samples}")
         return self._exhausted()
 
-    def look(self, step: int) -> bool:
-        """Every so many steps, and at the last."""
+    def after_step(self, step: int) -> bool:
+        """Validate every so many steps, and at the last."""
         if step % self.every and step != self.training.optimization.steps:
             return False
         self._measure(step)
         return self._exhausted()
 
-    def kept(self) -> None:
-        """Forget weights that were the best once."""
+    def after_checkpoint(self) -> None:
+        """Delete weights that were the best once."""
         if self.training.accelerator.is_main_process:
-            best = self.verdict().best_step
+            best = self.result().best_step
             for path in self.run.path.glob("best-*.safetensors"):
                 if path != self._weights(best):
                     path.unlink()
 
     # -- the outcome --------------------------------------------------------------------------------------------------
 
-    def verdict(self) -> Verdict:
-        """What the looks so far say."""
+    def result(self) -> ValidationResult:
+        """The outcome of the validations so far."""
         rows = self.run.rows(VALIDATION)
         losses = {row["step"]: row["loss"] for row in rows}
         steps = len(self.run.rows())
         tuned = {step: loss for step, loss in losses.items() if step}
         best = min(tuned, key=lambda step: tuned[step], default=None)
-        return Verdict(
+        return ValidationResult(
             before=losses.get(0),
             best=None if best is None else tuned[best],
             best_step=steps if best is None else best,
@@ -113,7 +113,7 @@ class Validation:
         """Put the best weights back; call it on every process at the end of the run."""
         from safetensors.torch import load_file
 
-        path = self._weights(self.verdict().best_step)
+        path = self._weights(self.result().best_step)
         if not path.is_file():
             return
         import torch
@@ -123,7 +123,7 @@ class Validation:
             for name, parameter in self._trained():
                 parameter.copy_(kept[name])
 
-    # -- looking ------------------------------------------------------------------------------------------------------
+    # -- validating ------------------------------------------------------------------------------------------------------
 
     def _measure(self, step: int) -> None:
         import torch
@@ -148,12 +148,12 @@ class Validation:
         starts = range(0, len(rows), size)[accelerator.process_index :: accelerator.num_processes]
         total = torch.zeros((), device=accelerator.device)
         for start in starts:
-            total += answer_loss(model, model, self.lessons.batch(style, rows[start : start + size]))
-        return float(accelerator.reduce(total, reduction="sum")) / self.lessons.tokens(style, rows)
+            total += answer_loss(model, model, self.batches.batch(style, rows[start : start + size]))
+        return float(accelerator.reduce(total, reduction="sum")) / self.batches.tokens(style, rows)
 
     def _note(self, step: int, losses: Mapping[str, float]) -> None:
         loss = math.fsum(losses.values()) / len(losses)
-        before = self.verdict()
+        before = self.result()
         better = step > 0 and (before.best is None or loss < before.best)
         if better:
             self._keep(step)
@@ -166,7 +166,7 @@ class Validation:
         rows = self.run.rows(VALIDATION)
         if self.patience is None or not rows:
             return False
-        since = sum(row["step"] > self.verdict().best_step for row in rows)
+        since = sum(row["step"] > self.result().best_step for row in rows)
         return rows[-1]["step"] > 0 and since >= self.patience
 
     # -- weights ------------------------------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ class Validation:
     # -- samples ------------------------------------------------------------------------------------------------------
 
     def _write_samples(self, step: int) -> None:
-        captions = self.lessons.captions
+        captions = self.batches.captions
         for style in captions.styles if len(self.shown) else ():
             texts = self._caption(style)
             human = captions.texts(style, self.shown)
@@ -210,21 +210,21 @@ class Validation:
         model, start = self._plain(), Start()
         with quiet():
             tokens = model.generate(
-                **on_device(model, self.lessons.questions(style, self.shown)),
+                **on_device(model, self.batches.prompts(style, self.shown)),
                 do_sample=False,
                 num_beams=1,
                 max_new_tokens=max_tokens(style),
                 logits_processor=[start],
             )
-        first = 0 if self.lessons.asking.kind == "plain" else start.position or 0
-        texts: Sequence[str] = self.lessons.asking.processor.tokenizer.batch_decode(
+        first = 0 if self.batches.encoder.kind == "plain" else start.position or 0
+        texts: Sequence[str] = self.batches.encoder.processor.tokenizer.batch_decode(
             tokens[:, first:].tolist(), skip_special_tokens=True
         )
         return [text.strip() for text in texts]
 
 
 def last_samples(run: RunFolder, step: int) -> list[dict[str, Any]]:
-    """The sample captions of the look at or before a step."""
+    """The sample captions of the last validation at or before a step."""
     rows = [row for row in run.rows(SAMPLES) if row["step"] <= step]
     latest = max((row["step"] for row in rows), default=0)
     return [row for row in rows if row["step"] == latest]

@@ -31,12 +31,12 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latents:
-    """The latents of a dataset's pictures, read from disk as they are asked for.
+    """The latents of a dataset's pictures, read from disk on demand.
 
     Attributes:
         shards: per image shard an array (rows, 2, channels, height, width) of float16: mean and standard deviation in the
             denoiser's scale; NaN where the picture could not be decoded.
-        starts: place of each shard's first row in the dataset, and the total number of rows.
+        starts: number of each shard's first row in the dataset, and the total number of rows.
     """
 
     shards: tuple[NDArray[np.float16], ...]
@@ -132,7 +132,7 @@ def encode_dataset(
     """Encode what the cache under `root` does not hold yet, shard by shard, and open it all.
 
     Args:
-        advance: told how many pictures are done.
+        advance: called with the number of pictures done.
     """
     folder = encoder.folder(root)
     folder.mkdir(parents=True, exist_ok=True)

@@ -64,7 +64,7 @@ def denoising_loss(
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class MicroBatch:
     """The rows of one micro-batch, and their captions as the text encoder's tokens."""
 
     rows: NDArray[np.int64]
@@ -85,21 +85,23 @@ class Denoising:
     latents: Latents
     snr_gamma: float | None
 
-    def inputs(self, step: int) -> list[Drawing]:
+    def inputs(self, step: int) -> list[MicroBatch]:
         """The step's rows, cut into the micro-batches of this process."""
         settings, accelerator = self.training.optimization, self.training.accelerator
         share = settings.batch_size * accelerator.num_processes
         epoch, rows = self.examples.batch(settings.seed, step, share * settings.accumulate)
         own = accelerator.process_index * settings.batch_size
         parts = [rows[start + own :][: settings.batch_size] for start in range(0, len(rows), share)]
-        return [Drawing(part, self._tokens(part, settings.seed, epoch)) for part in parts]
+        return [MicroBatch(part, self._tokens(part, settings.seed, epoch)) for part in parts]
 
     def _tokens(self, rows: NDArray[np.int64], seed: int, epoch: int) -> Any:
         drawn = self.examples.captions(rows, seed=seed, epoch=epoch)
         captions = [each.caption or "" for each in drawn]
         return self.pipeline.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
 
-    def loss(self, inputs: Drawing, draw: int) -> "tuple[torch.Tensor, Mapping[str, torch.Tensor | float]]":
+    def loss(
+        self, inputs: MicroBatch, draw: int
+    ) -> "tuple[torch.Tensor, Mapping[str, torch.Tensor | float]]":
         """The loss of one micro-batch; noise is drawn on the CPU, so that every device sees the same."""
         import torch
 

@@ -17,7 +17,7 @@ from recapdata.scenes import SIDE, Scene, draw_scene, render
 from recaptrain.embedded.tasks import STYLES, Task, caption_task, pretraining_task
 from recaptrain.embedded.tokenizers import build_processor
 from recaptrain.embedded.training import Loss, Stage, train
-from recaptrain.embedded.vision import Seeing, Tower, pixel_values, scenes_of, train_tower
+from recaptrain.embedded.vision import SupervisedTower, Tower, pixel_values, scenes_of, train_tower
 from recaptrain.training.accelerator import autocast
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def train_captioner(recipe: CaptionerRecipe, work: Path, out: Path) -> None:
     processor = build_processor(recipe.seed, recipe.tower.patch)
     model: Any = build_model(recipe, processor)
     model.to(recipe.device)
-    seeing = Seeing(model.model.vision_tower, recipe.tower, seed=recipe.seed, device=recipe.device)
+    seeing = SupervisedTower(model.model.vision_tower, recipe.tower, seed=recipe.seed, device=recipe.device)
     train_tower(seeing, recipe.seeing, work, seed=recipe.seed)
 
     def pretraining(step: int) -> Loss:

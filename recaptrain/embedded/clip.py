@@ -15,7 +15,7 @@ import numpy as np
 
 from recapdata.scenes import SIDE, Scene, alt_text, draw_scene, human_long, human_short, render
 from recapdata.scenes.world import Dice
-from recaptrain.embedded.hard_negatives import almost
+from recaptrain.embedded.hard_negatives import hard_negative
 from recaptrain.embedded.tokenizers import BOS, EOS, build_tokenizer
 from recaptrain.embedded.training import Loss, Stage, train
 from recaptrain.embedded.vision import Tower, pixel_values, scenes_of
@@ -101,7 +101,7 @@ def train_clip(recipe: ClipRecipe, captioner: Path, work: Path, out: Path) -> No
     def loss_of(step: int) -> Loss:
         scenes = scenes_of(seed, step, recipe.matching.batch)
         pixels = pixel_values(np.stack([render(scene) for scene in scenes])).to(recipe.device)
-        texts = [text_of(scene, step) for scene in (*scenes, *map(almost, scenes))]
+        texts = [text_of(scene, step) for scene in (*scenes, *map(hard_negative, scenes))]
         tokens = _tokens(tokenizer, texts, recipe.context).to(recipe.device)
         with autocast(recipe.device):
             return _matching_loss(model, pixels, tokens)
@@ -251,8 +251,10 @@ def evaluate_clip(folder: Path, *, count: int, seed: int) -> Retrieval:
         )
         long = model.encode_text(tokenize([human_long(scene) for scene in scenes]), normalize=True)
         short = model.encode_text(tokenize([human_short(scene) for scene in scenes]), normalize=True)
-        lies = model.encode_text(tokenize([human_short(almost(scene)) for scene in scenes]), normalize=True)
-    differ = torch.tensor([human_short(almost(scene)) != human_short(scene) for scene in scenes])
+        lies = model.encode_text(
+            tokenize([human_short(hard_negative(scene)) for scene in scenes]), normalize=True
+        )
+    differ = torch.tensor([human_short(hard_negative(scene)) != human_short(scene) for scene in scenes])
     wins = (pictures * short).sum(1) > (pictures * lies).sum(1)
     return Retrieval(
         count, *_ranks(pictures, long), *_ranks(pictures, short), wins[differ].float().mean().item()

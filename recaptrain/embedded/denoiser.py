@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Denoiser:
-    """What the UNet is and how it is trained, whatever the lesson.
+    """What the UNet is and how it is trained, whatever the curriculum.
 
     Attributes:
         scenes: how many pictures it sees, over and over; their latents are made once.
@@ -42,7 +42,7 @@ class Denoiser:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lesson:
+class Curriculum:
     """What the captions of a stage are, and which noise levels it dwells on.
 
     Attributes:
@@ -97,16 +97,16 @@ def build_scheduler() -> Any:
     )
 
 
-def web_caption(lesson: Lesson, seed: int, index: int, step: int) -> str:
+def web_caption(curriculum: Curriculum, seed: int, index: int, step: int) -> str:
     """Alt text of a scene, or a true list of its looks or some of them, or nothing; drawn anew at every step."""
     scene = draw_scene(seed, index)
     dice = Dice(seed, index * 1_000_003 + step, "web caption")
-    if dice.chance(lesson.dropout):
+    if dice.chance(curriculum.dropout):
         return ""
-    if not dice.chance(lesson.listing):
+    if not dice.chance(curriculum.listing):
         return alt_text(scene)
     looks = list(dict.fromkeys(f"{drawn.color} {drawn.shape}" for drawn in scene.objects))
-    everything = lesson.complete > 0 and dice.chance(lesson.complete)
+    everything = curriculum.complete > 0 and dice.chance(curriculum.complete)
     said = ", ".join(dice.sample(looks, len(looks) if everything else 1 + dice.below(len(looks))))
     return f"{said} on {scene.background}" if dice.chance(0.3) else said
 
@@ -140,7 +140,7 @@ class Material:
 def train_denoiser(
     name: str,
     settings: Denoiser,
-    lesson: Lesson,
+    curriculum: Curriculum,
     stage: Stage,
     unet: "UNet2DConditionModel",
     text_encoder: "CLIPTextModel",
@@ -155,21 +155,21 @@ def train_denoiser(
 
     def loss_of(step: int) -> Loss:
         _, rows = shuffled(np.arange(len(material.latents)), material.seed, step, stage.batch)
-        captions = [web_caption(lesson, material.seed, int(row), step) for row in rows]
+        captions = [web_caption(curriculum, material.seed, int(row), step) for row in rows]
         draw = torch.Generator().manual_seed(step)
-        times = levels_of(lesson, len(rows), scheduler.config.num_train_timesteps, draw)
+        times = levels_of(curriculum, len(rows), scheduler.config.num_train_timesteps, draw)
         return _loss(model, scheduler, material, rows, captions, times, settings.gamma, draw), {}
 
     train(name, stage, model, loss_of, work, averaging=settings.averaging)
     return model.eval()
 
 
-def levels_of(lesson: Lesson, count: int, levels: int, draw: "torch.Generator") -> "torch.Tensor":
+def levels_of(curriculum: Curriculum, count: int, levels: int, draw: "torch.Generator") -> "torch.Tensor":
     """Noise levels of a batch, evenly drawn from all, but the first of them from the noisiest three tenths."""
     import torch
 
     times = torch.randint(0, levels, (count,), generator=draw)
-    few = round(lesson.noisiest * count)
+    few = round(curriculum.noisiest * count)
     times[:few] = levels - 1 - times[:few] * 3 // 10
     return times
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from recapdata.console import say
 from recaptrain.embedded.autoencoder import HELD_OUT, Autoencoder, psnr, train_autoencoder
 from recaptrain.embedded.denoiser import (
+    Curriculum,
     Denoiser,
-    Lesson,
     Material,
     build_scheduler,
     build_unet,
@@ -46,9 +46,9 @@ class DiffusionRecipe:
     reading: Stage
     denoiser: Denoiser = field(default_factory=Denoiser)
     drawing: Stage
-    drawing_lesson: Lesson = field(default_factory=Lesson)
+    drawing_curriculum: Curriculum = field(default_factory=Curriculum)
     following: Stage
-    following_lesson: Lesson = field(default_factory=Lesson)
+    following_curriculum: Curriculum = field(default_factory=Curriculum)
 
 
 def train_embedded_diffusion(recipe: DiffusionRecipe, work: Path, out: Path) -> "StableDiffusionPipeline":
@@ -72,13 +72,13 @@ def _train_denoiser(
     unet = build_unet(recipe.denoiser, recipe.text_encoder.width, recipe.seed)
     first, reader = (build_text_encoder(recipe.text_encoder, tokenizer, recipe.seed + n) for n in (0, 1))
     drawn = train_denoiser(
-        "drawing", recipe.denoiser, recipe.drawing_lesson, recipe.drawing, unet, first, material, work
+        "drawing", recipe.denoiser, recipe.drawing_curriculum, recipe.drawing, unet, first, material, work
     )
     train_text_encoder(reader, recipe.reading, tokenizer, work, seed=recipe.seed, device=recipe.device)
     return train_denoiser(
         "following",
         recipe.denoiser,
-        recipe.following_lesson,
+        recipe.following_curriculum,
         recipe.following,
         drawn["unet"],
         reader,

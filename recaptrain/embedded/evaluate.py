@@ -175,10 +175,10 @@ def _related(scene: Scene, look: Look, side: str, other: Look) -> bool:
     GenEval (Ghosh et al. 2023): the offset of the centers, less a tenth of both boxes' sides, has at least half its length in that direction.
     """
     ones, others = _members(scene, look), _members(scene, other)
-    return bool(ones and others) and all(_lies(one, side, two) for one in ones for two in others)
+    return bool(ones and others) and all(_is_beside(one, side, two) for one in ones for two in others)
 
 
-def _lies(one: Drawn, side: str, two: Drawn) -> bool:
+def _is_beside(one: Drawn, side: str, two: Drawn) -> bool:
     offset = []
     for axis in (0, 1):
         between = (one.box[axis] + one.box[axis + 2] / 2) - (two.box[axis] + two.box[axis + 2] / 2)

@@ -9,7 +9,7 @@ from recapdata.scenes.captions import groups_of
 from recapdata.scenes.world import CELL, WORD_ROWS, WORDS, Dice, Drawn
 
 
-def almost(scene: Scene) -> Scene:
+def hard_negative(scene: Scene) -> Scene:
     """The scene with another color, shape, size, count, arrangement or word; never equal to the original."""
     dice = Dice(scene.seed, scene.index, "lie")
     changes: list[Callable[[Scene, Dice], Scene]] = [_color, _color, _shape, _count, _size, _arrangement]

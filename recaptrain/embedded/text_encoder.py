@@ -90,7 +90,7 @@ def text_of(seed: int, index: int) -> str:
     return (alt_text, human_short, human_long)[index % 3](draw_scene(seed, index))
 
 
-def said(tokens: list[int], vocabulary: int) -> NDArray[np.float32]:
+def bag_of_tokens(tokens: list[int], vocabulary: int) -> NDArray[np.float32]:
     """Which tokens and which neighboring pairs a caption has, as zeros and ones (vocabulary + PAIRS)."""
     found = np.zeros(vocabulary + PAIRS, np.float32)
     found[tokens] = 1.0
@@ -110,7 +110,9 @@ def _loss(
     read = tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt")
     ends = read.attention_mask.sum(1) - 1
     words = [ids[1:end].tolist() for ids, end in zip(read.input_ids, ends.tolist(), strict=True)]
-    wanted = torch.from_numpy(np.stack([said(tokens, len(tokenizer)) for tokens in words])).to(device)
+    wanted = torch.from_numpy(np.stack([bag_of_tokens(tokens, len(tokenizer)) for tokens in words])).to(
+        device
+    )
     chance = np.random.default_rng(seed)
     last = read.input_ids.shape[1] - 1
     asked = [[end, *chance.integers(end, last + 1, STATES - 1)] for end in ends.tolist()]

@@ -197,7 +197,7 @@ def place_patches(tower: Any, sizes: Tower) -> None:
     embedding.data.copy_(table * POSITION_SCALE)
 
 
-class Seeing:
+class SupervisedTower:
     """A tower with the heads that ask it for the targets of `dense`; they are left behind when it has learned to see."""
 
     def __init__(self, tower: Any, sizes: Tower, *, seed: int, device: str) -> None:
@@ -243,7 +243,7 @@ class Seeing:
         return loss, figures, features
 
 
-def train_tower(seeing: Seeing, stage: Stage, folder: Path, *, seed: int) -> None:
+def train_tower(seeing: SupervisedTower, stage: Stage, folder: Path, *, seed: int) -> None:
     """Teach a tower to see: the stage `tower` of a recipe."""
 
     def loss_of(step: int) -> Loss:

@@ -1,6 +1,6 @@
 """Prompts → pictures: one PNG per prompt and a metadata file, each picture a function of prompt and seed alone.
 
-The folder is an `imagefolder`, so it can be ingested, loaded and audited as a dataset. An interrupted run goes on where it
+The folder is an `imagefolder`, so it can be ingested, loaded and audited as a dataset. An interrupted run resumes where it
 stopped, with the same batches; another batch size moves a picture by no more than rounding.
 """
 

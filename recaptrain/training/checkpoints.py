@@ -1,4 +1,4 @@
-"""Checkpoints that a training run goes on from exactly: whole or not there, and only by a run with the same settings."""
+"""The folder of a training run: its settings, its logs, and atomic checkpoints that it resumes from exactly."""
 
 import json
 import os
@@ -26,12 +26,12 @@ _STEP = re.compile(r"step-(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """Where a run keeps what it needs to go on: `settings.json`, logs (`log.jsonl`, …) and `step-N/`, the state after N steps."""
+    """What a run needs to resume: `settings.json`, logs (`log.jsonl`, …) and `step-N/`, the state after N steps."""
 
     path: Path
 
     def steps(self) -> list[int]:
-        """The steps whose state is there, ascending."""
+        """The steps whose state is kept, ascending."""
         return sorted(
             int(match[1]) for each in self.path.glob("step-*") if (match := _STEP.fullmatch(each.name))
         )
@@ -39,7 +39,7 @@ class RunFolder:
     # -- settings -----------------------------------------------------------------------------------------------------
 
     def begin(self, settings: Mapping[str, Any], *, resume: bool) -> None:
-        """Claim the folder for a run with these settings, or see that the run in it has the same.
+        """Begin a run with these settings in the folder, or check that the run in it has the same.
 
         Raises:
             OptionError: there is a run already and `resume` is not set, or its settings differ.
@@ -56,15 +56,17 @@ class RunFolder:
         plain = json.loads(json.dumps(settings))
         differing = [name for name in {**before, **plain} if before.get(name) != plain.get(name)]
         if differing:
-            told = "; ".join(f"{name}: {before.get(name)} there, {plain.get(name)} now" for name in differing)
+            differences = "; ".join(
+                f"{name}: {before.get(name)} there, {plain.get(name)} now" for name in differing
+            )
             raise OptionError(
-                f"--resume: the run in {self.path.parent} has other settings ({told}); use the same, or another folder"
+                f"--resume: the run in {self.path.parent} has other settings ({differences}); use the same, or another folder"
             )
 
     # -- state --------------------------------------------------------------------------------------------------------
 
     def save(self, accelerator: "Accelerator", step: int) -> None:
-        """Keep the state after `step` steps, then forget the states before it. Call on every process."""
+        """Save the state after `step` steps, then delete earlier ones. Call on every process."""
         partial = self.path / f".step-{step}.partial"
         if accelerator.is_main_process:
             shutil.rmtree(partial, ignore_errors=True)
@@ -79,7 +81,7 @@ class RunFolder:
         accelerator.wait_for_everyone()
 
     def load(self, accelerator: "Accelerator") -> int:
-        """Put everything prepared and registered back to the last state; its step, 0 where there is none."""
+        """Restore everything prepared and registered to the last state; its step, 0 where there is none."""
         steps = self.steps()
         if not steps:
             return 0
@@ -104,7 +106,7 @@ class RunFolder:
         return [float(row["loss"]) for row in self.rows()]
 
     def rewind_log(self, step: int) -> None:
-        """Forget what was logged after `step`, in every log: those steps are made again."""
+        """Delete what was logged after `step`, in every log: those steps are repeated."""
         for path in {self.path / "log.jsonl", *self.path.glob("*.jsonl")}:
             kept = [row for row in self.rows(path.stem) if row["step"] <= step]
             lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in kept]

@@ -45,16 +45,16 @@ class Task(Protocol):
         """
 
 
-class Watch(Protocol):
-    """Looks at a model while it learns."""
+class Callback(Protocol):
+    """What is called while a model learns: validation, early stopping."""
 
     def begin(self, step: int) -> bool:
         """Called before the step after `step`, 0 or where a checkpoint was; True where there is nothing left to learn."""
 
-    def look(self, step: int) -> bool:
+    def after_step(self, step: int) -> bool:
         """Called after each step; True ends the run."""
 
-    def kept(self) -> None:
+    def after_checkpoint(self) -> None:
         """Called when a checkpoint is whole: what belongs to earlier ones may go."""
 
 
@@ -137,7 +137,7 @@ def train(
     training: Training,
     task: Task,
     folder: RunFolder,
-    watch: Watch | None = None,
+    callback: Callback | None = None,
     *,
     trackers: Sequence[Tracker] = (),
 ) -> None:
@@ -151,7 +151,7 @@ def train(
     if accelerator.is_main_process:
         folder.rewind_log(first)
     accelerator.wait_for_everyone()
-    if watch is not None and watch.begin(first):
+    if callback is not None and callback.begin(first):
         return
     shown = progress_bar(first, settings.steps) if accelerator.is_main_process else nullcontext()
     with shown as bar, _ahead(task, first, settings.steps) as inputs_of:
@@ -169,18 +169,18 @@ def train(
                 folder.log(row)
                 for tracker in (bar, *trackers):
                     tracker.log(row)
-            over = watch is not None and watch.look(step + 1)
+            over = callback is not None and callback.after_step(step + 1)
             if over or (step + 1) % settings.checkpoint_every == 0 or step + 1 == settings.steps:
                 folder.save(accelerator, step + 1)
-                if watch is not None:
-                    watch.kept()
+                if callback is not None:
+                    callback.after_checkpoint()
             if over:
                 return
 
 
 @contextmanager
 def _ahead(task: Task, first: int, steps: int) -> Iterator[Callable[[int], list[Any]]]:
-    """Gives the inputs of the steps in order, those of the next step being made while the model works on this one's."""
+    """Yield a function for the inputs of each step in order; a thread prepares the next step's while the model works."""
     with ThreadPoolExecutor(1) as thread:
         coming: list[Future[list[Any]]] = [thread.submit(task.inputs, first)] if first < steps else []
 

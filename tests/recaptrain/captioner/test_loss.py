@@ -14,7 +14,7 @@ from recaptrain.captioner.base import (
     trained_weights,
     vision_tower,
 )
-from recaptrain.captioner.loss import IGNORED, answer_loss, asking
+from recaptrain.captioner.loss import IGNORED, answer_loss, caption_encoder
 from tests.vlms import FAMILIES, save_vlm
 
 PLAIN = ("blip", "blip2", "git")
@@ -58,7 +58,7 @@ def test_training_feeds_what_captioning_feeds(folders, family):
     styles = ["short"] if family in PLAIN else ["short", "long"]
     base = find_base(folders(family), None, styles, {})
     model = load_model(base, half=None)
-    asked = asking(base, model)
+    asked = caption_encoder(base, model)
     answers = asked.answers("short", CAPTIONS)
     batch = tensors(asked.batch("short", pictures(), answers))
     seen = Observation()
@@ -92,10 +92,10 @@ def test_a_templates_own_end_of_turn_is_learned(folders, tmp_path):
     tokenizer = base.pretrained.processor.tokenizer
     ends = tokenizer.convert_tokens_to_ids("<end>")
     model.generation_config.eos_token_id = [tokenizer.eos_token_id, ends]
-    (answer,) = asking(base, model).answers("short", ["a cat"])
+    (answer,) = caption_encoder(base, model).answers("short", ["a cat"])
     assert tokenizer.decode(answer) == "a cat<end>"
     model.generation_config.eos_token_id = tokenizer.eos_token_id
-    (answer,) = asking(base, model).answers("short", ["a cat"])
+    (answer,) = caption_encoder(base, model).answers("short", ["a cat"])
     assert tokenizer.decode(answer) == "a cat<eos>"
 
 
@@ -107,13 +107,13 @@ def test_a_space_that_the_template_puts_before_an_answer_is_learned(folders):
         "{% if part.type == 'image' %}<image>{% else %} {{ part.text }}{% endif %}{% endfor %} {% endfor %}"
         "{% if add_generation_prompt %}assistant:{% endif %}"
     )
-    (answer,) = asking(base, load_model(base, half=None)).answers("short", ["a cat"])
+    (answer,) = caption_encoder(base, load_model(base, half=None)).answers("short", ["a cat"])
     assert processor.tokenizer.decode(answer) == " a cat<eos>"
 
 
 def test_paligemma_sees_its_prompt_at_once_and_writes_word_by_word(folders):
     base = find_base(folders("paligemma"), None, ["short"], {})
-    asked = asking(base, load_model(base, half=None))
+    asked = caption_encoder(base, load_model(base, half=None))
     batch = asked.batch("short", pictures()[:1], [[7, 8, 9]])
     assert batch["token_type_ids"][0, -4:].tolist() == [0, 1, 1, 1]
     assert batch["labels"][0, -4:].tolist() == [IGNORED, 7, 8, 9]

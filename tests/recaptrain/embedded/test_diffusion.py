@@ -8,10 +8,10 @@ import torch
 
 from recapdata.scenes import draw_scene, human_long, render
 from recaptrain.embedded.autoencoder import CROP, Autoencoder, batch_of, build, psnr, to_unit
-from recaptrain.embedded.denoiser import Denoiser, Lesson, build_scheduler, levels_of, web_caption
+from recaptrain.embedded.denoiser import Curriculum, Denoiser, build_scheduler, levels_of, web_caption
 from recaptrain.embedded.diffusion import DiffusionRecipe, train_embedded_diffusion
 from recaptrain.embedded.recipe import RECIPES, read_recipe
-from recaptrain.embedded.text_encoder import PAIRS, TextEncoder, said
+from recaptrain.embedded.text_encoder import PAIRS, TextEncoder
 from recaptrain.embedded.tokenizers import build_clip_tokenizer
 from recaptrain.embedded.training import Stage
 
@@ -25,14 +25,14 @@ TINY = DiffusionRecipe(
     denoiser=Denoiser(channels=(8, 16), scenes=8),
     drawing=Stage(steps=2, batch=4, rate=1e-3),
     following=Stage(steps=1, batch=4, rate=1e-3),
-    following_lesson=Lesson(listing=1.0, complete=1.0, noisiest=0.5),
+    following_curriculum=Curriculum(listing=1.0, complete=1.0, noisiest=0.5),
 )
 
 
 def test_the_shipped_recipe_parses():
     recipe = read_recipe(RECIPES / "embedded-diffusion.yaml", DiffusionRecipe)
     assert recipe.following.steps > 0
-    assert recipe.following_lesson.listing > recipe.drawing_lesson.listing
+    assert recipe.following_curriculum.listing > recipe.drawing_curriculum.listing
 
 
 def test_it_runs_and_its_pipeline_loads(tmp_path, monkeypatch):
@@ -80,25 +80,25 @@ def test_psnr_of_an_untrained_autoencoder_is_low():
 
 
 def test_web_captions_are_empty_alt_text_or_a_true_list():
-    partly, fully = (Lesson(listing=1.0, complete=share, dropout=0.0) for share in (0.0, 1.0))
+    partly, fully = (Curriculum(listing=1.0, complete=share, dropout=0.0) for share in (0.0, 1.0))
     for index in range(50):
         looks = {f"{drawn.color} {drawn.shape}" for drawn in draw_scene(0, index).objects}
         assert set(web_caption(partly, 0, index, 7).split(" on ")[0].split(", ")) <= looks
         assert set(web_caption(fully, 0, index, 7).split(" on ")[0].split(", ")) == looks
-    empty = sum(not web_caption(Lesson(dropout=0.25), 0, index, 0) for index in range(1000)) / 1000
+    empty = sum(not web_caption(Curriculum(dropout=0.25), 0, index, 0) for index in range(1000)) / 1000
     assert empty == pytest.approx(0.25, abs=0.055)  # four standard deviations
 
 
 def test_a_lesson_may_dwell_on_the_noisiest_levels():
     draw = torch.Generator().manual_seed(0)
-    even = levels_of(Lesson(), 4000, 1000, draw)
+    even = levels_of(Curriculum(), 4000, 1000, draw)
     assert (even >= 700).float().mean().item() == pytest.approx(0.3, abs=0.03)
-    noisy = levels_of(Lesson(noisiest=1.0), 4000, 1000, draw)
+    noisy = levels_of(Curriculum(noisiest=1.0), 4000, 1000, draw)
     assert (noisy.min().item() >= 700, noisy.max().item()) == (True, 999)
 
 
 def test_what_a_text_says_is_its_tokens_and_neighboring_pairs():
-    one, other = said([3, 7, 4], 10), said([3, 4, 7], 10)
+    one, other = bag_of_tokens([3, 7, 4], 10), bag_of_tokens([3, 4, 7], 10)
     assert one.shape == (10 + PAIRS,)
     assert np.flatnonzero(one[:10]).tolist() == np.flatnonzero(other[:10]).tolist() == [3, 4, 7]
     assert one.sum() == 5  # three tokens, two pairs

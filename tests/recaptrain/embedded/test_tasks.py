@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 
 from recapdata.scenes import SHAPES, draw_scene, font, human_long, human_short
-from recaptrain.embedded.hard_negatives import almost
+from recaptrain.embedded.hard_negatives import hard_negative
 from recaptrain.embedded.tasks import STYLES, caption_task, pretraining_task
 from recaptrain.embedded.vision import HEADS, NOTHING, dense_targets
 
@@ -84,7 +84,7 @@ def test_a_near_miss_is_never_the_scene_and_mostly_told_by_its_captions():
     told = 0
     for index in range(MANY):
         scene = draw_scene(37, index)
-        lie = almost(scene)
+        lie = hard_negative(scene)
         assert lie != scene
         told += human_long(lie) != human_long(scene)
     assert told > 0.95 * MANY
