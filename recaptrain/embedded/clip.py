@@ -42,20 +42,10 @@ class ClipRecipe:
     def config(self, tokenizer: "PreTrainedTokenizerFast") -> dict[str, Any]:
         """open_clip's `model_cfg`."""
         tower = self.tower
-        ratio = tower.inner / tower.width
         return {
             "embed_dim": tower.width,
             "custom_text": True,
-            "vision_cfg": {
-                "image_size": SIDE,
-                "patch_size": tower.patch,
-                "width": tower.width,
-                "head_width": tower.width // tower.heads,
-                "layers": tower.layers,
-                "mlp_ratio": ratio,
-                "no_ln_pre": True,
-                "pool_type": "avg",
-            },
+            "vision_cfg": vision_config(tower),
             "text_cfg": {
                 "context_length": self.context,
                 "vocab_size": len(tokenizer),
@@ -63,7 +53,7 @@ class ClipRecipe:
                 "width": tower.width,
                 "heads": tower.heads,
                 "layers": self.text_layers,
-                "mlp_ratio": ratio,
+                "mlp_ratio": tower.inner / tower.width,
                 "pool_type": "eos",
                 "eos_id": tokenizer.eos_token_id,
                 "pad_id": tokenizer.pad_token_id,
@@ -71,8 +61,22 @@ class ClipRecipe:
         }
 
 
+def vision_config(tower: Tower) -> dict[str, Any]:
+    """open_clip's `vision_cfg` of a ViT with the blocks of a captioner's tower."""
+    return {
+        "image_size": SIDE,
+        "patch_size": tower.patch,
+        "width": tower.width,
+        "head_width": tower.width // tower.heads,
+        "layers": tower.layers,
+        "mlp_ratio": tower.inner / tower.width,
+        "no_ln_pre": True,
+        "pool_type": "avg",
+    }
+
+
 def clip_tokenizer(seed: int) -> "PreTrainedTokenizerFast":
-    """The captioner's tokenizer with CLIP's habits: begin and end of text, padding on the right."""
+    """The captioner's tokenizer as CLIP uses it: begin and end of text, padding on the right."""
     from tokenizers.processors import TemplateProcessing
 
     tokenizer = build_tokenizer(seed)
@@ -134,9 +138,9 @@ def _tokens(tokenizer: "PreTrainedTokenizerFast", texts: Sequence[str], context:
 
 
 def _matching_loss(model: Any, pixels: "Tensor", tokens: "Tensor") -> Loss:
-    """CLIP's loss with the lies as further wrong texts of every picture.
+    """CLIP's loss with the hard negatives as further wrong texts of every picture.
 
-    A lie that says what the truth says (a sentence that the change does not touch) is left out.
+    One that says what the truth says (a sentence that the change does not touch) is left out.
     """
     import torch
     from torch.nn.functional import cross_entropy, normalize
@@ -154,11 +158,11 @@ def _matching_loss(model: Any, pixels: "Tensor", tokens: "Tensor") -> Loss:
     by_picture = logits.masked_fill(same, float("-inf"))
     by_text = logits[:, :batch].T.masked_fill(same[:, :batch], float("-inf"))
     loss = (cross_entropy(by_picture, mine) + cross_entropy(by_text, mine)) / 2
-    lies = ~same[mine, mine + batch]
+    false = ~same[mine, mine + batch]
     beats = logits[mine, mine] > logits[mine, mine + batch]
     return loss, {
         "first of batch": (by_text.argmax(1) == mine).float().mean(),
-        "above its lie": beats[lies].float().mean(),
+        "above its negative": beats[false].float().mean(),
     }
 
 
@@ -251,11 +255,11 @@ def evaluate_clip(folder: Path, *, count: int, seed: int) -> Retrieval:
         )
         long = model.encode_text(tokenize([human_long(scene) for scene in scenes]), normalize=True)
         short = model.encode_text(tokenize([human_short(scene) for scene in scenes]), normalize=True)
-        lies = model.encode_text(
+        false = model.encode_text(
             tokenize([human_short(hard_negative(scene)) for scene in scenes]), normalize=True
         )
     differ = torch.tensor([human_short(hard_negative(scene)) != human_short(scene) for scene in scenes])
-    wins = (pictures * short).sum(1) > (pictures * lies).sum(1)
+    wins = (pictures * short).sum(1) > (pictures * false).sum(1)
     return Retrieval(
         count, *_ranks(pictures, long), *_ranks(pictures, short), wins[differ].float().mean().item()
     )

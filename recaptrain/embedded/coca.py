@@ -15,7 +15,7 @@ import numpy as np
 
 from recapdata.scenes import SIDE, Scene, alt_text, human_long, human_short, render
 from recapdata.scenes.world import Dice
-from recaptrain.embedded.clip import clip_tokenizer, plant_tower, save
+from recaptrain.embedded.clip import clip_tokenizer, plant_tower, save, vision_config
 from recaptrain.embedded.training import Loss, Stage, train
 from recaptrain.embedded.vision import Tower, pixel_values, scenes_of
 from recaptrain.training.accelerator import autocast
@@ -66,17 +66,7 @@ class CocaRecipe:
             "embed_dim": tower.width,
             "custom_text": True,
             "pad_id": tokenizer.pad_token_id,
-            "vision_cfg": {
-                "image_size": SIDE,
-                "patch_size": tower.patch,
-                "width": tower.width,
-                "head_width": tower.width // tower.heads,
-                "layers": tower.layers,
-                "mlp_ratio": tower.inner / tower.width,
-                "no_ln_pre": True,
-                "pool_type": "avg",
-                "output_tokens": True,
-            },
+            "vision_cfg": {**vision_config(tower), "output_tokens": True},
             "text_cfg": {
                 **text,
                 "hf_tokenizer_name": "local",
