@@ -39,7 +39,7 @@ class Clauses(VerbPhrases):
     def small_clause(self) -> Phrase:
         """A subject and a predicate, to be joined to another clause."""
         tokens, head, plural = self.subject(depth=0)
-        return self.said((tokens, head), self.predicate(plural, head[8] or "person"))
+        return self.said((tokens, head), self.predicate(plural, head.kind or "person"))
 
     def clause(self) -> Phrase:
         """NP V …, with what dense captions hang on it."""
@@ -59,22 +59,22 @@ class Clauses(VerbPhrases):
             return tokens + self.tail(tokens, root, kind), root
         if draw < 0.79:
             group = self.group_for(kind)
-            tag = root[1] if root[1] in ("VBZ", "VBP", "VBD", "VBG", "VB") else "VBZ"
+            tag = root.tag if root.tag in ("VBZ", "VBP", "VBD", "VBG", "VB") else "VBZ"
             head = row_token(self.verbs[id(group)].draw().forms[tag], "conj", root)
-            head[3] = root[3] if tag == root[1] else head[3]
+            head.morph = root.morph if tag == root.tag else head.morph
             return [*tokens, self.tok("and", "cc", head), head, *self.complements(group, head, 0)], root
         if draw < 0.90:
             return tokens + self.subordinate(tokens, root, kind), root
         if draw < 0.95:
             clause, head = self.small_clause()
-            tokens[-1][7] = False
+            tokens[-1].space = False
             word = "and" if self.chance() < 0.8 else "but"
             clause = under((clause, head), root, "conj")
             return [*tokens, self.tok(",", "punct", head), self.tok(word, "cc", head), *clause], root
         clause = self.with_clause(root, "advcl")
         if self.chance() < 0.5:
-            tokens[-1][7] = False
-            clause.insert(0, self.tok(",", "punct", clause[0][5]))
+            tokens[-1].space = False
+            clause.insert(0, self.tok(",", "punct", clause[0].head))
         return tokens + clause, root
 
     def tail(self, tokens: list[Token], root: Token, kind: str) -> list[Token]:
@@ -87,7 +87,7 @@ class Clauses(VerbPhrases):
         body = under((body, head), root, "advcl")
         if draw < 0.12:
             return body
-        tokens[-1][7] = False
+        tokens[-1].space = False
         return [self.tok(",", "punct", head), *body]
 
     def effect(self) -> Phrase:
@@ -141,7 +141,7 @@ class Clauses(VerbPhrases):
             clause, head = self.small_clause()
             body = [self.tok(self.pick("while as as"), "mark", head), *under((clause, head), root, "advcl")]
             if self.chance() < 0.3:
-                tokens[-1][7] = False
+                tokens[-1].space = False
                 body.insert(0, self.tok(",", "punct", head))
             return body
         body, head = self.verb_phrase("VB", kind)
@@ -149,20 +149,20 @@ class Clauses(VerbPhrases):
         if draw < 0.92:
             return under((body, head), root, "advcl")
         ready = adjective("ready", "advcl", root)
-        tokens[-1][7] = False
+        tokens[-1].space = False
         return [self.tok(",", "punct", ready), ready, *under((body, head), ready, "xcomp")]
 
     def joined(self, first: Phrase, second: Phrase) -> Phrase:
         """Two clauses with "while" or "and" between them."""
         (tokens, root), (clause, head) = first, second
         if self.chance() < 0.5:
-            head[5], head[6] = root, "advcl"
+            head.head, head.dep = root, "advcl"
             link = [self.tok("while", "mark", head)]
         else:
-            head[5], head[6] = root, "conj"
+            head.head, head.dep = root, "conj"
             link = [self.tok(self.pick("and and but"), "cc", head)]
         if self.chance() < 0.5:
-            tokens[-1][7] = False
+            tokens[-1].space = False
             link.insert(0, self.tok(",", "punct", head))
         return [*tokens, *link, *clause], root
 
@@ -171,7 +171,7 @@ class Clauses(VerbPhrases):
         other, inner, _ = self.np(COMMON, article="the" if self.chance() < 0.7 else None)
         if self.chance() < 0.25:
             root = adjective(self.pick("tall big large small long wide old"))
-            as_: Token = ["as", "RB", "ADV", "", "as", root, "advmod", True, None]
+            as_: Token = Token("as", "RB", "ADV", "", "as", root, "advmod")
             return [as_, root, *self.preposition("as", (other, inner), root, "obl")], root
         root = row_token(self.adjectives["comparative"].draw())
         tokens = [root, *self.preposition("than", (other, inner), root, "obl")]
@@ -191,7 +191,7 @@ class Clauses(VerbPhrases):
             return start + under(self.predicate_adjective(), root, "xcomp"), root
         draw = self.chance()
         if draw < 0.5:
-            body, head = self.verb_phrase("VBG", subject[1][8] or "person")
+            body, head = self.verb_phrase("VBG", subject[1].kind or "person")
             body = [self.tok("to", "mark", head), self.tok("be", "aux", head), *body]
         elif draw < 0.85:
             body, head = self.np(COMMON, plural=plural)[:2] if draw < 0.7 else self.place()[0]
@@ -212,10 +212,10 @@ class Clauses(VerbPhrases):
         tokens, subject, plural = self.indefinite()
         draw = self.chance()
         root = self.tok(("were" if plural else "was") if draw < 0.05 else "are" if plural else "is")
-        root[2] = "VERB"
+        root.pos = "VERB"
         there = self.tok("there", "expl", root)
         if not plural and draw > 0.93:
-            root[0], there[7] = "'s", False
+            root.form, there.space = "'s", False
         middle = [self.tok("r:also", "advmod", root)] if 0.05 < draw < 0.11 else []
         modified = tokens[-1] is not subject
         tokens = [there, root, *middle, *under((tokens, subject), root, "nsubj")]

@@ -56,8 +56,8 @@ class Grammar(Sentences):
         """One sentence or fragment, written in one of the ways captions are."""
         self.telegraphic = self.chance() < 0.07
         tokens, root = phrase = getattr(self, self.rules.draw())()
-        whole = root[2] in ("VERB", "AUX") or any(
-            token[5] is root and token[6] in ("cop", "nsubj") for token in tokens
+        whole = root.pos in ("VERB", "AUX") or any(
+            token.head is root and token.dep in ("cop", "nsubj") for token in tokens
         )
         draw = self.chance()
         if self.telegraphic or not whole:
@@ -84,7 +84,7 @@ class Grammar(Sentences):
             tokens, head, _ = self.np("picture_word", plural=False, article=self.pick("a a the") if self.chance() < 0.75 else "")  # fmt: skip
             if self.chance() < 0.2:
                 black, white = adjective("black"), adjective("white")
-                at = 1 if tokens[0][1] == "DT" else 0
+                at = 1 if tokens[0].tag == "DT" else 0
                 tokens[at:at] = self.coordinated([([black], black), ([white], white)], head, "amod")
             what, inner, _ = self.np(COMMON, depth=2, simple=False)
             return tokens + self.preposition("of", (what, inner), head, "nmod"), head
@@ -159,18 +159,18 @@ class Grammar(Sentences):
         for place, part in enumerate(parts):
             word = part.removeprefix("~")
             if word.isdigit():
-                token: Token = [word, "CD", "NUM", "NumForm=Digit|NumType=Card", word, None, "", True, None]
+                token = Token(word, "CD", "NUM", "NumForm=Digit|NumType=Card", word)
             elif place + 1 < len(parts) and parts[place + 1].startswith("~"):
-                token = [word, "NNP", "ADJ", "Degree=Pos", word, None, "amod", True, None]
+                token = Token(word, "NNP", "ADJ", "Degree=Pos", word, None, "amod")
             else:
-                token = [word, "NNP", "PROPN", "Number=Sing", word, None, "compound", True, None]
+                token = Token(word, "NNP", "PROPN", "Number=Sing", word, None, "compound")
             tokens.append(token)
         head = tokens[-1]
         for token in tokens[:-1]:
-            token[5] = head
-        head[7] = False
+            token.head = head
+        head.space = False
         start, end = self.tok("open", "punct", head), self.tok("close", "punct", head)
-        start[7] = False
+        start.space = False
         return [start, *tokens, end], head
 
     def text_sentence(self) -> Phrase:
@@ -202,7 +202,7 @@ class Grammar(Sentences):
         if tokens[-1] is head and self.chance() < 0.75:
             tokens = tokens + self.postmodifier(head, plural, 1)
         if self.chance() < 0.05:
-            tokens[-1][7] = False
+            tokens[-1].space = False
             body, inner, _ = self.np(COMMON, depth=1)
             label = "conj" if self.chance() < 0.5 else "appos"
             tokens = [*tokens, self.tok(",", "punct", inner), *under((body, inner), head, label)]

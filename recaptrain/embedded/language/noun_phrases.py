@@ -29,14 +29,6 @@ LANDMARKS = "furniture furniture compound building plant structure person vehicl
 OWNERS = "person person person animal bird vehicle building"
 CARRIED = "clothing clothing part animal_part food plant vehicle_part tool decoration furniture person structure container"
 
-#: What stands before a plural noun, up to which draw: keys with their labels, # for a number; an owner above the last.
-PLURAL_DETERMINERS = (
-    (0.32, ""), (0.57, "#/nummod"), (0.70, "the/det"), (0.78, "several/amod"), (0.84, "some/det"), (0.87, "many/amod"),
-    (0.90, "a/det few/amod"), (0.91, "both|all/det"), (0.915, "all-the/det:predet the/det"), (0.92, "these/det"),
-    (0.93, "the/det #/nummod"), (0.94, "#/nummod more|other/amod"), (0.945, "another/det #/nummod"), (0.952, "a dozen"),
-    (0.957, "other/amod"),
-)  # fmt: skip
-
 
 @cache
 def options(words: str) -> tuple[str, ...]:
@@ -52,7 +44,7 @@ class Draws:
         words = lexicon()
         self.rows = words.function_words
         self.by_lemma = words.verb_by_lemma
-        self.modifier_kinds = words.modifiers
+        self.modifier_kinds, self.determiners = words.modifiers, words.determiners
         self.groups = words.verbs
         self.nouns = {name: Deck(entries, self.rng) for name, entries in words.nouns.items()}
         self.adjectives = {name: Deck(rows, self.rng) for name, rows in words.adjectives.items()}
@@ -85,7 +77,7 @@ class Draws:
 
     def tok(self, key: str, dep: str = "", head: Token | None = None) -> Token:
         """A function word; see `caption_words.function_words` for the keys."""
-        return [*self.rows[key], head, dep, True, None]
+        return row_token(self.rows[key], dep, head)
 
 
 class NounPhrases(Draws):
@@ -109,7 +101,7 @@ class NounPhrases(Draws):
             plural = not plural
             parts = entry.plural if plural else entry.singular
         tokens = parts_of(parts or ())
-        tokens[-1][8] = kind
+        tokens[-1].kind = kind
         return tokens, plural, entry.mass
 
     def modifiers(self, head: Token, kind: str) -> list[Token]:
@@ -127,14 +119,14 @@ class NounPhrases(Draws):
         tokens = self.modifier(head, first)
         if draw > 0.85 and not first == second == "color":
             more = self.modifier(head, second)
-            if more[-1][0] in [token[0] for token in tokens] or (
-                tokens[0][2] == "VERB" and more[-1][2] == "VERB"
+            if more[-1].form in [token.form for token in tokens] or (
+                tokens[0].pos == "VERB" and more[-1].pos == "VERB"
             ):
                 return tokens
-            if tokens[-1][6] == "compound":
-                return tokens if more[-1][6] == "compound" else more + tokens
-            if more[-1][6] == "amod" and (first == second or self.chance() < 0.12):
-                tokens[-1][7] = False
+            if tokens[-1].dep == "compound":
+                return tokens if more[-1].dep == "compound" else more + tokens
+            if more[-1].dep == "amod" and (first == second or self.chance() < 0.12):
+                tokens[-1].space = False
                 tokens.append(self.tok(",", "punct", tokens[-1]))
             tokens += more
         if first in ("size", "person", "place", "food", "mood") and self.chance() < 0.06:
@@ -144,11 +136,11 @@ class NounPhrases(Draws):
     def modifier(self, head: Token, kind: str) -> list[Token]:
         if kind == "hyphenated":
             tokens = parts_of(self.hyphenated.draw())
-            tokens[-1][5], tokens[-1][6] = head, "amod" if tokens[-1][2] != "NOUN" else "compound"
+            tokens[-1].head, tokens[-1].dep = head, "amod" if tokens[-1].pos != "NOUN" else "compound"
             return tokens
         token = row_token(self.adjectives[kind].draw(), "amod", head)
-        if token[2] == "NOUN":
-            token[6] = "compound"
+        if token.pos == "NOUN":
+            token.dep = "compound"
         elif kind == "color" and self.chance() < 0.08:
             return [row_token(self.adjectives["shade"].draw(), "amod", head), token]
         return [token]
@@ -166,13 +158,13 @@ class NounPhrases(Draws):
     def coordinated(self, phrases: list[Phrase], head: Token | None, dep: str) -> list[Token]:
         """Phrases joined by commas and a conjunction; each comma and conjunction belongs to what follows it."""
         first = phrases[0][1]
-        first[5], first[6] = head, dep
+        first.head, first.dep = head, dep
         tokens = list(phrases[0][0])
         oxford = len(phrases) > 2 and self.chance() < 0.55
         for place, phrase in enumerate(phrases[1:], 2):
             last = place == len(phrases)
             if not last or oxford:
-                tokens[-1][7] = False
+                tokens[-1].space = False
                 tokens.append(self.tok(",", "punct", phrase[1]))
             if last:
                 tokens.append(self.tok("and" if self.chance() < 0.96 else "or", "cc", phrase[1]))
@@ -183,44 +175,18 @@ class NounPhrases(Draws):
         draw = self.chance()
         if self.telegraphic and draw < 0.9:
             return [self.tok("n:" + self.number(), "nummod", head)] if plural and draw < 0.3 else []
-        if mass:
-            if draw < 0.55:
-                return []
-            return [self.tok("the" if draw < 0.8 else "some", "det", head)]
-        if plural:
-            return self.plural_determiner(head, draw, depth)
-        if draw < 0.59:
-            return [self.tok("a", "det", head)]
-        if draw < 0.86:
-            return [self.tok("the", "det", head)]
-        if draw < 0.87:
-            return []
-        if draw < 0.90:
-            return [self.tok("n:one", "nummod", head)]
-        if draw < 0.92:
-            return [self.tok("another", "det", head)]
-        if draw < 0.935:
-            return [self.tok(self.pick("this each every"), "det", head)]
-        return [self.owner(head)] if draw < 0.965 or not depth else self.possessor(head)
-
-    def plural_determiner(self, head: Token, draw: float, depth: int) -> list[Token]:
-        words = next((words for bound, words in PLURAL_DETERMINERS if draw < bound), None)
-        if words is None:
-            return [self.owner(head)] if draw < 0.98 or not depth else self.possessor(head)
+        kind = "mass" if mass else "plural" if plural else "singular"
+        words = next(words for bound, words in self.determiners[kind] if draw < bound)
+        if words in ("owner", "possessor"):
+            return self.possessor(head) if words == "possessor" and depth else [self.owner(head)]
         if words == "a dozen":
             dozen = self.tok("dozen", "nummod", head)
             return [self.tok("a", "det", dozen), dozen]
         tokens = []
         for word in words.split():
-            key, _, label = word.partition("/")
-            key = (
-                "n:" + self.number()
-                if key == "#"
-                else self.pick(key.replace("|", " "))
-                if "|" in key
-                else key
-            )
-            tokens.append(self.tok(key, label, head))
+            keys, _, label = word.partition("/")
+            key = "n:" + self.number() if keys == "#" else keys
+            tokens.append(self.tok(self.pick(key.replace("|", " ")) if "|" in key else key, label, head))
         return tokens
 
     def number(self) -> str:
@@ -238,11 +204,11 @@ class NounPhrases(Draws):
         """ "the man's", "the girls'", "a child's"."""
         tokens, plural, mass = self.noun_tokens(self.pick(OWNERS))
         owner = tokens[-1]
-        owner[5], owner[6], owner[7] = head, "nmod:poss", False
+        owner.head, owner.dep, owner.space = head, "nmod:poss", False
         tokens = self.determiner(owner, plural, mass, 0) + tokens
         if len(tokens) == 1 and not plural:
             tokens.insert(0, self.tok("a", "det", owner))
-        tokens.append(self.tok("'" if plural and owner[0].endswith("s") else "'s", "case", owner))
+        tokens.append(self.tok("'" if plural and owner.form.endswith("s") else "'s", "case", owner))
         return tokens
 
     def np(
@@ -322,7 +288,7 @@ class NounPhrases(Draws):
             tokens, many, _ = self.noun_tokens("group", draw > 0.82)
             group = tokens[-1]
             if paired:
-                group[0], group[4] = "pairs" if many else "pair", "pair"
+                group.form, group.lemma = "pairs" if many else "pair", "pair"
             if many:
                 before = [self.tok("n:" + self.number(), "nummod", group)]
             else:
@@ -330,7 +296,7 @@ class NounPhrases(Draws):
                 many = self.chance() < 0.55
             if self.chance() < 0.15:
                 before.append(row_token(self.adjectives["size"].draw(), "amod", group))
-        group[8] = head[8]
+        group.kind = head.kind
         tokens = [*before, group, *self.preposition("of", (inner, head), group, "nmod")]
         if depth and self.chance() < 0.25:
             tokens += self.postmodifier(group, many, 0, True)
@@ -342,7 +308,7 @@ class NounPhrases(Draws):
         tokens, many, _ = self.noun_tokens("measure")
         group = tokens[-1]
         tokens = self.determiner(group, many, False, 0) + self.modifiers(group, "container") + tokens
-        group[8] = "food"
+        group.kind = "food"
         return tokens + self.preposition("of", (inner, head), group, "nmod"), group, many
 
     def part_phrase(self, kinds: Kinds) -> Marked:
@@ -354,7 +320,7 @@ class NounPhrases(Draws):
             tokens, head = [inner], inner
         else:
             tokens, head, _ = self.np(kinds, plural=True, article="the")
-        group[8] = head[8] or "person"
+        group.kind = head.kind or "person"
         return [group, *self.preposition("of", (tokens, head), group, "nmod")], group, key != "n:one"
 
     def joined_phrase(self, kinds: Kinds) -> Marked:
@@ -365,7 +331,7 @@ class NounPhrases(Draws):
     def preposition(self, words: str, phrase: Phrase, head: Token, dep: str) -> list[Token]:
         """A phrase with its prepositions ("out of": both are case markers) under a head."""
         root = phrase[1]
-        root[5], root[6] = head, dep
+        root.head, root.dep = head, dep
         if " " in words:
             return [*[self.tok("p:" + word, "case", root) for word in words.split()], *phrase[0]]
         return [self.tok("p:" + words, "case", root), *phrase[0]]

@@ -154,8 +154,9 @@ class Places(NounPhrases):
     def where(self, head: Token, *, of_noun: bool, depth: int = 0) -> list[Token]:
         """A place under a noun or a verb."""
         phrase, adverb = self.place(depth)
-        if of_noun and phrase[1][0] == "close":
-            phrase[1][1:4] = "JJ", "ADJ", "Degree=Pos"
+        if of_noun and phrase[1].form == "close":
+            close = phrase[1]
+            close.tag, close.pos, close.morph = "JJ", "ADJ", "Degree=Pos"
             return under(phrase, head, "amod")
         return under(phrase, head, "advmod" if adverb else "nmod" if of_noun else "obl")
 

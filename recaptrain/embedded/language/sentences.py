@@ -30,19 +30,19 @@ class Sentences(Clauses):
             tokens, label = [head], "advmod"
         else:
             tokens, head = self.verb_phrase("VBG", "person") if self.chance() < 0.5 else self.state_phrase()
-            if head[1] == "VBG" and self.chance() < 0.4:
+            if head.tag == "VBG" and self.chance() < 0.4:
                 tokens.insert(0, self.tok("while", "mark", head))
             label, comma = "advcl", True
         tokens = under((tokens, head), root, label)
         if comma:
-            tokens[-1][7] = False
+            tokens[-1].space = False
             tokens.append(self.tok(",", "punct", head))
         return tokens + sentence, root
 
     def passive(self) -> Phrase:
         """ "The field is surrounded by trees", "A kite is being flown by a boy", "Two dogs can be seen in the yard"."""
         tokens, subject, plural = self.subject()
-        kind = subject[8] or "person"
+        kind = subject.kind or "person"
         is_are = "are" if plural else "is"
         draw = self.chance()
         if draw < 0.45:
@@ -87,7 +87,7 @@ class Sentences(Clauses):
             (body, root), _ = self.place(1)
         elif draw < 0.76:
             body, root, _ = self.np(
-                subject[8] or COMMON, plural=plural, depth=1, article="" if plural else "a"
+                subject.kind or COMMON, plural=plural, depth=1, article="" if plural else "a"
             )
         elif draw < 0.90:
             body, root = self.compared()
@@ -120,17 +120,7 @@ class Sentences(Clauses):
         if word in ("someone", "this"):
             tag = "DT" if word == "this" else "NN"
             kind_of = "Dem" if word == "this" else "Ind"
-            pronoun: Token = [
-                word,
-                tag,
-                "PRON",
-                f"Number=Sing|PronType={kind_of}",
-                word,
-                None,
-                "",
-                True,
-                None,
-            ]
+            pronoun = Token(word, tag, "PRON", f"Number=Sing|PronType={kind_of}", word)
         else:
             pronoun = self.tok(word)
         if self.chance() < 0.2:
@@ -142,14 +132,14 @@ class Sentences(Clauses):
         tokens, root = self.said(([pronoun], pronoun), (body, root, passive))
         be = body[0]
         if (
-            be[2] == "AUX"
-            and be[0] in ("is", "are")
-            and body[1][0] != "n't"
+            be.pos == "AUX"
+            and be.form in ("is", "are")
+            and body[1].form != "n't"
             and word != "this"
             and self.chance() < 0.25
         ):
-            be[0] = "'re" if be[0] == "are" else "'s"
-            pronoun[7] = False
+            be.form = "'re" if be.form == "are" else "'s"
+            pronoun.space = False
         return self.extended(tokens, root, kind)
 
     def contrast(self) -> Phrase:
@@ -184,8 +174,8 @@ class Sentences(Clauses):
             body.insert(0, self.tok("p:with", "case", head))
         else:
             body, head = self.verb_phrase("VBG", kind)
-        each[5], each[6] = head, "nsubj"
-        tokens[-1][7] = False
+        each.head, each.dep = head, "nsubj"
+        tokens[-1].space = False
         return [*tokens, self.tok(",", "punct", head), each, *under((body, head), root, label)], root
 
     def negation(self) -> Phrase:
@@ -193,10 +183,10 @@ class Sentences(Clauses):
         tokens, subject, plural = self.np(COMMON, article="no")
         draw = self.chance()
         if draw < 0.35:
-            return self.said((tokens, subject), self.predicate(plural, subject[8] or "person", rich=False))
+            return self.said((tokens, subject), self.predicate(plural, subject.kind or "person", rich=False))
         if draw < 0.75:
             root = self.tok("are" if plural else "is")
-            root[2] = "VERB"
+            root.pos = "VERB"
             tokens = [self.tok("there", "expl", root), root, *under((tokens, subject), root, "nsubj")]
             if self.chance() < 0.3:
                 tokens.append(adjective(self.pick("visible present"), "amod", subject))
@@ -204,7 +194,7 @@ class Sentences(Clauses):
             return tokens + self.where(subject, of_noun=True) if self.chance() < 0.6 else tokens, root
         other, head, many = self.np(COMMON)
         if draw < 0.85:
-            if tokens[0][0] == "no":
+            if tokens[0].form == "no":
                 tokens[0] = self.tok("any", "det", subject)
             return other + self.preposition("without", (tokens, subject), head, "nmod"), head
         root = self.tok("have" if many else "has")
@@ -246,8 +236,8 @@ class Sentences(Clauses):
                 *verb_tokens,
                 *under((tokens, first), root, "obj"),
             ], root
-        root = self.tok("are" if first[1] == "NNS" or self.chance() < 0.5 else "is")
-        root[2] = "VERB"
+        root = self.tok("are" if first.tag == "NNS" or self.chance() < 0.5 else "is")
+        root.pos = "VERB"
         there = [self.tok("there", "expl", root), root]
         if draw < 0.88:
             tokens = there + under((tokens, first), root, "nsubj")
@@ -260,9 +250,9 @@ class Sentences(Clauses):
         else:
             tokens.insert(0, self.tok("including", "case", first))
         if self.chance() < 0.5:
-            general[-1][7] = False
+            general[-1].space = False
             tokens.insert(0, self.tok(",", "punct", first))
-        root[0], root[1], root[3] = "are", "VBP", PRESENT.format("Plur")
+        root.form, root.tag, root.morph = "are", "VBP", PRESENT.format("Plur")
         return there + under((general, head), root, "nsubj") + tokens, root
 
     def possession(self) -> Phrase:
@@ -286,7 +276,7 @@ class Sentences(Clauses):
     def interrupted(self) -> Phrase:
         """ "The dog, a brown poodle, sleeps"; "A man, wearing a hat, stands"; "The bus, which is red, drives by"."""
         tokens, subject, plural = self.np(THINGS if self.chance() < 0.3 else "person person animal vehicle")
-        kind = subject[8] or "person"
+        kind = subject.kind or "person"
         draw = self.chance()
         if draw < 0.35:
             extra, head, _ = self.np(kind, plural=plural, article="" if plural else "a")
@@ -296,10 +286,10 @@ class Sentences(Clauses):
             label = "acl"
         else:
             extra = self.relative(subject, plural)
-            head = next(token for token in extra if token[6] == "acl:relcl" and token[5] is subject)
+            head = next(token for token in extra if token.dep == "acl:relcl" and token.head is subject)
             label = "acl:relcl"
         extra = under((extra, head), subject, label)
-        tokens[-1][7] = extra[-1][7] = False
+        tokens[-1].space = extra[-1].space = False
         tokens = [*tokens, self.tok(",", "punct", head), *extra, self.tok(",", "punct", head)]
         return self.said((tokens, subject), self.predicate(plural, kind))
 

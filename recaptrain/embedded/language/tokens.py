@@ -5,14 +5,36 @@ Tags, labels and attachments are those of Universal Dependencies English EWT, in
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from recaptrain.embedded.language.treebank import Tree
 from recaptrain.embedded.language.words import GERUND, PARTICIPLE, PRESENT, Part, Row
 
-#: A token under construction: form, tag, part of speech, morphology, lemma, head token, label, space after, and a free place
-#: (a noun's kind, later the token's index).
-Token: TypeAlias = list[Any]
+
+@dataclass(slots=True, eq=False)
+class Token:
+    """A token under construction, in the columns of Universal Dependencies.
+
+    Attributes:
+        head: the token that it depends on; the root's own self.
+        space: whether a blank follows.
+        kind: of a noun, from the word lists.
+        index: its place in the finished sentence.
+    """
+
+    form: str
+    tag: str
+    pos: str
+    morph: str
+    lemma: str
+    head: Token | None = None
+    dep: str = ""
+    space: bool = True
+    kind: str | None = None
+    index: int = -1
+
+
 #: Tokens in order and the one that heads them.
 Phrase: TypeAlias = tuple[list[Token], Token]
 #: Besides, whether a noun phrase takes a plural verb, or whether a predicate is passive.
@@ -20,46 +42,46 @@ Marked: TypeAlias = tuple[list[Token], Token, bool]
 
 
 def row_token(row: Row, dep: str = "", head: Token | None = None) -> Token:
-    return [*row, head, dep, True, None]
+    return Token(*row, head, dep)
 
 
 def common(word: str, dep: str = "", head: Token | None = None) -> Token:
     """A noun in the singular."""
-    return [word, "NN", "NOUN", "Number=Sing", word, head, dep, True, None]
+    return Token(word, "NN", "NOUN", "Number=Sing", word, head, dep)
 
 
 def adjective(word: str, dep: str = "", head: Token | None = None) -> Token:
-    return [word, "JJ", "ADJ", "Degree=Pos", word, head, dep, True, None]
+    return Token(word, "JJ", "ADJ", "Degree=Pos", word, head, dep)
 
 
 def plural_noun(word: str, lemma: str, dep: str = "", head: Token | None = None) -> Token:
-    return [word, "NNS", "NOUN", "Number=Plur", lemma, head, dep, True, None]
+    return Token(word, "NNS", "NOUN", "Number=Plur", lemma, head, dep)
 
 
 def present(base: str, dep: str = "", head: Token | None = None, *, plural: bool = False) -> Token:
     """A regular verb in the third person of the present."""
     form, tag, number = (base, "VBP", "Plur") if plural else (base + "s", "VBZ", "Sing")
-    return [form, tag, "VERB", PRESENT.format(number), base, head, dep, True, None]
+    return Token(form, tag, "VERB", PRESENT.format(number), base, head, dep)
 
 
 def verbal(form: str, tag: str, morph: str, base: str, dep: str = "", head: Token | None = None) -> Token:
     """A participle or gerund, by its form."""
-    return [form, tag, "VERB", morph, base, head, dep, True, None]
+    return Token(form, tag, "VERB", morph, base, head, dep)
 
 
 def parts_of(parts: tuple[Part, ...]) -> list[Token]:
-    tokens: list[Token] = [[*part.row, None, part.dep, part.space, None] for part in parts]
+    tokens: list[Token] = [Token(*part.row, None, part.dep, part.space) for part in parts]
     if len(tokens) > 1:
         for part, token in zip(parts, tokens, strict=True):
             if part.head >= 0:
-                token[5] = tokens[part.head]
+                token.head = tokens[part.head]
     return tokens
 
 
 def under(phrase: Phrase, head: Token, dep: str) -> list[Token]:
     """The phrase's tokens, tied to a head."""
     root = phrase[1]
-    root[5], root[6] = head, dep
+    root.head, root.dep = head, dep
     return phrase[0]
 
 
@@ -71,29 +93,38 @@ def statement(subject: Phrase, verb: Token, what: Phrase) -> Phrase:
 def finished(phrase: Phrase, *, capital: bool, stop: str) -> Tree:
     """The tree of a phrase that stands alone; `stop` is "", "." or " ."."""
     tokens, root = phrase
-    root[5], root[6] = root, "ROOT"
+    root.head, root.dep = root, "ROOT"
     if stop:
         if stop == ".":
-            tokens[-1][7] = False
-        tokens.append([".", ".", "PUNCT", "", ".", root, "punct", False, None])
+            tokens[-1].space = False
+        tokens.append(Token(".", ".", "PUNCT", "", ".", root, "punct", False))
     following = ""
     for place in range(len(tokens) - 1, -1, -1):
         token = tokens[place]
-        token[8] = place
-        tag = token[1]
+        token.index = place
+        tag = token.tag
         if tag == "DT":
-            if token[4] == "a" and _vowel_sound(following):
-                token[0] = "an"
-        elif tag == "VBG" and token[2] == "VERB" and token[6] != "case":
-            gerund = token[6] in ("acl", "amod") or (token[6] == "xcomp" and tokens[place - 1][0] != "be")
-            token[3] = GERUND if gerund else PARTICIPLE
-        following = token[0]
+            if token.lemma == "a" and _vowel_sound(following):
+                token.form = "an"
+        elif tag == "VBG" and token.pos == "VERB" and token.dep != "case":
+            gerund = token.dep in ("acl", "amod") or (token.dep == "xcomp" and tokens[place - 1].form != "be")
+            token.morph = GERUND if gerund else PARTICIPLE
+        following = token.form
     if capital:
-        first = tokens[0][0]
-        tokens[0][0] = first[:1].upper() + first[1:]
-    tokens[-1][7] = False
-    forms, tags, pos, morphs, lemmas, heads, deps, spaces, _ = zip(*tokens, strict=True)
-    return Tree(forms, spaces, tags, pos, morphs, lemmas, tuple([head[8] for head in heads]), deps)
+        first = tokens[0].form
+        tokens[0].form = first[:1].upper() + first[1:]
+    tokens[-1].space = False
+    assert all(token.head for token in tokens)
+    return Tree(
+        words=tuple(token.form for token in tokens),
+        spaces=tuple(token.space for token in tokens),
+        tags=tuple(token.tag for token in tokens),
+        pos=tuple(token.pos for token in tokens),
+        morphs=tuple(token.morph for token in tokens),
+        lemmas=tuple(token.lemma for token in tokens),
+        heads=tuple(token.head.index for token in tokens if token.head),
+        deps=tuple(token.dep for token in tokens),
+    )
 
 
 def _vowel_sound(word: str) -> bool:

@@ -27,7 +27,7 @@ class VerbPhrases(Places):
         if draw < 0.45:
             return self.with_phrase(head)
         if draw < 0.68:
-            return under(self.verb_phrase("VBG", head[8] or "person", depth), head, "acl")
+            return under(self.verb_phrase("VBG", head.kind or "person", depth), head, "acl")
         if draw < 0.80:
             return under(self.state_phrase(depth), head, "acl")
         if draw < 0.91:
@@ -80,7 +80,7 @@ class VerbPhrases(Places):
         elif draw < 0.45:
             phrase = self.worn_place()
         elif draw < 0.70:
-            phrase = self.verb_phrase("VBG", subject[8] or "person", 0)
+            phrase = self.verb_phrase("VBG", subject.kind or "person", 0)
         elif draw < 0.88:
             verb = row_token(self.states.draw().forms["VBN"])
             phrase, role = ([verb, *self.where(verb, of_noun=False)], verb), "nsubj:pass"
@@ -90,7 +90,7 @@ class VerbPhrases(Places):
             phrase = [predicate], predicate
         root = phrase[1]
         body = under(phrase, head, dep)
-        subject[5], subject[6] = root, role
+        subject.head, subject.dep = root, role
         return [self.tok("with", "mark", root), *tokens, *body]
 
     def state_phrase(self, depth: int = 0) -> Phrase:
@@ -131,20 +131,20 @@ class VerbPhrases(Places):
     def relative(self, head: Token, plural: bool) -> list[Token]:
         """ "who rides a horse", "that is red", "the man is riding", "the bears are on", "whose hat is red"."""
         draw = self.chance()
-        kind = head[8] or "person"
+        kind = head.kind or "person"
         if draw < 0.62:
             pronoun = self.tok(
                 self.pick("who who that") if kind == "person" else self.pick("that that that which")
             )
             body, root, passive = self.predicate(plural, kind, rich=False)
-            pronoun[5], pronoun[6] = root, "nsubj:pass" if passive else "nsubj"
+            pronoun.head, pronoun.dep = root, "nsubj:pass" if passive else "nsubj"
             return [pronoun, *under((body, root), head, "acl:relcl")]
         if draw < 0.88:
             return self.object_relative(head)
         if draw < 0.94:
             tokens, subject, many = self.np("part clothing animal_part plant", article="")
             body, root = self.predicate_adjective()
-            subject[5], subject[6] = root, "nsubj"
+            subject.head, subject.dep = root, "nsubj"
             be = self.tok("are" if many else "is", "cop", root)
             return [
                 self.tok("whose", "nmod:poss", subject),
@@ -154,7 +154,7 @@ class VerbPhrases(Places):
             ]
         tokens, subject, many = self.np("person animal", simple=False)
         body, root, passive = self.predicate(many, "person", rich=False)
-        subject[5], subject[6] = root, "nsubj:pass" if passive else "nsubj"
+        subject.head, subject.dep = root, "nsubj:pass" if passive else "nsubj"
         return [self.tok("where", "advmod", root), *tokens, *under((body, root), head, "acl:relcl")]
 
     def object_relative(self, head: Token) -> list[Token]:
@@ -178,7 +178,7 @@ class VerbPhrases(Places):
                 ]
                 verb_tokens, root = self.finite(verb, many)
                 verb_tokens.append(self.tok("p:" + word, "obl", root))
-        subject[5], subject[6] = root, "nsubj"
+        subject.head, subject.dep = root, "nsubj"
         return [*before, *tokens, *under((verb_tokens, root), head, "acl:relcl")]
 
     def group_for(self, kind: str) -> VerbGroup:
@@ -260,7 +260,7 @@ class VerbPhrases(Places):
         if draw >= 0.90 and draw < 0.94:
             head = row_token(verb.forms["VBD"])
             if plural:
-                head[3] = head[3].replace("Sing", "Plur")
+                head.morph = head.morph.replace("Sing", "Plur")
             return [head], head
         if draw >= 0.94 and draw < 0.955:
             head = row_token(verb.forms["VB"])
@@ -280,7 +280,7 @@ class VerbPhrases(Places):
     def denial(self, head: Token, after: Token) -> Token:
         """ "not", or "n't" joined to the verb before it."""
         if self.chance() < 0.5:
-            after[7] = False
+            after.space = False
             return self.tok("n't", "advmod", head)
         return self.tok("not", "advmod", head)
 

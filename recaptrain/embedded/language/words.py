@@ -249,6 +249,7 @@ class Lexicon:
     writing: list[str]
     quotes: list[str]
     modifiers: dict[str, str]
+    determiners: dict[str, list[tuple[float, str]]]
     verb_by_lemma: dict[str, Verb] = field(default_factory=dict)
     states: list[Verb] = field(default_factory=list)
     agents: list[Verb] = field(default_factory=list)
@@ -332,6 +333,7 @@ def lexicon() -> Lexicon:
         writing=lists["writing"].split(),
         quotes=lists["quotes"].split(),
         modifiers=lists["modifiers"],
+        determiners=lists["determiners"],
         written=participles(lists["written"]),
         names=[(word, "NNP", "PROPN", "Number=Sing", word) for word in lists["proper"].split()],
         verb_by_lemma=known,
