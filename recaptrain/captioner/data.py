@@ -49,6 +49,10 @@ class HumanCaptions:
             np.int64,
         )
 
+    def pools(self, *, held_out: bool) -> dict[str, Rows]:
+        """The rows of every style; see `rows`."""
+        return {style: self.rows(style, held_out=held_out) for style in self.styles}
+
     def texts(self, style: str, rows: Rows) -> list[str]:
         """The captions of some rows."""
         return self.table.column(style).take(pa.array(rows)).to_pylist()

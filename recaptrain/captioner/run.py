@@ -4,6 +4,7 @@ resolve dataset and base → read captions, hold some out → train, watching th
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,12 +24,12 @@ from recaptrain.captioner.base import (
     trained_weights,
 )
 from recaptrain.captioner.card import write_card
-from recaptrain.captioner.data import HumanCaptions, gather_pictures, read_captions
+from recaptrain.captioner.data import HumanCaptions, Rows, gather_pictures, read_captions
 from recaptrain.captioner.loss import Captioning, caption_encoder, tokenize_captions
 from recaptrain.captioner.settings import CaptionerSettings, CaptionerSummary
-from recaptrain.captioner.validation import Validation, last_samples
+from recaptrain.captioner.validation import Validation, held_out_validation, last_samples
 from recaptrain.training.accelerator import open_accelerator
-from recaptrain.training.checkpoints import RunFolder, run_identity
+from recaptrain.training.checkpoints import RunFolder, begin_run
 from recaptrain.training.loop import prepare, train
 from recaptrain.training.model_folder import RUN, finish_run, first_and_last
 
@@ -87,7 +88,8 @@ def tune_captioner(settings: CaptionerSettings, out: Path) -> CaptionerSummary |
     model = _trainable(settings, model)
     weights = trained_weights(model)
     run = RunFolder(out / RUN)
-    identity = run_identity(
+    begin_run(
+        run,
         target,
         captions.table,
         base.source,
@@ -98,8 +100,6 @@ def tune_captioner(settings: CaptionerSettings, out: Path) -> CaptionerSummary |
         **{"held out": len(captions.held_out), "validate every": settings.validation_interval},
     )
     with accelerator.main_process_first():
-        run.begin(identity, resume=settings.resume or not accelerator.is_main_process)
-    with accelerator.main_process_first():
         pictures = gather_pictures(
             target, captions, run.path / "pictures.arrow", shown=accelerator.is_main_process
         )
@@ -107,18 +107,8 @@ def tune_captioner(settings: CaptionerSettings, out: Path) -> CaptionerSummary |
     _check_captions(captions, target, settings)
     training = prepare(accelerator, {"captioner": model}, settings.optimization)
     batches = tokenize_captions(captions, pictures, encoder)
-    pools = {style: captions.rows(style, held_out=False) for style in captions.styles}
-    task = Captioning(training=training, batches=batches, pools=pools)
-    validation = Validation(
-        training=training,
-        batches=batches,
-        held_out=_held_out(captions),
-        shown=_shown(captions, settings.samples),
-        every=settings.validation_interval,
-        patience=settings.patience,
-        run=run,
-        samples=out / "samples.jsonl",
-    )
+    task = Captioning(training=training, batches=batches, pools=captions.pools(held_out=False))
+    validation = held_out_validation(training, batches, settings, run, out)
     model.train()
     train(training, task, run, validation)
     validation.restore_best()
@@ -177,9 +167,9 @@ def _trainable(settings: CaptionerSettings, model: Any) -> Any:
 
 
 def _check_captions(captions: HumanCaptions, target: Target, settings: CaptionerSettings) -> None:
-    """See that every style has something to learn from, and say where nothing is held out."""
-    for style in captions.styles:
-        if not len(captions.rows(style, held_out=False)):
+    """Check that every style has something to learn from, and say where nothing is held out."""
+    for style, rows in captions.pools(held_out=False).items():
+        if not len(rows):
             raise InputError(
                 f"{target.name}: caption set {settings.captions[style]!r} has no {style} caption to learn from "
                 "(of a record whose picture can be decoded)"
@@ -189,20 +179,6 @@ def _check_captions(captions: HumanCaptions, target: Target, settings: Captioner
             f"{captions.table.num_rows} captioned records are too few to hold some out: all are learned from, without a "
             "validation loss or an early stop"
         )
-
-
-def _held_out(captions: HumanCaptions) -> dict[str, Any]:
-    rows = {style: captions.rows(style, held_out=True) for style in captions.styles}
-    return {style: each for style, each in rows.items() if len(each)}
-
-
-def _shown(captions: HumanCaptions, count: int) -> Any:
-    """The pictures whose captions are written now and then: held-out ones where there are any."""
-    import numpy as np
-
-    from_held_out = bool(_held_out(captions))
-    each = [captions.rows(style, held_out=from_held_out) for style in captions.styles]
-    return np.unique(np.concatenate(each))[:count]
 
 
 def _summary(
@@ -223,8 +199,8 @@ def _summary(
         base=base.source.name,
         base_revision=base.source.revision,
         prompts=dict(base.prompts),
-        captions={style: len(captions.rows(style, held_out=False)) for style in captions.styles},
-        held_out={style: len(captions.rows(style, held_out=True)) for style in captions.styles},
+        captions=_counts(captions.pools(held_out=False)),
+        held_out=_counts(captions.pools(held_out=True)),
         records=captions.table.num_rows,
         left_out=captions.lacking,
         unreadable=len(captions.unusable),
@@ -238,3 +214,7 @@ def _summary(
         last_training_loss=last,
         seconds=0.0,
     )
+
+
+def _counts(pools: Mapping[str, Rows]) -> dict[str, int]:
+    return {style: len(rows) for style, rows in pools.items()}

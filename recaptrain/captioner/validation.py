@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from recapdata.atomic import write_atomic
 from recapdata.captioners.prompts import max_tokens
 from recapdata.captioners.text_generation import Start
@@ -18,6 +20,7 @@ from recapdata.console import say
 from recapdata.models.transformers import quiet
 from recaptrain.captioner.data import Rows
 from recaptrain.captioner.loss import CaptionBatches, answer_loss, on_device
+from recaptrain.captioner.settings import CaptionerSettings
 from recaptrain.training.checkpoints import RunFolder
 from recaptrain.training.loop import Training
 from recaptrain.training.trackers import say_beside_bar
@@ -221,6 +224,24 @@ class Validation:
             tokens[:, first:].tolist(), skip_special_tokens=True
         )
         return [text.strip() for text in texts]
+
+
+def held_out_validation(
+    training: Training, batches: CaptionBatches, settings: CaptionerSettings, run: RunFolder, out: Path
+) -> Validation:
+    """The validation of a run on its held-out captions; samples are of learned pictures where none are held out."""
+    held_out = {style: rows for style, rows in batches.captions.pools(held_out=True).items() if len(rows)}
+    shown = batches.captions.pools(held_out=bool(held_out)).values()
+    return Validation(
+        training=training,
+        batches=batches,
+        held_out=held_out,
+        shown=np.unique(np.concatenate(list(shown)))[: settings.samples],
+        every=settings.validation_interval,
+        patience=settings.patience,
+        run=run,
+        samples=out / "samples.jsonl",
+    )
 
 
 def last_samples(run: RunFolder, step: int) -> list[dict[str, Any]]:

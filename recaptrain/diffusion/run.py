@@ -20,7 +20,7 @@ from recaptrain.diffusion.latents import Encoder, Latents, encode_dataset
 from recaptrain.diffusion.loss import Denoising, place
 from recaptrain.diffusion.settings import DiffusionSettings, DiffusionSummary
 from recaptrain.training.accelerator import open_accelerator
-from recaptrain.training.checkpoints import RunFolder, run_identity
+from recaptrain.training.checkpoints import RunFolder, begin_run
 from recaptrain.training.loop import Training, prepare, train
 from recaptrain.training.model_folder import RUN, finish_run, first_and_last, swapped_in
 
@@ -48,7 +48,8 @@ def train_diffusion(settings: DiffusionSettings, out: Path) -> DiffusionSummary 
     examples = read_examples(target, mixture, base)
     accelerator = open_accelerator(settings.mixed_precision, accumulate=settings.optimization.accumulate)
     run = RunFolder(out / RUN)
-    identity = run_identity(
+    begin_run(
+        run,
         target,
         examples.table,
         base.source,
@@ -58,8 +59,6 @@ def train_diffusion(settings: DiffusionSettings, out: Path) -> DiffusionSummary 
         train=sorted(settings.train),
         resolution=_side(settings, base),
     )
-    with accelerator.main_process_first():
-        run.begin(identity, resume=settings.resume or not accelerator.is_main_process)
     latents = _latents(settings, target, base, accelerator, out)
     unreadable = latents.unreadable()
     examples = examples.without(unreadable)

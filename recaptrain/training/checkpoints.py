@@ -132,20 +132,24 @@ class RunFolder:
             ) from error
 
 
-def run_identity(
+def begin_run(
+    folder: RunFolder,
     target: "Target",
     captions: "pa.Table",
     base: "ModelSource",
     settings: Any,
     accelerator: "Accelerator",
     **own: Any,
-) -> dict[str, Any]:
-    """Everything that decides the outcome: only a run that would have been the same may continue one.
+) -> None:
+    """Begin a run in a folder, or check that the run in it would have the same outcome. Call on every process.
 
     Args:
         captions: keys and captions that are read.
         settings: options of the run.
         own: what the kind of training adds, and what options resolve to.
+
+    Raises:
+        OptionError: see `RunFolder.begin`.
     """
     decided, optimization = identity(settings), settings.optimization
     if optimization.course == "constant":
@@ -153,7 +157,7 @@ def run_identity(
     digest = ArrowDigest()
     for name in captions.column_names:
         digest.update(name, captions.column(name))
-    return {
+    outcome = {
         "dataset": target.commit or "folder",
         "captions": digest.hexdigest(),
         "base": base.revision,
@@ -166,6 +170,8 @@ def run_identity(
         "precision": accelerator.mixed_precision,
         "processes": accelerator.num_processes,
     }
+    with accelerator.main_process_first():
+        folder.begin(outcome, resume=settings.resume or not accelerator.is_main_process)
 
 
 def leave_out_frozen(accelerator: "Accelerator") -> None:
