@@ -26,9 +26,9 @@ def build_scenes(path, *, rows=8, shard_rows=5, **changes):
 
 @cache
 def _tokenizer():
-    from recaptrain.embedded.tokenizer import build_tokenizer
+    from recaptrain.embedded.tokenizers import build_clip_tokenizer
 
-    return build_tokenizer(0, vocabulary=600, scenes=50)
+    return build_clip_tokenizer(0, vocabulary=600, scenes=50)
 
 
 def build_pipeline(path: Path, *, epsilon: bool = False) -> Path:
