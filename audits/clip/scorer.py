@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from PIL import Image
 
-from audits.clip.models import ClipSource, resolve
 from recapdata.dataset.decoding import ImageUnreadable, decode_image
+from recapdata.models.dual_encoders import ClipSource
 
 if TYPE_CHECKING:
     import torch
@@ -86,16 +86,14 @@ class Clip:
         return len(text.encode()) + SPECIAL > self.context and self.count_tokens(text) > self.context
 
 
-def load_clip(name: str | ClipSource, *, parts: Sequence[str] = PARTS, device: str | None = None) -> Clip:
-    """Load a CLIP model by name (see `clip_models.resolve` for the forms) on the accelerator if there is one.
+def load_clip(source: ClipSource, *, parts: Sequence[str] = PARTS, device: str | None = None) -> Clip:
+    """Load a model that was found by name (`recapdata.models.dual_encoders.find_clip`) on the accelerator if there is one.
 
     Raises:
-        ModelNotSupported: no model of that name, or not an open_clip model.
-        HubError: the Hub cannot be reached.
+        ModelNotSupported: no model can be made of its files.
     """
     import torch
 
-    source = resolve(name) if isinstance(name, str) else name
     model, pixels, tokenize = source.load()
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     return Clip(

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from audits.clip.models import ClipSource
 from audits.clip.scorer import TEXTS, Clip, load_clip
 from audits.rules import rules
 from audits.text.coverage import count_words
 from recapdata.errors import InputError, OptionError
+from recapdata.models.dual_encoders import ClipSource
 
 MOST = 50_000
 """Captions of a set that are embedded, drawn by their keys; more do not change the distance much."""

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from audits.clip.models import ClipSource, resolve
 from audits.evidence import Observation
 from audits.evidence.color_names import NAMES
 from audits.evidence.masks import decode_mask
 from audits.rules import source_rules
+from recapdata.models.dual_encoders import ClipSource, find_clip
 
 if TYPE_CHECKING:
     import torch
@@ -75,7 +75,7 @@ def open_namer(name: str) -> ClipNamer:
         ModelNotSupported: no such model.
         HubError: the Hub cannot be reached.
     """
-    return ClipNamer(resolve(name))
+    return ClipNamer(find_clip(name))
 
 
 def crop(picture: Image.Image, seen: Observation) -> Image.Image:

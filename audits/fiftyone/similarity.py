@@ -16,13 +16,12 @@ import fiftyone.core.models as models
 import numpy as np
 from eta.core.config import Config
 
-from audits.clip.dual_encoders import DualEncoderSource
-from audits.clip.models import ClipSource, resolve
 from audits.clip.scorer import encode_ahead, load_clip
 from audits.summary import named_clip
 from recapdata.console import progress, say
 from recapdata.dataset.target import Target
 from recapdata.errors import HubError, ModelNotSupported
+from recapdata.models.dual_encoders import ClipSource, DualEncoderSource, find_clip
 from recapdata.models.open_clip import OpenClipSource
 from recapdata.models.sources import ModelSource
 
@@ -95,12 +94,12 @@ def index(dataset: Any, target: Target, clip: str | None) -> str | None:
 
 def _source(target: Target, clip: str | None) -> ClipSource | None:
     if clip is not None:
-        return resolve(clip)
+        return find_clip(clip)
     named = named_clip(target.summary())
     if named is None:
         return None
     try:
-        return resolve(named)
+        return find_clip(named)
     except (ModelNotSupported, HubError) as error:
         say(f"pictures cannot be searched by text: {error}; name the audit's CLIP model with --clip")
         return None

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 from audits.clip.counterfactuals import lies_identity
-from audits.clip.models import ClipSource
 from audits.clip.scorer import MARGIN, PARTS, PLAIN_PARTS
 from audits.evidence import EvidenceSource
 from audits.grounding.verdicts import grounding_identity
@@ -23,6 +22,7 @@ from recapdata.dataset.folder import shard_name
 from recapdata.dataset.shards import read_schema
 from recapdata.dataset.target import Target
 from recapdata.errors import OptionError
+from recapdata.models.dual_encoders import ClipSource
 
 Part = Literal["claims", "clip", "margin", "names", "copies", "evidence"]
 BATCH = 8192

@@ -15,7 +15,6 @@ from typing import Any
 import pyarrow as pa
 
 from audits.audited import made_by
-from audits.clip.models import resolve
 from audits.clip.scorer import PARTS
 from audits.clip.skew import Skew, content_hash, open_prompts, sampler, skews
 from audits.evidence import open_evidence
@@ -44,6 +43,7 @@ from recapdata.dataset.shards import ShardFile
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.engines import check_engine
 from recapdata.errors import CaptionSetNotFound, OptionError
+from recapdata.models.dual_encoders import find_clip
 from recapdata.versions.figures import read_figures
 
 
@@ -183,7 +183,7 @@ def run(
     asked = None
     if prompts is not None:
         asked = open_prompts(prompts, target.set_names(), lambda name: read(name).sample)
-    model = resolve(clip) if clip is not None else None
+    model = find_clip(clip) if clip is not None else None
     sources = tuple(open_evidence(name, target) for name in dict.fromkeys(evidence))
     alt = alt_source(target)
     names = load_names(pipeline, nlp) if alt is not None and sets != [alt] else None

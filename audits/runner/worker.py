@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audits.clip.models import ClipSource, resolve
 from audits.clip.scorer import Clip, load_clip
 from audits.evidence import EvidenceSource
 from audits.language.pipeline import load_pipeline
@@ -30,6 +29,7 @@ from recapdata.dataset.local import LocalTarget
 from recapdata.dataset.target import Target
 from recapdata.engines.local import Processes, available_cores
 from recapdata.errors import ClusterError, OptionError
+from recapdata.models.dual_encoders import ClipSource, find_clip
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -247,7 +247,7 @@ def _open_on_node(setup: Setup, cores: int, known: str) -> Callable[[Unit], int]
 
     node = f"node {socket.gethostname()}"
     if setup.clip is not None and setup.clip_name is not None:
-        mine = resolve(setup.clip_name)
+        mine = find_clip(setup.clip_name)
         if mine.revision != setup.clip.revision:
             raise ClusterError(
                 f"{node} has another CLIP model {mine.name}: {mine.revision}, not {setup.clip.revision}"

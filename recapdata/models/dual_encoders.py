@@ -1,29 +1,81 @@
-"""Dual encoders of transformers as scorers: CLIP, SigLIP, AltCLIP and their kin, among them those made for long texts.
+"""Dual encoders, which give texts and images embeddings of one kind: CLIP, SigLIP, AltCLIP and their kin, found by name.
 
-A long-text model such as Long-CLIP is a CLIP with more positions (248 for 77): its configuration says how many, and that is how much
+`embedded` is the project's own small model of the drawn world; any other is a model of open_clip or one of transformers, in a folder
+or on the Hub. A long-text model such as Long-CLIP is a CLIP with more positions (248 for 77): its configuration says how many, and that is how much
 of a text is read. No code of a model's repository is run, and only safetensors are loaded.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from recapdata.errors import ModelNotSupported
-from recapdata.models.sources import ModelSource, resolve_model
+from recapdata.models.open_clip import HUB_PREFIX, find_model, in_folder
+from recapdata.models.sources import EMBEDDED, ModelSource, resolve_model
 from recapdata.models.transformers import load_pretrained
+from recapdata.weights import embedded_path
 
 if TYPE_CHECKING:
     import torch
 
+_REPOSITORY = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 ENCODERS = ("get_text_features", "get_image_features")
 OFFSET = {"roberta": 2, "xlm-roberta": 2, "altclip_text_model": 2, "xmod": 2}
 """Text models whose first positions are not for tokens."""
 
 
+class ClipSource(Protocol):
+    """A model found and pinned; it can be sent to other processes."""
+
+    @property
+    def name(self) -> str:
+        """As audits name it."""
+        ...
+
+    @property
+    def revision(self) -> str:
+        """The commit on the Hub, or a hash of the model's files."""
+        ...
+
+    def load(self) -> tuple[Any, Callable[..., Any], Callable[..., Any]]:
+        """Model, preprocessing of an image for inference, and tokenizer.
+
+        Raises:
+            ModelNotSupported: no model can be made of its files.
+        """
+        ...
+
+
+def find_clip(name: str) -> ClipSource:
+    """Find a model by name (`embedded`, or a form of `recapdata.models.open_clip`) and pin it; downloads what is not here yet.
+
+    Raises:
+        ModelNotSupported: the name has none of the forms, or what it names is neither an open_clip model nor a dual encoder.
+        HubError: no such repository or revision, or the Hub cannot be reached.
+    """
+    if name == EMBEDDED:
+        return in_folder(embedded_path("clip"), EMBEDDED)
+    try:
+        return find_model(name)
+    except ModelNotSupported as error:
+        place = _REPOSITORY.fullmatch(name.removeprefix(HUB_PREFIX))
+        path, revision = (name, None) if Path(name).is_dir() else place.groups() if place else (None, None)
+        found = _in_transformers(path, revision) if path is not None else None
+        if found is not None:
+            return found
+        raise ModelNotSupported(
+            f"no CLIP model {name!r}: {error}; `embedded` is the one of the drawn world"
+        ) from error
+
+
+# --- models of transformers ------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DualEncoderSource:
-    """A dual encoder of transformers, found and pinned; see `audits.clip.models.ClipSource`."""
+    """A `ClipSource` of transformers."""
 
     source: ModelSource
 
@@ -112,7 +164,7 @@ class DualEncoder:
         return _pooled(self._model.get_text_features(**tokens), normalize)
 
 
-def find_dual_encoder(name: str, revision: str | None = None) -> DualEncoderSource | None:
+def _in_transformers(name: str, revision: str | None) -> DualEncoderSource | None:
     """The dual encoder of a folder or repository; None where that holds none of transformers' models.
 
     Raises:

@@ -27,6 +27,7 @@ from audits.runner.shard import IMAGE_BATCH, TEXT_BATCH, Loaded, audit_shard
 from audits.runner.text_part import Readings
 from recapdata.dataset.audit_files import read_identity
 from recapdata.dataset.target import Target, open_dataset
+from recapdata.models.dual_encoders import find_clip
 from recapdata.scenes import draw_scene, encode_png, human_short
 from tests.benchmarks.recaption_throughput import photo
 from tests.builders import build_dataset
@@ -88,7 +89,7 @@ def main() -> None:
         )
         target, out = open_dataset(home / "ds"), home / "ds" / "audits"
         run(target)
-        clip = load_clip(options.model or _random(home), parts=["caption"])
+        clip = load_clip(find_clip(options.model or _random(home)), parts=["caption"])
         for path in out.glob("*/train-*.parquet"):
             shutil.copy(path, path.with_suffix(".unscored"))
         identity = read_identity(out / "alt" / "train-00000.parquet")

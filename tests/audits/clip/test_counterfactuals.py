@@ -122,11 +122,12 @@ def test_every_basic_color_is_exchanged_for_another_one() -> None:
 def test_the_embedded_clip_tells_true_colors_and_shapes_from_lies() -> None:
     from audits.clip.scorer import encode_ahead, load_clip
     from audits.clip.scores import Cosines, margins
+    from recapdata.models.dual_encoders import find_clip
     from recapdata.scenes import draw_scene, encode_png, human_short
 
     scenes = [draw_scene(77, index) for index in range(40)]
     captions = [human_short(scene) for scene in scenes]
-    clip = load_clip("embedded", parts=["margin"])
+    clip = load_clip(find_clip("embedded"), parts=["margin"])
     _, images = next(encode_ahead(clip, [("step", [encode_png(scene) for scene in scenes])], workers=1))
     mine = [lies(str(place), caption, claims_of(caption)) for place, caption in enumerate(captions)]
     for kind, most in (("color", 0.1), ("object", 0.15)):

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from audits.clip.models import resolve
 from audits.clip.scorer import load_clip
 from audits.clip.scores import Cosines, score
 from recapdata.errors import ModelNotSupported
+from recapdata.models.dual_encoders import find_clip
 from tests.audits.clip.test_scorer import encoded
 from tests.builders import png
 
@@ -69,7 +69,7 @@ def test_scores_are_those_of_the_library(tmp_path: Path, kind: str) -> None:
     from PIL import Image
 
     folder = save_dual_encoder(tmp_path / "model", kind)
-    clip = load_clip(str(folder))
+    clip = load_clip(find_clip(str(folder)))
     assert (clip.name, clip.context) == ("model", 77)
     images = encoded(clip, [png(1, (40, 32))])
     (one,) = score(Cosines(clip, images.images), ["a red circle"], images.rows)
@@ -87,8 +87,8 @@ def test_scores_are_those_of_the_library(tmp_path: Path, kind: str) -> None:
 
 def test_a_long_text_model_reads_as_far_as_it_has_positions(tmp_path: Path) -> None:
     # Long-CLIP's kind comes with CLIP's own tokenizer, which says 77.
-    long = load_clip(str(save_dual_encoder(tmp_path / "long", "CLIP", positions=248)))
-    short = load_clip(str(save_dual_encoder(tmp_path / "short", "CLIP")))
+    long = load_clip(find_clip(str(save_dual_encoder(tmp_path / "long", "CLIP", positions=248))))
+    short = load_clip(find_clip(str(save_dual_encoder(tmp_path / "short", "CLIP"))))
     assert (long.context, short.context) == (248, 77)
     caption = " ".join(["dog"] * 100)
     assert (long.overflows(caption), short.overflows(caption)) == (False, True)
@@ -107,7 +107,7 @@ def test_a_long_text_model_on_the_hub_by_name_and_revision(hub, repo_id: str, tm
     api.create_tag(repo_id, tag="v1")
     (folder / "notes.txt").write_text("later")
     api.upload_folder(repo_id=repo_id, folder_path=folder)
-    source = resolve(f"{repo_id}@v1")
+    source = find_clip(f"{repo_id}@v1")
     assert (source.name, source.revision) == (repo_id, first)
     assert load_clip(source).context == 248
 
@@ -115,7 +115,7 @@ def test_a_long_text_model_on_the_hub_by_name_and_revision(hub, repo_id: str, tm
 def test_what_is_no_dual_encoder_is_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(ModelNotSupported, match="bert model"):
-        resolve(str(tmp_path))
+        find_clip(str(tmp_path))
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelNotSupported):
-        resolve(str(tmp_path))
+        find_clip(str(tmp_path))

@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 
 from audits.clip.counterfactuals import Lie
-from audits.clip.models import resolve
 from audits.clip.scorer import encode_ahead, load_clip
 from audits.clip.scores import HESSEL_PREFIX, Cosines, Margin, margins, score, sentences
 from recapdata.errors import HubError, ModelNotSupported
+from recapdata.models.dual_encoders import find_clip
 from tests.audits.models import KnownModel, known_clip, save_small_clip
 from tests.builders import png
 
@@ -119,7 +119,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_folder_scores_as_open_clip_does(folder: Path) -> None:
     import open_clip
 
-    clip = load_clip(str(folder))
+    clip = load_clip(find_clip(str(folder)))
     assert clip.name == "small"
     model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{folder}")
     tokens = open_clip.get_tokenizer(f"local-dir:{folder}")(["a red circle"])
@@ -135,10 +135,10 @@ def test_a_folder_scores_as_open_clip_does(folder: Path) -> None:
 
 def test_other_weights_are_another_revision(folder: Path, tmp_path: Path) -> None:
     revisions = {
-        resolve(str(each)).revision for each in (folder, save_small_clip(tmp_path / "small", seed=1))
+        find_clip(str(each)).revision for each in (folder, save_small_clip(tmp_path / "small", seed=1))
     }
     assert len(revisions) == 2
-    assert resolve(str(save_small_clip(tmp_path / "again"))).revision in revisions
+    assert find_clip(str(save_small_clip(tmp_path / "again"))).revision in revisions
 
 
 def test_an_architecture_with_a_file_of_weights(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_an_architecture_with_a_file_of_weights(tmp_path: Path) -> None:
     model = open_clip.create_model("ViT-S-32-alt")
     weights = tmp_path / "weights.pt"
     torch.save(model.state_dict(), weights)
-    source = resolve(f"ViT-S-32-alt:{weights}")
+    source = find_clip(f"ViT-S-32-alt:{weights}")
     assert source.revision.startswith("sha256:")
     clip = load_clip(source)
     with torch.inference_mode():
@@ -166,15 +166,15 @@ def test_an_architecture_with_a_file_of_weights(tmp_path: Path) -> None:
 )
 def test_a_name_that_means_nothing_is_refused_in_words(name: str, says: str) -> None:
     with pytest.raises(ModelNotSupported, match=says):
-        resolve(name)
+        find_clip(name)
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelNotSupported, match=r"open_clip_config\.json"):
-        resolve(str(tmp_path))
+        find_clip(str(tmp_path))
     (tmp_path / "open_clip_config.json").write_text('{"model_cfg": {"text_cfg": {}}}')
     with pytest.raises(ModelNotSupported, match="cannot load"):
-        resolve(str(tmp_path)).load()
+        find_clip(str(tmp_path)).load()
 
 
 def test_a_model_on_the_hub_is_pinned_to_its_commit(hub, repo_id: str, folder: Path, tmp_path: Path) -> None:
@@ -187,15 +187,15 @@ def test_a_model_on_the_hub_is_pinned_to_its_commit(hub, repo_id: str, folder: P
     second = api.upload_folder(
         repo_id=repo_id, folder_path=save_small_clip(tmp_path / "other", context=248)
     ).oid
-    assert resolve(f"hf-hub:{repo_id}@v1").revision == first
-    newest = resolve(repo_id)
+    assert find_clip(f"hf-hub:{repo_id}@v1").revision == first
+    newest = find_clip(repo_id)
     assert newest.revision == second != first
     clip = load_clip(newest)
     assert clip.identity == f"{repo_id}@{second}"
-    assert (clip.context, load_clip(f"{repo_id}@v1").context) == (248, 77)
+    assert (clip.context, load_clip(find_clip(f"{repo_id}@v1")).context) == (248, 77)
     assert encoded(clip, [png(1)]).images.shape == (1, 16)
     with pytest.raises(HubError, match="no such"):
-        resolve(f"{repo_id}@v9")
+        find_clip(f"{repo_id}@v9")
 
 
 def test_known_model_knows_its_colors() -> None:
@@ -273,7 +273,10 @@ def test_scores_and_margins_encode_a_text_once() -> None:
 
 
 def test_a_model_says_how_much_it_reads(folder: Path, tmp_path: Path) -> None:
-    short, long = load_clip(str(folder)), load_clip(str(save_small_clip(tmp_path / "long", context=248)))
+    short, long = (
+        load_clip(find_clip(str(folder))),
+        load_clip(find_clip(str(save_small_clip(tmp_path / "long", context=248)))),
+    )
     assert (short.context, long.context) == (77, 248)
     # CLIP's tokens: start, a token a word, end.
     fits, over = " ".join(["dog"] * 75), " ".join(["dog"] * 76)

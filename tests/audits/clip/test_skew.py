@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audits.clip.models import resolve
 from audits.clip.skew import Cloud, Skew, embed, frechet, open_prompts, sampler, skews
 from recapdata.errors import InputError, OptionError
+from recapdata.models.dual_encoders import find_clip
 from tests.audits.models import known_clip, save_small_clip
 
 
@@ -75,7 +75,7 @@ def test_of_many_records_a_sample_is_taken_by_key() -> None:
 
 
 def test_an_entry_is_computed_once_and_kept_while_it_holds(tmp_path: Path) -> None:
-    model = resolve(str(save_small_clip(tmp_path / "clip")))
+    model = find_clip(str(save_small_clip(tmp_path / "clip")))
     short, long = ["a dog"] * 6, [f"a dog and {n} cats" for n in range(6)]
     prompts = open_prompts("long", ["long"], lambda name: long)
     first = skews({"alt": ("one", short), "long": ("two", long)}, prompts, model, {})

@@ -22,6 +22,7 @@ def test_text_finds_pictures_with_the_audit_s_model(
     # Not above: these import FiftyOne, whose settings the fixture makes.
     from audits.clip.scorer import Clip, load_clip
     from audits.fiftyone import similarity
+    from recapdata.models.dual_encoders import find_clip
 
     folder = tmp_path / "scenes"
     ingest("scenes:12", folder)
@@ -34,7 +35,7 @@ def test_text_finds_pictures_with_the_audit_s_model(
 
     # The order by text is that of the cosines, computed here with the model itself.
     query = "A red circle."
-    clip = load_clip("embedded")
+    clip = load_clip(find_clip("embedded"))
     text = clip.encode_texts([query]).numpy()[0]
     pixels = {}
     for batch in open_dataset(folder).read(0, ["key", "image"]):
