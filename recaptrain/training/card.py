@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from recapdata.atomic import write_atomic
 from recapdata.models.sources import ModelSource
-from recapdata.options import command_line, outcome_of
+from recapdata.options import command_line, outcome_of, table
 from recapdata.publishing.card import escape
 from recapdata.templates import render
 
@@ -62,6 +62,13 @@ def write_card(
         datasets=[target.repo_id] if target.repo_id else None,
         **head,
     )
+    again = replace(
+        outcome_of(settings),
+        dataset=target.repo_id or target.manifest.name,
+        revision=target.commit,
+        base=base_name(source),
+        base_revision=source.commit,
+    )
     body = render(
         template,
         name=name,
@@ -69,7 +76,8 @@ def write_card(
         base_name=base_name(source),
         settings=settings,
         optimization=settings.optimization,
-        command=_command(program, settings, target, source),
+        command=command_line(program, ["OUT"], again),
+        options=table(again),
         precision=accelerator.mixed_precision,
         processes=accelerator.num_processes,
         device=str(accelerator.device),
@@ -78,15 +86,3 @@ def write_card(
         **values,
     )
     write_atomic(out / "README.md", f"---\n{yaml_head.to_yaml()}\n---\n\n{body}".encode())
-
-
-def _command(program: str, settings: Any, target: "Target", source: ModelSource) -> str:
-    """The command line that makes the model again, with dataset and base at their resolved revisions."""
-    resolved = replace(
-        outcome_of(settings),
-        dataset=target.repo_id or target.manifest.name,
-        revision=target.commit,
-        base=base_name(source),
-        base_revision=source.commit,
-    )
-    return command_line(program, ["OUT"], resolved)
