@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from recapdata.errors import OptionError
 from recaptrain.training.settings import MixedPrecision
 
 if TYPE_CHECKING:
@@ -16,10 +17,19 @@ def open_accelerator(precision: MixedPrecision, *, accumulate: int = 1, **option
     Args:
         accumulate: micro-batches of a step.
         options: further arguments of `accelerate.Accelerator`.
+
+    Raises:
+        OptionError: this process has trained in another precision; Accelerate keeps one for a process.
     """
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState, is_initialized
 
     chosen = native_precision() if precision == "auto" else precision
+    if is_initialized() and (before := AcceleratorState().mixed_precision) != chosen:
+        raise OptionError(
+            f"--mixed-precision {precision}: this process has trained in {before!r} and keeps to it; "
+            f"use {before!r}, or train in a new process"
+        )
     return Accelerator(mixed_precision=chosen, gradient_accumulation_steps=accumulate, **options)
 
 
