@@ -4,6 +4,6 @@ captioner       vision (the tower), tasks (prompts and answers), tokenizers → 
 clip, coca      from the captioner's tower and hard_negatives → open_clip models
 diffusion       autoencoder, text_encoder, denoiser → a StableDiffusionPipeline
 language/       a treebank, WordNet and a grammar of captions → the spaCy pipeline
-evaluate, curve how right captions are, and by how many human captions; reading: what a picture shows
-training        the stages of a recipe, in the loop of all trainers; recipe: their files
+accuracy, curve how right captions are, and by how many human captions; reading: what a picture shows
+recipe, stages  recipe files, and their stages in the loop of all trainers
 """

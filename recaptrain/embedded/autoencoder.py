@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recapdata.scenes import SIDE, Scene, draw_scene, render
-from recaptrain.embedded.training import Loss, Stage, train
+from recaptrain.embedded.stages import Loss, Stage, train
 from recaptrain.training.accelerator import autocast
 
 if TYPE_CHECKING:

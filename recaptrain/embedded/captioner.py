@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recapdata.scenes import SIDE, Scene, draw_scene, render
+from recaptrain.embedded.stages import Loss, Stage, train
 from recaptrain.embedded.tasks import STYLES, Task, caption_task, pretraining_task
 from recaptrain.embedded.tokenizers import build_processor
-from recaptrain.embedded.training import Loss, Stage, train
 from recaptrain.embedded.vision import SupervisedTower, Tower, pixel_values, scenes_of, train_tower
 from recaptrain.training.accelerator import autocast
 

@@ -111,7 +111,7 @@ def evaluate(
         retrieval = evaluate_clip(model, count=count or 500, seed=seed)
         finish(retrieval, retrieval.table(), as_json=json)
         return
-    from recaptrain.embedded.evaluate import evaluate_captioner
+    from recaptrain.embedded.accuracy import evaluate_captioner
 
     accuracy, captions = evaluate_captioner(model, count=count or 2000, seed=seed, style=style)
     for caption in captions[:5]:

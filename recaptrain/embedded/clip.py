@@ -16,8 +16,8 @@ import numpy as np
 from recapdata.scenes import SIDE, Scene, alt_text, draw_scene, human_long, human_short, render
 from recapdata.scenes.world import Dice
 from recaptrain.embedded.hard_negatives import hard_negative
+from recaptrain.embedded.stages import Loss, Stage, train
 from recaptrain.embedded.tokenizers import BOS, EOS, build_tokenizer
-from recaptrain.embedded.training import Loss, Stage, train
 from recaptrain.embedded.vision import Tower, pixel_values, scenes_of
 from recaptrain.training.accelerator import autocast
 

@@ -16,7 +16,7 @@ import numpy as np
 from recapdata.scenes import SIDE, Scene, alt_text, human_long, human_short, render
 from recapdata.scenes.world import Dice
 from recaptrain.embedded.clip import clip_tokenizer, plant_tower, save, vision_config
-from recaptrain.embedded.training import Loss, Stage, train
+from recaptrain.embedded.stages import Loss, Stage, train
 from recaptrain.embedded.vision import Tower, pixel_values, scenes_of
 from recaptrain.training.accelerator import autocast
 

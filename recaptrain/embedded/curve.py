@@ -28,7 +28,7 @@ SHOWN = {
     "words": "words read",
     "unread": "unread sentences",
 }
-"""Figures of the table, in `evaluate.Accuracy`, with their heads."""
+"""Figures of the table, in `accuracy.Accuracy`, with their heads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +139,7 @@ def _tune(settings: CurveSettings, dataset: Path, model: Path, count: int) -> di
 
 
 def _measure(settings: CurveSettings, model: Path, style: str) -> Any:
-    from recaptrain.embedded.evaluate import evaluate_captioner
+    from recaptrain.embedded.accuracy import evaluate_captioner
 
     return evaluate_captioner(model, count=settings.test, seed=settings.seed, style=style)[0]
 

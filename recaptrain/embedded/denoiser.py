@@ -15,7 +15,7 @@ from recapdata.scenes import alt_text, draw_scene
 from recapdata.scenes.world import Dice
 from recaptrain.diffusion.loss import denoising_loss, min_snr_weights, signal_to_noise, target
 from recaptrain.embedded.autoencoder import pictures, to_unit
-from recaptrain.embedded.training import Loss, Stage, train
+from recaptrain.embedded.stages import Loss, Stage, train
 from recaptrain.training.accelerator import autocast
 from recaptrain.training.loop import shuffled
 

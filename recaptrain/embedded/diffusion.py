@@ -21,9 +21,9 @@ from recaptrain.embedded.denoiser import (
     encode_scenes,
     train_denoiser,
 )
+from recaptrain.embedded.stages import Stage
 from recaptrain.embedded.text_encoder import TextEncoder, build_text_encoder, train_text_encoder
 from recaptrain.embedded.tokenizers import build_clip_tokenizer
-from recaptrain.embedded.training import Stage
 
 if TYPE_CHECKING:
     import torch

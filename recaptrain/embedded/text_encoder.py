@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recapdata.scenes import alt_text, draw_scene, human_long, human_short
-from recaptrain.embedded.training import Loss, Stage, train
+from recaptrain.embedded.stages import Loss, Stage, train
 from recaptrain.training.accelerator import autocast
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from recapdata.scenes import BACKGROUNDS, COLORS, SHAPES, SIDE, SIZES, Scene, draw_scene, font, render, shapes
 from recapdata.scenes.captions import groups_of, relation_between
-from recaptrain.embedded.training import Loss, Stage, train
+from recaptrain.embedded.stages import Loss, Stage, train
 from recaptrain.training.accelerator import autocast
 
 if TYPE_CHECKING:

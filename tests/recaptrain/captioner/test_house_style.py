@@ -8,7 +8,7 @@ from recapdata.scenes import draw_scene, encode_png, human_short, render
 from recapdata.weights import embedded_path
 from recaptrain.captioner.run import tune_captioner
 from recaptrain.captioner.settings import CaptionerSettings
-from recaptrain.embedded.evaluate import measure
+from recaptrain.embedded.accuracy import measure
 from tests.builders import build_dataset
 
 

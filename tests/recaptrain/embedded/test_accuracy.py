@@ -1,7 +1,7 @@
 """The strict reader that scores the embedded captioner."""
 
 from recapdata.scenes import draw_scene, human_long, human_short
-from recaptrain.embedded.evaluate import measure, read_caption
+from recaptrain.embedded.accuracy import measure, read_caption
 
 MANY = 300
 

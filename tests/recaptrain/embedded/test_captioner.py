@@ -10,10 +10,10 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from recapdata.scenes import draw_scene, render
 from recapdata.weights import embedded_path
 from recaptrain.embedded import tokenizers
+from recaptrain.embedded.accuracy import evaluate_captioner
 from recaptrain.embedded.captioner import CaptionerRecipe, Language, batch_of, language_loss, train_captioner
-from recaptrain.embedded.evaluate import evaluate_captioner
+from recaptrain.embedded.stages import Stage
 from recaptrain.embedded.tasks import STYLES, caption_task
-from recaptrain.embedded.training import Stage
 from recaptrain.embedded.vision import Tower
 
 TWO = Stage(steps=2, batch=2, rate=1e-3, warmup=1)

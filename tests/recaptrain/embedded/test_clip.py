@@ -12,7 +12,7 @@ from recaptrain.embedded import tokenizers
 from recaptrain.embedded.captioner import CaptionerRecipe, Language, build_model
 from recaptrain.embedded.captioner import save as save_captioner
 from recaptrain.embedded.clip import ClipRecipe, evaluate_clip, plant_tower, train_clip
-from recaptrain.embedded.training import Stage
+from recaptrain.embedded.stages import Stage
 from recaptrain.embedded.vision import Tower, pixel_values
 
 TWO = Stage(steps=2, batch=4, rate=1e-3, warmup=1)

@@ -11,12 +11,12 @@ from safetensors.torch import load_file
 from recapdata.captioners import CaptionerOptions, open_captioner
 from recapdata.scenes import SIDE, alt_text, draw_scene, human_long, human_short, render
 from recaptrain.embedded import tokenizers
+from recaptrain.embedded.accuracy import evaluate_captioner
 from recaptrain.embedded.captioner import CaptionerRecipe, Language, build_model
 from recaptrain.embedded.captioner import save as save_captioner
 from recaptrain.embedded.coca import CocaRecipe, coca_loss, texts_of, train_coca
-from recaptrain.embedded.evaluate import evaluate_captioner
 from recaptrain.embedded.recipe import RECIPES, read_recipe
-from recaptrain.embedded.training import Stage
+from recaptrain.embedded.stages import Stage
 from recaptrain.embedded.vision import Tower, pixel_values
 
 TWO = Stage(steps=2, batch=4, rate=1e-3, warmup=1)

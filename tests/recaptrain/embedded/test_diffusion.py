@@ -11,9 +11,9 @@ from recaptrain.embedded.autoencoder import CROP, Autoencoder, batch_of, build, 
 from recaptrain.embedded.denoiser import Curriculum, Denoiser, build_scheduler, levels_of, web_caption
 from recaptrain.embedded.diffusion import DiffusionRecipe, train_embedded_diffusion
 from recaptrain.embedded.recipe import RECIPES, read_recipe
+from recaptrain.embedded.stages import Stage
 from recaptrain.embedded.text_encoder import PAIRS, TextEncoder, bag_of_tokens
 from recaptrain.embedded.tokenizers import build_clip_tokenizer
-from recaptrain.embedded.training import Stage
 
 TINY = DiffusionRecipe(
     vocabulary=560,

@@ -5,12 +5,12 @@ import torch
 import typer
 
 from recapdata.errors import InputError, OptionError
-from recaptrain.embedded import training
+from recaptrain.embedded import stages
 from recaptrain.embedded.captioner import CaptionerRecipe
 from recaptrain.embedded.cli import app
 from recaptrain.embedded.clip import ClipRecipe
 from recaptrain.embedded.recipe import RECIPES, read_recipe
-from recaptrain.embedded.training import Stage, train
+from recaptrain.embedded.stages import Stage, train
 from recaptrain.training.checkpoints import RunFolder
 
 STAGE = Stage(steps=12, batch=4, rate=0.1, warmup=2)
@@ -38,7 +38,7 @@ def _run(work, *, stop_at=None, **changes):
 
 @pytest.mark.parametrize("averaging", [None, 0.9])
 def test_an_interrupted_stage_ends_like_an_uninterrupted_one(tmp_path, monkeypatch, averaging):
-    monkeypatch.setattr(training, "CHECKPOINT_EVERY", 2)
+    monkeypatch.setattr(stages, "CHECKPOINT_EVERY", 2)
     whole = _run(tmp_path / "whole", averaging=averaging)
     with pytest.raises(Interrupted):
         _run(tmp_path / "parts", stop_at=7, averaging=averaging)
