@@ -1,7 +1,6 @@
 """The human captions of a dataset, which of them are held out, and their pictures in a file of their own."""
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL.Image import Image
 
+from recapdata.atomic import replacing
 from recapdata.console import progress
 from recapdata.dataset.decoding import ImageUnreadable, decode_image
 from recapdata.dataset.target import Target
@@ -161,11 +161,10 @@ class Pictures:
 def gather_pictures(target: Target, captions: HumanCaptions, path: Path, *, shown: bool) -> Pictures:
     """The pictures of all captions, from `path` where an earlier run put them, else written there; only their shards are read."""
     if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
         schema = pa.schema([("image", pa.large_binary())])
         bar: AbstractContextManager[Callable[..., None]] = nullcontext(lambda n=1, failed=0: None)
         with (
+            replacing(path) as partial,
             pa.OSFile(str(partial), "wb") as sink,
             pa.ipc.new_file(sink, schema) as writer,
             progress("pictures", captions.table.num_rows) if shown else bar as advance,
@@ -173,7 +172,6 @@ def gather_pictures(target: Target, captions: HumanCaptions, path: Path, *, show
             for image in _images(target, captions):
                 writer.write_batch(pa.record_batch([pa.array([image], pa.large_binary())], schema=schema))
                 advance(1, failed=int(image is None))
-        os.replace(partial, path)
     return Pictures(pa.ipc.open_file(pa.memory_map(str(path))).read_all())
 
 

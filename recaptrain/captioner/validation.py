@@ -5,7 +5,6 @@ All that it knows of earlier steps is in logs that are rewound with the run, so 
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recapdata.atomic import write_atomic
+from recapdata.atomic import replacing, write_atomic
 from recapdata.captioners.prompts import max_tokens
 from recapdata.captioners.text_generation import Start
 from recapdata.console import say
@@ -186,9 +185,8 @@ class Validation:
     def _keep(self, step: int) -> None:
         from safetensors.torch import save_file
 
-        partial = self.run.path / ".best.partial"
-        save_file({name: each.detach().cpu().contiguous() for name, each in self._trained()}, partial)
-        os.replace(partial, self._weights(step))
+        with replacing(self._weights(step)) as partial:
+            save_file({name: each.detach().cpu().contiguous() for name, each in self._trained()}, partial)
 
     # -- samples ------------------------------------------------------------------------------------------------------
 

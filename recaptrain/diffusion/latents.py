@@ -7,7 +7,6 @@ that differ in captions alone share one cache, and so do versions of a dataset t
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from recapdata.atomic import replacing
 from recapdata.dataset.decoding import ImageUnreadable, decode_image
 from recapdata.dataset.target import Target
 from recaptrain.diffusion.settings import Fit
@@ -160,19 +160,18 @@ def _encode_shard(
 ) -> None:
     """Encode one shard into a temporary file that gets its name when it is whole."""
     shape = (target.rows(shard), 2, *encoder.shape)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.npy")
-    moments = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
-    place = 0
-    for pictures in _pictures(target, shard, encoder):
-        readable = [index for index, picture in enumerate(pictures) if picture is not None]
-        part = np.full((len(pictures), *shape[1:]), np.nan, np.float16)
-        if readable:
-            part[readable] = encoder.moments(np.stack([each for each in pictures if each is not None]))
-        moments[place : place + len(pictures)] = part
-        place += len(pictures)
-        advance(len(pictures))
-    moments.flush()
-    os.replace(temporary, path)
+    with replacing(path, shared=True) as temporary:
+        moments = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
+        place = 0
+        for pictures in _pictures(target, shard, encoder):
+            readable = [index for index, picture in enumerate(pictures) if picture is not None]
+            part = np.full((len(pictures), *shape[1:]), np.nan, np.float16)
+            if readable:
+                part[readable] = encoder.moments(np.stack([each for each in pictures if each is not None]))
+            moments[place : place + len(pictures)] = part
+            place += len(pictures)
+            advance(len(pictures))
+        moments.flush()
 
 
 def _pictures(target: Target, shard: int, encoder: Encoder) -> Iterator[list[NDArray[np.uint8] | None]]:
