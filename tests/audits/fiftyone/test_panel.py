@@ -126,8 +126,8 @@ def test_a_selection_is_recaptioned_and_audited(page: "Page", folder: DatasetFol
     coverage = page.locator("table", has_text="Coverage")
     coverage.locator("th", has_text="again").wait_for()  # what came of it, without a look at anything else
     shot(page, "recaptioned")
-    (found,) = [each for each in folder.manifest if each.name == "again"]
-    assert (found.provenance.writer, found.provenance.captioner) == ("model", "embedded")
+    provenance = folder.manifest.sets["again"]
+    assert (provenance.writer, provenance.captioner) == ("model", "embedded")
     summary = json.loads((folder.path / "audits" / "summary.json").read_text())
     assert summary["sets"]["again"]["captions"] == 2
 

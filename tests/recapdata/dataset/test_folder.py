@@ -4,7 +4,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recapdata.atomic import write_atomic
 from recapdata.dataset.folder import LEDGERS, DatasetFolder
 from recapdata.dataset.shards import ShardWriter
 from recapdata.dataset.writing import delete_captions, writing
@@ -56,14 +55,6 @@ def test_an_error_leaves_nothing_behind(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_an_atomic_write_replaces_the_whole_file(tmp_path):
-    path = tmp_path / "file.yaml"
-    write_atomic(path, b"a long old text")
-    write_atomic(path, b"new")
-    assert path.read_bytes() == b"new"
-    assert len(list(tmp_path.iterdir())) == 1
-
-
 def test_create_opens_what_is_there(tmp_path):
     folder = DatasetFolder.create(tmp_path / "data")
     assert folder.manifest == Manifest(name="data")
@@ -77,7 +68,6 @@ def test_create_opens_what_is_there(tmp_path):
     again = DatasetFolder.create(tmp_path / "data").manifest
     assert again.sets["alt"].column == "alt_text"
     assert again.counts.balanced
-    assert [(each.name, each.provenance.writer) for each in again] == [("alt", "web")]
 
 
 def test_what_is_no_dataset_is_said(tmp_path):

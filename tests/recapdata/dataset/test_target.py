@@ -46,6 +46,12 @@ def test_reads_images_columns_and_captions_together(folder):
     assert table["key"].to_pylist() == [image_key(png(row)) for row in range(4)]
 
 
+def test_a_target_that_is_open_is_not_opened_again(folder):
+    target = open_dataset(folder.path).so_far()
+    assert open_dataset(target) is target
+    assert (target.published, target.resolved) == (False, str(folder.path))
+
+
 def test_whole_caption_rows(folder):
     rows = open_dataset(folder.path).read_captions("alt", 0, ["caption", "error"]).to_pylist()
     assert rows[2] == {"caption": None, "error": "Refused: built to fail"}
