@@ -12,11 +12,11 @@ import pyarrow as pa
 from audits.rules import VERSIONS, rules, source_rules
 from recapdata.dataset.audit_files import AUDIT_SCHEMA, EARLIER, Identity, read_audit, read_identity
 from recapdata.dataset.folder import shard_name
-from recapdata.dataset.shards import ShardFile
+from recapdata.dataset.shards import ShardFile, aligned
 from recapdata.dataset.target import Target
 from recapdata.errors import AuditNotFound
 from recapdata.versions.comparable import PARTS, Made, affected, comparable, remedy, sentence
-from recapdata.versions.figures import Figure
+from recapdata.versions.figures import FigureValue
 
 BATCH = 4096
 
@@ -56,12 +56,17 @@ class AuditedSet:
         """Stream the named columns (nested ones as `scores.words`): the shard, the place of the batch in it, and the batch.
 
         Args:
+            columns: those of `AUDIT_SCHEMA`, and `caption` for the text beside its `key`.
             shards: only these; all where None.
         """
+        audited = [name for name in columns if name != "caption"]
         for shard in shards if shards is not None else self.paths:
             with ShardFile(self.paths[shard]) as file:
                 start = 0
-                for batch in read_audit(file, columns, batch_rows=BATCH):
+                found = read_audit(file, audited, batch_rows=BATCH)
+                if "caption" in columns:
+                    found = with_captions(found, self.target, self.set_name, shard)
+                for batch in found:
                     yield shard, start, batch
                     start += batch.num_rows
 
@@ -81,6 +86,15 @@ class AuditedSet:
             found |= {place: texts[place - start].as_py() for place in here}
             start += batch.num_rows
         return [found[place] for place in places]
+
+
+def with_captions(
+    audit: Iterator[pa.RecordBatch], target: Target, set_name: str, shard: int
+) -> Iterator[pa.RecordBatch]:
+    """Audit rows of a shard, `key` among their columns, with the text of each in a column `caption`."""
+    texts = target.read(shard, ["key", set_name], batch_rows=BATCH)
+    for batch, captions in aligned([audit, texts], where=f"{set_name}, {shard_name(shard)}"):
+        yield batch.append_column("caption", captions.column(set_name))
 
 
 def open_audit(target: Target, set_name: str, audits: Path | None = None) -> AuditedSet:
@@ -137,7 +151,7 @@ def outdated(made: Made) -> list[str]:
     ]
 
 
-def notices(sides: Sequence[Made], figures: Mapping[str, Mapping[str, Figure]]) -> list[str]:
+def notices(sides: Sequence[Made], figures: Mapping[str, Mapping[str, FigureValue]]) -> list[str]:
     """What to know of audits that are shown side by side, a sentence each: rules that have changed, figures that do not compare.
 
     Args:

@@ -20,8 +20,6 @@ from audits.comparison.outcome import FigureDifference, RowChange
 from audits.runner.run import AuditSummary
 from audits.runner.run import run as run_audit
 from recapdata.dataset.audit_files import SCORES_TYPE
-from recapdata.dataset.folder import shard_name
-from recapdata.dataset.shards import aligned
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.records import CLAIM_KINDS, CLAIM_TYPE, VERDICTS
 from recapdata.versions.figures import read_figures
@@ -44,6 +42,7 @@ DIFFERENCES = (
     "verdict",
     "reason",
 )
+COLUMNS = ("key", "set", "claims", "scores", "caption")
 SIDES = ("caption", "words", "clip_score", "contradicted")
 CHANGES = (
     *("set_a", "set_b", "key", "direction"),
@@ -213,24 +212,15 @@ def _change(sets: tuple[str, str], row: RowChange) -> dict[str, Any]:
 # --- Arrow tables of one set, batch by batch -----------------------------------------------------------------------------
 
 
-def _rows(each: AuditedSet) -> Iterator[tuple[pa.RecordBatch, pa.Array]]:
-    """Audit rows with the captions they are of."""
-    for shard in each.paths:
-        audit = (batch for _, _, batch in each.batches(["key", "set", "claims", "scores"], shards=[shard]))
-        texts = each.target.read(shard, ["key", each.set_name], batch_rows=4096)
-        for batch, captions in aligned([audit, texts], where=f"{each.set_name}, {shard_name(shard)}"):
-            yield batch, captions.column(each.set_name)
-
-
 def _captions(each: AuditedSet) -> Iterator[pa.Table]:
-    for batch, captions in _rows(each):
+    for _, _, batch in each.batches(COLUMNS):
         claims = batch.column("claims")
         scores = batch.column("scores")
         there = pc.is_valid(claims)
         columns: dict[str, pa.Array] = {
             "key": batch.column("key"),
             "set": batch.column("set"),
-            "caption": captions,
+            "caption": batch.column("caption"),
         }
         for field in SCORES_TYPE:
             known = scores.type.get_field_index(field.name) >= 0
@@ -258,12 +248,12 @@ def _counted(parents: Any, mask: pa.Array, rows: int) -> pa.Array:
 
 
 def _claims(each: AuditedSet) -> Iterator[pa.Table]:
-    for batch, captions in _rows(each):
+    for _, _, batch in each.batches(COLUMNS):
         claims = batch.column("claims")
         parents = pc.list_parent_indices(claims)
         flat = pc.list_flatten(claims)
         spans = pc.struct_field(flat, "span").to_pylist()
-        texts = captions.take(parents).to_pylist()
+        texts = batch.column("caption").take(parents).to_pylist()
         columns: dict[str, Any] = {
             "key": batch.column("key").take(parents),
             "set": batch.column("set").take(parents),

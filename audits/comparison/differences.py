@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 from audits.audited import AuditedSet
 from audits.comparison.outcome import FigureDifference
 from audits.comparison.pairing import Pairing, paired_batches, weights
-from audits.summary import CONFIDENCE, FIGURES, SetSummary
+from audits.figures import in_reading_order, reads_captions
+from audits.summary import SetSummary, interval
 from recapdata.versions.comparable import Reason, affected, comparable
-from recapdata.versions.figures import Figure
+from recapdata.versions.figures import FigureValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +45,8 @@ def differences(
     figures = [summary.figures() for summary in summaries]
     repeated = [summary.replicates() for summary in summaries]
     found = []
-    for name in FIGURES:
+    for name in in_reading_order([*figures[0], *figures[1]]):
         one, other = figures[0].get(name), figures[1].get(name)
-        if one is None and other is None:
-            continue
         if one is None or other is None:
             found.append(FigureDifference(name=name, a=one, b=other))
         elif mine := affected(reasons, one.rests_on):
@@ -58,18 +57,14 @@ def differences(
     return tuple(found), _effects(columns, pairing, reasons)
 
 
-def _difference(name: str, a: Figure, b: Figure, change: np.ndarray) -> FigureDifference:
+def _difference(name: str, a: FigureValue, b: FigureValue, change: np.ndarray) -> FigureDifference:
     """The difference of a figure; `change` [1 + repetitions] is its value, then that of each repetition."""
-    repeated = change[1:][np.isfinite(change[1:])]
     n = min(a.n or 0, b.n or 0)
-    tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.percentile(repeated, [tail, 100 - tail]) if len(repeated) else (change[0], change[0])
+    low, high = interval(change)
     if low == high and a.unit == "share" and n:
         # All or none on both sides in every repetition: the rule of three says how sure that is, as in the summary.
         low, high = max(low - 3 / n, -1.0), min(high + 3 / n, 1.0)
-    return FigureDifference(
-        name=name, a=a, b=b, difference=float(change[0]), low=float(low), high=float(high), n=n
-    )
+    return FigureDifference(name=name, a=a, b=b, difference=float(change[0]), low=low, high=high, n=n)
 
 
 # --- the pass over one side ----------------------------------------------------------------------------------------------
@@ -81,7 +76,8 @@ def _summed(
     """The sums over the paired rows of a side, and per row what rows are ranked by."""
     summary = SetSummary()
     parts: dict[str, list[np.ndarray]] = {"words": [], "contradicted": [], "clip": []}
-    for rows, batch in paired_batches(side, mask, ["key", "claims", "scores"]):
+    wanted = ["key", "claims", "scores", *(["caption"] if reads_captions() else [])]
+    for rows, batch in paired_batches(side, mask, wanted):
         summary.add(batch, weights)
         scores = batch.column("scores")
         words = pc.struct_field(scores, "words").to_numpy(zero_copy_only=False)

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from recapdata.versions.comparable import Reason, sentence
-from recapdata.versions.figures import FEW, Figure
+from recapdata.versions.figures import FEW, FigureValue
 
 Direction = Literal["worse", "better", "changed"]
 Verdict = Literal["better", "worse", "different", "no difference", "not compared"]
@@ -34,8 +34,8 @@ class FigureDifference:
     """
 
     name: str
-    a: Figure | None
-    b: Figure | None
+    a: FigureValue | None
+    b: FigureValue | None
     difference: float | None = None
     low: float | None = None
     high: float | None = None

@@ -3,12 +3,12 @@
     naming         which FiftyOne dataset belongs to which target
     media          the pictures on disk, once, under the hash of their bytes
     schema         the fields, declared
-    fields, boxes  audit rows and annotations as the values of fields
+    fields         audit rows and annotations as the values of fields
     views          the saved views
     similarity     pictures near a picture or a text, by CLIP
     dataset        the build: new rows in, changed ones in place, removed ones out
     shards         one shard of it
-    figures, distributions, spans   what the plugin shows of a view and of a caption
+    figures, distributions   what the plugin shows of a view
     source, changes                 what a person may change, and how it is kept
     plugin/        panels and operators, linked to where FiftyOne looks for them by `installing`
     app            opening the App, served by a process of its own (`server`), with what it delegates run by another (`worker`)

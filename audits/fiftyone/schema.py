@@ -21,6 +21,7 @@ from audits.fiftyone.fields import (
     claims_field,
     wrong_field,
 )
+from audits.fiftyone.figures import kept
 from recapdata.dataset.audit_files import SCORES_TYPE
 
 
@@ -63,6 +64,11 @@ def declare(dataset: Any, fields: Mapping[str, str]) -> None:
                 description=f"Audit of the set {name}",
                 fields=_audit_schema(fo),
             )
+        for path in (f"{audit_field(field)}.{name}" for name in kept()):
+            if path not in known:
+                dataset.add_sample_field(
+                    path, fo.FloatField, description="What this caption adds to a figure"
+                )
     dataset.create_index("key", unique=True)
     dataset.app_config.sidebar_groups = _sidebar(dataset, fields)
     _color(dataset, fields)

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from audits.fiftyone import require
 from audits.fiftyone.fields import columns, values
+from audits.fiftyone.figures import kept, kept_values
 from audits.fiftyone.media import Media
 from recapdata.console import say
 from recapdata.dataset.audit_files import read_audit, read_identity
@@ -50,7 +51,10 @@ def state(target: Target, shard: int, audits: Mapping[str, Path]) -> str:
     objects = hashlib.sha256()
     for batch in target.read(shard, ["objects"], batch_rows=4096):
         objects.update(json.dumps(batch.column("objects").to_pylist()).encode())
-    shown = json.dumps([BUILD, content, identities, objects.hexdigest()], sort_keys=True)
+    # Nothing of figures where none is from outside, so that a dataset of that time stays current.
+    shown = json.dumps(
+        [BUILD, content, identities, objects.hexdigest(), *([list(kept())] if kept() else [])], sort_keys=True
+    )
     return hashlib.sha256(shown.encode()).hexdigest()
 
 
@@ -109,7 +113,13 @@ def _rows(
     streams = [target.read(shard, [*columns(sets), *pictures], batch_rows=BATCH)]
     streams += [_stream(path) for path in audits.values()]
     for main, *others in aligned(streams, where=f"{target.name}, {shard_name(shard)}"):
-        audit_rows = {name: batch.to_pylist() for name, batch in zip(audits, others, strict=True)}
+        audit_rows = {
+            name: [
+                {**row, "kept": kept}
+                for row, kept in zip(batch.to_pylist(), kept_values(batch, main.column(name)), strict=True)
+            ]
+            for name, batch in zip(audits, others, strict=True)
+        }
         records = main.to_pylist()
         for record in records if pictures else ():
             shelf.write(record["key"], (record.pop("image") or {}).get("bytes"))

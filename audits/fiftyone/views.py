@@ -10,7 +10,7 @@ from typing import Any
 
 from audits.fiftyone import require
 from audits.fiftyone.fields import DISAGREEMENT, audit_field
-from audits.summary import CLIP_CONTEXT
+from audits.text.coverage import CLIP_CONTEXT
 
 HUNDRED = 100
 SAMPLE_VIEW = "Random hundred"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recapdata.versions.figures import Figure
+from recapdata.versions.figures import FigureValue
 
 WIDTH = 360
 NAMES = 112
@@ -76,7 +76,7 @@ class Histogram:
     summary: str
 
 
-def panels(names: Sequence[str], figures: Mapping[str, Mapping[str, Figure]]) -> list[Panel]:
+def panels(names: Sequence[str], figures: Mapping[str, Mapping[str, FigureValue]]) -> list[Panel]:
     """A drawing for each of these shares that any set has, with a bar for each set that has it."""
     found = []
     for name in names:
@@ -94,7 +94,7 @@ def panels(names: Sequence[str], figures: Mapping[str, Mapping[str, Figure]]) ->
     return found
 
 
-def _bar(row: int, number: int, set_name: str, figure: Figure) -> Bar:
+def _bar(row: int, number: int, set_name: str, figure: FigureValue) -> Bar:
     low = figure.value if figure.low is None else figure.low
     high = figure.value if figure.high is None else figure.high
     return Bar(

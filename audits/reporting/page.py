@@ -7,11 +7,12 @@ from typing import Any
 
 from audits.audited import AuditedSet, notices, open_audit
 from audits.corrections import Correction, agreement, corrections_of
+from audits.figures import registered
 from audits.reporting.charts import histograms, panels
 from audits.reporting.gallery import Card, Gallery, fill
 from audits.reporting.survey import Survey, survey
-from audits.reporting.tables import COVERAGE, PRECISION, Group, groups, habits, heads, hygiene
-from audits.summary import FIGURES, short_model
+from audits.reporting.tables import Group, groups, habits, heads, hygiene
+from audits.summary import short_model
 from audits.text.coverage import CLIP_CONTEXT
 from recapdata.atomic import write_atomic
 from recapdata.console import progress
@@ -19,7 +20,7 @@ from recapdata.dataset.audit_files import SUMMARY_FILE, read_summary
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import AuditNotFound, OptionError
 from recapdata.templates import render
-from recapdata.versions.figures import Figure, read_figures
+from recapdata.versions.figures import FigureValue, read_figures
 
 WORST = 6
 RANDOM = 12
@@ -187,20 +188,23 @@ def _agreement(target: Target) -> str | None:
     return agreement(found).text() if found else None
 
 
-def _drawings(figures: Mapping[str, Mapping[str, Figure]], surveys: Mapping[str, Survey]) -> dict[str, Any]:
+def _drawings(
+    figures: Mapping[str, Mapping[str, FigureValue]], surveys: Mapping[str, Survey]
+) -> dict[str, Any]:
     beyond = (CLIP_CONTEXT, f"{CLIP_CONTEXT}: CLIP reads no further")
-    recall = (name for name in FIGURES if "recall" in name)
-    truth = (*PRECISION, *recall, "hallucination rate")
+    drawn = [figure for figure in registered() if figure.drawn]
     return {
-        "coverage": panels(COVERAGE, figures),
-        "truth": panels(truth, figures),
+        "coverage": panels([each.name for each in drawn if each.group == "coverage"], figures),
+        "truth": panels([each.name for each in drawn if each.group != "coverage"], figures),
         "words": histograms({name: each.words for name, each in surveys.items()}, "words"),
         "tokens": histograms({name: each.tokens for name, each in surveys.items()}, "CLIP tokens", beyond),
     }
 
 
 def _texts(
-    summary: Mapping[str, Any], surveys: Mapping[str, Survey], figures: Mapping[str, Mapping[str, Figure]]
+    summary: Mapping[str, Any],
+    surveys: Mapping[str, Survey],
+    figures: Mapping[str, Mapping[str, FigureValue]],
 ) -> dict[str, Any]:
     captions = {name: summary["sets"][name]["captions"] for name in figures}
     return {

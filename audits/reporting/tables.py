@@ -5,32 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from audits.summary import FIGURES, title
+from audits.figures import GROUPS, in_reading_order, registered
 from audits.text.hygiene import FLAGS
-from recapdata.records import CLAIM_KINDS, Provenance
-from recapdata.versions.figures import Figure
-
-COVERAGE = tuple(f"{kind} coverage" for kind in CLAIM_KINDS)
-PRECISION = tuple(f"{kind} precision" for kind in CLAIM_KINDS)
-GLANCE = (
-    "object precision",
-    "hallucination rate",
-    "object recall",
-    "claims per caption",
-    "words (median)",
-    "CLIP score",
-    "hygiene flags",
-)
-"""The figures that stand on top, for each set; those that it has."""
-HINTS = {
-    "coverage": "share of captions that speak of it",
-    "precision": "share of judged claims that the evidence supports",
-    "recall": "share of what the evidence shows that is said",
-    "hallucination rate": "CHAIR_s: share of captions, of those whose objects can be judged, with an object that is not there",
-    "hallucinated mentions": "CHAIR_i: share of judged mentions of objects that are not there",
-    "nearest lie": "100·cos of the caption less that of the caption with one word made wrong",
-    "than their lie": "share of captions that score no higher than themselves with one word made wrong",
-}
+from recapdata.records import Provenance
+from recapdata.versions.figures import FigureValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,46 +39,32 @@ class SetHead:
     glance: Sequence[tuple[str, str]]
 
 
-def groups(figures: Mapping[str, Mapping[str, Figure]]) -> list[Group]:
-    """All figures that any set has, in groups of reading order."""
-    names = [name for name in FIGURES if any(name in each for each in figures.values())]
-    by_group: dict[str, list[Row]] = {}
-    for name in names:
+def groups(figures: Mapping[str, Mapping[str, FigureValue]]) -> list[Group]:
+    """All figures that any set has, group by group; those that are registered here no more come last."""
+    known = {figure.name: figure for figure in registered()}
+    found: dict[str, list[Row]] = {}
+    for name in in_reading_order(name for each in figures.values() for name in each):
+        figure = known.get(name)
         cells = [each[name].text() if name in each else "–" for each in figures.values()]
-        by_group.setdefault(_group(name), []).append(Row(title(name), _hint(name), cells))
-    return [Group(title, rows) for title, rows in by_group.items()]
-
-
-GROUPS = (
-    ("What captions speak of", ("coverage",)),
-    ("How well they fit their image", ("CLIP score", "CLIP margin", "a lie", "their lie", "the scorer")),
-    ("Whether it is true", ("precision", "hallucinat", "judged")),
-    ("What is there and is said", ("recall", "kept from")),
-    ("How much they say", ("claims per", "words", "tokens")),
-    ("What is wrong with the texts", ("hygiene", "many images")),
-)
-"""Headings of the table of figures, and what the names of theirs hold."""
-
-
-def _group(name: str) -> str:
-    return next((title for title, parts in GROUPS if any(part in name for part in parts)), "Other")
-
-
-def _hint(name: str) -> str:
-    return next((hint for word, hint in HINTS.items() if word in name), "")
+        row = Row(figure.title if figure else name, figure.hint if figure else "", cells)
+        found.setdefault(figure.group if figure else "other", []).append(row)
+    return [Group(GROUPS[group].title, rows) for group, rows in found.items()]
 
 
 def heads(
-    sets: Mapping[str, Provenance], summary: Mapping[str, Any], figures: Mapping[str, Mapping[str, Figure]]
+    sets: Mapping[str, Provenance],
+    summary: Mapping[str, Any],
+    figures: Mapping[str, Mapping[str, FigureValue]],
 ) -> list[SetHead]:
     """The audited sets with who wrote them."""
+    glance = [figure for figure in registered() if figure.glance]
     return [
         SetHead(
             name=name,
             writer=_writer(sets[name]),
             captions=summary["sets"][name]["captions"],
             missing=summary["sets"][name]["missing"],
-            glance=[(figure, each[figure].text()) for figure in GLANCE if figure in each],
+            glance=[(figure.name, each[figure.name].text()) for figure in glance if figure.name in each],
         )
         for name, each in figures.items()
     ]

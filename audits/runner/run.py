@@ -14,10 +14,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from audits.audited import made_by
+from audits.audited import made_by, with_captions
 from audits.clip.scorer import PARTS
 from audits.clip.skew import Skew, content_hash, open_prompts, sampler, skews
 from audits.evidence import open_evidence
+from audits.figures import in_reading_order, reads_captions, title
 from audits.language.pipeline import identity, load_pipeline
 from audits.runner.plan import (
     BATCH,
@@ -33,7 +34,7 @@ from audits.runner.plan import (
 )
 from audits.runner.text_part import reading_identity
 from audits.runner.worker import Setup, audit_units, captions_of
-from audits.summary import FIGURES, short_model, summarize, summary_json, title
+from audits.summary import short_model, summarize, summary_json
 from audits.text.names import alt_source, load_names, names_identity
 from recapdata.atomic import write_atomic
 from recapdata.console import progress, say
@@ -88,8 +89,7 @@ class AuditSummary:
         return [f"Audit of {self.target}: {self.records:,} records", "; ".join(used)]
 
     def _table(self) -> list[str]:
-        present = {figure for each in self.sets.values() for figure in each["figures"]}
-        names = [name for name in FIGURES if name in present]
+        names = in_reading_order(figure for each in self.sets.values() for figure in each["figures"])
         rows = [("", list(self.sets))]
         rows.append(("captions", [f"{each['captions']:,}" for each in self.sets.values()]))
         missing = {name: each["missing"] for name, each in self.sets.items() if name not in self.unfinished}
@@ -319,12 +319,16 @@ def _summarize(
         clip=", ".join(models) or None,
         evidence=list(sources),
         records=records,
-        sets={name: summarize(_audit_batches(each)) for name, each in plans.items()},
+        sets={name: summarize(_audit_batches(target, each)) for name, each in plans.items()},
         habits={name: read(name).habits for name in plans},
     )
 
 
-def _audit_batches(plans: Sequence[ShardPlan]) -> Iterator[pa.RecordBatch]:
+def _audit_batches(target: Target, plans: Sequence[ShardPlan]) -> Iterator[pa.RecordBatch]:
+    """The audits that figures are made of, with the captions where a figure from outside reads them."""
+    texts = reads_captions()
     for plan in plans:
         with ShardFile(plan.path) as file:
-            yield from read_audit(file, ["claims", "scores"], batch_rows=BATCH)
+            columns = ["claims", "scores", *(["key"] if texts else [])]
+            found = read_audit(file, columns, batch_rows=BATCH)
+            yield from with_captions(found, target, plan.set_name, plan.shard) if texts else found

@@ -13,7 +13,7 @@ FEW = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class FigureValue:
     """One measured number with its confidence interval.
 
     Attributes:
@@ -53,7 +53,7 @@ class Figure:
             return f"{value:,.0f}"
         return f"{value:.2g}" if max(map(abs, bounds)) < 0.1 else f"{value:.2f}"
 
-    def apart(self, other: "Figure") -> bool:
+    def apart(self, other: "FigureValue") -> bool:
         """Whether the two intervals do not overlap."""
         bounds = (self.low, self.high, other.low, other.high)
         if any(bound is None for bound in bounds):
@@ -67,8 +67,8 @@ class FigureChange:
 
     set_name: str
     name: str
-    before: Figure | None
-    after: Figure | None
+    before: FigureValue | None
+    after: FigureValue | None
 
     @property
     def verdict(self) -> Literal["better", "worse", "changed", ""]:
@@ -87,12 +87,12 @@ class FigureChange:
         return f"{self.set_name}: {self.name} {before} → {after}"
 
 
-def read_figures(summary: Mapping[str, Any] | None) -> dict[str, dict[str, Figure]]:
+def read_figures(summary: Mapping[str, Any] | None) -> dict[str, dict[str, FigureValue]]:
     """The figures of an audit summary: set → figure name → figure, in reading order; nothing for None."""
     known = ("value", "low", "high", "unit", "better", "n")
     return {
         set_name: {
-            name: Figure(
+            name: FigureValue(
                 rests_on=tuple(values.get("rests_on") or ()),
                 **{field: values[field] for field in known if values.get(field) is not None},
             )

@@ -24,7 +24,7 @@ from recapdata.dataset.target import open_dataset
 from recapdata.errors import PublishRefused
 from recapdata.publishing.survey import look_at_folder
 from recapdata.records import Object
-from recapdata.versions.figures import Figure
+from recapdata.versions.figures import FigureValue
 from tests.builders import build_dataset
 from tests.console import run_command, succeed
 
@@ -258,7 +258,7 @@ def test_the_report_says_what_was_made_by_earlier_rules(folder: DatasetFolder, t
 def test_sets_shown_side_by_side_are_compared(folder: DatasetFolder) -> None:
     target = open_dataset(folder.path)
     short, long = (open_audit(target, name).made for name in ("short", "long"))
-    figures = {"long": {"object coverage": Figure(value=1.0, rests_on=("claims",))}}
+    figures = {"long": {"object coverage": FigureValue(value=1.0, rests_on=("claims",))}}
     assert notices([short, long], figures) == []
     rewrite(
         folder,

@@ -6,7 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from audits.summary import FIGURES, REPLICATES, SetSummary, summarize, title
+from audits.figures import in_reading_order, title
+from audits.summary import REPLICATES, SetSummary, summarize
+from audits.sums import CAPTIONS, numbers
 from recapdata.dataset.audit_files import AUDIT_SCHEMA, SCORES_TYPE
 from recapdata.records import Claim
 
@@ -131,7 +133,8 @@ def test_clip_scores_are_averaged_over_the_scored() -> None:
 
 def test_figures_come_in_reading_order() -> None:
     found = list(figures([row([claim("object", "supported")], clip_score=1.0)]))
-    assert found == [name for name in FIGURES if name in found]
+    assert found == in_reading_order(found)
+    assert found[0] == "object coverage"
 
 
 def test_the_interval_is_as_wide_as_the_theory_says() -> None:
@@ -167,13 +170,14 @@ def test_a_record_weighs_the_same_in_every_set() -> None:
     # One set is the other with a caption missing at the front: the draws of the rows that both have are the same.
     rows = [row([claim("object")] * (place % 2)) for place in range(50)]
     one, other = summarize([batch(rows)]), summarize([batch([row(None), *rows[1:]])])
-    assert np.array_equal(one._sums["claims"], other._sums["claims"])  # the first row has no claim
+    claims = numbers("claims_total")
+    assert np.array_equal(one.sums[claims], other.sums[claims])  # the first row has no claim
 
 
 def test_a_repetition_draws_as_many_rows_as_there_are() -> None:
     summary = SetSummary()
     summary.add(batch([row([]) for _ in range(1000)]))
-    drawn = summary._sums["captions"]
+    drawn = summary.sums[CAPTIONS]
     assert drawn.shape == (REPLICATES + 1,)
     assert drawn[0] == 1000
     # Poisson(1) a row: mean 1000, deviation √1000 ≈ 32.

@@ -12,10 +12,11 @@ import fiftyone.operators as operators
 import fiftyone.operators.types as types
 
 from audits.fiftyone.distributions import MEASURES, Measure, distribution, within
-from audits.fiftyone.figures import LINES, SECTIONS, figures, shown_by
+from audits.fiftyone.figures import figures, lines, shown_by
 from audits.fiftyone.plugin import PLUGIN, forms, looks
 from audits.fiftyone.plugin.runs import latest_runs
 from audits.fiftyone.source import shown
+from audits.figures import GROUPS
 from recapdata.versions.changes import counted
 
 MARK = "caption audit: "
@@ -84,13 +85,14 @@ class CaptionAudit(operators.Panel):
         about = shown(ctx.dataset)
         if about is None or row < 0 or column < 1:
             return
-        section = str(ctx.params["path"]).rpartition(".")[2]
-        line = [each for each in LINES if _id(each.section) == section][row]
+        group = str(ctx.params["path"]).rpartition(".")[2]
+        name = self._rows(ctx, group)[row][0]
+        figure = next(each for each in lines() if each.name == name)
         set_name, field = list(about.fields.items())[column - 1]
-        what = f"{set_name}: {line.shown}"
-        found = shown_by(marked(_base(ctx), what), line, field)
+        what = f"{set_name}: {figure.behind[1]}"
+        found = shown_by(marked(_base(ctx), what), figure, field)
         if _opened(ctx, found, what):
-            ctx.panel.set_state("selected", {"section": section, "row": row, "column": column})
+            ctx.panel.set_state("selected", {"group": group, "row": row, "column": column})
 
     def on_show_all(self, ctx: Any) -> None:
         """Show all of the view that is looked at."""
@@ -123,10 +125,20 @@ class CaptionAudit(operators.Panel):
             ctx.panel.set_state("cells", None)
             return
         base = _base(ctx)
-        cells = figures(base, list(about.fields.values()))
-        ctx.panel.set_state("cells", [[[cell.text(), cell.samples] for cell in row] for row in cells])
+        rows = zip(lines(), figures(base, list(about.fields.values())), strict=True)
+        # A figure that no set has, such as a CLIP score without a model, is left out.
+        cells = [
+            [figure.name, figure.group, figure.behind[1], [[cell.text(), cell.samples] for cell in row]]
+            for figure, row in rows
+            if any(cell.value is not None for cell in row)
+        ]
+        ctx.panel.set_state("cells", cells)
         ctx.panel.set_state("samples", base.count())
         self._draw(ctx)
+
+    def _rows(self, ctx: Any, group: str) -> list[Any]:
+        """The figures of a group that are shown: name, group, what is behind them, and per set text and number of samples."""
+        return [row for row in ctx.panel.get_state("cells") or [] if row[1] == group]
 
     def _measure(self, ctx: Any) -> Measure:
         wanted = ctx.panel.get_state("measure") or MEASURES[0].name
@@ -168,7 +180,6 @@ class CaptionAudit(operators.Panel):
                 "This dataset was not made by audits view. Make one with: audits view TARGET",
             )
             return types.Property(panel, view=looks.column())
-        cells = ctx.panel.get_state("cells") or []
         head = f"{about.label}: {counted(ctx.panel.get_state('samples') or 0, 'sample')} in this view"
         looks.text(panel, "head", head, fontWeight=600)
         if about.read_only:
@@ -185,34 +196,36 @@ class CaptionAudit(operators.Panel):
             panel.btn(
                 "show_all", label="Show all of the view", icon="filter_alt_off", on_click=self.on_show_all
             )
-        for section, explained in SECTIONS.items():
-            self._table(ctx, panel, section, explained, cells)
+        for group in GROUPS:
+            if rows := self._rows(ctx, group):
+                self._table(ctx, panel, group, rows)
         self._distributions(ctx, panel)
         return types.Property(panel, view=looks.column())
 
-    def _table(self, ctx: Any, panel: Any, section: str, explained: str, cells: list[Any]) -> None:
+    def _table(self, ctx: Any, panel: Any, group: str, figures: list[Any]) -> None:
         about = shown(ctx.dataset)
-        sets = list(about.fields) if about is not None else []
-        chosen = [(place, line) for place, line in enumerate(LINES) if line.section == section]
         rows, tooltips = [], {}
-        for row, (place, line) in enumerate(chosen):
-            values = cells[place] if place < len(cells) else [["–", 0]] * len(sets)
-            rows.append([line.name, *(text for text, _ in values)])
-            for column, (_, samples) in enumerate(values, 1):
-                words = f"{counted(samples, 'sample')}: {line.shown}"
-                tooltips[row, column] = words
+        for row, (name, _, behind, cells) in enumerate(figures):
+            rows.append([name, *(text for text, _ in cells)])
+            for column, (_, samples) in enumerate(cells, 1):
+                tooltips[row, column] = f"{counted(samples, 'sample')}: {behind}"
         selected = ctx.panel.get_state("selected") or {}
-        mine = selected.get("section") == _id(section)
-        names = [("figure", section), *((f"set{place}", name) for place, name in enumerate(sets))]
+        word = GROUPS[group].word
+        names = [("figure", word)]
+        names += [
+            (f"set{place}", name) for place, name in enumerate(about.fields if about is not None else ())
+        ]
         data = {
             "rows": rows,
             "columns": [key for key, _ in names],
-            "selected_cells": [[selected["row"], selected["column"]]] if mine else [],
+            "selected_cells": [[selected["row"], selected["column"]]]
+            if selected.get("group") == group
+            else [],
         }
         view = looks.table(names, tooltips, on_click_cell=self.on_click_cell, variant="outlined")
-        looks.text(panel, f"about_{_id(section)}", f"{section}: {explained}", fontSize="0.8rem", opacity=0.75)
-        panel.define_property(_id(section), types.Object(), view=view, default=data)
-        ctx.panel.set_state(_id(section), data)
+        looks.text(panel, f"about_{group}", f"{word}: {GROUPS[group].about}", fontSize="0.8rem", opacity=0.75)
+        panel.define_property(group, types.Object(), view=view, default=data)
+        ctx.panel.set_state(group, data)
 
     def _distributions(self, ctx: Any, panel: Any) -> None:
         choices = [(each.name, each.label) for each in MEASURES]
@@ -248,10 +261,6 @@ def _actions(panel: Any, *, read_only: bool) -> None:
         for operator, label, icon, writes in operators_:
             if not (writes and read_only):
                 buttons.btn(operator, label=label, icon=icon, on_click=f"{PLUGIN}/{operator}", prompt=True)
-
-
-def _id(section: str) -> str:
-    return section.partition(" ")[0].strip(",").lower()
 
 
 def looked_at(view: Any) -> tuple[list[Any], str | None]:

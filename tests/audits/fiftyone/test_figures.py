@@ -8,22 +8,14 @@ import pytest
 
 from audits.fiftyone.dataset import INFO, build
 from audits.fiftyone.distributions import MEASURES, distribution, within
-from audits.fiftyone.figures import COVERAGE, LINES, PRECISION, RECALL, REST, figures, shown_by
+from audits.fiftyone.figures import figures, lines, shown_by
 from audits.fiftyone.source import shown
+from audits.figures import VARIABLE
 from audits.runner.run import run
 from recapdata.dataset.target import open_dataset
 from recapdata.ingestion import ingest
-
-NAMES = {
-    (COVERAGE, "{}"): "{} coverage",
-    (PRECISION, "{}"): "{} precision",
-    (RECALL, "{}s"): "{} recall",
-}
-REST_NAMES = {
-    (PRECISION, "hallucinating"): "hallucination rate",
-    (REST, "over 77 tokens"): "over 77 CLIP tokens",
-    (REST, "flagged"): "hygiene flags",
-}
+from tests.audits.test_figures import shouting
+from tests.builders import build_dataset
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +26,8 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ingest("scenes:60,human=60", folder)
     for name, column in (("alt", "alt_text"), ("human-short", "human_short")):
         import_captions(folder, name, column)
-    run(folder, evidence=["annotations"])
+    run(folder, captions=["alt"], evidence=["annotations"])
+    run(folder, captions=["human-short"], evidence=["annotations"], clip="embedded")
     return folder
 
 
@@ -43,48 +36,38 @@ def dataset(fo: ModuleType, scenes: Path) -> Any:
     return fo.load_dataset(build(scenes).name)
 
 
-def summary_name(section: str, name: str) -> str | None:
-    """What the audit's summary calls a line of the panel; None where it has no such figure."""
-    if (section, name) in REST_NAMES:
-        return REST_NAMES[section, name]
-    for (at, pattern), known in NAMES.items():
-        if at == section:
-            return known.format(name.removesuffix(pattern.format("")))
-    return None
-
-
 def test_the_figures_of_all_samples_are_the_summary_s(dataset: Any, scenes: Path) -> None:
     summary = open_dataset(scenes).summary()
     assert summary is not None
     compared = 0
-    for line, cells in zip(LINES, figures(dataset, ["alt", "human_short"]), strict=True):
+    for figure, cells in zip(lines(), figures(dataset, ["alt", "human_short"]), strict=True):
         for cell, set_name in zip(cells, ("alt", "human-short"), strict=True):
-            known = summary_name(line.section, line.name)
-            figure = summary["sets"][set_name]["figures"].get(known) if known else None
-            if figure is not None:
-                assert cell.value == pytest.approx(figure["value"], rel=1e-5), (line.name, set_name)
+            known = summary["sets"][set_name]["figures"].get(figure.name)
+            if known is not None:
+                assert cell.value == pytest.approx(known["value"], rel=1e-5), (figure.name, set_name)
+                assert cell.unit == known["unit"]
                 compared += 1
-            elif known:
-                assert cell.value is None, (line.name, set_name)
-    assert compared > 15
+            elif figure.name != "words (mean)":
+                assert cell.value is None, (figure.name, set_name)
+    assert compared > 55
 
 
 def test_they_follow_the_view(fo: ModuleType, dataset: Any) -> None:
     some = dataset.limit(7)
     captions = some.values("alt_audit.claims_color")
-    cell = figures(some, ["alt"])[[line.name for line in LINES].index("color")][0]
+    cell = figures(some, ["alt"])[[line.name for line in lines()].index("color coverage")][0]
     assert cell.value == pytest.approx(sum(count > 0 for count in captions) / 7)
     empty = dataset.match(fo.ViewField("key") == "none")
     assert {cell.value for (cell,) in figures(empty, ["alt"])} == {None}
 
 
 def test_a_click_shows_as_many_as_the_cell_says(dataset: Any) -> None:
-    for line, cells in zip(LINES, figures(dataset, ["alt", "human_short"]), strict=True):
+    for line, cells in zip(lines(), figures(dataset, ["alt", "human_short"]), strict=True):
         for field, cell in zip(("alt", "human_short"), cells, strict=True):
             view = shown_by(dataset, line, field)
             assert view.count() == cell.samples, (line.name, field)
-            if line.lowest:
-                values = view.values(f"{field}_audit.{line.lowest}")
+            if line.name == "claims per caption":
+                values = view.values(f"{field}_audit.claims_total")
                 assert values == sorted(values)
 
 
@@ -96,7 +79,7 @@ def test_bars_hold_every_caption_once(dataset: Any) -> None:
     for center, height in zip(bars.centers, bars.heights[1], strict=True):
         half = bars.width / 2
         assert within(dataset, words, "human_short", center - half, center + half).count() == height
-    assert distribution(dataset, MEASURES[-1], ["alt"]) is None  # nothing was scored
+    assert distribution(dataset, MEASURES[-1], ["alt"]) is None  # alt was not scored
 
 
 def test_a_caption_runs_as_its_first_letter_does(fo: ModuleType) -> None:
@@ -143,3 +126,22 @@ def test_sets_that_other_rules_audited_are_named(dataset: Any, scenes: Path) -> 
         f"the audit of alt was made by earlier rules (claims); run: audits run {scenes.resolve()} --captions alt --pipeline en "
         "--evidence annotations"
     )
+
+
+def test_a_figure_from_outside_is_among_them(
+    fo: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shouting.py").write_text(shouting())
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = build_dataset(tmp_path / "ds", rows=3, sets={"loud": ["A dog!!", "A cat!", None]})
+    run(folder.path)
+    before = build(folder.path)
+    monkeypatch.setenv(VARIABLE, "shouting:SHOUTING")
+    assert build(folder.path).updated == 3  # what the captions add to it was not there
+    assert build(folder.path).updated == 0
+    dataset = fo.load_dataset(before.name)
+    (place,) = [place for place, line in enumerate(lines()) if line.name == "exclamation marks per caption"]
+    (cell,) = figures(dataset, ["loud"])[place]
+    assert (cell.text(), cell.samples) == ("1.50", 2)
+    found = shown_by(dataset, lines()[place], "loud")
+    assert found.values("loud") == ["A dog!!", "A cat!"]  # the worst first

@@ -102,7 +102,7 @@ def test_each_saved_view_opens_with_its_samples(page: "Page", fo: ModuleType, fo
 def test_a_click_on_a_figure_shows_what_is_behind_it(page: "Page", folder: DatasetFolder) -> None:
     summary = json.loads((folder.path / "audits" / "summary.json").read_text())
     rate = summary["sets"]["alt"]["figures"]["hallucination rate"]["value"]
-    cell = page.locator("tr", has_text="hallucinating").locator("td").nth(1)
+    cell = page.locator("tr", has_text="hallucination rate").locator("td").nth(1)
     cell.get_by_text(f"{100 * rate:.1f} %").wait_for()
     shot(page, "panel")
     cell.click()
@@ -133,7 +133,7 @@ def test_a_selection_is_recaptioned_and_audited(page: "Page", folder: DatasetFol
 
 
 def test_a_sample_shows_its_verdicts_and_takes_a_correction(page: "Page", folder: DatasetFolder) -> None:
-    page.locator("tr", has_text="hallucinating").locator("td").nth(1).click()
+    page.locator("tr", has_text="hallucination rate").locator("td").nth(1).click()
     samples(page, 1)
     open_sample(page)
     modal = page.locator("[data-cy=modal]")

@@ -21,7 +21,7 @@ from audits.runner.run import run
 from recapdata.dataset.target import open_dataset
 from recapdata.errors import AuditNotFound
 from recapdata.records import Object, image_key
-from recapdata.versions.figures import Figure
+from recapdata.versions.figures import FigureValue
 from tests.builders import add_set, build_dataset, noise_jpeg, png, write_captions
 from tests.console import succeed
 
@@ -41,7 +41,7 @@ def test_a_lie_is_told_by_what_it_exchanges() -> None:
 
 
 def test_bars_are_as_long_as_their_share() -> None:
-    half = Figure(value=0.5, low=0.25, high=1.0, unit="share", n=100)
+    half = FigureValue(value=0.5, low=0.25, high=1.0, unit="share", n=100)
     (panel,) = panels(["x", "unknown"], {"one": {"x": half}, "other": {}})
     (bar,) = panel.bars
     room = WIDTH - NAMES - TEXTS

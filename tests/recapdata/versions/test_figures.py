@@ -1,6 +1,6 @@
 """Figures side by side, and which changes lie beyond their confidence intervals."""
 
-from recapdata.versions.figures import Figure, compare_figures, incomparable, not_compared, read_figures
+from recapdata.versions.figures import FigureValue, compare_figures, incomparable, not_compared, read_figures
 
 
 def summary(low: float, high: float, better: str | None = "higher", **rest) -> dict:
@@ -28,12 +28,12 @@ def test_verdicts_need_intervals_apart():
 def test_text_is_readable():
     (change,) = compare_figures(summary(0.1, 0.2), summary(0.3, 0.4))
     assert change.text() == "alt: object coverage 15.0 % (10.0–20.0) → 35.0 % (30.0–40.0)"
-    assert Figure(value=12.346).text() == "12.35"
-    assert Figure(value=7.0, n=3).text() == "7, n = 3"
-    assert Figure(value=4.0, low=3.5, high=4.5).text() == "4.00 (3.50–4.50)"
-    assert Figure(value=0.01234, low=0.01, high=0.02).text() == "0.012 (0.01–0.02)"
-    assert Figure(value=1234.6).text() == "1,235"
-    assert Figure(value=-2.62, low=-3.9, high=-1.23).text() == "−2.62 (−3.90 to −1.23)"
+    assert FigureValue(value=12.346).text() == "12.35"
+    assert FigureValue(value=7.0, n=3).text() == "7, n = 3"
+    assert FigureValue(value=4.0, low=3.5, high=4.5).text() == "4.00 (3.50–4.50)"
+    assert FigureValue(value=0.01234, low=0.01, high=0.02).text() == "0.012 (0.01–0.02)"
+    assert FigureValue(value=1234.6).text() == "1,235"
+    assert FigureValue(value=-2.62, low=-3.9, high=-1.23).text() == "−2.62 (−3.90 to −1.23)"
 
 
 def test_sets_of_one_side_only_are_listed():
