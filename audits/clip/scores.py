@@ -5,21 +5,19 @@ Two conventions, both by name: 100·cos(image, caption), as DALL·E 3 reports it
 only the beginning is read, which is why the sentences are scored as well, and why its lies are told of the sentence they change.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from audits.clip.counterfactuals import Lie
 from audits.clip.scorer import Clip
+from recapdata.sentences import sentence_spans, sentences
 
 if TYPE_CHECKING:
     import torch
 
 HESSEL_PREFIX = "A photo depicts "
 HESSEL_WEIGHT = 2.5
-
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“‘(]*[A-Z0-9])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,11 +126,6 @@ def margins(
     return margins
 
 
-def sentences(caption: str) -> list[str]:
-    """The caption's sentences, cut at closing punctuation before a capital or a digit."""
-    return [caption[start:end] for start, end in _sentence_spans(caption)] or [caption]
-
-
 def _there(captions: Sequence[str | None], rows: Sequence[int | None]) -> Iterator[tuple[int, int, str]]:
     """Place, image row and text of the captions that can be scored."""
     for place, (caption, row) in enumerate(zip(captions, rows, strict=True)):
@@ -144,7 +137,7 @@ def _texts(caption: str, parts: Sequence[str]) -> list[str]:
     """What has to be encoded of a caption: itself, with the prefix, its sentences."""
     whole = [caption] if "caption" in parts else []
     whole += [HESSEL_PREFIX + caption] if "hessel" in parts else []
-    return whole + (sentences(caption) if "sentences" in parts else [])
+    return whole + (sentences(caption) or [caption] if "sentences" in parts else [])
 
 
 def _scores(cosines: list[float], clip: Clip, caption: str) -> ClipScores:
@@ -163,7 +156,7 @@ def _scores(cosines: list[float], clip: Clip, caption: str) -> ClipScores:
 
 def _sides(clip: Clip, caption: str, lies: Sequence[Lie]) -> list[tuple[Lie, str, str]]:
     """Each lie with what is held against what: the captions whole where they fit the model's context, else the sentence."""
-    spans = _sentence_spans(caption) if lies and clip.overflows(caption) else []
+    spans = sentence_spans(caption) if lies and clip.overflows(caption) else []
     sides = []
     for lie in lies:
         start, end = _around(spans, lie.span) if spans else (0, len(caption))
@@ -177,10 +170,3 @@ def _around(spans: Sequence[tuple[int, int]], span: tuple[int, int]) -> tuple[in
     """The sentences that a claim stands in, as one span."""
     inside = [(start, end) for start, end in spans if start < span[1] and span[0] < end]
     return (inside[0][0], inside[-1][1]) if inside else (spans[0][0], spans[-1][1])
-
-
-def _sentence_spans(caption: str) -> list[tuple[int, int]]:
-    bounds = [match.span() for match in _SENTENCE_END.finditer(caption)]
-    starts = [len(caption) - len(caption.lstrip()), *(end for _, end in bounds)]
-    ends = [*(start for start, _ in bounds), len(caption.rstrip())]
-    return [(start, end) for start, end in zip(starts, ends, strict=True) if start < end]

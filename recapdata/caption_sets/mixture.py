@@ -11,13 +11,13 @@ alone, so that it is the same on every machine, in every process and order.
 
 import hashlib
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from recapdata.errors import CaptionSetNotFound, OptionError
 from recapdata.records import SET_NAME
+from recapdata.sentences import sentences
 
 OverLength = Literal["drop", "truncate", "sentences"]
 Length = Literal["full", "random"]
@@ -32,7 +32,6 @@ BLENDS = {
 CLIP_TOKENS = 77
 """What a CLIP text encoder reads, its start and end tokens included."""
 
-_SENTENCE_END = re.compile(r"""(?:(?<=[.!?])|(?<=[.!?]["'”’)]))\s+(?=[^a-z\s])|(?<=[。！？])""")
 _FORM = "write SET=WEIGHT,SET=WEIGHT…, with optional ;length=random ;dropout=0.1 ;over-length=drop behind it"
 
 
@@ -253,11 +252,6 @@ def chance(seed: int, epoch: int, key: str, purpose: str) -> float:
     """A number in [0, 1) that is a function of its arguments alone, independent between purposes."""
     digest = hashlib.blake2b(f"{seed}:{epoch}:{key}:{purpose}".encode(), digest_size=8).digest()
     return (int.from_bytes(digest, "big") >> 11) / 2**53
-
-
-def sentences(caption: str) -> list[str]:
-    """A caption cut behind the full stops, question and exclamation marks that end a sentence."""
-    return [part for part in _SENTENCE_END.split(caption.strip()) if part]
 
 
 def first_sentences(caption: str, at: float) -> str:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from audits.clip.counterfactuals import Lie
 from audits.clip.scorer import encode_ahead, load_clip
-from audits.clip.scores import HESSEL_PREFIX, Cosines, Margin, margins, score, sentences
+from audits.clip.scores import HESSEL_PREFIX, Cosines, Margin, margins, score
 from recapdata.errors import HubError, ModelNotSupported
 from recapdata.models.dual_encoders import find_clip
 from tests.audits.models import KnownModel, known_clip, save_small_clip
@@ -91,21 +91,6 @@ def test_steps_come_back_in_order() -> None:
     for number, images in found:
         red, blue = number * 20 + 1, 100
         assert images[0, 0].item() == pytest.approx(red / math.hypot(red, blue), abs=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("caption", "expected"),
-    [
-        ("A dog.", ["A dog."]),
-        ("A dog. It runs! 3 cats?", ["A dog.", "It runs!", "3 cats?"]),
-        ('The sign says "Stop." A car waits.', ['The sign says "Stop."', "A car waits."]),
-        ("approx. five cm wide", ["approx. five cm wide"]),
-        ("  ", ["  "]),
-    ],
-)
-def test_sentences(caption: str, expected: list[str]) -> None:
-    found = sentences(caption)
-    assert [each.strip('"') for each in found] == [each.strip('"') for each in expected]
 
 
 # --- models by name ------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from recapdata.caption_sets.mixture import Mixture, chance, first_sentences, fitting_sentences, sentences
+from recapdata.caption_sets.mixture import Mixture, chance, first_sentences, fitting_sentences
 from recapdata.errors import CaptionSetNotFound, OptionError
 
 KEYS = [f"{number:064x}" for number in range(8000)]
@@ -153,21 +153,6 @@ def test_without_a_counter_nothing_is_over_length():
 
 
 # --- sentences -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("caption", "parts"),
-    [
-        ("A cat. A dog.", ["A cat.", "A dog."]),
-        ('It says "STOP." A car waits.', ['It says "STOP."', "A car waits."]),
-        ("A 2.5 m wall, e.g. of brick", ["A 2.5 m wall, e.g. of brick"]),
-        ("no end", ["no end"]),
-        ("一只猫。一只狗。", ["一只猫。", "一只狗。"]),
-        ("", []),
-    ],
-)
-def test_sentences(caption, parts):
-    assert sentences(caption) == parts
 
 
 def test_first_and_fitting_sentences():
