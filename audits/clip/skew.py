@@ -7,8 +7,7 @@ CLIP text embeddings of captions and prompts, times 100; 0 is none. It depends o
 """
 
 import hashlib
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,15 +18,15 @@ import numpy as np
 from audits.clip.scorer import TEXTS, Clip, load_clip
 from audits.rules import rules
 from audits.text.coverage import count_words
-from recapdata.errors import InputError, OptionError
+from recapdata.errors import OptionError
 from recapdata.models.dual_encoders import ClipSource
+from recapdata.prompt_files import read_prompt_file
 
 MOST = 50_000
 """Captions of a set that are embedded, drawn by their keys; more do not change the distance much."""
 ENOUGH = 2
 """Texts for each dimension of the embedding below which the distance is mostly the noise of a small sample."""
 SCALE = 100.0
-FIELDS = ("prompt", "caption", "text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +179,7 @@ def _entry(mine: Cloud, prompts: Cloud, name: str, clip: Clip, identity: str) ->
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """Prompts by name: a caption set of the dataset, or a file of one a line (plain, or JSON with a field of `FIELDS`).
+    """Prompts by name: a caption set of the dataset, or a file of one a line (see `recapdata.prompt_files`).
 
     Attributes:
         sample: captions of the set, of a large one some; empty for a file.
@@ -193,7 +192,9 @@ class Prompts:
 
     def texts(self) -> Iterable[str]:
         """The prompts."""
-        return self.sample if self.path is None else _lines(self.path)
+        if self.path is None:
+            return self.sample
+        return filter(None, (row.prompt.strip() for row in read_prompt_file(self.path)))
 
     def identity(self) -> str:
         """A hash of the prompts."""
@@ -228,24 +229,3 @@ def sampler(rows: int, most: int = MOST) -> Callable[[str], bool]:
     """
     below = f"{min(int(2**32 * most / max(rows, 1)), 2**32 - 1):08x}"
     return lambda key: key[:8] <= below
-
-
-def _lines(path: Path) -> Iterator[str]:
-    with open(path, encoding="utf8") as file:
-        for number, line in enumerate(file, start=1):
-            text = line.strip()
-            if text and path.suffix == ".jsonl":
-                text = _field(text, f"{path}, line {number}")
-            if text:
-                yield text
-
-
-def _field(line: str, where: str) -> str:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise InputError(f"{where}: not JSON ({error}); one object a line is expected") from error
-    found = row if isinstance(row, str) else next((row[name] for name in FIELDS if name in row), None)
-    if not isinstance(found, str):
-        raise InputError(f"{where}: no text in {', '.join(FIELDS)}")
-    return found.strip()

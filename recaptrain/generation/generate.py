@@ -7,7 +7,6 @@ stopped, with the same batches; another batch size moves a picture by no more th
 import hashlib
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from recapdata.console import progress
 from recapdata.errors import InputError, OptionError
 from recapdata.models.sources import ModelSource, resolve_model
 from recapdata.options import identity
+from recapdata.prompt_files import read_prompt_file
 from recaptrain.generation.settings import GenerateSettings
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 METADATA = "metadata.jsonl"
 SETTINGS = "generation.json"
-_PROMPT_FIELDS = ("prompt", "caption", "text")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,15 +69,17 @@ def read_prompts(path: Path, seed: int) -> list[Prompt]:
     Raises:
         InputError: no such file, not UTF-8, no prompts, a row without a prompt, an id that comes twice.
     """
-    try:
-        lines = path.read_text(encoding="utf8").removeprefix("\ufeff").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as prompts ({error})") from error
-    read = _rows if path.suffix in (".jsonl", ".json") else _lines
-    prompts = [
-        Prompt(id=name, prompt=prompt, seed=derived_seed(seed, name) if own is None else own)
-        for name, prompt, own in read(path, lines)
-    ]
+    prompts = []
+    for number, row in enumerate(read_prompt_file(path)):
+        own = row.row.get("seed")
+        if own is not None and not isinstance(own, int):
+            raise InputError(f"{row.where}: seed {own!r} is not a whole number")
+        name = str(row.row.get("id", f"{number:05d}"))
+        if not name or "/" in name or name.startswith("."):
+            raise InputError(f"{row.where}: id {name!r} cannot name a file")
+        prompts.append(
+            Prompt(id=name, prompt=row.prompt, seed=derived_seed(seed, name) if own is None else own)
+        )
     if not prompts:
         raise InputError(f"{path} holds no prompts; write one per line")
     names = [prompt.id for prompt in prompts]
@@ -86,34 +87,6 @@ def read_prompts(path: Path, seed: int) -> list[Prompt]:
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f"{path}: id {twice!r} comes twice; ids name the pictures")
     return prompts
-
-
-def _lines(path: Path, lines: list[str]) -> Iterator[tuple[str, str, int | None]]:
-    for number, line in enumerate(line for line in lines if line.strip()):
-        yield f"{number:05d}", line.strip(), None
-
-
-def _rows(path: Path, lines: list[str]) -> Iterator[tuple[str, str, int | None]]:
-    for number, line in enumerate(line for line in lines if line.strip()):
-        where = f"{path}, line {number + 1}"
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{where}: not JSON ({error})") from error
-        found = (
-            next((row[name] for name in _PROMPT_FIELDS if name in row), None)
-            if isinstance(row, dict)
-            else None
-        )
-        if not isinstance(found, str):
-            raise InputError(f"{where}: no text under any of {', '.join(_PROMPT_FIELDS)}")
-        own = row.get("seed")
-        if own is not None and not isinstance(own, int):
-            raise InputError(f"{where}: seed {own!r} is not a whole number")
-        name = str(row.get("id", f"{number:05d}"))
-        if not name or "/" in name or name.startswith("."):
-            raise InputError(f"{where}: id {name!r} cannot name a file")
-        yield name, found, own
 
 
 def derived_seed(seed: int, name: str) -> int:
