@@ -1,8 +1,10 @@
-"""One chat completion of an OpenAI-compatible server, asked for with patience: busy, slow and stumbling servers are waited for.
+"""Chat completions of an OpenAI-compatible server, with retries that bear with busy, slow and failing servers.
 
-What may pass (429, 5xx, a cut connection, a timeout, an answer that makes no sense) is tried again with growing pauses, or as long
-as the server's Retry-After says. What will not pass (the request itself is refused) is the picture's error; a wrong key, a model that is not
-there and a server that is gone end the run.
+What may pass (429, 5xx, a cut connection, a timeout, an answer of another form) is tried again with growing pauses, or after the
+server's Retry-After. A refused request is the error of its image; a wrong key, an unknown model and a server that has gone end the run.
+
+This is httpx and not `huggingface_hub.InferenceClient`: that one tries nothing again, shares a session with all other Hub calls, whose
+connections can be neither bounded nor closed when a run ends, lists no models, and sends the Hub's token where no key is given.
 """
 
 import random
@@ -24,12 +26,12 @@ FATAL = frozenset({401, 403, 404, 405})
 
 
 class ServerUnreachable(RecapdataError):
-    """The server is gone; what was captioned is safe."""
+    """The server is gone; finished captions are safe."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long to bear with a server: requests per caption, pauses between them, seconds for one answer."""
+    """Retries: requests per caption, pauses between them and time for one answer in seconds."""
 
     attempts: int = 7
     first_pause: float = 0.5
@@ -39,7 +41,7 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the server said."""
+    """The server's answer to one request."""
 
     text: str
     finish_reason: str | None
@@ -87,7 +89,7 @@ class ChatApi:
             ) from error
 
     def complete(self, request: Mapping[str, Any]) -> Answer:
-        """Send one chat completion and bear with the server until there is an answer.
+        """The answer to one chat completion, which is tried again as `Patience` says.
 
         Raises:
             CaptioningFailed: there is none for this request; the text opens with the type of the failure.
@@ -126,7 +128,7 @@ class ChatApi:
         raise CaptioningFailed(failure)
 
     def stop(self, why: BaseException) -> None:
-        """Give up what is under way, in all threads: the run has ended, and each of them says why."""
+        """End the requests of all threads with the error that ended the run."""
         self._why = self._why or why
         self._stopped.set()
         self._client.close()
