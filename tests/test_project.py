@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("recapdata", "audits", "recaptrain")
+IN_DATASETS = {"audits/corrections.jsonl", "audits/summary.json"}
+"""Files of a dataset folder that documents name, in a folder named as a package is."""
 HEAVY = ("torch", "transformers", "datasets", "spacy", "fiftyone", "open_clip", "pandas", "diffusers")
 
 
@@ -176,3 +178,14 @@ def test_weights_are_safe_and_small():
     assert sum(path.stat().st_size for path in files) < 60e6
     pickled = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt")
     assert not [path for path in files if path.suffix in pickled and "language" not in path.parts]
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "README.md", "recapdata/__init__.py"])
+def test_documents_name_files_that_exist(name):
+    text = (ROOT / name).read_text(encoding="utf8")
+    named = set(
+        re.findall(r"(?<![\w/.])(?:recapdata|audits|recaptrain|tests|cards)/[\w/.*-]*\w(?:/|\.\w+)", text)
+    )
+    assert named
+    for path in named - IN_DATASETS:
+        assert list(ROOT.glob(path)), f"{name} names {path}"
