@@ -13,7 +13,7 @@ run's identity its options decide (`identity`), and the rows of a card (`table`)
 
 import functools
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from inspect import Parameter
 from pathlib import Path
@@ -273,13 +273,13 @@ def outcome_of(options: Any) -> Any:
     return replace(options, **quiet)
 
 
-def table(options: Any) -> list[tuple[str, str]]:
-    """Rows of a card, name and value of every option that changes the outcome."""
-    return [
-        (
-            each.name.replace("_", " "),
-            "none" if (value := getattr(options, each.name)) is None else _text(value),
-        )
-        for each in _fields(options)
-        if each.metadata[OPTION].outcome
-    ]
+def table(options: Any, *, without: Collection[str] = ()) -> list[tuple[str, str]]:
+    """Rows of a card, name and value of every option that changes the outcome; `without` names fields that the card has already."""
+    rows = []
+    for each in _fields(options):
+        about: Option = each.metadata[OPTION]
+        value = getattr(options, each.name)
+        if about.outcome and each.name not in without:
+            shown = (about.shown or "none") if value is None else _text(value) or "none"
+            rows.append((each.name.replace("_", " "), shown))
+    return rows

@@ -62,13 +62,12 @@ def write_card(
         datasets=[target.repo_id] if target.repo_id else None,
         **head,
     )
-    again = replace(
-        outcome_of(settings),
-        dataset=target.repo_id or target.manifest.name,
-        revision=target.commit,
-        base=base_name(source),
-        base_revision=source.commit,
-    )
+    resolved = {
+        "dataset": target.repo_id or target.manifest.name,
+        "revision": target.commit,
+        "base": base_name(source),
+        "base_revision": source.commit,
+    }
     body = render(
         template,
         name=name,
@@ -76,8 +75,8 @@ def write_card(
         base_name=base_name(source),
         settings=settings,
         optimization=settings.optimization,
-        command=command_line(program, ["OUT"], again),
-        options=table(again),
+        command=command_line(program, ["OUT"], replace(outcome_of(settings), **resolved)),
+        options=table(settings, without=resolved),
         precision=accelerator.mixed_precision,
         processes=accelerator.num_processes,
         device=str(accelerator.device),

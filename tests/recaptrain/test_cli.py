@@ -35,6 +35,11 @@ def test_train_then_generate(tmp_path):
     assert summary["mixture"] == "short=0.5,long=0.5;dropout=0.2"
     card = (tmp_path / "model" / "README.md").read_text(encoding="utf8")
     assert "| seed | 5 |" in card
+    assert "| caption length | full |" in card
+    assert (
+        f"recaptrain diffusion OUT --dataset {scenes.name} --mixture short=0.5,long=0.5 --base {base.name} --steps 2"
+        in card
+    )
     assert "| trained | unet, text_encoder |" in card
 
     (tmp_path / "prompts.txt").write_text("a red circle\na blue star\n", encoding="utf8")
