@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from audits.options import AuditOptions, ViewOptions
+from audits.options import AuditOptions, ReportOptions, ViewOptions
 from recapdata.console import Summary, application, command, finish
 from recapdata.console import run as run_application
 from recapdata.options import values
@@ -110,15 +110,7 @@ def compare(
 def report(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="A dataset folder, or user/name@revision.")],
     out: Annotated[Path, typer.Argument(metavar="OUT.html", help="The page to write.")],
-    audit: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Where `audits run --out` put the audit; TARGET's own if not given."
-        ),
-    ] = None,
-    worst: Annotated[int, typer.Option(min=0, help="Rows shown of each set that have most wrong.")] = 6,
-    random: Annotated[int, typer.Option(min=0, help="Rows shown that are drawn by chance.")] = 12,
-    seed: Annotated[int, typer.Option(min=0, help="Draws other rows by chance.")] = 0,
+    options: ReportOptions,
 ) -> Summary:
     """Write an audit as one HTML page: figures, plots, and pictures with their captions marked by verdict.
 
@@ -127,7 +119,9 @@ def report(
     """
     from audits.reporting import write_report
 
-    return write_report(target, out, audits=audit, worst=worst, random=random, seed=seed)
+    return write_report(
+        target, out, audits=options.audit, worst=options.worst, random=options.random, seed=options.seed
+    )
 
 
 @command(

@@ -1,4 +1,4 @@
-"""The options of `audits run` and `audits view`."""
+"""The options of `audits run`, `audits report` and `audits view`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +63,23 @@ class AuditOptions:
         help="Processes, or actors on Ray; all cores if not given. Results do not depend on it.",
         outcome=False,
     )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportOptions:
+    """Which audit a page shows, and which of its rows."""
+
+    audit: Path | None = option(
+        None,
+        metavar="DIR",
+        help="Where `audits run --out` put the audit; TARGET's own if not given.",
+    )
+    worst: int = option(6, minimum=0, help="Rows shown of each set that have most wrong.")
+    random: int = option(12, minimum=0, help="Rows shown that are drawn by chance.")
+    seed: int = option(0, minimum=0, help="Draws other rows by chance.")
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -7,7 +7,7 @@ from importlib import import_module
 import pytest
 import typer
 
-from audits.options import AuditOptions, ViewOptions
+from audits.options import AuditOptions, ReportOptions, ViewOptions
 from recapdata.captioners import CaptionerOptions
 from recapdata.ingestion.options import IngestOptions
 from recapdata.options import typer_parameters
@@ -19,6 +19,7 @@ from recaptrain.generation.settings import GenerateSettings
 
 DATACLASSES = {
     ("audits", "run"): [AuditOptions],
+    ("audits", "report"): [ReportOptions],
     ("audits", "view"): [ViewOptions],
     ("recapdata", "ingest"): [IngestOptions],
     ("recapdata", "publish"): [PublishOptions],
