@@ -2,6 +2,7 @@
 
     source.py     what a source is, and the table of kinds
     folder.py coco.py hub.py webdataset.py urls.py drawn.py     one kind each
+    columns.py tables.py    a source's own columns as those of records; rows of CSV, JSON lines and Parquet
     images.py     is this really a picture, whole and of a sane size
     shards.py     a shard and its ledgers, written together
     run.py        source → checked items → shards; resumable

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from recapdata.records import OBJECT_TYPE, RECORD_SCHEMA, Object
+from recapdata.records import OBJECT_TYPE, RECORD_SCHEMA, Item, Object
 
 CAPTION_NAMES = frozenset({"text", "txt", "alt", "alt_text", "alttext", "description", "prompt"})
 IMAGE_NAMES = (
@@ -27,15 +27,6 @@ IMAGE_NAMES = (
     "content",
 )
 _CATEGORIES = ("category", "categories", "label", "labels")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A source's row as the parts of an item."""
-
-    license: str | None
-    objects: tuple[Object, ...] | None
-    columns: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +53,17 @@ class Columns:
         texts = (pa.string(), pa.list_(pa.string()))
         return frozenset(name for name, kind in self.types.items() if kind in texts and holds_captions(name))
 
-    def row(self, values: Mapping[str, Any]) -> Row:
-        """Sort a row's values into license, objects and columns; a column that was not planned is passed by."""
-        columns = {self.names[name]: value for name, value in values.items() if name in self.names}
+    def item(self, source: str, image: bytes | None, values: Mapping[str, Any]) -> Item:
+        """The item of an image and its row, sorted into license, objects and columns; a column that was not planned is left out."""
         objects = values.get(self.objects) if self.objects is not None else None
         license = values.get(self.license) if self.license is not None else None
-        return Row(license or None, read_objects(objects, self.categories), columns)
+        return Item(
+            source=source,
+            image=image,
+            license=license or None,
+            objects=read_objects(objects, self.categories),
+            columns={self.names[name]: value for name, value in values.items() if name in self.names},
+        )
 
 
 def plan_columns(

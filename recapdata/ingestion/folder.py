@@ -153,8 +153,7 @@ class Folder:
             if isinstance(text, Item):
                 return text
             values = {**values, CAPTION: text}
-        row = self._columns.row(values)
-        return Item(source=source, image=image, license=row.license, objects=row.objects, columns=row.columns)
+        return self._columns.item(source, image, values)
 
     def _missing_column(self, table: str) -> Item:
         names = ", ".join(self._types[table]) or "none"

@@ -132,8 +132,7 @@ class HubDataset:
             name: self._class_name(name, value) if name in self._classes else value
             for name, value in values.items()
         }
-        row = self._columns.row({**named, SPLIT: split} if self._has_splits else named)
-        return Item(source=source, image=image, license=row.license, objects=row.objects, columns=row.columns)
+        return self._columns.item(source, image, {**named, SPLIT: split} if self._has_splits else named)
 
     def _source(self, split: str, number: int) -> str:
         return f"{self._place.repo_id}@{self._place.commit[:12]}/{split}#{number}"

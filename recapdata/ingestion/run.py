@@ -15,11 +15,12 @@ from recapdata.console import progress
 from recapdata.dataset.extents import Extent, is_finished, read_extents, unfinished_source
 from recapdata.dataset.folder import LEDGERS, MANIFEST, DatasetFolder
 from recapdata.dataset.keys import KeyIndex
+from recapdata.dataset.shards import read_footer
 from recapdata.dataset.writing import writing
 from recapdata.errors import DatasetExists, DiskFull, NotADataset, SourceError
 from recapdata.ingestion.checking import Checked, check_items
 from recapdata.ingestion.images import pixel_limit
-from recapdata.ingestion.shards import OpenShard, clear_unfinished, ledger_rows
+from recapdata.ingestion.shards import OpenShard
 from recapdata.ingestion.source import IngestOptions, Source, open_source
 from recapdata.ingestion.summary import IngestSummary, group_failures
 from recapdata.records import RECORD_SCHEMA, Counts
@@ -180,7 +181,9 @@ def _write(source: Source, folder: DatasetFolder, start: Start, options: IngestO
     manifest = folder.manifest
     if manifest.sources[start.run :] != (source.name,):
         folder.save_manifest(replace(manifest, sources=(*manifest.sources[: start.run], source.name)))
-    clear_unfinished(folder)
+    for part in ("images", *LEDGERS):
+        for path in (folder.path / part).glob(".train-*.parquet.tmp"):
+            path.unlink()  # of a killed ingest; ledgers without their shard went when the folder was opened to write
     filling = OpenShard(folder, start.shard, source.columns)
     position, written = start.item, 0
     with (
@@ -246,7 +249,11 @@ def _close(
     if (manifest.counts, manifest.columns) != (dataset, columns):
         folder.save_manifest(replace(manifest, counts=dataset, columns=columns))
     own = [shard for shard, extent in enumerate(extents) if extent.run == start.run]
-    ledgers = {kind: sum(ledger_rows(folder, kind, shard) for shard in own) for kind in LEDGERS}
+    paths = {kind: [folder.ledger(kind, shard) for shard in own] for kind in LEDGERS}
+    ledgers = {
+        kind: sum(read_footer(path).num_rows for path in each if path.is_file())
+        for kind, each in paths.items()
+    }
     counts = Counts(
         items=sum(extents[shard].end - extents[shard].start for shard in own),
         records=sum(folder.rows(shard) for shard in own),

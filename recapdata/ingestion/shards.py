@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 
 from recapdata.dataset.extents import Extent
-from recapdata.dataset.folder import LEDGERS, ROW_GROUP_BYTES, ROW_GROUP_ROWS, DatasetFolder
-from recapdata.dataset.shards import ShardWriter, read_footer
+from recapdata.dataset.folder import ROW_GROUP_BYTES, ROW_GROUP_ROWS, DatasetFolder
+from recapdata.dataset.shards import ShardWriter
 from recapdata.dataset.writing import REMOVED_SCHEMA
 from recapdata.ingestion.images import Picture
 from recapdata.records import FAILURE_SCHEMA, RECORD_SCHEMA, Failure, Item
@@ -120,16 +120,3 @@ class OpenShard:
         """Forget what was not committed."""
         for part in (self._images, self._duplicates, self._failures, self._removed):
             part.abort()
-
-
-def clear_unfinished(folder: DatasetFolder) -> None:
-    """Delete the temporary files of a killed ingest; ledgers without their shard went when the folder was opened to write."""
-    for part in ("images", *LEDGERS):
-        for path in (folder.path / part).glob(".train-*.parquet.tmp"):
-            path.unlink()
-
-
-def ledger_rows(folder: DatasetFolder, kind: str, shard: int) -> int:
-    """How many rows a ledger holds for one image shard."""
-    path = folder.ledger(kind, shard)
-    return read_footer(path).num_rows if path.is_file() else 0

@@ -99,10 +99,7 @@ class Urls:
             content = self._fetch(url, downloader)
             if isinstance(content, Item):
                 return content
-        parts = self._columns.row(row.values)
-        return Item(
-            source=source, image=content, license=parts.license, objects=parts.objects, columns=parts.columns
-        )
+        return self._columns.item(source, content, row.values)
 
     def _fetch(self, url: str, downloader: Any) -> Any:
         from recapdata.ingestion.download import Refused
