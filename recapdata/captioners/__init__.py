@@ -165,14 +165,15 @@ def open_captioner(name: str, options: CaptionerOptions) -> Captioner:
         OptionError: an option that this captioner cannot follow.
     """
     captioner: Captioner = REGISTRY.open(name, options, protocol=Captioner)
-    provenance = captioner.provenance
-    if name not in CAPTIONERS and not (
-        isinstance(provenance, Provenance) and provenance.model and provenance.revision
-    ):
-        raise CaptionerNotFound(
-            f"the captioner {name} does not say who writes: its provenance must be a recapdata.records.Provenance with model and "
-            "revision, without which a set could not be resumed"
-        )
+    if name not in CAPTIONERS:
+        from recapdata.records import Provenance
+
+        provenance = captioner.provenance
+        if not isinstance(provenance, Provenance) or not (provenance.model and provenance.revision):
+            raise CaptionerNotFound(
+                f"the captioner {name} does not say who writes: its provenance must be a recapdata.records.Provenance with "
+                "model and revision, without which a set could not be resumed"
+            )
     if template_columns(options.style) and not isinstance(captioner.prepare, PromptedPreparer):
         raise OptionError(
             f"--style {options.style}: the captioner {name} is not told anything of single pictures; leave out what stands in braces"
