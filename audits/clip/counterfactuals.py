@@ -1,8 +1,8 @@
-"""The lies of a caption: itself with one color, count, position or object exchanged, to see whether an image tells them apart.
+"""Counterfactual captions (hard negatives): a caption with one color, count, position or object exchanged, to see whether an image tells them apart.
 
-A lie keeps the caption's grammar (a/an, plural, letter case, digits or number words) and is a plausible thing to say: what may
+A counterfactual keeps the caption's grammar (a/an, plural, letter case, digits or number words) and is a plausible thing to say: what may
 take whose place stands in `counterfactual.yaml`. It depends on nothing but the image's key and the claim, so that a run
-repeated tells the same lies. A claim that nothing in the table fits is left alone.
+repeated makes the same ones. A claim that nothing in the table fits is left alone.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from recapdata.records import Claim, ClaimKind
 
 TABLE = "counterfactuals.yaml"
 KINDS: tuple[ClaimKind, ...] = ("object", "count", "color", "position")
-"""The kinds that lies are told of; at most one lie of each kind a caption."""
+"""The kinds of claims that are exchanged; at most one of each kind a caption."""
 
 _NUMBER_WORDS = {number: word for word, number in NUMBERS.items() if number <= 12}
 #: Words for a number that are not numbers themselves, with the number of words they take before their noun.
@@ -35,7 +35,7 @@ Edit = tuple[int, int, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Lie:
+class Counterfactual:
     """A caption with one claim changed.
 
     Attributes:
@@ -48,8 +48,8 @@ class Lie:
     span: tuple[int, int]
     edits: tuple[Edit, ...]
 
-    def told(self, caption: str, start: int = 0, end: int | None = None) -> str:
-        """The caption as the lie has it, or the part of it from `start` to `end`."""
+    def text(self, caption: str, start: int = 0, end: int | None = None) -> str:
+        """The caption as the counterfactual has it, or the part of it from `start` to `end`."""
         end = len(caption) if end is None else end
         parts, place = [], start
         for first, last, words in self.edits:
@@ -68,21 +68,21 @@ class _Table:
     positions: dict[str, dict[str, str]]
 
 
-def lies(key: str, caption: str, claims: Sequence[Claim]) -> list[Lie]:
-    """The lies to set against a caption: for each kind the first of its claims, in an order drawn by the key, that has one."""
-    told = []
+def counterfactuals(key: str, caption: str, claims: Sequence[Claim]) -> list[Counterfactual]:
+    """The counterfactuals to set against a caption: for each kind the first of its claims, in an order drawn by the key, that has one."""
+    found = []
     for kind in KINDS:
         mine = [claim for claim in claims if claim.kind == kind]
         mine.sort(key=lambda claim: _draw(key, claim, "claim"))
-        found = (_EXCHANGES[kind](key, caption, claim) for claim in mine)
-        edits = next(filter(None, found), [])
+        exchanged = (_EXCHANGES[kind](key, caption, claim) for claim in mine)
+        edits = next(filter(None, exchanged), [])
         if edits:
-            told.append(Lie(kind, (edits[0][0], edits[0][1]), tuple(_agreed(caption, edits))))
-    return told
+            found.append(Counterfactual(kind, (edits[0][0], edits[0][1]), tuple(_agreed(caption, edits))))
+    return found
 
 
-def lies_identity() -> str:
-    """What lies depend on beside captions and claims: the version of these rules and of their table."""
+def counterfactuals_identity() -> str:
+    """What counterfactuals depend on beside captions and claims: the version of these rules and of their table."""
     return rules("counterfactual")
 
 

@@ -1,15 +1,15 @@
-"""CLIP scores: how near a caption lies to its image, whole and sentence by sentence, and how much nearer than its lies.
+"""CLIP scores: how near a caption is to its image, whole and sentence by sentence, and how much nearer than its counterfactuals.
 
 Two conventions, both by name: 100·cos(image, caption), as DALL·E 3 reports it (Betker et al. 2023), and
 2.5·max(cos, 0) with the prefix "A photo depicts" (CLIPScore, Hessel et al. 2021). Of a caption longer than the model's context
-only the beginning is read, which is why the sentences are scored as well, and why its lies are told of the sentence they change.
+only the beginning is read, which is why the sentences are scored as well, and why its counterfactuals are made of the sentence they change.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from audits.clip.counterfactuals import Lie
+from audits.clip.counterfactuals import Counterfactual
 from audits.clip.scorer import Clip
 from recapdata.sentences import sentence_spans, sentences
 
@@ -33,12 +33,12 @@ class ClipScores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Margin:
-    """How much nearer a caption is to its image than its nearest lie; None where no lie could be told or scored.
+    """How much nearer a caption is to its image than its nearest counterfactual; None where there is no counterfactual, or none was scored.
 
     Attributes:
-        clip_margin: 100·(cos(image, caption) − cos(image, lie)) for the lie that comes nearest.
-        clip_margin_kind, clip_lie: the kind of claim that lie changes, and the lie itself.
-        lied_about: the kinds of which a lie was scored, `low_margin` those whose lie scores no lower than the caption; None
+        clip_margin: 100·(cos(image, caption) − cos(image, counterfactual)) for the counterfactual that comes nearest.
+        clip_margin_kind, clip_lie: the kind of claim that counterfactual changes, and the counterfactual itself.
+        lied_about: the kinds of which a counterfactual was scored, `low_margin` those whose counterfactual scores no lower than the caption; None
             where `clip_margin` is.
     """
 
@@ -98,12 +98,12 @@ def margins(
     cosines: Cosines,
     captions: Sequence[str | None],
     rows: Sequence[int | None],
-    lies: Sequence[Sequence[Lie]],
+    counterfactuals: Sequence[Sequence[Counterfactual]],
 ) -> list[Margin]:
-    """The margin of captions over their lies; see `score` for the arguments."""
+    """The margin of captions over their counterfactuals; see `score` for the arguments."""
     margins = [Margin()] * len(captions)
     wanted = list(_there(captions, rows))
-    asked = [_sides(cosines.clip, caption, lies[place]) for place, _, caption in wanted]
+    asked = [_sides(cosines.clip, caption, counterfactuals[place]) for place, _, caption in wanted]
     pairs = [
         (row, text)
         for (_, row, _), sides in zip(wanted, asked, strict=True)
@@ -112,14 +112,17 @@ def margins(
     ]
     found = iter(cosines(pairs))
     for (place, _, caption), sides in zip(wanted, asked, strict=True):
-        each = {lie.kind: (100 * (next(found) - next(found)), lie) for lie, _, _ in sides}
+        each = {
+            counterfactual.kind: (100 * (next(found) - next(found)), counterfactual)
+            for counterfactual, _, _ in sides
+        }
         if each:
-            kind, (margin, lie) = min(each.items(), key=lambda item: item[1][0])
+            kind, (margin, counterfactual) = min(each.items(), key=lambda item: item[1][0])
             low: list[str] = [name for name, (points, _) in each.items() if points <= 0]
             margins[place] = Margin(
                 clip_margin=margin,
                 clip_margin_kind=kind,
-                clip_lie=lie.told(caption),
+                clip_lie=counterfactual.text(caption),
                 lied_about=list(each),
                 low_margin=low,
             )
@@ -154,15 +157,17 @@ def _scores(cosines: list[float], clip: Clip, caption: str) -> ClipScores:
     )
 
 
-def _sides(clip: Clip, caption: str, lies: Sequence[Lie]) -> list[tuple[Lie, str, str]]:
-    """Each lie with what is held against what: the captions whole where they fit the model's context, else the sentence."""
-    spans = sentence_spans(caption) if lies and clip.overflows(caption) else []
+def _sides(
+    clip: Clip, caption: str, counterfactuals: Sequence[Counterfactual]
+) -> list[tuple[Counterfactual, str, str]]:
+    """Each counterfactual with what is held against what: the captions whole where they fit the model's context, else the sentence."""
+    spans = sentence_spans(caption) if counterfactuals and clip.overflows(caption) else []
     sides = []
-    for lie in lies:
-        start, end = _around(spans, lie.span) if spans else (0, len(caption))
-        true, told = caption[start:end], lie.told(caption, start, end)
-        if not spans or not (clip.overflows(true) or clip.overflows(told)):
-            sides.append((lie, true, told))
+    for counterfactual in counterfactuals:
+        start, end = _around(spans, counterfactual.span) if spans else (0, len(caption))
+        own, other = caption[start:end], counterfactual.text(caption, start, end)
+        if not spans or not (clip.overflows(own) or clip.overflows(other)):
+            sides.append((counterfactual, own, other))
     return sides
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from audits.clip.counterfactuals import lies_identity
+from audits.clip.counterfactuals import counterfactuals_identity
 from audits.clip.scorer import MARGIN, PARTS, PLAIN_PARTS
 from audits.evidence import EvidenceSource
 from audits.grounding.verdicts import grounding_identity
@@ -111,7 +111,7 @@ def clip_wanted(model: ClipSource | None, parts: Sequence[str]) -> tuple[str | N
     plain = [part for part in PLAIN_PARTS if part in parts]
     return (
         f"{named} {'+'.join(plain)} {rules('scores')}" if plain else None,
-        f"{named} {lies_identity()} {rules('scores')}" if MARGIN in parts else None,
+        f"{named} {counterfactuals_identity()} {rules('scores')}" if MARGIN in parts else None,
     )
 
 
@@ -188,7 +188,7 @@ def plan_shard(out: Path, set_name: str, shard: int, captions: str, wanted: Want
         claims=wanted.claims,
         clip=wanted.clip or (old.clip if old is not None else None),
         names=names or (old.names if old is not None else None),
-        # New claims without evidence carry no verdicts, whatever the old ones had; nor do lies of old claims count.
+        # New claims without evidence carry no verdicts, whatever the old ones had; nor do counterfactuals of old claims count.
         margin=wanted.margin or (old.margin if old is not None and "claims" not in stale else None),
         copies=copies or (old.copies if old is not None and "claims" not in stale else None),
         evidence=evidence or (old.evidence if old is not None and "claims" not in stale else None),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from audits.clip.counterfactuals import lies
+from audits.clip.counterfactuals import counterfactuals
 from audits.clip.scorer import Clip, Encoded, encode_ahead
 from audits.clip.scores import Cosines, Margin, margins, score
 from audits.evidence import EvidenceSource
@@ -273,11 +273,11 @@ def _scored(
         for row, plain in zip(found, score(cosines, captions, images.rows), strict=True):
             row |= asdict(plain)
     if "margin" in plan.stale:
-        told = [
-            lies(key, caption, [Claim.from_struct(each) for each in said]) if said else []
+        negatives = [
+            counterfactuals(key, caption, [Claim.from_struct(each) for each in said]) if said else []
             for key, caption, said in zip(step.main.column("key").to_pylist(), captions, claims, strict=True)
         ]
-        for row, margin in zip(found, margins(cosines, captions, images.rows, told), strict=True):
+        for row, margin in zip(found, margins(cosines, captions, images.rows, negatives), strict=True):
             row |= asdict(margin)
     return found
 

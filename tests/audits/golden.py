@@ -30,7 +30,7 @@ from spacy.lang.en import English
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from audits.clip.counterfactuals import Lie, lies
+from audits.clip.counterfactuals import Counterfactual, counterfactuals
 from audits.clip.scorer import PLAIN_PARTS
 from audits.clip.scores import Cosines, margins, score
 from audits.clip.skew import Cloud, frechet
@@ -147,11 +147,11 @@ def _hygiene(golden: Golden, row: Row) -> Any:
 
 
 def _counterfactual(golden: Golden, row: Row) -> Any:
-    return [lie.told(row["caption"]) for lie in _lies(golden, row)]
+    return [lie.text(row["caption"]) for lie in _counterfactuals(golden, row)]
 
 
-def _lies(golden: Golden, row: Row) -> list[Lie]:
-    return lies(hashlib.sha256(row["id"].encode()).hexdigest(), row["caption"], golden.claims(row))
+def _counterfactuals(golden: Golden, row: Row) -> list[Counterfactual]:
+    return counterfactuals(hashlib.sha256(row["id"].encode()).hexdigest(), row["caption"], golden.claims(row))
 
 
 def _scores(golden: Golden, row: Row) -> Any:
@@ -159,7 +159,7 @@ def _scores(golden: Golden, row: Row) -> Any:
     clip = SimpleNamespace(parts=PLAIN_PARTS, overflows=lambda text: len(text.split()) > 40)
     cosines = cast("Cosines", _HashedCosines(clip))
     (plain,) = score(cosines, [row["caption"]], [0])
-    (margin,) = margins(cosines, [row["caption"]], [0], [_lies(golden, row)])
+    (margin,) = margins(cosines, [row["caption"]], [0], [_counterfactuals(golden, row)])
     return _rounded(asdict(plain) | asdict(margin))
 
 

@@ -123,11 +123,11 @@ def test_a_comment_and_a_moved_file_change_no_identity(tmp_path: Path) -> None:
     (text / "duplicates.py").write_text("from audits.text.copies import *  # noqa: F403\n")
     (tmp_path / "recapdata" / "weights" / "language" / "README.md").write_text("Retold.")
     ask = (
-        "from audits.clip.counterfactuals import lies_identity; from audits.grounding.verdicts import grounding_identity; "
+        "from audits.clip.counterfactuals import counterfactuals_identity; from audits.grounding.verdicts import grounding_identity; "
         "from audits.language.pipeline import load_pipeline; from audits.runner.text_part import reading_identity; "
         "from audits.text.names import Names, names_identity; from audits.text.duplicates import Fingerprints; import numpy; "
         "from audits.evidence.ocr import Reader; from audits.evidence.colors import Pixels; nlp = load_pipeline(); "
-        "print(reading_identity(nlp), grounding_identity(), lies_identity(), names_identity(Names(nlp), nlp), "
+        "print(reading_identity(nlp), grounding_identity(), counterfactuals_identity(), names_identity(Names(nlp), nlp), "
         "Fingerprints().repeats().identity(numpy.empty(0, numpy.uint64)), Reader().identity(0), Pixels().identity())"
     )
     here, there = (

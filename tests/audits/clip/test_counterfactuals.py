@@ -2,22 +2,23 @@
 
 import pytest
 
-from audits.clip.counterfactuals import KINDS, Lie, lies, plural
+from audits.clip.counterfactuals import KINDS, Counterfactual, counterfactuals, plural
 from audits.lexicon import load_lexicon
 from recapdata.records import Claim
 from tests.audits.reading import claims_of
 
 
-def told(caption: str, kind: str, key: str = "k") -> str | None:
+def exchanged(caption: str, kind: str, key: str = "k") -> str | None:
     """The caption with its lie of one kind, read by the project's own pipeline."""
     return next(
-        (lie.told(caption) for lie in lies(key, caption, claims_of(caption)) if lie.kind == kind), None
+        (lie.text(caption) for lie in counterfactuals(key, caption, claims_of(caption)) if lie.kind == kind),
+        None,
     )
 
 
 def test_a_lie_of_each_kind_changes_one_thing() -> None:
     caption = "Two red circles left of a blue star."
-    texts = {lie.kind: lie.told(caption) for lie in lies("k", caption, claims_of(caption))}
+    texts = {lie.kind: lie.text(caption) for lie in counterfactuals("k", caption, claims_of(caption))}
     assert set(texts) == set(KINDS)
     assert texts["position"] == "Two red circles right of a blue star."
     assert texts["count"] in [f"{number} red circles left of a blue star." for number in ("Three", "Four")]
@@ -43,56 +44,56 @@ def test_a_lie_of_each_kind_changes_one_thing() -> None:
     ],
 )
 def test_lies_that_have_no_choice(caption: str, kind: str, expected: str) -> None:
-    assert expected in {told(caption, kind, key) for key in "abcdef"}
+    assert expected in {exchanged(caption, kind, key) for key in "abcdef"}
 
 
 def test_articles_agree_with_what_follows() -> None:
-    seen = {told("An orange car and a bicycle", "color", str(number)) for number in range(20)}
+    seen = {exchanged("An orange car and a bicycle", "color", str(number)) for number in range(20)}
     assert {"A blue car and a bicycle", "A purple car and a bicycle"} <= seen
     assert not any(text and text.startswith("An ") for text in seen)
-    seen = {told("a blue wall", "color", str(number)) for number in range(30)}
+    seen = {exchanged("a blue wall", "color", str(number)) for number in range(30)}
     assert "an orange wall" in seen
 
 
 def test_a_color_is_exchanged_for_one_that_is_plainly_another() -> None:
     near_red = {"red", "orange", "pink", "brown", "purple"}
-    words = {str(told("a crimson wall", "color", str(number))).split()[1] for number in range(40)}
+    words = {str(exchanged("a crimson wall", "color", str(number))).split()[1] for number in range(40)}
     assert words
     assert not words & near_red
     # What the caption says of something else is no lie's color, and dogs are not green.
-    words = {str(told("a black dog by a white dog", "color", str(number))) for number in range(40)}
+    words = {str(exchanged("a black dog by a white dog", "color", str(number))) for number in range(40)}
     assert not any("green" in text or "white dog by a white" in text for text in words)
 
 
 def test_numbers_keep_their_form_and_stay_plural() -> None:
-    assert {told("2 dogs", "count", str(number)) for number in range(20)} == {"3 dogs", "4 dogs"}
-    assert {told("Three dogs", "count", str(number)) for number in range(20)} == {
+    assert {exchanged("2 dogs", "count", str(number)) for number in range(20)} == {"3 dogs", "4 dogs"}
+    assert {exchanged("Three dogs", "count", str(number)) for number in range(20)} == {
         "Two dogs",
         "Four dogs",
         "Five dogs",
     }
-    assert told("a pair of dogs", "count") in ("three dogs", "four dogs")
-    assert told("one dog", "count") is None
+    assert exchanged("a pair of dogs", "count") in ("three dogs", "four dogs")
+    assert exchanged("one dog", "count") is None
 
 
 def test_the_same_key_tells_the_same_lie_and_others_tell_others() -> None:
     caption = "a red car, a blue bus, a green truck and a yellow van"
-    assert len({told(caption, "color", "k") for _ in range(3)}) == 1
-    assert len({told(caption, "color", str(number)) for number in range(20)}) > 4
+    assert len({exchanged(caption, "color", "k") for _ in range(3)}) == 1
+    assert len({exchanged(caption, "color", str(number)) for number in range(20)}) > 4
 
 
 def test_nothing_to_exchange_is_no_lie() -> None:
     caption = "a thingamajig of sorts"
-    assert lies("k", caption, claims_of(caption)) == []
-    assert lies("k", "", []) == []
+    assert counterfactuals("k", caption, claims_of(caption)) == []
+    assert counterfactuals("k", "", []) == []
     # A claim whose words are not where it says is left alone.
-    assert lies("k", "a dog", [Claim(kind="object", span=(0, 1), object="dog")]) == []
+    assert counterfactuals("k", "a dog", [Claim(kind="object", span=(0, 1), object="dog")]) == []
 
 
 def test_a_part_of_the_caption_is_told_alone() -> None:
-    lie = Lie("object", (6, 9), ((6, 9, "cat"), (17, 20, "cat")))
-    assert lie.told("See a dog. Good, dog!") == "See a cat. Good, cat!"
-    assert lie.told("See a dog. Good, dog!", 0, 10) == "See a cat."
+    lie = Counterfactual("object", (6, 9), ((6, 9, "cat"), (17, 20, "cat")))
+    assert lie.text("See a dog. Good, dog!") == "See a cat. Good, cat!"
+    assert lie.text("See a dog. Good, dog!", 0, 10) == "See a cat."
 
 
 @pytest.mark.parametrize(
@@ -115,8 +116,8 @@ def test_every_basic_color_is_exchanged_for_another_one() -> None:
     for color in basic:
         claim = Claim(kind="color", span=(2, 2 + len(color) + 5), object="wall", color=color)
         for key in "abcdef":
-            (lie,) = lies(key, f"a {color} wall", [claim])
-            assert lie.told(f"a {color} wall").split()[1] in basic - {color}
+            (lie,) = counterfactuals(key, f"a {color} wall", [claim])
+            assert lie.text(f"a {color} wall").split()[1] in basic - {color}
 
 
 def test_the_embedded_clip_tells_true_colors_and_shapes_from_lies() -> None:
@@ -129,7 +130,9 @@ def test_the_embedded_clip_tells_true_colors_and_shapes_from_lies() -> None:
     captions = [human_short(scene) for scene in scenes]
     clip = load_clip(find_clip("embedded"), parts=["margin"])
     _, images = next(encode_ahead(clip, [("step", [encode_png(scene) for scene in scenes])], workers=1))
-    mine = [lies(str(place), caption, claims_of(caption)) for place, caption in enumerate(captions)]
+    mine = [
+        counterfactuals(str(place), caption, claims_of(caption)) for place, caption in enumerate(captions)
+    ]
     for kind, most in (("color", 0.1), ("object", 0.15)):
         told = [[lie for lie in each if lie.kind == kind] for each in mine]
         found = [

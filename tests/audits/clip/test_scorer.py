@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from audits.clip.counterfactuals import Lie
+from audits.clip.counterfactuals import Counterfactual
 from audits.clip.scorer import encode_ahead, load_clip
 from audits.clip.scores import HESSEL_PREFIX, Cosines, Margin, margins, score
 from recapdata.errors import HubError, ModelNotSupported
@@ -190,9 +190,9 @@ def test_known_model_knows_its_colors() -> None:
 # --- lies ----------------------------------------------------------------------------------------------------------------
 
 
-def lie(caption: str, old: str, new: str, kind: str = "color") -> Lie:
+def lie(caption: str, old: str, new: str, kind: str = "color") -> Counterfactual:
     start = caption.index(old)
-    return Lie(kind, (start, start + len(old)), ((start, start + len(old), new),))
+    return Counterfactual(kind, (start, start + len(old)), ((start, start + len(old), new),))
 
 
 def test_the_margin_is_that_of_the_nearest_lie() -> None:
