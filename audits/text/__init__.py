@@ -1,7 +1,8 @@
 """What a caption is as a text, before it is parsed: its form and its language.
 
 form.py       the form of a caption, and the text in it that the pipeline reads
-notations.py  JSON, HTML, Markdown, escapes, addresses: what is no text in them
+notations.py  JSON, HTML, LaTeX, escapes, addresses: what is no text in them
+markdown.py   Markdown and lines of "key: value", likewise
 prompts.py    tags, weights and parameters of image generators
 languages.py  which sentences are not English
 squeezed.py   the text without its gaps, and where each of its characters stands in the caption

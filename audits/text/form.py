@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from audits.text import notations, prompts
+from audits.text import markdown, notations, prompts
 from audits.text.languages import languages
-from audits.text.squeezed import END
+from audits.text.squeezed import END, NOTHING
 
 Kind = Literal["prose", "tags", "json", "html", "latex", "prompt", "markdown"]
 
@@ -70,7 +70,7 @@ def read_form(caption: str) -> Form:
 def _read(caption: str) -> tuple[str, list[Kind]]:
     """The text of a caption in any notation, and its notations, the one that encloses the others first."""
     kinds: list[Kind] = []
-    text = notations.without_links(caption) if "](" in caption else caption
+    text = markdown.without_links(caption) if "](" in caption else caption
     has_links = text != caption
     text = notations.without_signs(text)
     start = notations.json_start(text) if '"' in text or "'" in text else None
@@ -89,9 +89,9 @@ def _read(caption: str) -> tuple[str, list[Kind]]:
         text = notations.read_html(text)
     plain = prompts.without_parameters(text)
     is_prompt = plain != text
-    text = notations.without_turns(plain)
-    is_markdown = has_links or notations.is_markdown(text)
-    text = notations.read_lines(_without_csv(text))
+    text = notations.without_chat(plain)
+    is_markdown = has_links or markdown.is_markdown(text)
+    text = markdown.read_lines(_without_csv(text))
     if "json" not in kinds and prompts.are_tags(text):
         kinds.append("tags")
         text = prompts.read_tags(text)
@@ -115,7 +115,7 @@ def _without_csv(text: str) -> str:
     if not (len(stripped) > 4 and stripped[0] == stripped[-1] == '"' and '""' in stripped[1:-1]):
         return text
     start, end = text.index('"'), text.rindex('"')
-    inside = text[start + 1 : end].replace('""', f'{notations.NOTHING}"')
+    inside = text[start + 1 : end].replace('""', f'{NOTHING}"')
     return f"{text[:start]} {inside} {text[end + 1 :]}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from audits.text.squeezed import END
+from audits.text.squeezed import END, blank, end_of_sentence
 
 _NAME = (
     r"(?:ar|aspect|v|version|s|style|stylize|chaos|c|seed|no|niji|iw|tile|weird|w|q|quality|hd|uplight|testp?|video|stop|raw|p|"
@@ -75,23 +75,23 @@ _META = re.compile(rf"\s*(?:{_HOW})\s*[.,]?\s*", re.I)
 
 def without_parameters(text: str) -> str:
     """The text without parameters, networks and weights, as long as before; commas where a parameter cut it in two."""
-    text = _NEGATIVE.sub(_broken, text)
+    text = _NEGATIVE.sub(end_of_sentence, text)
     parted = PARAMETERS.sub(_parted, text)
     if parted != text:
         text = parted.rstrip(" ,").ljust(len(text))
-    text = _NETWORK.sub(_blank, text)
-    text = _SCORES.sub(_blank, text)
-    text = _BREAK.sub(_broken, text)
-    text = _ALTERNATIVES.sub(_blank, text)
+    text = _NETWORK.sub(blank, text)
+    text = _SCORES.sub(blank, text)
+    text = _BREAK.sub(end_of_sentence, text)
+    text = _ALTERNATIVES.sub(blank, text)
     if _WEIGHT.search(text):
-        text = _WEIGHT.sub(_blank, text)
+        text = _WEIGHT.sub(blank, text)
         text = re.sub(r"[()\[\]{}]", " ", text)
-    return _CLOSING.sub(_blank, _DOUBLED.sub(_blank, text)) if _DOUBLED.search(text) else text
+    return _CLOSING.sub(blank, _DOUBLED.sub(blank, text)) if _DOUBLED.search(text) else text
 
 
 def without_qualifiers(text: str) -> str:
     """The text without what tells tags of one name apart: "saber_(fate)", "saber \\(fate\\)"."""
-    return _BRACKETED.sub(_blank, text)
+    return _BRACKETED.sub(blank, text)
 
 
 def are_tags(text: str) -> bool:
@@ -124,9 +124,9 @@ def are_tags(text: str) -> bool:
 def read_tags(text: str) -> str:
     """Tags as one short sentence each, as long as before: "2girls, red_dress, solo" says two girls and a red dress."""
     spaced = not _SEPARATOR.search(text)
-    text = re.sub(r"\s", END, text) if spaced else _SEPARATOR.sub(_broken, text)
-    text = _UNREAD_COUNT.sub(_blank, text)
-    text = _UNDERSCORES.sub(_blank, text)
+    text = re.sub(r"\s", END, text) if spaced else _SEPARATOR.sub(end_of_sentence, text)
+    text = _UNREAD_COUNT.sub(blank, text)
+    text = _UNDERSCORES.sub(blank, text)
     return END.join(" " * len(tag) if _is_meta(tag) else tag for tag in text.split(END))
 
 
@@ -134,14 +134,6 @@ def _is_meta(tag: str) -> bool:
     return len(tag) < LONGEST_TAG and bool(_META.fullmatch(tag) or STYLE.match(tag))
 
 
-def _blank(match: re.Match[str]) -> str:
-    return " " * len(match.group())
-
-
 def _parted(match: re.Match[str]) -> str:
     """A comma where a parameter stands inside a text: what it cuts in two stays apart."""
     return "," + " " * (len(match.group()) - 1)
-
-
-def _broken(match: re.Match[str]) -> str:
-    return END + " " * (len(match.group()) - 1)

@@ -1,7 +1,7 @@
 """The readable text of a caption without its gaps, which no tagger was trained on, and the way back to the caption.
 
-In the text of a form a blank stands for something between words that is no text, `NOTHING` for something inside a word,
-and `END` ends a sentence.
+In the text of a form a blank replaces a character between words that is no text, `NOTHING` one inside a word, and `END` ends a
+sentence. So the text is as long as the caption, and every position is kept.
 """
 
 from __future__ import annotations
@@ -20,6 +20,21 @@ _COUNT = r"(?<=\b\d)(?=(?:girl|boy)s?\b)"
 _GAP = re.compile(rf"[\s{NOTHING}]+|{_COUNT}")
 _OTHER_SPACE = re.compile(rf"[^\S ]|  |{NOTHING}")
 _COUNTS = re.compile(_COUNT)
+
+
+def blank(match: re.Match[str]) -> str:
+    """A replacement: blanks for what is no text."""
+    return " " * len(match.group())
+
+
+def nothing(match: re.Match[str]) -> str:
+    """A replacement: what is no text, without parting the words around it."""
+    return NOTHING * len(match.group())
+
+
+def end_of_sentence(match: re.Match[str]) -> str:
+    """A replacement: blanks for what is no text, at which a sentence ends."""
+    return END + " " * (len(match.group()) - 1)
 
 
 @dataclass(frozen=True, slots=True)
