@@ -25,7 +25,7 @@ VERSIONS: Mapping[str, int] = {
     "scores": 1,  # audits/clip/scores.py: what of a caption is scored by CLIP, and how
     "counterfactual": 1,  # audits/clip/counterfactuals.py and its table: captions with one claim made false
     "skew": 1,  # audits/clip/skew.py: the distance of captions from prompts
-    "grounding": 1,  # audits/grounding/verdicts.py with context, counting, places, texts, recall and the lexicon: claims × evidence → verdicts
+    "grounding": 1,  # audits/grounding and the lexicon: claims × evidence → verdicts
     "annotations": 1,  # audits/evidence/annotations.py
     "detector": 1,  # audits/evidence/detector.py and detections.py: which detections count
     "colors": 1,  # audits/evidence/colors.py and color_names.py: colors by pixels

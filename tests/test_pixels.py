@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from recapdata.dataset.target import Target, open_dataset
 from recapdata.recaptioning.batches import prepare_images
 from recaptrain.captioner.data import Pictures
 from recaptrain.diffusion import latents
+from recaptrain.embedded.autoencoder import Autoencoder, build
 from tests.audits.models import known_clip
 from tests.builders import build_dataset
 
@@ -192,18 +192,19 @@ def test_captioners(expected: list[np.ndarray]) -> None:
 
 
 def test_trainer_of_diffusion(
-    target: Target, expected: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+    target: Target, expected: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[np.ndarray] = []
+    fit_picture = latents.fit_picture
 
     def fit(image: Image.Image, side: int, fit: str) -> Image.Image:
         seen.append(pixels(image))
-        return image
+        return fit_picture(image, side, fit)
 
     monkeypatch.setattr(latents, "fit_picture", fit)
-    encoder: Any = SimpleNamespace(side=8, fit="crop", batch_size=3)
-    batches = list(latents._pictures(target, 0, encoder))
-    assert not any(each is None for batch in batches for each in batch)
+    vae = build(Autoencoder(channels=(8, 8, 8)), 0).eval()
+    encoded = latents.encode_dataset(target, latents.Encoder(vae=vae, side=32, batch_size=3), tmp_path)
+    assert np.isfinite(encoded.shards[0]).all()  # every picture can be decoded
     same(seen, expected)
 
 

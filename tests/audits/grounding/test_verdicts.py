@@ -1,6 +1,7 @@
 """Verdicts: by hand on small scenes, and on drawn scenes whose captions are true, or were made to lie."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -204,6 +205,24 @@ def test_a_number_in_a_part_of_the_picture_is_of_some() -> None:
     assert verdict(count("dog", 4), seen, position("dog", None, region="background")) == "contradicted"
 
 
+def test_boxes_on_each_other_may_be_one_object() -> None:
+    # Two boxes of 20 × 20, two pixels apart: an IoU of 360 / 440.
+    twice = evidence(box("dog", 0, 0, 20), box("dog", 2, 0, 20), box("dog", 60, 60, 20), scope=BARE)
+    apart = evidence(box("dog", 0, 0, 20), box("dog", 30, 0, 20), box("dog", 60, 60, 20), scope=BARE)
+    assert verdict(count("dog", 2), twice) == "unknown"
+    assert verdict(count("dog", 2), apart) == "contradicted"
+
+
+def test_objects_of_a_near_color_are_counted_with_it() -> None:
+    orange = box("dog", 0, 0, color="orange")
+    reddish = box("dog", 50, 0, color="red", near_colors=frozenset({"orange"}))
+    red = box("dog", 50, 0, color="red")
+    scope = replace(BARE, attributes=frozenset({"color"}))
+    two = count("dog", 2)
+    assert verdict(two, evidence(orange, reddish, scope=scope), color("dog", "orange")) == "supported"
+    assert verdict(two, evidence(orange, red, scope=scope), color("dog", "orange")) == "contradicted"
+
+
 # --- colors and sizes ----------------------------------------------------------------------------------------------------
 
 
@@ -337,6 +356,15 @@ def test_positions_of_what_may_be_something_else_are_not_wrong() -> None:
 def test_what_is_not_there_has_no_place() -> None:
     assert verdict(position("circle", "left of", "star"), evidence(box("circle", 0, 0))) == "unknown"
     assert verdict(position("star", None, region="left"), evidence(box("circle", 0, 0))) == "unknown"
+
+
+def test_a_hedged_thing_may_be_elsewhere_in_the_picture() -> None:
+    seen = evidence(box("dog", 80, 50), box("car", 10, 50), scope=BARE)
+    left = position("dog", "left of", "car")
+    assert verdict(left, seen, object_("dog")) == "contradicted"
+    # "a statue of a dog left of a car": the dog that is there need not be the one that is meant.
+    statue = replace(object_("dog"), hedge="depicted")
+    assert verdict(left, seen, statue) == "unknown"
 
 
 # --- text ----------------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from recapdata.errors import DatasetDamaged
 from recapdata.ingestion import IngestOptions, ingest
 from recapdata.publishing.published import build_data_shard, check_images, data_schema
 from recapdata.publishing.survey import look_at_folder
-from recapdata.recaptioning.batches import ImageReader
+from recapdata.recaptioning.batches import Batch, ImageReader
 from recapdata.recaptioning.recorder import failures_in_file, survey
 from recapdata.records import RECORD_SCHEMA, image_key
 from tests.builders import build_dataset, noise_jpeg, png, write_audit
@@ -46,6 +46,8 @@ def read_target(folder: DatasetFolder, columns: list[str]) -> None:
             pass
 
 
+KEY = image_key(png(4))  # of the second shard's first row
+
 IMAGE_READERS: dict[str, Callable[[DatasetFolder], object]] = {
     "rows": lambda folder: folder.rows(1),
     "schema": lambda folder: folder.schema(),
@@ -57,7 +59,7 @@ IMAGE_READERS: dict[str, Callable[[DatasetFolder], object]] = {
     "one record": lambda folder: open_dataset(folder.path).take(1, [0], ["image"]),
     "load": lambda folder: load(folder.path),
     "recaption": lambda folder: survey(folder, "recap"),
-    "decoding": lambda folder: ImageReader(folder)._image(1, 0),
+    "decoding": lambda folder: ImageReader(folder).read(Batch(shard=1, number=0, rows=(0,), keys=(KEY,))),
     "publish, looking": lambda folder: look_at_folder(folder),
     "publish, building": lambda folder: build_data_shard(
         folder, 1, pa.schema([*RECORD_SCHEMA, ("alt", pa.string())]), folder.path / "out.parquet"

@@ -6,7 +6,7 @@ import pytest
 
 from recapdata.errors import OptionError
 from recapdata.weights import embedded_path
-from recaptrain.embedded import curve
+from recaptrain.embedded import curve, evaluate
 from recaptrain.embedded.curve import CurveSettings, learning_curve, steps_for, table
 
 
@@ -22,15 +22,15 @@ def test_steps_grow_with_the_captions():
 
 def test_a_curve_goes_on_where_it_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(curve, "steps_for", lambda captions: 1)
-    measured, measure = [], curve._measure
+    measured, measure = [], evaluate.evaluate_captioner
 
-    def measure_or_die(chosen, model, style):
+    def measure_or_die(model, **options):
         if len(measured) == 4:
             raise KeyboardInterrupt
-        measured.append((model.name, style))
-        return measure(chosen, model, style)
+        measured.append((model.name, options["style"]))
+        return measure(model, **options)
 
-    monkeypatch.setattr(curve, "_measure", measure_or_die)
+    monkeypatch.setattr(evaluate, "evaluate_captioner", measure_or_die)
     out = tmp_path / "curve.json"
     with pytest.raises(KeyboardInterrupt):
         learning_curve(settings(), out, tmp_path / "work")
