@@ -40,20 +40,20 @@ class AuditedSet:
     @property
     def made(self) -> Made:
         """What the audit was made by."""
-        seen = json.dumps([identity.evidence for identity in self.identities.values()])
+        evidence = json.dumps([identity.evidence for identity in self.identities.values()])
         return Made(
             set_name=self.set_name,
             target=self.target.name,
             parts=made_by(self.identities.values()),
             published=self.target.published,
             audits=None if self.audits is None else str(self.audits),
-            seen=hashlib.sha256(seen.encode()).hexdigest(),
+            evidence_hash=hashlib.sha256(evidence.encode()).hexdigest(),
         )
 
     def batches(
         self, columns: Sequence[str], *, shards: Sequence[int] | None = None
     ) -> Iterator[tuple[int, int, pa.RecordBatch]]:
-        """Stream the named columns (nested ones as `scores.words`): the shard, the place of the batch in it, and the batch.
+        """Stream the named columns (nested ones as `scores.words`): the shard, the number of its first row, and the batch.
 
         Args:
             columns: those of `AUDIT_SCHEMA`, and `caption` for the text beside its `key`.
@@ -70,22 +70,22 @@ class AuditedSet:
                     yield shard, start, batch
                     start += batch.num_rows
 
-    def rows(self, shard: int, places: Sequence[int]) -> list[dict[str, Any]]:
-        """The audit rows (`AUDIT_SCHEMA`) at these places of a shard, in that order; only their row groups are read."""
+    def rows(self, shard: int, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """The audit rows (`AUDIT_SCHEMA`) of these numbers in a shard, in that order; only their row groups are read."""
         with ShardFile(self.paths[shard]) as file:
-            rows = file.take(places, AUDIT_SCHEMA.names)
-        return pa.Table.from_pylist(rows, schema=AUDIT_SCHEMA).to_pylist()
+            values = file.take(rows, AUDIT_SCHEMA.names)
+        return pa.Table.from_pylist(values, schema=AUDIT_SCHEMA).to_pylist()
 
-    def captions(self, shard: int, places: Sequence[int]) -> list[str | None]:
-        """The captions at these places of a shard, in that order."""
-        found: dict[int, str | None] = {}
-        start, wanted = 0, sorted(set(places))
+    def captions(self, shard: int, rows: Sequence[int]) -> list[str | None]:
+        """The captions of these row numbers in a shard, in that order."""
+        captions: dict[int, str | None] = {}
+        start, wanted = 0, sorted(set(rows))
         for batch in self.target.read(shard, ["key", self.set_name], batch_rows=BATCH):
-            here = [place for place in wanted if start <= place < start + batch.num_rows]
+            here = [row for row in wanted if start <= row < start + batch.num_rows]
             texts = batch.column(self.set_name)
-            found |= {place: texts[place - start].as_py() for place in here}
+            captions |= {row: texts[row - start].as_py() for row in here}
             start += batch.num_rows
-        return [found[place] for place in places]
+        return [captions[row] for row in rows]
 
 
 def with_captions(
@@ -135,11 +135,11 @@ def open_audit(target: Target, set_name: str, audits: Path | None = None) -> Aud
 
 def made_by(identities: Iterable[Identity]) -> dict[str, list[str]]:
     """By part what the shards of a set were made by, as `Made` has it and `summary.json` holds it."""
-    found: dict[str, set[str]] = {}
+    parts: dict[str, set[str]] = {}
     for identity in identities:
         for part, made in identity.parts().items():
-            found.setdefault(part, set()).add(made)
-    return {part: sorted(found[part]) for part in PARTS if part in found}
+            parts.setdefault(part, set()).add(made)
+    return {part: sorted(parts[part]) for part in PARTS if part in parts}
 
 
 def outdated(made: Made) -> list[str]:
@@ -158,11 +158,11 @@ def notices(sides: Sequence[Made], figures: Mapping[str, Mapping[str, FigureValu
         figures: those of each set.
     """
     old = [side for side in sides if outdated(side)]
-    found = []
+    sentences = []
     if old:
         names = ", ".join(side.set_name for side in old)
         parts = ", ".join(dict.fromkeys(part for side in old for part in outdated(side)))
-        found.append(f"the audit of {names} was made by earlier rules ({parts}); run: {remedy(*old)}")
+        sentences.append(f"the audit of {names} was made by earlier rules ({parts}); run: {remedy(*old)}")
     current = [side for side in sides if side not in old]
     for other in current[1:]:
         reasons = comparable(current[0], other)
@@ -172,8 +172,8 @@ def notices(sides: Sequence[Made], figures: Mapping[str, Mapping[str, FigureValu
             if affected(reasons, figure.rests_on)
         ]
         if unlike:
-            found.append(sentence(unlike, reasons))
-    return found
+            sentences.append(sentence(unlike, reasons))
+    return sentences
 
 
 def _is_current(word: str) -> bool:

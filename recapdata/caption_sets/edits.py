@@ -66,12 +66,20 @@ def edit_caption(directory: Any, key: str, caption: str, *, of: str) -> EditSumm
         DatasetBusy: another process writes to the folder.
     """
     folder = DatasetFolder.open(directory)
-    text = _checked(caption)
+    text = caption.strip()
+    if not text:
+        raise OptionError("an empty caption cannot be saved; write one, or leave the caption as it is")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise OptionError(
+            f"the caption is no text that can be stored ({error.reason}); type it again"
+        ) from error
     with writing(folder):
         provenance = _provenance(folder, of)
         base = str(provenance.base)
         edited = _shard_of(folder, key)
-        folder.read_captions(base, edited, ["key"])  # raises with the words for an unfinished set
+        folder.finished_shard(base, edited)  # raises where it is not finished
         note_set(folder, EDITED, provenance)
         edits = 0
         for shard in folder.finished_captions(base):
@@ -98,15 +106,21 @@ def complete_edited(directory: Any) -> int:
     provenance = folder.manifest.sets.get(EDITED)
     if provenance is None or provenance.base is None:
         return 0
-    stale = [
-        shard
-        for shard in folder.finished_captions(provenance.base)
-        if _wanted(folder, provenance.base, shard) != _present(folder, shard)
-    ]
+    base = provenance.base
+    stale = []
+    for shard in folder.finished_captions(base):
+        rows = _with_edits(folder, base, shard, _edits(folder, shard))
+        if (
+            not folder.caption_shard(EDITED, shard).is_file()
+            or folder.read_captions(EDITED, shard).combine_chunks() != rows
+        ):
+            stale.append(shard)
     if stale:
         with writing(folder):
+            if folder.manifest.sets.get(EDITED) != provenance:
+                return 0  # taken out by a removal that had been interrupted
             for shard in stale:
-                _write(folder, _wanted(folder, provenance.base, shard), shard)
+                _write(folder, _with_edits(folder, base, shard, _edits(folder, shard)), shard)
             edits = sum(len(_edits(folder, shard)) for shard in folder.finished_captions(EDITED))
             note_set(folder, EDITED, replace(provenance, edits=edits))
     return len(stale)
@@ -115,22 +129,6 @@ def complete_edited(directory: Any) -> int:
 def is_of_edits(provenance: Provenance | None) -> bool:
     """Whether a set of this provenance takes edits: it is not there yet, or is the set of edits."""
     return provenance is None or provenance.base is not None
-
-
-# --- how it is done --------------------------------------------------------------------------------------------------
-
-
-def _checked(caption: str) -> str:
-    text = caption.strip()
-    if not text:
-        raise OptionError("an empty caption cannot be saved; write one, or leave the caption as it is")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise OptionError(
-            f"the caption is no text that can be stored ({error.reason}); type it again"
-        ) from error
-    return text
 
 
 def _provenance(folder: DatasetFolder, of: str) -> Provenance:
@@ -172,23 +170,13 @@ def _with_edits(folder: DatasetFolder, base: str, shard: int, edits: Mapping[str
     names = pa.array([EDITED] * rows.num_rows, pa.string())
     rows = rows.set_column(CAPTION_SCHEMA.get_field_index("set"), CAPTION_SCHEMA.field("set"), names)
     parts, start = [], 0
-    for place, key in enumerate(rows.column("key").to_pylist() if edits else ()):
+    for index, key in enumerate(rows.column("key").to_pylist() if edits else ()):
         text = edits.get(key)
-        if text is not None and text != rows.column("caption")[place].as_py():
+        if text is not None and text != rows.column("caption")[index].as_py():
             row = Caption(caption=text, finish_reason=EDIT).to_row(key, EDITED)
-            parts += [rows.slice(start, place - start), pa.Table.from_pylist([row], schema=CAPTION_SCHEMA)]
-            start = place + 1
+            parts += [rows.slice(start, index - start), pa.Table.from_pylist([row], schema=CAPTION_SCHEMA)]
+            start = index + 1
     return pa.concat_tables([*parts, rows.slice(start)]).combine_chunks()
-
-
-def _wanted(folder: DatasetFolder, base: str, shard: int) -> pa.Table:
-    return _with_edits(folder, base, shard, _edits(folder, shard))
-
-
-def _present(folder: DatasetFolder, shard: int) -> pa.Table | None:
-    if not folder.caption_shard(EDITED, shard).is_file():
-        return None
-    return folder.read_captions(EDITED, shard).combine_chunks()
 
 
 def _write(folder: DatasetFolder, rows: pa.Table, shard: int) -> int:

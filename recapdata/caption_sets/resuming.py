@@ -103,7 +103,7 @@ def _differences(recorded: Provenance, now: Provenance) -> Iterator[str]:
 
 def _shown(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {each}" for name, each in value.items()) or "nothing"
+        return ", ".join(f"{name} {setting}" for name, setting in value.items()) or "nothing"
     if value is None:
         return "nothing"
     return repr(value) if isinstance(value, str) and " " in value else str(value)

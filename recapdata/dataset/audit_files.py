@@ -133,25 +133,25 @@ class Identity:
         Left out is what differs between datasets: hashes of the alt text, of captions, and of what the evidence saw.
         """
         pipeline = self.claims.split(" ")[0]
-        found = {
+        parts = {
             "claims": f"{pipeline} {_versions(self.claims, 'claims', 'form')}",
             "coverage": _versions(self.claims, "coverage"),
             "hygiene": _versions(self.claims, "hygiene", "form"),
         }
         if self.copies is not None:
-            found["copies"] = _versions(self.copies, "copies")
+            parts["copies"] = _versions(self.copies, "copies")
         if self.names is not None:
             how = " ".join(self.names.split(" ")[:2])
-            found["names"] = f"{how} {_versions(self.names, 'retention')}"
+            parts["names"] = f"{how} {_versions(self.names, 'retention')}"
         if self.clip is not None:
-            found["clip"] = f"{self.clip.split(' ')[0]} {_versions(self.clip, 'scores')}"
+            parts["clip"] = f"{self.clip.split(' ')[0]} {_versions(self.clip, 'scores')}"
         if self.margin is not None:
             versions = _versions(self.margin, "scores", "counterfactual")
-            found["margin"] = f"{self.margin.split(' ')[0]} {versions}"
+            parts["margin"] = f"{self.margin.split(' ')[0]} {versions}"
         if self.evidence is not None:
             judged, *sources = self.evidence.split(" ")
-            found["evidence"] = " ".join([_versions(judged, "grounding"), *map(_source, sources)])
-        return found
+            parts["evidence"] = " ".join([_versions(judged, "grounding"), *map(_source, sources)])
+        return parts
 
     def to_footer(self) -> dict[str, str]:
         """The Parquet key-value metadata of the shard."""
@@ -184,7 +184,7 @@ def read_identity(path: Path, *, any_format: bool = False) -> Identity | None:
     values = read_note(path, FOOTER.encode())
     if values is None or not (any_format or values.get("format") == FORMAT):
         return None
-    known: dict[str, Any] = {each.name: values.get(each.name) for each in fields(Identity)}
+    known: dict[str, Any] = {f.name: values.get(f.name) for f in fields(Identity)}
     return Identity(**known)
 
 

@@ -61,7 +61,7 @@ def is_shard_path(path: str) -> bool:
     return (
         part in PARTS
         and len(between) == sets
-        and all(SET_NAME.fullmatch(each) for each in between)
+        and all(SET_NAME.fullmatch(name) for name in between)
         and shard_number(name) is not None
     )
 
@@ -97,8 +97,8 @@ def check_layout(path: Path) -> None:
 def _check_entry(entry: os.DirEntry[str]) -> None:
     if entry.is_dir(follow_symlinks=False):
         with os.scandir(entry.path) as entries:
-            for each in entries:
-                _check_entry(each)
+            for child in entries:
+                _check_entry(child)
     elif not entry.is_file(follow_symlinks=False):
         what = "a symbolic link" if entry.is_symlink() else "no file"
         raise DatasetDamaged(
@@ -123,9 +123,9 @@ def read_manifest(path: Path, name: str) -> Manifest:
             raise ValueError(f"more than {MANIFEST_BYTES:,} bytes")
         return Manifest.from_dict(yaml.safe_load(content.decode("utf8")))
     except (yaml.YAMLError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        said = " ".join(str(error).split())[:300]
+        message = " ".join(str(error).split())[:300]
         raise DatasetDamaged(
-            f"{MANIFEST} of {name} cannot be read as a manifest: {said}; was it written by a later recapdata?"
+            f"{MANIFEST} of {name} cannot be read as a manifest: {message}; was it written by a later recapdata?"
         ) from error
 
 
@@ -253,13 +253,13 @@ class DatasetFolder:
             DatasetDamaged: a shard in between is missing.
         """
         paths = (self.path / "images").glob("train-*.parquet")
-        found = sorted(number for path in paths if (number := shard_number(path.name)) is not None)
-        if found != list(range(len(found))):
-            missing = sorted(set(range(found[-1])) - set(found))
+        numbers = sorted(number for path in paths if (number := shard_number(path.name)) is not None)
+        if numbers != list(range(len(numbers))):
+            missing = sorted(set(range(numbers[-1])) - set(numbers))
             raise DatasetDamaged(
                 f"{self.path / 'images'} lacks {shard_name(missing[0])}; restore it or ingest again"
             )
-        return found
+        return numbers
 
     def finished_captions(self, set_name: str) -> list[int]:
         """Numbers of the image shards whose captions in this set are finished."""

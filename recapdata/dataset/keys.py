@@ -140,11 +140,11 @@ class KeyIndex:
     def _synchronize(self) -> None:
         """Make the index agree with the shards: take in new ones; a changed or vanished one means starting again."""
         shards = [self._folder.image_shard(shard) for shard in self._folder.shards()]
-        found = {self._name(path): _identity(path) for path in shards}
+        identities = {self._name(path): _identity(path) for path in shards}
         noted = self._noted()
         removed = removed_keys(self._folder)
         out = self._name(removed)
-        if any(found.get(name) != identity for name, identity in noted.items() if name != out):
+        if any(identities.get(name) != identity for name, identity in noted.items() if name != out):
             self._start_again()
             noted = {}
         for path in shards:
@@ -196,9 +196,9 @@ class KeyIndex:
 
     def _present(self, table: str, keys: Collection[bytes]) -> set[bytes]:
         present: set[bytes] = set()
-        asked = list(keys)
-        for start in range(0, len(asked), _ASK):
-            part = asked[start : start + _ASK]
+        wanted = list(keys)
+        for start in range(0, len(wanted), _ASK):
+            part = wanted[start : start + _ASK]
             marks = ",".join("?" * len(part))
             rows = self._db.execute(f"SELECT key FROM {table} WHERE key IN ({marks})", part)
             present.update(row[0] for row in rows)

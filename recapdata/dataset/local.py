@@ -80,9 +80,9 @@ class LocalTarget(Target):
         else:
             yield from read_set(self.caption_shard(set_name, shard), set_name, batch_rows)
 
-    def take(self, shard: int, places: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
+    def take(self, shard: int, rows: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
         with ShardFile(self._files.image_shard(shard)) as file:
-            return file.take(places, columns)
+            return file.take(rows, columns)
 
     def caption_shard(self, set_name: str, shard: int) -> Path:
         self.check_set(set_name)

@@ -70,8 +70,8 @@ class Target(Protocol):
         """
         ...
 
-    def take(self, shard: int, places: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
-        """Single records of a shard by their place in it, in that order, with the named columns that came with the images.
+    def take(self, shard: int, rows: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
+        """Single records of a shard by their row numbers, in that order, with the named columns that came with the images.
 
         Only the row groups that hold them are read; of a published revision by range requests, not the whole shard.
 

@@ -63,10 +63,10 @@ class PublishedTarget(Target):
         parts = [read_set(self.caption_shard(name, shard), name, batch_rows) for name in wanted]
         return side_by_side(parts, columns, where=f"{self.name}, {shard_name(shard)}")
 
-    def take(self, shard: int, places: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
+    def take(self, shard: int, rows: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
         what = f"{self.name}: {shard_name(shard)}"
         with hub_errors(what), self._open_data(shard, whole=False) as file:
-            return file.take(places, columns)
+            return file.take(rows, columns)
 
     def caption_shard(self, set_name: str, shard: int) -> Path:
         self.check_set(set_name)

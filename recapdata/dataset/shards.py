@@ -74,22 +74,22 @@ class ShardFile(pq.ParquetFile):  # type: ignore[misc]  # pyarrow has no types
                 _valid(batch)
             yield batch
 
-    def take(self, places: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
-        """Rows by their place in the file, in that order; row groups without any of them are not read.
+    def take(self, rows: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
+        """Rows by their number in the file, in that order; row groups without any of them are not read.
 
         A column that the file lacks is left out.
         """
         present = [name for name in columns if name in self.schema_arrow.names]
-        rows: dict[int, dict[str, Any]] = {}
+        values: dict[int, dict[str, Any]] = {}
         start = 0
         for group in range(self.num_row_groups):
             end = start + self.metadata.row_group(group).num_rows
-            here = sorted({place for place in places if start <= place < end})
+            here = sorted({row for row in rows if start <= row < end})
             if here:
                 table = self.read_row_group(group, columns=present, use_threads=False)
-                rows |= zip(here, table.take([place - start for place in here]).to_pylist(), strict=True)
+                values |= zip(here, table.take([row - start for row in here]).to_pylist(), strict=True)
             start = end
-        return [rows[place] for place in places]
+        return [values[row] for row in rows]
 
     def _need(self, columns: Iterable[str] | None) -> None:
         names = self.schema_arrow.names
@@ -112,12 +112,12 @@ def read_shard(
         present = [name for name in schema.names if name in file.schema_arrow.names]
         table = file.read(present, use_threads=False)
         arrays = [
-            table.column(each.name) if each.name in present else pa.nulls(table.num_rows, each.type)
-            for each in schema
+            table.column(field.name) if field.name in present else pa.nulls(table.num_rows, field.type)
+            for field in schema
         ]
         with _damage(str(path)):
             return pa.table(
-                [array.cast(each.type) for array, each in zip(arrays, schema, strict=True)], schema=schema
+                [array.cast(field.type) for array, field in zip(arrays, schema, strict=True)], schema=schema
             )
 
 
@@ -143,7 +143,7 @@ def aligned(streams: Sequence[Iterator[pa.RecordBatch]], *, where: str) -> Itera
         heads = [
             head
             if head is not None and head.num_rows
-            else next((each for each in stream if each.num_rows), None)
+            else next((batch for batch in stream if batch.num_rows), None)
             for head, stream in zip(heads, streams, strict=True)
         ]
         present = [head for head in heads if head is not None]
@@ -152,7 +152,7 @@ def aligned(streams: Sequence[Iterator[pa.RecordBatch]], *, where: str) -> Itera
         rows = min(head.num_rows for head in present)
         batches = [head.slice(0, rows) for head in present]
         keys = batches[0].column("key")
-        if len(present) < len(streams) or not all(each.column("key").equals(keys) for each in batches[1:]):
+        if len(present) < len(streams) or not all(batch.column("key").equals(keys) for batch in batches[1:]):
             raise DatasetDamaged(
                 f"{where}: captions and images are not of the same rows; write the set again"
             )
@@ -277,8 +277,8 @@ def _valid(rows: Any) -> Any:
 
 
 def _damaged(name: str, what: str) -> DatasetDamaged:
-    said = " ".join(what.split())[:200]
-    return DatasetDamaged(f"{name} is truncated or corrupt ({said}); {restore(name)}")
+    message = " ".join(what.split())[:200]
+    return DatasetDamaged(f"{name} is truncated or corrupt ({message}); {restore(name)}")
 
 
 def restore(name: str) -> str:

@@ -161,7 +161,7 @@ def _read_names(path: Path, check: Callable[[Any], str], what: str) -> list[str]
 def _remove_sets(folder: DatasetFolder, names: Collection[str]) -> None:
     manifest = folder.manifest
     if any(name in names for name in manifest.sets):
-        sets = {name: each for name, each in manifest.sets.items() if name not in names}
+        sets = {name: provenance for name, provenance in manifest.sets.items() if name not in names}
         folder.save_manifest(replace(manifest, sets=sets))
     for name in names:
         delete_captions(folder, name)
@@ -290,13 +290,13 @@ def _new(path: Path) -> Path:
 
 def _removed_in(path: Path, removed: _Removed) -> list[bytes]:
     """Keys of a file that are to go, in row order, as often as they stand in it."""
-    found: list[bytes] = []
+    present: list[bytes] = []
     with ShardFile(path) as file:
         for batch in file.iter_batches(ROW_GROUP_ROWS, columns=["key"], use_threads=False):
             keys = _digests(batch.column("key"))
             gone = removed({key for key in keys if key is not None})
-            found += [key for key in keys if key in gone]
-    return found
+            present += [key for key in keys if key in gone]
+    return present
 
 
 def _write_without(path: Path, removed: _Removed) -> None:

@@ -41,7 +41,7 @@ class Made:
             the set were audited differently. A part that was not computed is missing.
         target: the folder or `user/name@revision`, as a command takes it; `published` where it cannot be written to.
         audits: the folder given by `--out` where the audit lies elsewhere; None where it lies in the target.
-        seen: a hash of what the evidence saw; empty where that is not known.
+        evidence_hash: a hash of what the evidence saw; empty where that is not known.
     """
 
     set_name: str
@@ -49,7 +49,7 @@ class Made:
     parts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     published: bool = False
     audits: str | None = None
-    seen: str = ""
+    evidence_hash: str = ""
 
     @classmethod
     def from_summary(
@@ -103,7 +103,7 @@ def comparable(a: Made, b: Made) -> list[Reason]:
 
     A part that either side lacks has no figures to compare, and is no reason.
     """
-    found = []
+    reasons = []
     names = _names(a, b)
     for part, begins in PARTS.items():
         one, other = (sorted(set(side.parts.get(part) or ())) for side in (a, b))
@@ -116,11 +116,16 @@ def comparable(a: Made, b: Made) -> list[Reason]:
         elif one != other or len(one) > 1:
             made = zip(_differing(one, other), names, strict=True)
             why = f"{begins} {' and by '.join(f'{text} in {name}' for text, name in made)}"
-        elif part == "evidence" and a.target == b.target and a.seen and b.seen and a.seen != b.seen:
+        elif part == "evidence" and a.target == b.target and _differ(a.evidence_hash, b.evidence_hash):
             why = "the evidence has changed between the two audits"
         if why:
-            found.append(Reason(part=part, why=why, command=remedy(a, b), earlier=tuple(old)))
-    return found
+            reasons.append(Reason(part=part, why=why, command=remedy(a, b), earlier=tuple(old)))
+    return reasons
+
+
+def _differ(one: str, other: str) -> bool:
+    """Whether two hashes that are known differ."""
+    return bool(one and other) and one != other
 
 
 def affected(reasons: Iterable[Reason], rests_on: Iterable[str]) -> list[Reason]:

@@ -95,13 +95,13 @@ def test_shards_audited_differently_compare_with_nothing() -> None:
 
 def test_evidence_that_changed_is_a_reason_within_one_target_alone() -> None:
     one, other = (
-        Made(set_name="short", target=target, parts={"evidence": [EVIDENCE]}, seen=seen)
+        Made(set_name="short", target=target, parts={"evidence": [EVIDENCE]}, evidence_hash=seen)
         for target, seen in (("ds", "a"), ("ds", "b"))
     )
     assert [reason.why for reason in comparable(one, other)] == [
         "the evidence has changed between the two audits"
     ]
-    elsewhere = Made(set_name="short", target="other", parts={"evidence": [EVIDENCE]}, seen="b")
+    elsewhere = Made(set_name="short", target="other", parts={"evidence": [EVIDENCE]}, evidence_hash="b")
     assert comparable(one, elsewhere) == []
 
 
