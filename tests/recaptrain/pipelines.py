@@ -1,4 +1,4 @@
-"""Tiny Stable Diffusion pipelines in diffusers' own format, and datasets to train them on."""
+"""Tiny models of random weights in the real libraries' own formats, and datasets to train them on."""
 
 from functools import cache
 from pathlib import Path
@@ -55,4 +55,22 @@ def build_pipeline(path: Path, *, epsilon: bool = False) -> Path:
             steps_offset=1,
         )
         pipeline.save_pretrained(path)
+    return path
+
+
+def build_embedded_captioner(path: Path, tower) -> Path:
+    """The embedded captioner's kind of model, of random weights, with a small tokenizer."""
+    import pytest
+
+    from recaptrain.embedded import tokenizers
+    from recaptrain.embedded.captioner import CaptionerRecipe, Language, build_model, save
+    from recaptrain.embedded.stages import Stage
+
+    stage = Stage(steps=2, batch=4, rate=1e-3, warmup=1)
+    language = Language(width=32, layers=1, heads=2, inner=32)
+    recipe = CaptionerRecipe(tower=tower, language=language, seeing=stage, pretraining=stage, tuning=stage)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokenizers, "TEXTS_FROM", 100)
+        processor = tokenizers.build_processor(1, tower.patch)
+    save(build_model(recipe, processor), processor, path)
     return path

@@ -9,11 +9,10 @@ from transformers import SiglipVisionConfig, SiglipVisionModel
 from recapdata.scenes import draw_scene, human_long, render
 from recapdata.weights import embedded_path
 from recaptrain.embedded import tokenizers
-from recaptrain.embedded.captioner import CaptionerRecipe, Language, build_model
-from recaptrain.embedded.captioner import save as save_captioner
 from recaptrain.embedded.clip import ClipRecipe, evaluate_clip, plant_tower, train_clip
 from recaptrain.embedded.stages import Stage
 from recaptrain.embedded.vision import Tower, pixel_values
+from tests.recaptrain.pipelines import build_embedded_captioner
 
 TWO = Stage(steps=2, batch=4, rate=1e-3, warmup=1)
 TOWER = Tower(width=32, layers=2, heads=2, inner=64)
@@ -23,17 +22,9 @@ RECIPE = ClipRecipe(matching=TWO, tower=TOWER, text_layers=1)
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clip")
+    build_embedded_captioner(folder / "captioner", TOWER)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tokenizers, "TEXTS_FROM", 100)
-        captioner = CaptionerRecipe(
-            tower=TOWER,
-            language=Language(width=32, layers=1, heads=2, inner=32),
-            seeing=TWO,
-            pretraining=TWO,
-            tuning=TWO,
-        )
-        processor = tokenizers.build_processor(1, TOWER.patch)
-        save_captioner(build_model(captioner, processor), processor, folder / "captioner")
         train_clip(RECIPE, folder / "captioner", folder / "work", folder / "out")
     return folder
 

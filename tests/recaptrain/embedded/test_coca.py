@@ -12,12 +12,11 @@ from recapdata.captioners import CaptionerOptions, open_captioner
 from recapdata.scenes import SIDE, alt_text, draw_scene, human_long, human_short, render
 from recaptrain.embedded import tokenizers
 from recaptrain.embedded.accuracy import evaluate_captioner
-from recaptrain.embedded.captioner import CaptionerRecipe, Language, build_model
-from recaptrain.embedded.captioner import save as save_captioner
 from recaptrain.embedded.coca import CocaRecipe, coca_loss, texts_of, train_coca
 from recaptrain.embedded.recipe import RECIPES, read_recipe
 from recaptrain.embedded.stages import Stage
 from recaptrain.embedded.vision import Tower, pixel_values
+from tests.recaptrain.pipelines import build_embedded_captioner
 
 TWO = Stage(steps=2, batch=4, rate=1e-3, warmup=1)
 TOWER = Tower(width=32, layers=2, heads=2, inner=64)
@@ -28,17 +27,9 @@ PREFIXES = {"short:": human_short, "long:": human_long, "alt:": alt_text}
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("coca")
+    build_embedded_captioner(folder / "captioner", TOWER)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tokenizers, "TEXTS_FROM", 100)
-        captioner = CaptionerRecipe(
-            tower=TOWER,
-            language=Language(width=32, layers=1, heads=2, inner=32),
-            seeing=TWO,
-            pretraining=TWO,
-            tuning=TWO,
-        )
-        processor = tokenizers.build_processor(1, TOWER.patch)
-        save_captioner(build_model(captioner, processor), processor, folder / "captioner")
         train_coca(RECIPE, folder / "captioner", folder / "work", folder / "out")
     return folder
 
