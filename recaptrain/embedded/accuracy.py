@@ -14,7 +14,7 @@ from recapdata.captioners import CaptionerOptions, open_captioner, parse_caption
 from recapdata.scenes import COLORS, SHAPES, SIZES, Drawn, Scene, draw_scene, render
 from recapdata.scenes.captions import NUMBERS, PLURALS
 
-Look = tuple[str, str]
+Kind = tuple[str, str]
 """Color and shape."""
 _SHAPE_OF = {PLURALS[shape]: shape for shape in SHAPES} | {shape: shape for shape in SHAPES}
 _COUNT_OF = {"a": 1, "an": 1} | {word: number for number, word in enumerate(NUMBERS) if number}
@@ -36,12 +36,12 @@ _EXTRA = ("there is", "there are")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a caption states: counts and sizes by look, (look, relation, look), (look, region), words with row, background."""
+    """What a caption states: counts and sizes by kind, (kind, relation, kind), (kind, region), words with row, background."""
 
-    counts: dict[Look, int]
-    sizes: dict[Look, str]
-    relations: tuple[tuple[Look, str, Look], ...]
-    regions: tuple[tuple[Look, str], ...]
+    counts: dict[Kind, int]
+    sizes: dict[Kind, str]
+    relations: tuple[tuple[Kind, str, Kind], ...]
+    regions: tuple[tuple[Kind, str], ...]
     words: tuple[tuple[str, str | None], ...]
     background: str | None
     unread: int
@@ -49,10 +49,10 @@ class Reading:
 
 def read_caption(caption: str) -> Reading:
     """Read a caption; sentences with nothing to read in them are counted in `unread`."""
-    counts: dict[Look, int] = {}
-    sizes: dict[Look, str] = {}
-    relations: list[tuple[Look, str, Look]] = []
-    regions: list[tuple[Look, str]] = []
+    counts: dict[Kind, int] = {}
+    sizes: dict[Kind, str] = {}
+    relations: list[tuple[Kind, str, Kind]] = []
+    regions: list[tuple[Kind, str]] = []
     words: list[tuple[str, str | None]] = []
     unread = 0
     for sentence in re.split(r"\.(?:\s+|$)", caption):
@@ -91,7 +91,7 @@ def read_caption(caption: str) -> Reading:
 class Accuracy:
     """Shares in 0 … 1 over a set of scenes; `counts` and `exact` are shares of captions, the others of what is there or stated.
 
-    objects_recall, objects_precision: shapes by color and kind (each look once); counts: captions all of whose looks and counts are
+    objects_recall, objects_precision: kinds of shapes by color and shape, each once; counts: captions all of whose kinds and counts are
     exactly the picture's; sizes, positions, backgrounds: of those stated, the true ones; words: of the pictures with a word, those whose caption quotes
     exactly it and no other; words_invented: of the pictures without, those whose caption quotes one; exact: nothing wrong or missing at all.
     """
@@ -124,8 +124,8 @@ def measure(scenes: Sequence[Scene], captions: Iterable[str]) -> Accuracy:
 
     return Accuracy(
         captions=tally["captions"],
-        objects_recall=share("looks found", "looks"),
-        objects_precision=share("looks found", "looks stated"),
+        objects_recall=share("kinds found", "kinds"),
+        objects_precision=share("kinds found", "kinds stated"),
         counts=share("counts right", "captions"),
         sizes=share("sizes right", "sizes"),
         positions=share("positions right", "positions"),
@@ -142,12 +142,12 @@ def _count(tally: Counter[str], scene: Scene, reading: Reading) -> None:
     size = {(drawn.color, drawn.shape): drawn.size for drawn in scene.objects}
     tally["captions"] += 1
     tally["unread"] += reading.unread
-    tally["looks"] += len(truth)
-    tally["looks stated"] += len(reading.counts)
-    tally["looks found"] += len(truth.keys() & reading.counts.keys())
+    tally["kinds"] += len(truth)
+    tally["kinds stated"] += len(reading.counts)
+    tally["kinds found"] += len(truth.keys() & reading.counts.keys())
     tally["counts right"] += reading.counts == truth
     tally["sizes"] += len(reading.sizes)
-    tally["sizes right"] += sum(size.get(look) == said for look, said in reading.sizes.items())
+    tally["sizes right"] += sum(size.get(kind) == said for kind, said in reading.sizes.items())
     verdicts = [_related(scene, *stated) for stated in reading.relations]
     verdicts += [_placed(scene, *stated) for stated in reading.regions]
     verdicts += [scene.word is not None and scene.word.row == row for _, row in reading.words if row]
@@ -165,16 +165,16 @@ def _count(tally: Counter[str], scene: Scene, reading: Reading) -> None:
         tally["words invented"] += bool(said)
 
 
-def _members(scene: Scene, look: Look) -> list[Drawn]:
-    return [drawn for drawn in scene.objects if (drawn.color, drawn.shape) == look]
+def _members(scene: Scene, kind: Kind) -> list[Drawn]:
+    return [drawn for drawn in scene.objects if (drawn.color, drawn.shape) == kind]
 
 
-def _related(scene: Scene, look: Look, side: str, other: Look) -> bool:
-    """True when every such shape lies to every other as stated, by GenEval's rule.
+def _related(scene: Scene, kind: Kind, side: str, other: Kind) -> bool:
+    """True when every such shape is on the stated side of every other, by GenEval's rule.
 
     GenEval (Ghosh et al. 2023): the offset of the centers, less a tenth of both boxes' sides, has at least half its length in that direction.
     """
-    ones, others = _members(scene, look), _members(scene, other)
+    ones, others = _members(scene, kind), _members(scene, other)
     return bool(ones and others) and all(_is_beside(one, side, two) for one in ones for two in others)
 
 
@@ -189,9 +189,9 @@ def _is_beside(one: Drawn, side: str, two: Drawn) -> bool:
     return length > 0 and offset[axis] * sign / length > 0.5
 
 
-def _placed(scene: Scene, look: Look, region: str) -> bool:
-    """True when there is one such shape and its center lies in the thirds that the region names (unnamed axis: the middle)."""
-    found = _members(scene, look)
+def _placed(scene: Scene, kind: Kind, region: str) -> bool:
+    """True when there is one such shape with its center in the thirds that the region names (unnamed axis: the middle)."""
+    found = _members(scene, kind)
     words = region.split()
     column = 0 if "left" in words else 2 if "right" in words else 1
     row = 0 if "top" in words else 2 if "bottom" in words else 1

@@ -46,7 +46,7 @@ class Curriculum:
     """What the captions of a stage are, and which noise levels it dwells on.
 
     Attributes:
-        listing: share of captions that list looks truly ("red circle, blue star"); the others are alt text.
+        listing: share of captions that truly list kinds of shapes ("red circle, blue star"); the others are alt text.
         complete: share of the lists that leave nothing out.
         dropout: share of empty captions, which classifier-free guidance needs.
         noisiest: share of examples from the noisiest three tenths of the levels alone, where what is drawn is decided.
@@ -98,17 +98,17 @@ def build_scheduler() -> Any:
 
 
 def web_caption(curriculum: Curriculum, seed: int, index: int, step: int) -> str:
-    """Alt text of a scene, or a true list of its looks or some of them, or nothing; drawn anew at every step."""
+    """Alt text of a scene, or a true list of its kinds of shapes or some of them, or nothing; drawn anew at every step."""
     scene = draw_scene(seed, index)
     dice = Dice(seed, index * 1_000_003 + step, "web caption")
     if dice.chance(curriculum.dropout):
         return ""
     if not dice.chance(curriculum.listing):
         return alt_text(scene)
-    looks = list(dict.fromkeys(f"{drawn.color} {drawn.shape}" for drawn in scene.objects))
+    kinds = list(dict.fromkeys(f"{drawn.color} {drawn.shape}" for drawn in scene.objects))
     everything = curriculum.complete > 0 and dice.chance(curriculum.complete)
-    said = ", ".join(dice.sample(looks, len(looks) if everything else 1 + dice.below(len(looks))))
-    return f"{said} on {scene.background}" if dice.chance(0.3) else said
+    listed = ", ".join(dice.sample(kinds, len(kinds) if everything else 1 + dice.below(len(kinds))))
+    return f"{listed} on {scene.background}" if dice.chance(0.3) else listed
 
 
 def encode_scenes(vae: "AutoencoderKL", seed: int, count: int, path: Path) -> NDArray[np.float16]:

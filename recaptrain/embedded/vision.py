@@ -1,7 +1,7 @@
 """The captioner's vision tower: a SigLIP-class transformer, taught first what each patch of a scene shows.
 
 For a patch with a shape in it: the shape, its color and size, where it is, the group of alike shapes that it belongs to (in the
-captions' canonical order), how many they are and how that group lies to the next one. For a patch of a word: which letter,
+captions' canonical order), how many they are and on which side of the next group. For a patch of a word: which letter,
 and its place in the word. A captioner on such a tower has only to learn to say what the tower knows.
 """
 
