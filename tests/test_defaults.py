@@ -59,7 +59,7 @@ def options(command):
 
 
 @pytest.mark.parametrize(
-    ("package", "name", "command"), commands(), ids=lambda each: getattr(each, "name", each)
+    ("package", "name", "command"), list(commands()), ids=lambda each: getattr(each, "name", each)
 )
 def test_function_and_command_have_the_same_options_and_defaults(package, name, command):
     public = import_module(package)

@@ -14,6 +14,20 @@ def invoke(*words):
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
+def identity(out):
+    """What a run noted to be continued by, without what depends on data, weights and machine."""
+    noted = json.loads((out / "training" / "settings.json").read_text(encoding="utf8"))
+    return {name: value for name, value in noted.items() if name not in ("captions", "base", "precision")}
+
+
+DIFFUSION = {
+    "dataset": "folder", "mixture": "short=0.5,long=0.5;dropout=0.2", "train": ["text_encoder", "unet"], "batch_size": 2,
+    "accumulate": 1, "learning_rate": 1e-05, "course": "constant", "warmup": 0, "weight_decay": 0.01, "max_norm": 1.0,
+    "ema_decay": 0.9999, "seed": 5, "snr_gamma": 5.0, "resolution": 64, "fit": "crop", "processes": 1,
+}  # fmt: skip
+"""As earlier versions wrote it: a run that one of them began is continued."""
+
+
 def test_train_then_generate(tmp_path):
     base, scenes = build_pipeline(tmp_path / "base"), build_scenes(tmp_path / "ds").path
     options = (
@@ -35,6 +49,7 @@ def test_train_then_generate(tmp_path):
     assert summary["mixture"] == "short=0.5,long=0.5;dropout=0.2"
     card = (tmp_path / "model" / "README.md").read_text(encoding="utf8")
     assert "| seed | 5 |" in card
+    assert identity(tmp_path / "model") == DIFFUSION
     assert "| caption length | full |" in card
     assert (
         f"recaptrain diffusion OUT --dataset {scenes.name} --mixture short=0.5,long=0.5 --base {base.name} --steps 2"
@@ -62,3 +77,15 @@ def test_a_mixture_that_cannot_be_read_stops_before_anything_is_loaded(tmp_path)
     with pytest.raises(OptionError, match="'b' is not a number"):
         CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
     assert not (tmp_path / "out").exists()
+
+
+def test_ctrl_c_names_the_command_that_continues(tmp_path, monkeypatch):
+    def interrupted(settings, out):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("recaptrain.diffusion.run.train_diffusion", interrupted)
+    out = tmp_path / "my model"
+    done = invoke("diffusion", "--dataset", "ds", "--mixture", "a", "--base", "embedded", "--steps", 7, out)
+    assert done.exit_code == 130
+    line = f"recaptrain diffusion '{out}' --dataset ds --mixture a --base embedded --steps 7 --resume"
+    assert f"go on from the last checkpoint with: {line}\n" in done.stderr

@@ -300,6 +300,13 @@ def test_the_command_tunes_and_says_what_it_did(tmp_path, folders, scenes):
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf8")
     assert "| learning rate | 4e-05, cosine, 10 steps of warm-up |" in card
     assert "a local folder that had not been published: 16 short and 16 long captions seen" in card
+    noted = json.loads((tmp_path / "out" / "training" / "settings.json").read_text(encoding="utf8"))
+    depends = ("captions", "base", "prompts", "precision")
+    assert {name: value for name, value in noted.items() if name not in depends} == {
+        "dataset": "folder", "held out": 4, "lora": None, "freeze": [], "steps": 2, "batch_size": 2, "accumulate": 1,
+        "learning_rate": 4e-05, "course": "cosine", "warmup": 10, "weight_decay": 0.01, "max_norm": 1.0, "ema_decay": None,
+        "seed": 0, "validate every": 10, "patience": 5, "samples": 0, "processes": 1,
+    }, "as earlier versions wrote it"  # fmt: skip
     done = invoke(
         "captioner",
         *words,
