@@ -1,4 +1,4 @@
-"""Which Hub is spoken to, how its client is set up, and its errors in a person's words.
+"""The Hub in use: its address, its client, and its errors in one line.
 
 `HF_ENDPOINT` is read at every call, so that a process may start a Hub first and speak to it afterwards.
 """
@@ -46,10 +46,10 @@ def hub_api() -> "HfApi":
 
 @contextmanager
 def hub_errors(what: str) -> Iterator[None]:
-    """Turn the client's exceptions into one line that says what was asked of which Hub, and what to do.
+    """Turn the client's exceptions into one line: what, on which Hub, and what to do.
 
     Args:
-        what: the thing asked for, such as `me/birds at v1.0.0`; it opens the message.
+        what: the repository and revision, such as `me/birds at v1.0.0`; it opens the message.
 
     Raises:
         HubError: the Hub cannot be reached, does not know the thing, or refuses.
@@ -64,7 +64,7 @@ def hub_errors(what: str) -> Iterator[None]:
         raise HubError(f"{what}: no such revision on {at}; its tags are the published versions") from error
     except errors.RepositoryNotFoundError as error:
         raise HubError(
-            f"{what}: no such dataset on {at}, or a private one that this token may not read "
+            f"{what}: no such dataset or model on {at}, or a private one that this token may not read "
             "(check the name, HF_ENDPOINT and HF_TOKEN)"
         ) from error
     except errors.HFValidationError as error:

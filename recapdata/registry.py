@@ -70,7 +70,7 @@ class Registry:
         if name in self.table:
             return self.table[name]
         if point := self._entry_points().get(name):
-            return point.value
+            return f"{point.module}:{point.attr}"
         if DOTTED.fullmatch(name):
             return name
         raise self.error(self._unknown(name))

@@ -1,4 +1,4 @@
-"""Captions by open_clip's CoCa: DALL·E 3's kind of captioner, a language model on CLIP image embeddings, trained with both losses together.
+"""Captions by open_clip's CoCa, DALL·E 3's kind of captioner: a language model on CLIP image embeddings, trained with both losses.
 
 Any by name: an architecture with its weights (coca_ViT-L-14:mscoco_finetuned_laion2b_s13b_b90k), a repository on the Hub in open_clip's
 format at a pinned commit, or a folder. A CoCa takes no instruction. A folder that was trained to write several kinds of captions says
@@ -93,7 +93,7 @@ class Words(Protocol):
         """The begin token and the tokens of a text."""
 
     def text(self, tokens: Sequence[int]) -> str:
-        """What tokens say, special ones left out."""
+        """The text of tokens, without special ones."""
 
 
 @dataclass(frozen=True, slots=True)

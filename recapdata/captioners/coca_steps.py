@@ -1,6 +1,6 @@
-"""A CoCa of open_clip token by token: what has been read and written is kept, so that each step costs one token.
+"""Decoding of open_clip's CoCa with a key–value cache, so that a step costs one token.
 
-open_clip's own loop runs both decoders over the whole text at every step, and looks at the picture anew in every layer. Both decoders are
+open_clip's own loop runs both decoders over the whole text at every step, and encodes the picture anew in every layer. Both decoders are
 causal, so the keys and values of earlier tokens never change, and those of the picture are the same from the first step to the last.
 """
 
@@ -18,7 +18,7 @@ _BOTH_WAYS = "reads texts in both directions, so it cannot write; give a CoCa wi
 
 
 def check_config(config: Mapping[str, Any], name: str) -> None:
-    """See by its configuration, before its weights are loaded, that a model writes.
+    """Refuse by its configuration, before its weights are loaded, a model that cannot write.
 
     Raises:
         ModelNotSupported: it is no CoCa, or its text tower is a BERT.
@@ -32,7 +32,7 @@ def check_config(config: Mapping[str, Any], name: str) -> None:
 
 
 def check_model(model: Any, name: str) -> None:
-    """See that a model can be decoded here.
+    """Refuse a model that cannot be decoded here.
 
     Raises:
         ModelNotSupported: it is built of parts that do not write from left to right, or are unknown.
@@ -56,7 +56,7 @@ class Steps:
     """The state of captions being written for a batch of pictures."""
 
     def __init__(self, model: Any, pixels: "Tensor", length: int) -> None:
-        """Look at the pictures.
+        """Encode the pictures.
 
         Args:
             pixels: (batch, 3, height, width), in the model's dtype and on its device.
@@ -116,7 +116,7 @@ def _room(block: Any, like: "Tensor", length: int) -> "tuple[Tensor, Tensor]":
 
 
 def _seen(block: Any, patches: "Tensor") -> "tuple[Tensor, Tensor]":
-    """Keys and values of the pictures' tokens, (batch, tokens, width), for one block that looks at them."""
+    """Keys and values of the pictures' tokens, (batch, tokens, width), for one cross-attention block."""
     from torch.nn.functional import linear
 
     attention, width = block.attn, patches.shape[-1]

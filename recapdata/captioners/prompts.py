@@ -1,4 +1,4 @@
-"""What each family of models is asked, for the two styles and for a user's own prompt.
+"""Prompts by model family, for the two styles and for a user's own prompt.
 
 `short` is RECAP's RECAP Short and DALL·E 3's SSC (the main subject, one sentence); `long` is RECAP Long and DSC (everything that
 can be seen). A model folder may say itself what its styles are called, in `recapdata.json`:
@@ -81,10 +81,10 @@ def max_tokens(style: str) -> int:
 
 
 def own_styles(path: Path, model: str) -> Mapping[str, str]:
-    """What a model calls its styles in the `recapdata.json` at `path`; nothing where there is none.
+    """Prompts by style of the `recapdata.json` at `path`; none where there is no file.
 
     Raises:
-        ModelNotSupported: it says so in a form that cannot be read.
+        ModelNotSupported: the file has another form.
     """
     if not path.is_file():
         return {}

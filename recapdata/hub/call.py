@@ -1,4 +1,4 @@
-"""One request as the endpoints see it: who asks, for which repository and revision, with what body."""
+"""One request: its sender, repository, revision and body, as the endpoints take them."""
 
 import hmac
 import json

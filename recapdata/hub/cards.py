@@ -1,4 +1,4 @@
-"""What a README.md says of its repository in its YAML head: card data, tags for filters, and what is wrong with it."""
+"""The YAML head of a README.md: card data, tags to filter by, and its errors."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""A Hub's folder: opened by one process at a time, and tidied of whatever a killed one left half done.
+"""A Hub's folder: opened by one process at a time, and cleaned at each start of what a killed one left.
 
     hub.json                          says that this folder is a Hub's, and of which format
     lock                              held while a process serves the folder

@@ -1,4 +1,4 @@
-"""What the Hub answers when it will not do something: a status, the code the stock clients know, and one sentence.
+"""Refusals of the Hub: a status, the error code that the stock clients know, and one sentence.
 
 `huggingface_hub` turns `X-Error-Code` into its typed exceptions (RepositoryNotFoundError, RevisionNotFoundError,
 RemoteEntryNotFoundError) and appends the message to their text.

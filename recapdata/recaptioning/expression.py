@@ -1,12 +1,12 @@
-"""The language of `--where`: yes or no for each row, over named columns, in Python's notation and with SQL's treatment of nothing.
+"""The language of `--where`: a condition over named columns, in Python's notation, with SQL's three-valued NULL logic.
 
     contradicted > 0 and clip_score < 20
     not (supported >= 3) or "refusal" in flags
     words in (0, 1) or "watermark" in caption
 
-Comparisons, `and`, `or`, `not`, `+ - * /`, `in`, numbers, texts and lists of them. A comparison with a value that is missing is
-neither true nor false, and a row is chosen only by what is true. Everything else that Python could say is refused before
-anything is read: an expression is looked at, never run.
+Comparisons, `and`, `or`, `not`, `+ - * /`, `in`, numbers, texts and lists of them. A comparison with NULL is neither true nor false,
+and a row is selected only where the condition is true. All other Python is refused before anything is read: an expression is parsed
+by `ast` and evaluated by `pyarrow.compute`, never executed.
 """
 
 import ast
@@ -39,17 +39,17 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A parsed expression and the columns that it names."""
+    """A parsed condition and the columns that it names."""
 
     text: str
     tree: ast.expr
     names: frozenset[str]
 
     def choose(self, columns: Mapping[str, pa.Array]) -> pa.BooleanArray:
-        """Whether each row is chosen; the columns named must be there, all of one length.
+        """Whether each row is selected; `columns` holds all that are named, of one length.
 
         Raises:
-            OptionError: it is no question of yes or no, or compares what cannot be compared.
+            OptionError: it is no condition, or compares values of different types.
         """
         try:
             answer = self._truth(self.tree, columns)
@@ -58,8 +58,6 @@ class Expression:
                 f"--where {self.text}: {str(error).splitlines()[0]}; is a text compared with a number?"
             ) from error
         return answer.fill_null(False)
-
-    # -- what each part of the tree means ---------------------------------------------------------------------------------
 
     def _value(self, tree: ast.expr, columns: Mapping[str, pa.Array]) -> Any:
         match tree:
@@ -84,13 +82,13 @@ class Expression:
                 return pc.invert(self._truth(operand, columns))
             case ast.Compare():
                 return reduce(pc.and_kleene, self._comparisons(tree, columns))
-        found = self._value(tree, columns)
-        if not kinds.is_boolean(found.type):
+        value = self._value(tree, columns)
+        if not kinds.is_boolean(value.type):
             raise OptionError(
                 f"--where {self.text}: {ast.unparse(tree)} is not yes or no; compare it with something, for example "
                 f"{ast.unparse(tree)} > 0"
             )
-        return found
+        return value
 
     def _comparisons(self, tree: ast.Compare, columns: Mapping[str, pa.Array]) -> Iterator[Any]:
         sides = [tree.left, *tree.comparators]
@@ -103,21 +101,21 @@ class Expression:
                 yield _COMPARISONS[type(operator)](one, other)
 
     def _inside(self, left: ast.expr, right: ast.expr, columns: Mapping[str, pa.Array]) -> Any:
-        """A value in a list that was typed, a text in a column of texts, or a name in a column of names."""
+        """Whether a value is in a literal list, a text in a column of texts, or a name in a column of lists."""
         if isinstance(right, ast.Tuple | ast.List):
-            options = pa.array([ast.literal_eval(each) for each in right.elts])
+            options = pa.array([ast.literal_eval(element) for element in right.elts])
             value = _number(self._value(left, columns))
-            found = pc.is_in(value, options.cast(value.type))
-            return pc.if_else(pc.is_valid(value), found, pa.scalar(None, pa.bool_()))
-        held = self._value(right, columns)
+            inside = pc.is_in(value, options.cast(value.type))
+            return pc.if_else(pc.is_valid(value), inside, pa.scalar(None, pa.bool_()))
+        texts = self._value(right, columns)
         if not isinstance(left, ast.Constant) or not isinstance(left.value, str):
             raise OptionError(
                 f"--where {self.text}: what stands before `in` must be a text here, such as 'dog'"
             )
-        if kinds.is_list(held.type):
-            named = [None if names is None else left.value in names for names in held.to_pylist()]
+        if kinds.is_list(texts.type):
+            named = [None if names is None else left.value in names for names in texts.to_pylist()]
             return pa.array(named, pa.bool_())
-        return pc.match_substring(held, left.value, ignore_case=True)
+        return pc.match_substring(texts, left.value, ignore_case=True)
 
 
 def parse(text: str) -> Expression:
@@ -139,7 +137,7 @@ def parse(text: str) -> Expression:
 
 
 def _names(tree: ast.expr, text: str) -> Iterator[str]:
-    """The columns that an expression names, on the way through all of it, where nothing foreign may stand."""
+    """The columns that an expression names; all other syntax is refused on the way."""
     match tree:
         case ast.Name(id=name):
             yield name
@@ -154,7 +152,7 @@ def _names(tree: ast.expr, text: str) -> Iterator[str]:
             yield from _names(left, text)
             yield from _names(right, text)
         case ast.Compare(left=left, ops=operators, comparators=others) if all(
-            type(each) in _COMPARISONS or isinstance(each, ast.In | ast.NotIn) for each in operators
+            type(op) in _COMPARISONS or isinstance(op, ast.In | ast.NotIn) for op in operators
         ):
             _check_lists(operators, others, text)
             for part in (left, *others):
@@ -168,13 +166,13 @@ def _names(tree: ast.expr, text: str) -> Iterator[str]:
 
 
 def _check_lists(operators: list[ast.cmpop], others: list[ast.expr], text: str) -> None:
-    """Lists stand after `in` and nowhere else, and hold plain values."""
+    """Refuse lists that do not follow `in`, or hold more than plain values."""
     for operator, other in zip(operators, others, strict=True):
         if not isinstance(other, ast.Tuple | ast.List):
             continue
         plain = all(
-            isinstance(each, ast.Constant) and isinstance(each.value, str | int | float)
-            for each in other.elts
+            isinstance(element, ast.Constant) and isinstance(element.value, str | int | float)
+            for element in other.elts
         )
         if not (plain and other.elts and isinstance(operator, ast.In | ast.NotIn)):
             raise OptionError(
@@ -183,5 +181,5 @@ def _check_lists(operators: list[ast.cmpop], others: list[ast.expr], text: str) 
 
 
 def _number(value: Any) -> Any:
-    """A column of names counts as how many there are."""
+    """The lengths of a column of lists; any other value as it is."""
     return pc.list_value_length(value) if kinds.is_list(value.type) else value

@@ -1,9 +1,9 @@
-"""`--where`: the records that an audit singles out, by an expression over what it found of each caption.
+"""`--where`: the records selected by a condition over the audit of their captions.
 
-The audit is read by the columns of its shards and trusted only while it is of the captions that are there now.
+Of the audit only the named columns are read, and only while it is of the current captions.
 
-    contradicted > 0 and clip_score < 20                 of the only set that was audited
-    alt: "refusal" in flags or words < 3                 of the audit of the set alt
+    contradicted > 0 and clip_score < 20                 over the only audited set
+    alt: "refusal" in flags or words < 3                 over the audit of the set alt
 """
 
 import re
@@ -34,7 +34,7 @@ class Where:
     """An expression over the audit of one caption set of a folder; make one with `open_where`.
 
     Attributes:
-        counts: how many records of each shard it chooses.
+        counts: selected records by shard.
     """
 
     target: Target
@@ -44,18 +44,18 @@ class Where:
 
     @property
     def images(self) -> int:
-        """How many records it chooses in all."""
+        """Selected records of all shards."""
         return sum(self.counts.values())
 
     def keys(self, shard: int) -> set[str]:
-        """The keys of a shard that it chooses."""
+        """The selected keys of a shard."""
         chosen: set[str] = set()
         for keys, columns in self.batches(shard):
             chosen.update(keys.filter(self.expression.choose(columns)).to_pylist())
         return chosen
 
     def batches(self, shard: int) -> Iterator[tuple[pa.Array, dict[str, pa.Array]]]:
-        """Keys and the columns named, batch by batch; rows without a caption are left out."""
+        """Keys and the named columns in batches; rows without a caption are left out."""
         path = self.target.audit_shard(self.set_name, shard)
         if path is None:  # nothing of the set is there either, which `open_where` made sure of
             return
@@ -70,21 +70,21 @@ class Where:
                 columns = _columns(audit, names - {CAPTION})
                 if captions:
                     columns[CAPTION] = captions[0].column(self.set_name)
-                there = pc.is_valid(audit.column(CLAIMS))
+                captioned = pc.is_valid(audit.column(CLAIMS))
                 yield (
-                    audit.column("key").filter(there),
-                    {name: column.filter(there) for name, column in columns.items()},
+                    audit.column("key").filter(captioned),
+                    {name: column.filter(captioned) for name, column in columns.items()},
                 )
 
 
 def open_where(folder: DatasetFolder, text: str) -> Where:
-    """What `--where TEXT` chooses in a folder, its audit looked through once.
+    """The records that `--where TEXT` selects in a folder; reads the audit once.
 
     Raises:
-        OptionError: the expression cannot be read, or gives no yes or no.
-        CaptionSetNotFound: no such set, or it is not said which.
+        OptionError: the expression cannot be parsed, or is no condition.
+        CaptionSetNotFound: no such set, or none is named and several are audited.
         ColumnNotFound: the expression names what no audit has.
-        AuditNotFound: there is no audit, it is of other captions, or has not taken what is asked for.
+        AuditNotFound: there is no audit, it is of other captions, or lacks a named column.
     """
     target = open_dataset(folder.path).so_far()
     addressed = _ADDRESSED.fullmatch(text)
@@ -118,7 +118,7 @@ def open_where(folder: DatasetFolder, text: str) -> Where:
 
 
 def _remedy(name: str, command: str) -> str:
-    """How a column that an audit lacks is taken."""
+    """The command that computes a column which an audit lacks."""
     if name.startswith(("clip", "low_margin", "lied")):
         return f"a CLIP model takes them: {command} --clip embedded"
     if name.startswith("entities"):
@@ -144,7 +144,7 @@ def _only_audited(target: Target, text: str) -> str:
 
 
 def _taken(target: Target, set_name: str, shard: int, expression: Expression, command: str) -> set[str]:
-    """The columns named that need no look into the rows to be known as taken; all the others an audit may lack.
+    """The named columns that every such audit has values of; the others are known only from its rows.
 
     Raises:
         AuditNotFound: the shard is not audited, or was when its captions were others.
@@ -171,8 +171,8 @@ def _taken(target: Target, set_name: str, shard: int, expression: Expression, co
 
 
 def column_names(schema: pa.Schema) -> list[str]:
-    """What an expression may name, of the schema of an audit shard."""
-    return [CAPTION, *(each.name for each in schema.field("scores").type), CLAIMS, *_verdicts()]
+    """The columns that an expression may name, by the schema of an audit shard."""
+    return [CAPTION, *(field.name for field in schema.field("scores").type), CLAIMS, *_verdicts()]
 
 
 def _verdicts() -> list[str]:
@@ -181,7 +181,7 @@ def _verdicts() -> list[str]:
 
 
 def _columns(batch: pa.RecordBatch, names: frozenset[str]) -> dict[str, pa.Array]:
-    """The columns named, of a batch of audit rows."""
+    """The named columns of a batch of audit rows."""
     claims, columns = batch.column(CLAIMS), {}
     scores = (
         {field.name: place for place, field in enumerate(batch.schema.field("scores").type)}
@@ -200,7 +200,7 @@ def _columns(batch: pa.RecordBatch, names: frozenset[str]) -> dict[str, pa.Array
 
 
 def _judged(claims: pa.Array, verdict: str, kind: str) -> pa.Array:
-    """How many claims of each row have a verdict, of one kind or of all; null where there are claims and none was judged."""
+    """Claims with a verdict by row, of one kind or of all; null where there are claims and none was judged."""
     flat, parents = pc.list_flatten(claims), pc.list_parent_indices(claims).to_numpy()
     verdicts = pc.struct_field(flat, "verdict")
     wanted = pc.equal(verdicts, verdict).fill_null(False)

@@ -1,4 +1,4 @@
-"""Who asks, and the small questions that clients ask around their real ones."""
+"""The Hub's user, and the small requests that clients make around others."""
 
 from starlette.responses import JSONResponse, Response
 

@@ -1,4 +1,4 @@
-"""The way in: which files are large, the large objects themselves, and the commit that names them."""
+"""Uploads: which files are large, the large objects themselves, and the commit that names them."""
 
 import base64
 import hashlib
