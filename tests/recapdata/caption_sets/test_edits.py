@@ -9,7 +9,7 @@ from recapdata.caption_sets.edits import RecordNotFound, complete_edited, edit_c
 from recapdata.caption_sets.resuming import begin_set
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.target import open_dataset
-from recapdata.dataset.writing import writing
+from recapdata.dataset.writing import note_sets, writing
 from recapdata.errors import CaptionSetExists, CaptionSetNotFound, DatasetBusy, OptionError
 from recapdata.publishing import plan_publication, publish
 from recapdata.records import Provenance, image_key
@@ -94,6 +94,15 @@ def test_refusals_leave_everything_as_it_was(folder: DatasetFolder) -> None:
     with writing(folder), pytest.raises(DatasetBusy):
         edit_caption(folder.path, KEYS[0], "x", of="alt")
     assert list(folder.manifest.sets) == ["alt", "long"]
+
+
+def test_edits_that_were_being_taken_out_do_not_come_back(folder: DatasetFolder) -> None:
+    edit_caption(folder.path, KEYS[0], "one", of="alt")
+    folder.caption_shard("edited", 1).unlink()  # so that there is something to complete
+    note_sets(folder, ["edited"])  # and the removal is killed
+    assert complete_edited(folder.path) == 0
+    assert list(folder.manifest.sets) == ["alt", "long"]
+    assert not (folder.path / "captions" / "edited").exists()
 
 
 def test_a_set_of_that_name_by_others_is_kept(folder: DatasetFolder) -> None:
