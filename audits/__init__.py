@@ -22,7 +22,7 @@ In Python, with pandas tables:
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from audits.frames import Audit, Difference, compare, run
+    from audits.results import Audit, Difference, compare, run
 
 __all__ = ["Audit", "Difference", "compare", "run"]
 
@@ -31,6 +31,6 @@ def __getattr__(name: str) -> Any:
     """The Python API, imported when it is first used, so that `import audits` stays light."""
     if name not in __all__:
         raise AttributeError(f"module 'audits' has no attribute {name!r}")
-    from audits import frames
+    from audits import results
 
-    return getattr(frames, name)
+    return getattr(results, name)
