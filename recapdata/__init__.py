@@ -14,30 +14,43 @@ The stages, in the order in which a dataset passes them:
     tune       human captions → a captioner               recaptrain captioner       recaptrain/captioner/run.py
     train      version + mixture → a diffusion pipeline   recaptrain diffusion       recaptrain/diffusion/run.py
 
+In Python: `ingest`, `import_captions`, `recaption`, `publish`, `diff`, `remove` (api.py), `load`, `open_dataset` and `Mixture`;
+`import audits` and `import recaptrain` have the others.
+
 Imports go one way: recapdata ← audits ← recaptrain.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from recapdata.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from recapdata.api import diff, import_captions, ingest, publish, recaption, remove
+    from recapdata.caption_sets.mixture import Mixture
     from recapdata.dataset.loading import load
     from recapdata.dataset.target import open_dataset
-    from recapdata.versions.difference import diff
 
-__all__ = ["diff", "load", "open_dataset"]
+__all__ = [
+    "Mixture",
+    "diff",
+    "import_captions",
+    "ingest",
+    "load",
+    "open_dataset",
+    "publish",
+    "recaption",
+    "remove",
+]
 __version__ = "0.1.0"
 
-_API = {
-    "diff": "recapdata.versions.difference",
-    "load": "recapdata.dataset.loading",
-    "open_dataset": "recapdata.dataset.target",
-}
+_COMMANDS = ["diff", "import_captions", "ingest", "publish", "recaption", "remove"]
 
-
-def __getattr__(name: str) -> Any:
-    """The Python API, imported when it is first used, so that `import recapdata` stays light."""
-    if name not in _API:
-        raise AttributeError(f"module 'recapdata' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_API[name]), name)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        **dict.fromkeys(_COMMANDS, "recapdata.api"),
+        "Mixture": "recapdata.caption_sets.mixture",
+        "load": "recapdata.dataset.loading",
+        "open_dataset": "recapdata.dataset.target",
+    },
+)

@@ -18,7 +18,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, 
 from inspect import Parameter
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from recapdata.errors import OptionError
 
@@ -27,6 +27,10 @@ OPTION = "option"
 
 Check = Callable[[Any], str | None]
 """What must hold of a value, in words ("it must be at least 1"), where it does not; else None."""
+
+
+Options = TypeVar("Options")
+"""A dataclass of options."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,11 @@ def option(default: Any = MISSING, *, help: str, **settings: Any) -> Any:
     if default == {}:
         return field(default_factory=dict, metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+def gather(options: type[Options], arguments: Mapping[str, Any]) -> Options:
+    """The options of a function of the Python API, which has a parameter for each: `gather(GenerateOptions, locals())`."""
+    return options(**{each.name: arguments[each.name] for each in fields(options) if each.name in arguments})  # type: ignore[arg-type]
 
 
 # -- checks ------------------------------------------------------------------------------------------------------------

@@ -337,6 +337,12 @@ class Claim:
     evidence: str | None = None
     hedge: Hedge | None = None
 
+    def __repr__(self) -> str:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return (
+            f"Claim({', '.join(f'{name}={value!r}' for name, value in values.items() if value is not None)})"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: kind, span, the kind's own fields, and hedge, verdict and evidence where there are any."""
         claim: dict[str, Any] = {"kind": self.kind, "span": list(self.span)}

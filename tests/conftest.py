@@ -11,7 +11,7 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["FIFTYONE_DO_NOT_TRACK"] = "1"
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="recapdata-tests-")
 
-pytest_plugins = ["tests.fixtures.hub"]
+pytest_plugins = ["tests.fixtures.fiftyone", "tests.fixtures.hub"]
 
 FIRST = (
     "tests/audits/fiftyone",

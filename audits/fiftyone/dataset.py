@@ -20,6 +20,7 @@ from recapdata.caption_sets.edits import complete_edited
 from recapdata.console import progress, say
 from recapdata.dataset.audit_files import Identity, read_identity
 from recapdata.dataset.target import Target, open_dataset
+from recapdata.display import shown_as_text
 from recapdata.errors import DatasetBusy, DatasetExists, OptionError
 
 INFO = TAG = "recapdata"
@@ -27,6 +28,7 @@ INFO = TAG = "recapdata"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+@shown_as_text
 class ViewSummary:
     """The outcome of `audits view`.
 

@@ -18,6 +18,7 @@ from recapdata.atomic import write_atomic
 from recapdata.console import progress
 from recapdata.dataset.audit_files import SUMMARY_FILE, read_summary
 from recapdata.dataset.target import Target, open_dataset
+from recapdata.display import shown_as_text
 from recapdata.errors import AuditNotFound, OptionError
 from recapdata.templates import render
 from recapdata.versions.figures import FigureValue, read_figures
@@ -31,6 +32,7 @@ TEMPLATE = "report.html.j2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+@shown_as_text
 class ReportSummary:
     """The outcome of `audits report`.
 

@@ -18,6 +18,7 @@ from recapdata.console import progress
 from recapdata.dataset.folder import ROW_GROUP_ROWS, DatasetFolder
 from recapdata.dataset.shards import ShardWriter
 from recapdata.dataset.writing import writing
+from recapdata.display import shown_as_text
 from recapdata.errors import ColumnNotFound, DatasetDamaged, OptionError
 from recapdata.records import CAPTION_SCHEMA, RECORD_SCHEMA, Caption, Provenance, Writer, timestamp
 
@@ -48,6 +49,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+@shown_as_text
 class ImportSummary:
     """The outcome of an import; `records` = `captions` + `failures`.
 

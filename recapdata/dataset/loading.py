@@ -1,4 +1,4 @@
-"""`recapdata.load`: a version, or a local folder, as one `datasets.Dataset` of images with their captions.
+"""`recapdata.load`: a version, or a local folder, as one dataset of the library `datasets`, images with their captions.
 
 Images and captions are loaded apart and put side by side. The images of a shard are taken from whichever version of it has
 been downloaded before, as long as it holds the same pictures; only the small caption files are fetched anew. Nothing is held
@@ -7,25 +7,28 @@ in memory: what `datasets` loads is memory-mapped.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, overload
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.shards import ShardFile, read_schema
+from recapdata.dataset.streaming import parts_of, stream
 from recapdata.dataset.target import Target, open_dataset
-from recapdata.errors import DatasetDamaged, HubError, OptionError
+from recapdata.errors import DatasetDamaged, HubError
+from recapdata.extras import naming_extras
 from recapdata.publishing.published import data_path, features
 from recapdata.records import RECORD_SCHEMA
 from recapdata.versions.contents import Contents, published_contents
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    from datasets import Dataset, IterableDataset
 
     from recapdata.caption_sets.mixture import Mixture
 
 
+@overload
 def load(
     target: str | Path,
     *,
@@ -35,7 +38,32 @@ def load(
     mixture: "str | Mixture | None" = None,
     seed: int = 0,
     epoch: int = 0,
-) -> "Dataset":
+    streaming: Literal[False] = False,
+) -> "Dataset": ...
+@overload
+def load(
+    target: str | Path,
+    *,
+    revision: str | None = None,
+    sets: Sequence[str] | None = None,
+    split: str = "train",
+    mixture: "str | Mixture | None" = None,
+    seed: int = 0,
+    epoch: int = 0,
+    streaming: Literal[True],
+) -> "IterableDataset": ...
+@naming_extras()
+def load(
+    target: str | Path,
+    *,
+    revision: str | None = None,
+    sets: Sequence[str] | None = None,
+    split: str = "train",
+    mixture: "str | Mixture | None" = None,
+    seed: int = 0,
+    epoch: int = 0,
+    streaming: bool = False,
+) -> "Dataset | IterableDataset":
     """Load images and captions of a version or a folder.
 
     Args:
@@ -44,8 +72,12 @@ def load(
             the dataset's `info.description`.
         sets: the caption sets wanted, a column each; all of them where omitted.
         split: `train`, or a slice of it as `datasets` writes one: `train[:100]`, `train[50%:]`.
-        mixture: weights over caption sets, such as `recap-short=0.5,recap-long=0.5`; every row then shows the
+        mixture: weights over caption sets, such as `recap-short=0.5,recap-long=0.5`; every row then has the
             columns `caption` and `caption_set` as drawn for `seed` and `epoch`.
+        seed: seed of the draws.
+        epoch: number of the pass over the data, from 0; each draws anew.
+        streaming: read rows while they are iterated over, and download nothing whole. A shard is the smallest part that
+            `split_dataset_by_node` or a DataLoader's worker takes for itself.
 
     Returns:
         A dataset with the columns key, image, width, height, source, license, objects, those that came along, and one
@@ -55,25 +87,44 @@ def load(
         SourceNotFound, NotADataset, HubError: there is no such dataset or revision, or the Hub cannot be reached.
         CaptionSetNotFound: no such caption set, or it is not finished (local folders).
         OptionError: a revision for a folder, another split than train, or a mixture that cannot be read.
+
+    Example:
+        >>> import recapdata
+        >>> rows = recapdata.load("me/drawn", revision="v1.1.0", split="train[:4]")
+        >>> rows[0]["image"].size, rows.column_names[-2:], len(rows)
+        ((64, 64), ['alt', 'human'], 4)
+        >>> rows = recapdata.load("me/drawn", mixture="alt=0.5,human=0.5", epoch=3, streaming=True)
+        >>> next(iter(rows))["caption_set"] in ("alt", "human")
+        True
     """
     opened = open_dataset(target, revision)
-    if split.split("[")[0] != "train":
-        raise OptionError(f"split {split!r}: the only split is train, or a slice of it such as train[:100]")
+    parts = parts_of(opened, split)
     blend = _mixture(mixture)
     wanted = list(sets) if sets is not None else opened.set_names()
     wanted += [name for name in (blend.sets if blend else ()) if name not in wanted]
     for name in wanted:
         opened.check_set(name)
+    draw = blend.transform(seed=seed, epoch=epoch) if blend else None
+    if streaming:
+        rows = stream(opened, parts, [*_image_columns(opened), *wanted], draw)
+        rows.info.description = opened.resolved
+        return rows
+    rows = _rows(opened, wanted, split)
+    rows.info.description = opened.resolved
+    return rows.with_transform(draw) if draw else rows
+
+
+def _rows(target: Target, sets: Sequence[str], split: str) -> "Dataset":
+    """Images beside the captions of the sets."""
     from datasets import concatenate_datasets
 
-    rows = _images(opened, split)
-    for name in wanted:
-        captions = _captions(opened, name, split)
+    rows = _images(target, split)
+    for name in sets:
+        captions = _captions(target, name, split)
         if not _column(captions, "key").equals(_column(rows, "key")):
-            raise DatasetDamaged(f"{opened.name}: captions of {name} are not of the rows of the images")
+            raise DatasetDamaged(f"{target.name}: captions of {name} are not of the rows of the images")
         rows = concatenate_datasets([rows, captions.remove_columns("key")], axis=1)
-    rows.info.description = opened.resolved
-    return rows.with_transform(blend.transform(seed=seed, epoch=epoch)) if blend else rows
+    return rows
 
 
 def _mixture(mixture: "str | Mixture | None") -> "Mixture | None":
@@ -84,13 +135,18 @@ def _mixture(mixture: "str | Mixture | None") -> "Mixture | None":
     return Mixture.parse(mixture)
 
 
+def _image_columns(target: Target) -> list[str]:
+    """Every column but the captions."""
+    return [name for name in target.columns() if name not in target.manifest.sets]
+
+
 def _column(rows: "Dataset", name: str) -> pa.ChunkedArray:
     return rows.with_format("arrow")[:][name] if rows._indices is not None else rows.data.column(name)
 
 
 def _images(target: Target, split: str) -> "Dataset":
     """Everything but the captions."""
-    columns = [name for name in target.columns() if name not in target.manifest.sets]
+    columns = _image_columns(target)
     if target.folder is not None:
         folder = DatasetFolder(target.folder)
         files = [str(folder.image_shard(shard)) for shard in target.shards()]

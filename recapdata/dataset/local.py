@@ -16,7 +16,7 @@ from recapdata.dataset.shards import ShardFile, read_set, side_by_side
 from recapdata.records import RECORD_SCHEMA, Manifest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class LocalTarget(Target):
     """A dataset folder to read (see `Target`).
 

@@ -92,6 +92,12 @@ class Target(Protocol):
         """Local path of one file of the dataset by its published path, downloaded if need be; None if there is none."""
         ...
 
+    def __repr__(self) -> str:
+        commit = f" (commit {self.commit[:12]})" if self.commit else ""
+        shards = f"{len(self.shard_numbers)} shard{'s' if len(self.shard_numbers) != 1 else ''}"
+        names = f"caption sets {', '.join(self.set_names()) or 'none'}; columns {', '.join(self.manifest.columns) or 'none'}"
+        return f"{self.name}{commit}: {self.manifest.counts.records:,} records in {shards}; {names}"
+
     # -- what follows from that ---------------------------------------------------------------------------------------
 
     @property

@@ -13,11 +13,13 @@ from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.keys import read_keys_file
 from recapdata.dataset.shards import read_shard
 from recapdata.dataset.writing import complete_removal, note_keys, note_sets, pending_sets, writing
+from recapdata.display import shown_as_text
 from recapdata.errors import OptionError
 from recapdata.records import Counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+@shown_as_text
 class RemoveSummary:
     """The outcome of a removal.
 

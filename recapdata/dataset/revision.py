@@ -21,7 +21,7 @@ from recapdata.records import Manifest
 DEFAULT_BRANCH = "main"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class PublishedTarget(Target):
     """A published revision to read (see `Target`)."""
 
@@ -49,7 +49,7 @@ class PublishedTarget(Target):
     def rows(self, shard: int) -> int:
         for set_name in self.manifest.sets:
             return read_footer(self.caption_shard(set_name, shard)).num_rows
-        with self._open_data(shard, whole=False) as file:
+        with self.open_data(shard, whole=False) as file:
             return file.metadata.num_rows
 
     def read(self, shard: int, columns: Sequence[str], *, batch_rows: int = 1024) -> Iterator[pa.RecordBatch]:
@@ -65,7 +65,7 @@ class PublishedTarget(Target):
 
     def take(self, shard: int, rows: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
         what = f"{self.name}: {shard_name(shard)}"
-        with hub_errors(what), self._open_data(shard, whole=False) as file:
+        with hub_errors(what), self.open_data(shard, whole=False) as file:
             return file.take(rows, columns)
 
     def caption_shard(self, set_name: str, shard: int) -> Path:
@@ -81,7 +81,7 @@ class PublishedTarget(Target):
             raise DatasetDamaged(f"{self.name} lacks {path}, which its {MANIFEST} promises; publish it again")
         return local
 
-    def _open_data(self, shard: int, *, whole: bool) -> ShardFile:
+    def open_data(self, shard: int, *, whole: bool) -> ShardFile:
         """The data shard: downloaded whole where its pictures are wanted, else read column by column over the wire."""
         path = f"data/{shard_name(shard)}"
         if not whole:
@@ -97,7 +97,7 @@ class PublishedTarget(Target):
 
     def _read_data(self, shard: int, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
         what = f"{self.name}: {', '.join(columns)} of {shard_name(shard)}"
-        with hub_errors(what), self._open_data(shard, whole="image" in columns) as file:
+        with hub_errors(what), self.open_data(shard, whole="image" in columns) as file:
             for batch in file.iter_batches(batch_rows, columns=list(columns), use_threads=False):
                 yield batch.select(list(columns)).replace_schema_metadata(None)
 

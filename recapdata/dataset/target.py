@@ -14,18 +14,28 @@ _REPOSITORY = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
 
 
 def open_dataset(target: str | Path | Target, revision: str | None = None) -> Target:
-    """Open a folder, or `user/name[@revision]` on the Hub (revision: tag, branch or commit; `main` where omitted).
+    """Open a dataset to read it: a folder, or a published version, resolved to its commit.
 
     A folder wins over a repository of the same name; a target that is open already is returned as it is.
 
     Args:
-        revision: the same as `@revision` in the name.
+        target: a dataset folder, or `user/name[@revision]` on the Hub.
+        revision: tag, branch or commit, the same as `@revision` in the name; `main` where omitted.
 
     Raises:
         OptionError: a revision of a local folder, or two revisions.
         NotADataset: the folder or the repository holds no recapdata dataset.
         SourceNotFound: neither a folder nor the name of a repository.
         HubError: no such repository or revision, or the Hub cannot be reached.
+
+    Example:
+        >>> import recapdata
+        >>> dataset = recapdata.open_dataset("drawn")
+        >>> dataset
+        drawn: 24 records in 1 shard; caption sets alt, human; columns alt_text, human_short, human_long
+        >>> batch = next(dataset.read(0, ["key", "alt"]))
+        >>> batch.num_rows, batch.schema.names
+        (24, ['key', 'alt'])
     """
     if not isinstance(target, str | Path):
         return target

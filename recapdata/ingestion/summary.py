@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.shards import ShardFile
+from recapdata.display import shown_as_text
 from recapdata.records import Counts
 
 _REMARKS = {
@@ -26,6 +27,7 @@ class FailureGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+@shown_as_text
 class IngestSummary:
     """The outcome of an ingest.
 

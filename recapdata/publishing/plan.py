@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from recapdata.display import shown_as_text
 from recapdata.errors import NothingToPublish, VersionError
 from recapdata.publishing.gate import audit_notes, other_changes, remarks
 from recapdata.publishing.licenses import check_license
@@ -22,6 +23,7 @@ Step = Literal["publish", "tag", "record"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+@shown_as_text
 class PublishPlan:
     """Everything that `publish` will do.
 

@@ -19,6 +19,7 @@ from recapdata.console import progress
 from recapdata.dataset.folder import DatasetFolder, hold
 from recapdata.dataset.revision import DEFAULT_BRANCH
 from recapdata.dataset.target import open_dataset
+from recapdata.display import shown_as_text
 from recapdata.endpoint import endpoint, hub_api, hub_errors
 from recapdata.errors import HubError, PublishRefused
 from recapdata.publishing.card import closing_files
@@ -37,6 +38,7 @@ TEMPORARY = ".publishing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+@shown_as_text
 class PublishSummary:
     """What was published.
 

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from textwrap import shorten
 
+from recapdata.display import shown_as_text
 from recapdata.records import Provenance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+@shown_as_text
 class RecaptionSummary:
     """The outcome of a recaption run.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recapdata.dataset.target import Target, open_dataset
+from recapdata.display import html_table, shown_as_text
 from recapdata.versions.changes import Changes, compare, counted
 from recapdata.versions.comparable import Reason
 from recapdata.versions.contents import Contents, published_contents, read_contents
@@ -14,6 +15,7 @@ SHOWN_CHARACTERS = 160
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+@shown_as_text
 class DiffSummary:
     """What differs between two targets.
 
@@ -87,6 +89,28 @@ class DiffSummary:
         else:
             lines += ["", f"A version with these changes is a {changes.level.upper()} one."]
         return "\n".join([*lines, *self._audit()])
+
+    def _repr_html_(self) -> str:
+        """Captions that changed, by example, and the audit figures of both, as tables for a notebook."""
+        captions = [
+            (name, example.key[:12], _short(example.before), _short(example.after))
+            for name, change in self.changes.captions.items()
+            for example in change.examples
+        ]
+        figures = [
+            (
+                figure.set_name,
+                figure.name,
+                figure.before.text() if figure.before else "–",
+                figure.after.text() if figure.after else "–",
+                self._verdict(figure),
+            )
+            for figure in self.figures
+        ]
+        phrases = "; ".join(self.changes.phrases()) or "rows, columns and captions are the same"
+        title = f"{self.names[0]} → {self.names[1]} ({self.changes.level.upper()}): {phrases}"
+        html = html_table(["set", "key", *self.names], captions, caption=title)
+        return html + (html_table(["set", "figure", *self.names, ""], figures) if figures else "")
 
     def _audit(self) -> list[str]:
         if not self.figures:
