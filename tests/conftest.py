@@ -18,7 +18,7 @@ FIRST = (
     "tests/recapdata/recaptioning/test_pilot.py",
     "tests/audits/runner",
     "tests/test_earlier.py",
-    "tests/recapdata/engines",
+    "tests/recapdata/recaptioning/test_cluster.py",
     "tests/recapdata/test_killed.py",
     "tests/recaptrain/captioner",
     "tests/test_extras.py",
