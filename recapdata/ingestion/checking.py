@@ -4,9 +4,7 @@ What is wrong with an item becomes its `Failure`; nothing raises.
 """
 
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -15,6 +13,7 @@ import pyarrow as pa
 
 from recapdata.ingestion.images import Picture, Problem, check_image, mislabelled
 from recapdata.ingestion.source import IngestOptions, Source
+from recapdata.ingestion.threads import map_in_threads
 from recapdata.records import RECORD_SCHEMA, Failure, Item
 
 CHUNK_ITEMS = 64
@@ -34,14 +33,11 @@ class Checked:
 def check_items(items: Iterable[Item], source: Source, options: IngestOptions) -> Iterator[list[Checked]]:
     """Check items in threads; chunks come back in the order of the items, and only a few are in memory at once."""
     threads = max(1, min(8, len(os.sched_getaffinity(0))))
-    waiting: deque[Future[list[Checked]]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="check") as pool:
-        for chunk in _chunks(items):
-            waiting.append(pool.submit(_check_chunk, chunk, source, options))
-            while len(waiting) > threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+
+    def check(chunk: list[Item]) -> list[Checked]:
+        return [check_item(item, source, options) for item in chunk]
+
+    return map_in_threads(check, _chunks(items), threads=threads, ahead=threads + 1)
 
 
 def check_item(item: Item, source: Source, options: IngestOptions) -> Checked:
@@ -88,10 +84,6 @@ def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
             chunk, weight = [], 0
     if chunk:
         yield chunk
-
-
-def _check_chunk(chunk: list[Item], source: Source, options: IngestOptions) -> list[Checked]:
-    return [check_item(item, source, options) for item in chunk]
 
 
 def _value_problem(item: Item, source: Source) -> Problem | None:

@@ -5,9 +5,8 @@ run several at once, and their items come in the order of the rows.
 """
 
 import os
-from collections import deque
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from recapdata.errors import SourceError, SourceNotFound
 from recapdata.ingestion.columns import bytes_column, plan_columns
 from recapdata.ingestion.source import IngestOptions, failed, stamp_of
 from recapdata.ingestion.tables import Row, open_parquet, plain_type, read_parquet
+from recapdata.ingestion.threads import map_in_threads
 from recapdata.records import Item
 
 URL_NAMES = ("url", "image_url", "img_url", "image_link", "imageurl", "link", "uri", "src")
@@ -64,23 +64,15 @@ class Urls:
         """Fetch what has no bytes, as many at once as there are connections, in the order of the rows."""
         from recapdata.ingestion.download import Downloader
 
-        downloader = Downloader(self._options)
-        pool = ThreadPoolExecutor(self._options.connections, thread_name_prefix="download")
-        waiting: deque[Future[Item]] = deque()
+        connections = self._options.connections
+        with closing(Downloader(self._options)) as downloader:
 
-        def make(row: Row) -> Item:
-            return self._item(row, self._content(row), downloader)
+            def download(row: Row) -> Item:
+                return self._item(row, self._content(row), downloader)
 
-        try:
-            for row in read_parquet(self._path, start):
-                waiting.append(pool.submit(make, row))
-                if len(waiting) >= 2 * self._options.connections:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-            downloader.close()
+            rows = read_parquet(self._path, start)
+            with closing(map_in_threads(download, rows, threads=connections, ahead=2 * connections)) as items:
+                yield from items
 
     def _content(self, row: Row) -> bytes | None:
         value = row.values.get(self._bytes) if self._bytes is not None else None
