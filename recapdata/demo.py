@@ -39,6 +39,7 @@ class DemoSummary:
         commits: the Hub commit of each published version, by tag.
         rows: rows that a plain `load_dataset` gave back, by tag.
         figures: audit figures of each caption set: set → figure → value.
+        glance: those that the report has on top, as texts: set → figure → text.
         seconds: wall time of each step, by its title.
     """
 
@@ -46,6 +47,7 @@ class DemoSummary:
     commits: Mapping[str, str]
     rows: Mapping[str, int]
     figures: Mapping[str, Mapping[str, float]]
+    glance: Mapping[str, Mapping[str, str]]
     samples: int
     seconds: Mapping[str, float]
 
@@ -57,38 +59,37 @@ class DemoSummary:
         return f"""
 What the captions say of the pictures, and how much of it is true
 
-{_table(self.figures)}
+{_table(self.glance)}
 
-coverage: captions that speak of it; precision: of what is said, how much is true; recall: of what is there,
-how much is said. alt is v1.0.0's web-like alt text; v1.1.0 added the recap sets.
+precision: of what is said, how much is true; recall: of what is there, how much is said. In brackets: 95 % confidence
+intervals. alt is v1.0.0's web-like alt text; v1.1.0 added the recap sets.
 
 Published   {REPO}: {made}
 FiftyOne    {self.samples:,} samples
 Took        {sum(self.seconds.values()):.0f} s
 
 Where it lies
-  {self.out}/contact-sheet.html   pictures with their captions before and after: open it first
-  {self.out}/dataset              the dataset folder
-  {self.out}/hub                  the embedded Hub with both versions
-  {self.out}/model                the fine-tuned diffusion pipeline, with its card
-  {self.out}/logs                 what each command printed
+  {self.out}/report.html   the audit, and pictures with their captions before and after: open it first
+  {self.out}/dataset       the dataset folder
+  {self.out}/hub           the embedded Hub with both versions
+  {self.out}/model         the fine-tuned diffusion pipeline, with its card
+  {self.out}/logs          what each command printed
 
 What to type next
 {_next_commands(self.out)}"""
 
 
-def _table(figures: Mapping[str, Mapping[str, float]]) -> str:
+def _table(figures: Mapping[str, Mapping[str, str]]) -> str:
     """Audit figures, a column per caption set."""
-    from recapdata.contact_sheet import SHOWN
-
-    names = [name for name in SHOWN if any(name in each for each in figures.values())]
-    width = max(map(len, names), default=0) + 2
-    lines = [" " * width + "".join(f"{each:>13}" for each in figures)]
-    for name in names:
-        values = (each.get(name) for each in figures.values())
-        cells = ("–" if value is None else SHOWN[name].format(value) for value in values)
-        lines.append(f"{name:<{width}}" + "".join(f"{cell:>13}" for cell in cells))
-    return "\n".join(lines)
+    names = list(dict.fromkeys(name for each in figures.values() for name in each))
+    width = max(map(len, names), default=0)
+    columns = [[title, *(each.get(name, "–") for name in names)] for title, each in figures.items()]
+    rows = zip(
+        ["", *names],
+        *([cell.rjust(max(map(len, column))) for cell in column] for column in columns),
+        strict=True,
+    )
+    return "\n".join("   ".join([name.ljust(width), *cells]) for name, *cells in rows)
 
 
 def _next_commands(out: str) -> str:
@@ -237,7 +238,7 @@ def run_demo(out: Path, *, scenes: int = 1000, steps: int = 20, seed: int = 7) -
     with running_hub(out / "hub") as hub:
         env = _offline_environment(out, hub.env)
         os.environ.update(env)  # before datasets and huggingface_hub are imported: they read it once
-        run = _Steps(out, env, total=11)
+        run = _Steps(out, env, total=12)
         run.command(
             f"Draw {scenes:,} scenes with web-like alt text",
             "recapdata",
@@ -270,7 +271,7 @@ def run_demo(out: Path, *, scenes: int = 1000, steps: int = 20, seed: int = 7) -
                     "--style",
                     style,
                 )
-        run.command("Audit all three sets", *audit)
+        audited = run.command("Audit all three sets", *audit)
         commits["v1.1.0"] = run.command("Publish v1.1.0", *publish, "1.1.0")["commit"]
         with run.step("Load both versions back", f"load_dataset({REPO!r}, revision='v1.1.0')"):
             rows = {tag: _load_back(tag) for tag in commits}
@@ -291,23 +292,18 @@ def run_demo(out: Path, *, scenes: int = 1000, steps: int = 20, seed: int = 7) -
                 f"{shown}/model",
             ),
         )
-        figures = _contact_sheet(out, run.seconds)
+        report = run.command(
+            "Write the report", "audits", "report", f"{REPO}@v1.1.0", f"{shown}/report.html", "--random", "24"
+        )
     return DemoSummary(
-        out=shown, commits=commits, rows=rows, figures=figures, samples=samples, seconds=run.seconds
+        out=shown,
+        commits=commits,
+        rows=rows,
+        figures={
+            name: {figure: values["value"] for figure, values in each["figures"].items()}
+            for name, each in audited["sets"].items()
+        },
+        glance=report["glance"],
+        samples=samples,
+        seconds=run.seconds,
     )
-
-
-def _contact_sheet(out: Path, seconds: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """Write the page of pictures and captions; the figures of its table."""
-    from recapdata.contact_sheet import write_contact_sheet
-    from recapdata.dataset.target import open_dataset
-
-    target = open_dataset(f"{REPO}@v1.1.0")
-    write_contact_sheet(target, out / "contact-sheet.html", before="alt")
-    summary = target.summary()
-    if summary is None:
-        raise DemoFailed(f"{REPO}@v1.1.0 was published without its audit")
-    return {
-        name: {figure: values["value"] for figure, values in each["figures"].items()}
-        for name, each in summary["sets"].items()
-    }

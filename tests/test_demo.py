@@ -11,7 +11,7 @@ import pytest
 from recapdata.demo import MARKER, run_demo
 from recapdata.errors import OptionError
 
-SCENES = 60
+SCENES = 100
 
 
 slow = pytest.mark.slow
@@ -61,19 +61,21 @@ def test_every_artefact_stays_in_the_folder(demo):
 
 
 @slow
-def test_the_contact_sheet_is_self_contained(demo):
-    out, _, _ = demo
-    page = (out / "contact-sheet.html").read_text(encoding="utf8")
+def test_the_report_is_self_contained(demo):
+    out, summary, _ = demo
+    page = (out / "report.html").read_text(encoding="utf8")
     sources: list[str] = []
 
     class Reader(HTMLParser):
         def handle_starttag(self, tag, attrs):
-            sources.extend(value for name, value in attrs if name in ("src", "href"))
+            sources.extend(value for name, value in attrs if name in ("src", "href") and value[0] != "#")
 
     Reader().feed(page)
-    assert len(sources) == 24
-    assert all(source.startswith("data:image/png;base64,") for source in sources)
-    assert "recap-long" in page
+    assert len(sources) >= 24
+    assert all(source.startswith("data:") for source in sources)
+    assert set(summary["glance"]) == {"alt", "recap-short", "recap-long"}
+    precision = summary["figures"]["recap-long"]["object precision"]
+    assert summary["glance"]["recap-long"]["object precision"].startswith(f"{100 * precision:.1f} %")
 
 
 def test_a_folder_that_is_no_demo_is_left_alone(tmp_path):

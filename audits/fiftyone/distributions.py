@@ -42,6 +42,7 @@ def distribution(view: Any, measure: Measure, fields: Sequence[str]) -> Bars | N
     """The histogram of a measure for each caption set; None where no caption of the view has it."""
     paths = [f"${audit_field(field)}.{measure.name}" for field in fields]
     bounds = {"_id": None, "low": {"$min": {"$min": paths}}, "high": {"$max": {"$max": paths}}}
+    # As for the figures, FiftyOne's private way to the database: its own histograms do not share their bars among fields.
     found = list(view._aggregate(post_pipeline=[{"$group": bounds}]))
     if not found or found[0]["low"] is None:
         return None

@@ -112,6 +112,7 @@ def figures(view: Any, fields: Sequence[str]) -> list[list[Cell]]:
         for figure in shown
     ]
     stage = {"_id": None} | {name: {"$sum": json.loads(text)} for text, name in sums.items()}
+    # FiftyOne's own aggregations sum one field each; only its private way to the database sums all of them in one pass.
     found = list(view._aggregate(post_pipeline=[{"$group": stage}])) if sums else []
     totals: Mapping[str, Any] = found[0] if found else dict.fromkeys(sums.values(), 0)
     return [

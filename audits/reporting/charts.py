@@ -1,6 +1,7 @@
 """Figures and histograms as coordinates of small drawings, so that the template has nothing to compute.
 
-All drawings are `WIDTH` units wide; coordinates are rounded to tenths, so that a page has the same bytes everywhere.
+All drawings are `WIDTH` units wide; coordinates are rounded to tenths, so that a page has the same bytes everywhere. They are no
+matplotlib figures: the page's style sheet colors them for light, dark and print, and every bar tells its numbers under the pointer.
 """
 
 from collections.abc import Mapping, Sequence

@@ -38,6 +38,7 @@ class ReportSummary:
 
     Attributes:
         sets: caption sets that the page shows; `left_out` those that it cannot, each with the reason.
+        glance: the figures on top, as texts: set → figure → text.
         pictures: pictures on the page.
         bytes: size of the page.
     """
@@ -46,6 +47,7 @@ class ReportSummary:
     path: str
     sets: Sequence[str]
     left_out: Mapping[str, str]
+    glance: Mapping[str, Mapping[str, str]]
     pictures: int
     bytes: int
 
@@ -91,13 +93,14 @@ def write_report(
     figures = {name: read_figures(summary)[name] for name in audited}
     surveys = _surveys(audited, worst, random, seed)
     galleries = _galleries(target, audited, surveys, max_bytes)
+    tops = heads(target.manifest.sets, summary, figures)
     page = render(
         TEMPLATE,
         target=target,
         summary=summary,
         clip=short_model(summary["clip"]) if summary["clip"] else None,
         judged=bool(summary["evidence"]),
-        heads=heads(target.manifest.sets, summary, figures),
+        heads=tops,
         left_out=left_out,
         notices=notices([each.made for each in audited.values()], figures),
         agreement=_agreement(target),
@@ -113,6 +116,7 @@ def write_report(
         path=str(path),
         sets=list(audited),
         left_out=left_out,
+        glance={each.name: dict(each.glance) for each in tops},
         pictures=sum(len(gallery.cards) for gallery in galleries),
         bytes=len(content),
     )

@@ -265,6 +265,7 @@ def _actions(panel: Any, *, read_only: bool) -> None:
 
 def looked_at(view: Any) -> tuple[list[Any], str | None]:
     """The stages of the view that the figures are of, without what differs between two equal ones; and what a click has shown of it."""
+    # Stages as plain values, which FiftyOne has no public form of, since the panel's state is JSON.
     stages = list(view._serialize(include_uuids=False)) if isinstance(view, views.DatasetView) else []
     for place, stage in enumerate(stages):
         comment = _comment(dict(stage["kwargs"]).get("filter"))
