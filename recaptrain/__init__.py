@@ -1,1 +1,14 @@
 """recaptrain trains captioners and diffusion models on any dataset revision and measures what the captions changed."""
+
+from typing import TYPE_CHECKING
+
+from recapdata.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from recaptrain.api import generate, train_captioner, train_diffusion
+
+__all__ = ["generate", "train_captioner", "train_diffusion"]
+
+__getattr__, __dir__ = lazy_names(
+    __name__, dict.fromkeys(["generate", "train_captioner", "train_diffusion"], "recaptrain.api")
+)

@@ -14,9 +14,10 @@ import typer
 
 import audits
 import recapdata
+import recaptrain
 from recapdata.display import html_table
 
-PACKAGES = (recapdata, audits)
+PACKAGES = (recapdata, audits, recaptrain)
 PUBLIC = [(package, name) for package in PACKAGES for name in package.__all__]
 FUNCTIONS = [
     pytest.param(getattr(package, name), id=f"{package.__name__}.{name}")
@@ -90,6 +91,7 @@ def test_the_defaults_are_those_of_the_command_line(
         pytest.skip("no command of that name")
     package, _, command = name.partition(".")
     app = __import__(f"{package}.cli", fromlist=["app"]).app
+    command = command.removeprefix("train_")
     options = {
         max(parameter.opts, key=len).removeprefix("--").replace("-", "_"): parameter
         for parameter in typer.main.get_command(app).commands[command.replace("_", "-")].params

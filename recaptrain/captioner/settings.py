@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from recapdata.display import shown_as_text
 from recapdata.options import above, at_least, check_options, nonempty, option
 from recaptrain.training.settings import MixedPrecision, Optimization, RateCourse
 
@@ -152,6 +153,7 @@ class CaptionerSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+@shown_as_text
 class CaptionerSummary:
     """What a tuning run made.
 

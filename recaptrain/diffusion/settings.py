@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from recapdata.display import shown_as_text
 from recapdata.options import above, at_least, check_options, nonempty, option
 from recaptrain.training.settings import MixedPrecision, Optimization, RateCourse
 
@@ -120,6 +121,7 @@ class DiffusionSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+@shown_as_text
 class DiffusionSummary:
     """What a training run made.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from recapdata.atomic import write_atomic
 from recapdata.console import progress
+from recapdata.display import shown_as_text
 from recapdata.errors import InputError, OptionError
 from recapdata.models.sources import ModelSource, resolve_model
 from recapdata.options import identity
@@ -36,6 +37,7 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+@shown_as_text
 class GenerateSummary:
     """What was made: `made` by this run, `kept` from an earlier one; `flagged` by the model's own safety checker."""
 

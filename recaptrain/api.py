@@ -1,0 +1,235 @@
+"""The functions of `import recaptrain`: what the commands do, for a notebook or a program."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from recapdata.extras import naming_extras
+
+if TYPE_CHECKING:
+    from recapdata.caption_sets.mixture import Mixture
+    from recaptrain.captioner.settings import CaptionerSummary
+    from recaptrain.diffusion.settings import DiffusionSummary
+    from recaptrain.generation.generate import GenerateSummary
+
+
+@naming_extras()
+def train_captioner(
+    out: str | Path,
+    *,
+    dataset: str | Path,
+    captions: str | Mapping[str, str],
+    base: str,
+    revision: str | None = None,
+    base_revision: str | None = None,
+    apart: bool = False,
+    prompt: Mapping[str, str] | None = None,
+    examples: int | None = None,
+    validation: float = 0.1,
+    lora: int | None = None,
+    freeze: str | Sequence[str] = (),
+    steps: int = 300,
+    batch_size: int = 8,
+    accumulate: int = 1,
+    lr: float | None = None,
+    lr_course: Literal["constant", "cosine"] = "cosine",
+    warmup: int = 10,
+    validate_every: int | None = None,
+    patience: int | None = 5,
+    samples: int = 3,
+    seed: int = 0,
+    mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto",
+    gradient_checkpointing: bool = False,
+    checkpoint_every: int | None = None,
+    resume: bool = False,
+    push: str | None = None,
+    public: bool = False,
+) -> "dict[str, CaptionerSummary]":
+    """Tune a captioner on human captions, short and long together (RECAP) or apart (DALL·E 3).
+
+    Args:
+        out: folder for the tuned captioner, which `recapdata.recaption` takes.
+        dataset: a dataset folder, or `user/name` on the Hub.
+        captions: caption set or text column by style: `{"short": "human_short", "long": "human_long"}`.
+        base: image-text-to-text model: `user/name`, a folder, or `embedded`.
+        revision: tag, branch or commit of the dataset; main where None.
+        base_revision: tag, branch or commit of the base; main where None.
+        apart: tune each style from the base, into `out/short` and `out/long`.
+        prompt: prompt by style; that of `recapdata.recaption` for such a base where None.
+        examples: only the first so many records with a caption; all where None.
+        validation: share of the records held out, by a hash of their keys; none below 20 records.
+        lora: rank of adapters on the language model, merged at the end; all weights are tuned where None.
+        freeze: what is not tuned: `vision`.
+        steps: most optimizer steps.
+        batch_size: captions at once on one device.
+        accumulate: batches of one step.
+        lr: learning rate; 4e-5 where None, with `lora` 2e-4.
+        lr_course: of the learning rate after the warm-up.
+        warmup: steps over which the learning rate rises.
+        validate_every: steps between validations; a fifteenth of the steps, at least 10, where None.
+        patience: validations without a better loss after which the run ends; 0 or None for never.
+        samples: held-out pictures whose captions are written at each validation.
+        seed: of everything random.
+        mixed_precision: `auto` takes what this machine is good at.
+        gradient_checkpointing: less memory, about a quarter slower.
+        checkpoint_every: steps between checkpoints; at each validation where None.
+        resume: continue the run in `out` from its last checkpoint.
+        push: `user/model` to upload the model and its card to.
+        public: a new repository is public.
+
+    Returns:
+        A summary by style where tuned `apart`, else under `captioner`.
+
+    Raises:
+        OptionError: a value that cannot be used, or `out` holds a run that other settings began.
+        CaptionSetNotFound, InputError: the dataset has not what is to be learned.
+        CaptionerNotFound, ModelNotSupported: no such base, or one of a kind that cannot be tuned.
+
+    Example:
+        >>> import recaptrain
+        >>> summaries = recaptrain.train_captioner(
+        ...     "tuned", dataset="drawn", captions={"long": "human"}, base="embedded", steps=1, samples=0
+        ... )
+        >>> summaries["captioner"].steps, summaries["captioner"].captions.keys()
+        (1, dict_keys(['long']))
+    """
+    given = {**locals(), "dataset": str(dataset), "prompt": prompt or {}}
+    from recapdata.options import gather
+    from recaptrain.captioner.run import tune_captioners
+    from recaptrain.captioner.settings import CaptionerSettings
+
+    return tune_captioners(gather(CaptionerSettings, given), Path(out))
+
+
+@naming_extras()
+def train_diffusion(
+    out: str | Path,
+    *,
+    dataset: str | Path,
+    mixture: "str | Mixture",
+    base: str,
+    revision: str | None = None,
+    base_revision: str | None = None,
+    train: str | Sequence[str] = ("unet", "text_encoder"),
+    steps: int = 1000,
+    batch_size: int = 16,
+    accumulate: int = 1,
+    lr: float = 1e-5,
+    lr_course: Literal["constant", "cosine"] = "constant",
+    warmup: int = 0,
+    snr_gamma: float | None = 5.0,
+    ema_decay: float | None = 0.9999,
+    caption_dropout: float | None = None,
+    caption_length: Literal["full", "random"] | None = None,
+    over_length: Literal["truncate", "sentences", "drop"] | None = None,
+    seed: int = 0,
+    resolution: int | None = None,
+    fit: Literal["crop", "stretch", "pad"] = "crop",
+    mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto",
+    gradient_checkpointing: bool = False,
+    latent_cache: str | Path | None = None,
+    checkpoint_every: int = 500,
+    resume: bool = False,
+    push: str | None = None,
+    public: bool = False,
+) -> "DiffusionSummary | None":
+    """Fine-tune Stable Diffusion on a dataset at one revision, with a mixture of its captions.
+
+    Args:
+        out: folder for the trained pipeline.
+        dataset: a dataset folder, or `user/name` on the Hub.
+        mixture: weights over caption sets, `recap-short=0.5,recap-long=0.5`; one set's name; or `recap-mix`, `dalle3`.
+        base: Stable Diffusion pipeline: `user/name`, a folder, or `embedded`.
+        revision: tag, branch or commit of the dataset; main where None.
+        base_revision: tag, branch or commit of the base; main where None.
+        train: what is trained: `unet`, `text_encoder`.
+        steps: optimizer steps.
+        batch_size: examples at once on one device.
+        accumulate: batches of one step.
+        lr: learning rate.
+        lr_course: of the learning rate after the warm-up.
+        warmup: steps over which the learning rate rises.
+        snr_gamma: γ of Min-SNR weighting; None or 0 for none.
+        ema_decay: decay of the average of weights; None or 0 for none.
+        caption_dropout: share of empty captions; what the mixture says, else 0.1, where None.
+        caption_length: `random` keeps the first n sentences; `full` where None.
+        over_length: what becomes of captions longer than the text encoder reads; `truncate` where None.
+        seed: of everything random.
+        resolution: side of the pictures in pixels; the base's where None.
+        fit: how a picture is made square.
+        mixed_precision: `auto` takes what this machine is good at.
+        gradient_checkpointing: less memory, about a quarter slower.
+        latent_cache: folder of encoded pictures, to share between runs; inside `out` where None.
+        checkpoint_every: steps between checkpoints.
+        resume: continue the run in `out` from its last checkpoint.
+        push: `user/model` to upload the pipeline and its card to.
+        public: a new repository is public.
+
+    Returns:
+        What was trained; None on the processes of `accelerate launch` that are not the main one.
+
+    Raises:
+        OptionError: a value that cannot be used, or `out` holds a run that other settings began.
+        CaptionSetNotFound, InputError: the dataset has not what the mixture draws from.
+        ModelNotSupported: the base is no Stable Diffusion pipeline.
+
+    Example:
+        >>> import recaptrain
+        >>> summary = recaptrain.train_diffusion(
+        ...     "model", dataset="drawn", mixture="alt=0.5,human=0.5", base="embedded", steps=1, batch_size=2
+        ... )
+        >>> summary.examples, summary.mixture
+        (24, 'alt=0.5,human=0.5;dropout=0.1')
+    """
+    given = {**locals(), "dataset": str(dataset), "mixture": str(mixture)}
+    from recapdata.options import gather
+    from recaptrain.diffusion.run import train_diffusion as run
+    from recaptrain.diffusion.settings import DiffusionSettings
+
+    return run(gather(DiffusionSettings, given), Path(out))
+
+
+@naming_extras()
+def generate(
+    model: str | Path,
+    prompts: str | Path,
+    out: str | Path,
+    *,
+    revision: str | None = None,
+    seed: int = 0,
+    steps: int = 30,
+    guidance: float = 7.5,
+    batch_size: int = 8,
+) -> "GenerateSummary":
+    """Make a picture of every prompt; the same call goes on where it was interrupted.
+
+    Args:
+        model: a pipeline: a folder, `user/name` on the Hub, or `embedded`.
+        prompts: a text file with a prompt per line, or JSON lines (prompt, id, seed).
+        out: folder for pictures and `metadata.jsonl`.
+        revision: tag, branch or commit of the model; main where None.
+        seed: each picture's seed is made of it and the prompt's id.
+        steps: denoising steps.
+        guidance: scale of classifier-free guidance; 1 for none.
+        batch_size: pictures at once; it moves a picture by rounding at most.
+
+    Raises:
+        InputError: the prompts cannot be read.
+        OptionError: `out` holds pictures of another model or other settings.
+        CaptionerNotFound, ModelNotSupported: no such model, or not a Stable Diffusion pipeline.
+
+    Example:
+        >>> import recaptrain
+        >>> from pathlib import Path
+        >>> _ = Path("prompts.txt").write_text("a red star")
+        >>> recaptrain.generate("embedded", "prompts.txt", "pictures", steps=1).made
+        1
+        >>> recaptrain.generate("embedded", "prompts.txt", "pictures", steps=1).kept
+        1
+    """
+    given = locals()
+    from recapdata.options import gather
+    from recaptrain.generation.generate import generate as run
+    from recaptrain.generation.settings import GenerateSettings
+
+    return run(str(model), Path(prompts), Path(out), gather(GenerateSettings, given))
