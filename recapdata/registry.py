@@ -12,7 +12,7 @@ Only what a user typed is resolved: a dotted path in a dataset, a manifest or a 
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
@@ -188,18 +188,3 @@ def load_dotted(path: str) -> Any:
 def _members(protocol: type) -> list[str]:
     """The public attributes and methods of a protocol."""
     return [name for name in inspect.get_annotations(protocol) | vars(protocol) if not name.startswith("_")]
-
-
-def lazily(package: str, **modules: str) -> Callable[[str], Any]:
-    """A package's `__getattr__` that imports a name from a module of it when the name is first used.
-
-    Args:
-        modules: module inside the package, by name.
-    """
-
-    def get(name: str) -> Any:
-        if name not in modules:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(f"{package}.{modules[name]}"), name)
-
-    return get

@@ -13,7 +13,7 @@ Every item of a source becomes exactly one row: a record, a duplicate, a failure
 from typing import TYPE_CHECKING
 
 from recapdata.ingestion.options import IngestOptions
-from recapdata.registry import lazily
+from recapdata.lazy import lazy_names
 
 if TYPE_CHECKING:
     from recapdata.ingestion.run import ingest
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from recapdata.ingestion.summary import IngestSummary
 
 __all__ = ["SOURCES", "IngestOptions", "IngestSummary", "Source", "ingest", "open_source"]
-__getattr__ = lazily(
-    __name__, ingest="run", SOURCES="source", Source="source", open_source="source", IngestSummary="summary"
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        **dict.fromkeys(["SOURCES", "Source", "open_source"], f"{__name__}.source"),
+        "IngestSummary": f"{__name__}.summary",
+        "ingest": f"{__name__}.run",
+    },
 )

@@ -8,13 +8,17 @@ published.py the layout on the Hub and its data shards; card.py what is written 
 
 from typing import TYPE_CHECKING
 
-from recapdata.registry import lazily
+from recapdata.lazy import lazy_names
 
 if TYPE_CHECKING:
     from recapdata.publishing.plan import PublishPlan
     from recapdata.publishing.run import PublishSummary, plan_publication, publish
 
 __all__ = ["PublishPlan", "PublishSummary", "plan_publication", "publish"]
-__getattr__ = lazily(
-    __name__, PublishPlan="plan", PublishSummary="run", plan_publication="run", publish="run"
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "PublishPlan": f"{__name__}.plan",
+        **dict.fromkeys(["PublishSummary", "plan_publication", "publish"], f"{__name__}.run"),
+    },
 )

@@ -9,12 +9,14 @@ summary   what was done, and what to type next
 
 from typing import TYPE_CHECKING
 
+from recapdata.lazy import lazy_names
 from recapdata.recaptioning.options import RunOptions
-from recapdata.registry import lazily
 
 if TYPE_CHECKING:
     from recapdata.recaptioning.run import recaption
     from recapdata.recaptioning.summary import RecaptionSummary
 
 __all__ = ["RecaptionSummary", "RunOptions", "recaption"]
-__getattr__ = lazily(__name__, recaption="run", RecaptionSummary="summary")
+__getattr__, __dir__ = lazy_names(
+    __name__, {"RecaptionSummary": f"{__name__}.summary", "recaption": f"{__name__}.run"}
+)
