@@ -30,7 +30,7 @@ from recapdata.publishing.published import (
 )
 from recapdata.records import Manifest
 from recapdata.versions.changes import parse_version
-from recapdata.versions.contents import Contents, published_contents, read_contents
+from recapdata.versions.contents import Contents, contents_of, read_contents
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -300,7 +300,7 @@ def _published(target: Target, files: Mapping[str, RemoteFile]) -> Published:
     return Published(
         commit=str(target.commit),
         manifest=target.manifest,
-        contents=published_contents(target) or read_contents(target),
+        contents=contents_of(target),
         files=files,
         summary=target.summary(),
     )

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 import semver
 
@@ -156,14 +155,14 @@ def compare(before: Target, after: Target, old: Contents, new: Contents) -> Chan
     """What changed from `before` to `after`; only what their contents say differs is read.
 
     Args:
-        old, new: their contents; of a published version its `contents.json`, else from `read_contents`.
+        old, new: their contents; see `contents_of`.
     """
     sets = [name for name in old.sets if name in new.sets]
     tally = _walk_shards(before, after, old, new, _Tally(sets))
     if tally.rows()[2]:  # rows met in another shard: perhaps only cut into shards differently
         tally = _Tally(sets)
-        everything = range(len(old.shards)), range(len(new.shards))
-        _merge(_stream(before, everything[0], sets), _stream(after, everything[1], sets), tally)
+        rows = _stream(before, range(len(old.shards)), sets)
+        _merge(rows, _stream(after, range(len(new.shards)), sets), tally)
     added, removed, moved = tally.rows()
     common = [name for name in old.columns if name in new.columns]
     return Changes(
@@ -179,7 +178,11 @@ def compare(before: Target, after: Target, old: Contents, new: Contents) -> Chan
             for name in common
             if old.columns[name] not in (new.columns[name], "null")  # nobody can rely on a column of nulls
         ),
-        values=list(old.columns) == list(new.columns) and _values_differ(old, new),
+        values=list(old.columns) == list(new.columns)
+        and any(
+            one.keys == other.keys and one.columns != other.columns
+            for one, other in zip(old.shards, new.shards, strict=False)
+        ),
         sets_added=tuple(name for name in new.sets if name not in old.sets),
         sets_removed=tuple(name for name in old.sets if name not in new.sets),
         captions=tally.captions(),
@@ -194,17 +197,10 @@ def _walk_shards(before: Target, after: Target, old: Contents, new: Contents, ta
             if differing:
                 _compare_captions(before, after, shard, differing, tally)
         else:
-            mine, theirs = range(shard, shard + (one is not None)), range(shard, shard + (other is not None))
-            _merge(_stream(before, mine, tally.sets), _stream(after, theirs, tally.sets), tally)
+            here = range(shard, shard + 1)
+            rows = iter(()) if one is None else _stream(before, here, tally.sets)
+            _merge(rows, iter(()) if other is None else _stream(after, here, tally.sets), tally)
     return tally
-
-
-def _values_differ(old: Contents, new: Contents) -> bool:
-    """Whether any shard of the same rows holds other values in its columns."""
-    return any(
-        one.keys == other.keys and one.columns != other.columns
-        for one, other in zip(old.shards, new.shards, strict=False)
-    )
 
 
 def _compare_captions(before: Target, after: Target, shard: int, sets: list[str], tally: _Tally) -> None:
@@ -224,11 +220,7 @@ def _stream(target: Target, shards: range, sets: list[str]) -> Iterator[tuple[st
     """The key and the captions of every row, row by row."""
     for shard in shards:
         for batch in target.read(shard, ["key", *sets]):
-            yield from zip(*(_texts(column) for column in batch.columns), strict=True)
-
-
-def _texts(column: pa.Array) -> list[str | None]:
-    return column.to_pylist()
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
 def _merge(

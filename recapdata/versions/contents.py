@@ -180,6 +180,11 @@ def read_contents(target: Target, show: Callable[[int, pa.RecordBatch], None] | 
     )
 
 
+def contents_of(target: Target) -> Contents:
+    """What a target holds: as it was published with, else hashed now."""
+    return (published_contents(target) if target.published else None) or read_contents(target)
+
+
 def published_contents(target: Target) -> Contents | None:
     """The contents of a published version; None where it was published without (not by recapdata)."""
     path = target.file(CONTENTS)

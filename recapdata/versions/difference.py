@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recapdata.dataset.target import Target, open_dataset
+from recapdata.dataset.target import open_dataset
 from recapdata.display import html_table, shown_as_text
 from recapdata.versions.changes import Changes, compare, counted
 from recapdata.versions.comparable import Reason
-from recapdata.versions.contents import Contents, published_contents, read_contents
+from recapdata.versions.contents import contents_of
 from recapdata.versions.figures import FigureChange, compare_figures, incomparable, not_compared
 
 SHOWN_CHARACTERS = 160
@@ -144,7 +144,7 @@ def diff(before: str, after: str) -> DiffSummary:
         CaptionSetNotFound: a caption set of a folder is not finished.
     """
     targets = open_dataset(before), open_dataset(after)
-    contents = [_contents(target) for target in targets]
+    contents = [contents_of(target) for target in targets]
     summaries = [target.summary() for target in targets]
     figures = compare_figures(*summaries)
     return DiffSummary(
@@ -161,11 +161,6 @@ def diff(before: str, after: str) -> DiffSummary:
             published=[target.published for target in targets],
         ),
     )
-
-
-def _contents(target: Target) -> Contents:
-    published = published_contents(target) if target.published else None
-    return published or read_contents(target)
 
 
 def _short(caption: str | None) -> str:
