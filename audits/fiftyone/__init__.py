@@ -10,7 +10,7 @@
     shards         one shard of it
     figures, distributions   what the plugin shows of a view
     source, changes                 what a person may change, and how it is kept
-    plugin/        panels and operators, linked to where FiftyOne looks for them by `installing`
+    plugin/        panels and operators, linked to where FiftyOne looks for them by `app`
     app            opening the App, served by a process of its own (`server`), with what it delegates run by another (`worker`)
 
 Everything else works without FiftyOne; these modules ask for it by `require`.

@@ -1,6 +1,10 @@
-"""Opening the App on a dataset, on loopback only, until the person stops it."""
+"""Opening the App on a dataset, on loopback only, until the person stops it.
+
+The plugin is linked to where FiftyOne looks for plugins: to the one of this installation, so that the two never differ.
+"""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +19,6 @@ from urllib.parse import quote
 
 from audits.fiftyone import require
 from audits.fiftyone.exports import EXPORTS
-from audits.fiftyone.installing import install
 from audits.fiftyone.media import media_folder
 from audits.fiftyone.server import ADDRESS
 from audits.fiftyone.views import WORKSPACE
@@ -23,6 +26,8 @@ from recapdata.console import say
 from recapdata.errors import OptionError, RecapdataError
 
 PORT = 5151
+PLUGIN_FOLDER = Path(__file__).parent / "plugin"
+LINK = "recapdata-caption-audit"
 PATIENCE = 120.0
 """Seconds that the server may take to start."""
 
@@ -109,3 +114,33 @@ def _wait(server: "subprocess.Popen[bytes]", port: int) -> None:
     raise AppFailed(
         f"the App's server did not answer on port {port} within {PATIENCE:.0f} seconds; try again"
     )
+
+
+def install() -> Path:
+    """Link the plugin into FiftyOne's plugins folder, unless it was put there by FiftyOne's own command; where it is.
+
+    A folder that cannot hold links gets a copy.
+    """
+    fo = require()
+    from fiftyone.plugins import list_plugins
+
+    from audits.fiftyone.plugin import PLUGIN
+
+    place = Path(fo.config.plugins_dir) / LINK
+    for known in list_plugins(enabled="all"):
+        if known.name == PLUGIN and not (place.is_symlink() or Path(known.directory) == place):
+            return Path(known.directory)
+    if PLUGIN in {known.name for known in list_plugins(enabled=False)}:
+        say(f"the plugin {PLUGIN} is disabled; enable it with: fiftyone plugins enable {PLUGIN}")
+    if place.is_symlink():
+        if place.resolve() == PLUGIN_FOLDER.resolve():
+            return place
+        place.unlink()
+    elif place.is_dir():
+        shutil.rmtree(place)  # a copy, perhaps of an earlier version
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.symlink(PLUGIN_FOLDER, place, target_is_directory=True)
+    except OSError:
+        shutil.copytree(PLUGIN_FOLDER, place)
+    return place

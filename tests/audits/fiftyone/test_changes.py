@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from audits.corrections import agreement, read_corrections
+from audits.fiftyone.app import PLUGIN_FOLDER, install
 from audits.fiftyone.changes import claims_of, decided, mark, save_edit, subject, words_of_people
 from audits.fiftyone.dataset import build
-from audits.fiftyone.installing import FOLDER, install
 from audits.fiftyone.source import shown, writable
 from audits.fiftyone.views import SAMPLE_VIEW
 from audits.runner.run import run
@@ -173,7 +173,7 @@ def test_a_picture_that_was_deleted_comes_back(fo: ModuleType, folder: DatasetFo
 def test_the_plugin_installs_itself_and_says_what_it_has(fo: ModuleType) -> None:
     place = install()
     assert place == install()
-    assert place.resolve() == FOLDER
+    assert place.resolve() == PLUGIN_FOLDER
     listed = subprocess.run(
         [Path(sys.executable).with_name("fiftyone"), "plugins", "list"],
         capture_output=True,
@@ -187,7 +187,7 @@ def test_the_plugin_installs_itself_and_says_what_it_has(fo: ModuleType) -> None
     assert mine.errors == []
     import yaml
 
-    promised = yaml.safe_load((FOLDER / "fiftyone.yml").read_text())
+    promised = yaml.safe_load((PLUGIN_FOLDER / "fiftyone.yml").read_text())
     assert {each.name for each in mine.instances} == {*promised["operators"], *promised["panels"]}
     for each in mine.instances:
         assert each.config.icon, each.name

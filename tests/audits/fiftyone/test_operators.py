@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from audits.fiftyone.app import install
 from audits.fiftyone.dataset import build
 from audits.fiftyone.exports import EXPORTS
-from audits.fiftyone.installing import install
 from audits.runner.run import run
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.keys import read_keys_file
