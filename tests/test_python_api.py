@@ -1,8 +1,10 @@
 """The Python API: written-out signatures with the defaults of the command line, examples that run, results that show themselves."""
 
+import ast
 import doctest
 import inspect
 import os
+import re
 import shutil
 import textwrap
 from collections.abc import Callable, Iterator
@@ -150,3 +152,21 @@ def test_the_public_names_are_there_without_being_imported(package: Any) -> None
     assert set(package.__all__) <= set(dir(package))
     with pytest.raises(AttributeError, match=rf"module '{package.__name__}' has no attribute 'nope'"):
         package.nope  # noqa: B018
+
+
+def test_the_readme_calls_functions_as_they_are() -> None:
+    text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf8")
+    (block,) = re.findall(r"## In Python\n.*?```python\n(.*?)```", text, re.DOTALL)
+    calls = [
+        node
+        for node in ast.walk(ast.parse(block))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    ]
+    assert len(calls) > 7
+    for call in calls:
+        assert isinstance(call.func, ast.Attribute)
+        assert isinstance(call.func.value, ast.Name)
+        function = getattr(__import__(call.func.value.id), call.func.attr)
+        inspect.signature(function).bind(
+            *call.args, **{word.arg: word.value for word in call.keywords if word.arg}
+        )

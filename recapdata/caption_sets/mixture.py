@@ -122,6 +122,9 @@ class Mixture:
             parts.append(f"over-length={self.over_length}")
         return ";".join(parts)
 
+    def __repr__(self) -> str:
+        return f"Mixture.parse({str(self)!r})"
+
     @property
     def sets(self) -> tuple[str, ...]:
         """Names of the sets, in the order given."""
