@@ -54,5 +54,5 @@ def test_everything_that_can_be_audited_takes_no_more(
     run(folder.path, clip=clip, evidence=["annotations", "colors"], prompts="alt")
     assert reads() == dict.fromkeys(CAPTION_SHARDS, 2)
     # Scores alone are stale: what is read again is what they are taken of.
-    run(folder.path, clip=clip, clip_parts=["caption"])
+    run(folder.path, clip=clip, clip_scores=["caption"])
     assert reads() == dict.fromkeys(CAPTION_SHARDS, 2)
