@@ -142,6 +142,8 @@ class Registry:
     def _unknown(self, name: str) -> str:
         close = " or ".join(get_close_matches(name, self.names(), n=2))
         meant = f" (did you mean {close}?)" if close else ""
+        if not self.names():
+            return f"no {self.kind} {name!r}; give package.module:name"
         return f"no {self.kind} {name!r}{meant}; there are {', '.join(self.names())}, or give package.module:function"
 
 

@@ -10,10 +10,18 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+import audits
+import recapdata
 from audits.evidence import open_evidence
 from recapdata.captioners import CaptionerOptions, open_captioner, parse_captioner
 from recapdata.dataset.target import open_dataset
-from recapdata.errors import CaptionerNotFound, OptionError, RecapdataError, SourceNotFound
+from recapdata.errors import (
+    CaptionerNotFound,
+    ModelNotSupported,
+    OptionError,
+    RecapdataError,
+    SourceNotFound,
+)
 from recapdata.ingestion import IngestOptions, open_source
 from recapdata.registry import Registry
 from tests.builders import build_dataset
@@ -42,6 +50,15 @@ def mine(tmp_path, monkeypatch):
         "        self.provenance = Provenance(writer='model')\n"
         "class Blank(Plain):\n"
         "    def identity(self, shard): return 'my evidence'\n"
+        "class Strings(Captioner):\n"
+        "    def caption(self, prepared, keys): return ['a dog' for _ in keys]\n"
+        "class Fewer(Captioner):\n"
+        "    def caption(self, prepared, keys): return super().caption(prepared, keys)[1:]\n"
+        "class Bare(Plain):\n"
+        "    def identity(self, shard): return 'wrong:Bare+v1'\n"
+        "    def collect(self, records): return [()] * len(records)\n"
+        "class Short(Bare):\n"
+        "    def collect(self, records): return []\n"
     )
     monkeypatch.syspath_prepend(folder)
     monkeypatch.chdir(tmp_path)
@@ -147,6 +164,51 @@ def test_sources_and_evidence_that_cannot_be_used(mine, tmp_path):
         open_source("wrong:gives_nothing", IngestOptions())
     with pytest.raises(OptionError, match=r"wrong:Blank: its identity must name .* is 'my evidence'"):
         open_evidence("wrong:Blank", open_dataset(tmp_path / "ds"))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "wrong:Strings",
+            "the captioner brightness returned 6 of type str for 6 images; it has to return one ",
+        ),
+        (
+            "wrong:Fewer",
+            "the captioner brightness returned 5 of type Caption for 6 images; it has to return one ",
+        ),
+    ],
+)
+def test_captions_of_another_type_or_number(mine, name, message):
+    recapdata.ingest("mine:open_source:6", "gray")
+    with pytest.raises(ModelNotSupported, match=message):
+        recapdata.recaption("gray", "light", captioner=name)
+    assert recapdata.open_dataset("gray").set_names() == []  # so that the mended captioner begins anew
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "wrong:Bare",
+            "the evidence source plain returned 6 of type tuple for 6 records; it has to return one ",
+        ),
+        (
+            "wrong:Short",
+            "the evidence source plain returned 0 of type none for 6 records; it has to return one ",
+        ),
+    ],
+)
+def test_evidence_of_another_type_or_number(mine, name, message):
+    recapdata.ingest("mine:open_source:6", "gray")
+    recapdata.import_captions("gray", "alt", "alt_text")
+    with pytest.raises(OptionError, match=message):
+        audits.run("gray", evidence=[name])
+
+
+def test_a_registry_without_names(mine):
+    with pytest.raises(OptionError, match=r"^no figure 'shouting'; give package.module:name$"):
+        Registry(kind="figure", table={}, group="nobody.declares.this").split("shouting")
 
 
 @pytest.mark.parametrize(

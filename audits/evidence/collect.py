@@ -10,6 +10,7 @@ from PIL import Image
 
 from audits.evidence import Evidence, EvidenceSource, Record
 from recapdata.dataset.decoding import ImageUnreadable, decode_image
+from recapdata.errors import OptionError
 
 IMAGES = 16
 """Decoded images held at once, and given to a source together."""
@@ -37,6 +38,9 @@ def collect(
         batch: the columns that the sources need.
         nouns: the objects that the captions of each record name; None skips a record (it has no caption).
         decoders: threads that decode images.
+
+    Raises:
+        OptionError: a source returned something else than one evidence, or None, for each record.
     """
     collected = [Collected()] * batch.num_rows
     wanted = [row for row, names in enumerate(nouns) if names is not None]
@@ -56,13 +60,25 @@ def collect(
                 for row, columns, picture in zip(rows, values, pictures, strict=True)
             ]
             for source in sources:
-                records = [
-                    record if found is None else replace(record, evidence=(*record.evidence, found))
-                    for record, found in zip(records, source.collect(records), strict=True)
-                ]
+                records = _with_evidence(source, records)
             for row, record, picture in zip(rows, records, pictures, strict=True):
                 collected[row] = Collected(record.evidence, picture if isinstance(picture, str) else None)
     return collected
+
+
+def _with_evidence(source: EvidenceSource, records: Sequence[Record]) -> list[Record]:
+    """The records with what one source knows of them."""
+    evidence = source.collect(records)
+    if len(evidence) != len(records) or not all(isinstance(each, Evidence | None) for each in evidence):
+        kinds = ", ".join(sorted({type(each).__name__ for each in evidence}))
+        raise OptionError(
+            f"the evidence source {source.name} returned {len(evidence)} of type {kinds or 'none'} for {len(records)} records; "
+            "it has to return one audits.evidence.Evidence, or None, for each record"
+        )
+    return [
+        record if known is None else replace(record, evidence=(*record.evidence, known))
+        for record, known in zip(records, evidence, strict=True)
+    ]
 
 
 def detections(evidence: Sequence[Evidence]) -> list[dict[str, Any]] | None:

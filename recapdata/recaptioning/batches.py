@@ -21,6 +21,7 @@ from recapdata.captioners import Captioner, CaptioningFailed, OutOfMemory, Prepa
 from recapdata.dataset.decoding import ImageUnreadable, decode_image
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.shards import ShardFile
+from recapdata.errors import ModelNotSupported
 from recapdata.records import Caption
 
 PILOT_SHARDS = 32
@@ -298,6 +299,9 @@ class BatchCaptioner:
     ) -> list[Caption]:
         """One caption per key.
 
+        Raises:
+            ModelNotSupported: the captioner returned something else.
+
         Args:
             again: prepares some places of the batch once more, in parts of at most a number of images.
         """
@@ -339,5 +343,11 @@ class BatchCaptioner:
                 return (count + 1) // 2
             errors[part.places[0]] = str(error)
         else:
+            if len(written) != count or not all(isinstance(caption, Caption) for caption in written):
+                kinds = ", ".join(sorted({type(caption).__name__ for caption in written}))
+                raise ModelNotSupported(
+                    f"the captioner {self._captioner.provenance.captioner} returned {len(written)} of type {kinds or 'none'} for "
+                    f"{count} images; it has to return one recapdata.records.Caption for each key"
+                )
             captions.update(zip(part.places, written, strict=True))
         return 0
