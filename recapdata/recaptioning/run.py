@@ -33,7 +33,7 @@ from recapdata.recaptioning.plan import (
     total_of,
 )
 from recapdata.recaptioning.recorder import Recorder, ShardState, failures_by_type, survey
-from recapdata.recaptioning.summary import RecaptionSummary, images
+from recapdata.recaptioning.summary import RecaptionSummary, images, machine
 from recapdata.records import Provenance, timestamp
 from recapdata.registry import load_attribute
 
@@ -273,10 +273,11 @@ def _hopeful(results: Iterator[Finished], captioner: Captioner) -> Iterator[Fini
 
 def _opening(task: Task, captioner: Captioner, total: int) -> str:
     provenance = task.provenance
+    revision = f" at {provenance.revision[:19]}" if provenance.revision else ""
+    prompt = shorten(repr(provenance.prompt), 60, placeholder="…") if provenance.prompt else "none"
     return (
-        f"{task.set_name}: {images(total)} with {provenance.model}"
-        f"{' at ' + provenance.revision[:19] if provenance.revision else ''}, prompt {shorten(repr(provenance.prompt), 60, placeholder='…')}, batches of {provenance.batch_size}, "
-        f"{provenance.dtype} on {captioner.device}"
+        f"{task.set_name}: {images(total)} with {provenance.model}{revision}, prompt {prompt}, "
+        f"batches of {provenance.batch_size}, {machine(provenance, captioner.device)}"
     )
 
 

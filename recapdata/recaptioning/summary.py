@@ -92,10 +92,11 @@ class RecaptionSummary:
     def _how(self) -> list[str]:
         who = self.provenance
         sampling = ", ".join(f"{name} {value}" for name, value in who.sampling.items())
+        decoding = f"{sampling}; " if sampling else ""
         lines = [
             f"  written by   {who.model} at {who.revision or 'a revision that its server does not tell'}",
             f"  prompt       {who.prompt!r}" if who.prompt else "  prompt       none",
-            f"  decoding     {sampling}; {who.dtype} on {self.device}, batches of {who.batch_size}",
+            f"  decoding     {decoding}{machine(who, self.device)}, batches of {who.batch_size}",
         ]
         if self.done:
             lines.append(
@@ -138,6 +139,11 @@ class RecaptionSummary:
     def left(self) -> int:
         """Images that a pilot left out of those it was drawn from."""
         return min(self.lacking, max(0, self.among - self.done)) if self.where is not None else self.lacking
+
+
+def machine(provenance: Provenance, device: str) -> str:
+    """Where a captioner runs, with its dtype if it has one: `float32 on cpu`."""
+    return f"{provenance.dtype} on {device}" if provenance.dtype else f"on {device}"
 
 
 def images(count: int) -> str:

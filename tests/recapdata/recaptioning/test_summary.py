@@ -84,3 +84,11 @@ def test_durations(seconds, text):
 )
 def test_sizes(count, text):
     assert size(count) == text
+
+
+def test_a_captioner_without_a_model():
+    provenance = Provenance(
+        writer="model", captioner="brightness", model="brightness", revision="1", batch_size=8
+    )
+    assert "decoding     on cpu, batches of 8\n" in replace(DONE, provenance=provenance).text()
+    assert "decoding     float32 on cpu, batches of 8\n" in DONE.text()
