@@ -39,7 +39,7 @@ def mine(tmp_path, monkeypatch):
     folder.mkdir()
     (folder / "mine.py").write_text(MINE)
     (folder / "wrong.py").write_text(
-        "from mine import Captioner, Plain\n"
+        "from mine import Captioner, Plain, Source\n"
         "a_list = []\n"
         "def takes_nothing(): ...\n"
         "def fails(options): raise KeyError('weights')\n"
@@ -57,6 +57,8 @@ def mine(tmp_path, monkeypatch):
         "class Bare(Plain):\n"
         "    def identity(self, shard): return 'wrong:Bare+v1'\n"
         "    def collect(self, records): return [()] * len(records)\n"
+        "class Undeclared(Source):\n"
+        "    columns = {}\n"
         "class Short(Bare):\n"
         "    def collect(self, records): return []\n"
     )
@@ -204,6 +206,13 @@ def test_evidence_of_another_type_or_number(mine, name, message):
     recapdata.import_captions("gray", "alt", "alt_text")
     with pytest.raises(OptionError, match=message):
         audits.run("gray", evidence=[name])
+
+
+def test_a_column_that_the_source_does_not_declare(mine):
+    summary = recapdata.ingest("wrong:Undeclared:2", "gray")
+    assert (summary.counts.records, summary.counts.failures) == (0, 2)
+    assert "UndeclaredColumn" in summary.text()
+    assert "column 'alt_text' is not among the columns of the source" in summary.text()
 
 
 def test_a_registry_without_names(mine):

@@ -92,6 +92,8 @@ def _value_problem(item: Item, source: Source) -> Problem | None:
     values = {"license": item.license, "objects": objects, **item.columns}
     if problem := _text_problem(values):
         return problem
+    if undeclared := [name for name in item.columns if name not in source.columns]:
+        return Problem("UndeclaredColumn", f"column {undeclared[0]!r} is not among the columns of the source")
     kinds = {name: RECORD_SCHEMA.field(name).type for name in ("license", "objects")} | dict(source.columns)
     for name, kind in kinds.items():
         try:
