@@ -10,7 +10,7 @@ The stages, in the order in which a dataset passes them:
     audit      captions (+ evidence) → claims, scores     audits run                 audits/
     publish    folder → commit and tag on a Hub           recapdata publish          recapdata/publishing/
     diff       two versions → what changed                recapdata diff             recapdata/versions/
-    load       version → images with captions             recapdata.load             recapdata/dataset/loading.py
+    load       version → images with captions             recapdata.load             recapdata/loading/load.py
     tune       human captions → a captioner               recaptrain captioner       recaptrain/captioner/run.py
     train      version + mixture → a diffusion pipeline   recaptrain diffusion       recaptrain/diffusion/run.py
 
@@ -27,8 +27,8 @@ from recapdata.lazy import lazy_names
 if TYPE_CHECKING:
     from recapdata.api import diff, import_captions, ingest, publish, recaption, remove
     from recapdata.caption_sets.mixture import Mixture
-    from recapdata.dataset.loading import load
     from recapdata.dataset.target import open_dataset
+    from recapdata.loading.load import load
 
 __all__ = [
     "Mixture",
@@ -50,7 +50,7 @@ __getattr__, __dir__ = lazy_names(
     {
         **dict.fromkeys(_COMMANDS, "recapdata.api"),
         "Mixture": "recapdata.caption_sets.mixture",
-        "load": "recapdata.dataset.loading",
+        "load": "recapdata.loading.load",
         "open_dataset": "recapdata.dataset.target",
     },
 )

@@ -195,3 +195,15 @@ def test_documents_name_files_that_exist(name):
 
 def test_the_files_that_begin_first_are_there() -> None:
     assert [path for path in FIRST if not (ROOT / path).exists()] == []
+
+
+def test_folders_of_a_package_import_one_way():
+    """No two folders, or a folder and a module beside it, import each other, so that the tree is the diagram."""
+    arrows = set()
+    for module, imported in _import_graph(ROOT).items():
+        for name in imported:
+            tail, head = (".".join(each.split(".")[:2]) for each in (module, name))
+            if tail != head and "." in tail and "." in head:
+                arrows.add((tail, head))
+    assert arrows
+    assert not {arrow for arrow in arrows if arrow[::-1] in arrows}

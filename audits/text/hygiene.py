@@ -16,9 +16,9 @@ from functools import partial
 
 import numpy as np
 
-from audits.extraction.texts import quotations
 from audits.text import FLAGS as FORM_FLAGS
 from audits.text import read_form
+from audits.text.quotations import quotations
 
 _REFUSAL = re.compile(
     r"\bas an ai\b|\bi(?:'m| am) (?:sorry|unable|not able|afraid)\b|\bi apologi[sz]e\b|\bmy apologies\b|^\W*sorry\b|"

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.shards import ShardFile, read_schema
-from recapdata.dataset.streaming import parts_of, stream
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import DatasetDamaged, HubError
 from recapdata.extras import naming_extras
+from recapdata.loading.streaming import parts_of, stream
 from recapdata.publishing.published import data_path, features
 from recapdata.records import RECORD_SCHEMA
 from recapdata.versions.contents import Contents, published_contents

@@ -13,12 +13,12 @@ from recapdata.dataset.audit_files import read_identity
 from recapdata.dataset.extents import read_extents
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.keys import KeyIndex
-from recapdata.dataset.loading import load
 from recapdata.dataset.removal import remove
 from recapdata.dataset.shards import ShardFile, ShardWriter, read_footer, read_schema, read_shard
 from recapdata.dataset.target import open_dataset
 from recapdata.errors import DatasetDamaged
 from recapdata.ingestion import IngestOptions, ingest
+from recapdata.loading.load import load
 from recapdata.publishing.published import build_data_shard, check_images, data_schema
 from recapdata.publishing.survey import look_at_folder
 from recapdata.recaptioning.batches import Batch, ImageReader

@@ -6,12 +6,12 @@ import pytest
 
 import recapdata
 from recapdata.dataset.folder import DatasetFolder
-from recapdata.dataset.streaming import parts_of
 from recapdata.dataset.target import open_dataset
 from recapdata.errors import CaptionSetNotFound, DatasetDamaged, OptionError
+from recapdata.loading.streaming import parts_of
 from recapdata.publishing import plan_publication, publish
 from tests.builders import build_dataset, png
-from tests.recapdata.dataset.test_loading import data_files
+from tests.recapdata.loading.test_load import data_files
 
 
 @pytest.fixture
