@@ -134,7 +134,7 @@ def compare(
     other: "str | Path | Target",
     set_b: str | None = None,
     *,
-    sets: Sequence[str] = (),
+    sets: str | Sequence[str] = (),
     audits: tuple[str | Path | None, str | Path | None] = (None, None),
     rows: int = 20,
 ) -> "Difference":
@@ -144,7 +144,7 @@ def compare(
         target: a dataset folder, or `user/name@revision`.
         other: the first caption set; the second version or folder where there is no `set_b`.
         set_b: the second caption set.
-        sets: of two versions only these caption sets; all that both have where empty.
+        sets: of two versions only these caption sets, or this one; all that both have where empty.
         audits: where `audits run --out` put either audit; the targets' own where None.
         rows: how many rows that changed most for the worse are listed, and how many for the better.
 
@@ -167,6 +167,7 @@ def compare(
 
     folders = tuple(None if folder is None else Path(folder) for folder in audits)
     if set_b is None:
+        sets = (sets,) if isinstance(sets, str) else sets
         return Difference(compare_versions(target, other, sets=sets, audits=folders, rows=rows))  # type: ignore[arg-type]
     return Difference(compare_sets(target, str(other), set_b=set_b, audits=folders, rows=rows))  # type: ignore[arg-type]
 

@@ -285,14 +285,14 @@ def diff(before: str | Path, after: str | Path) -> "DiffSummary":
 
 @naming_extras()
 def remove(
-    directory: str | Path, *, keys: str | Path | None = None, captions: Iterable[str] = ()
+    directory: str | Path, *, keys: str | Path | None = None, captions: str | Iterable[str] = ()
 ) -> "RemoveSummary":
     """Take records out of a dataset folder and of all later ingests, or take out whole caption sets.
 
     Args:
         directory: the dataset folder.
         keys: a text file of the records' keys, one a line.
-        captions: names of caption sets, which leave with their audits.
+        captions: names of caption sets, or of one, which leave with their audits.
 
     Raises:
         NotADataset: there is no dataset in the folder.
@@ -311,4 +311,4 @@ def remove(
     """
     from recapdata.dataset.removal import remove as run_remove
 
-    return run_remove(directory, keys, captions=tuple(captions))
+    return run_remove(directory, keys, captions=(captions,) if isinstance(captions, str) else tuple(captions))

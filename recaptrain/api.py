@@ -106,7 +106,7 @@ def train_diffusion(
     out: str | Path,
     *,
     dataset: str | Path,
-    mixture: "str | Mixture",
+    mixture: "str | Mapping[str, float] | Mixture",
     base: str,
     revision: str | None = None,
     base_revision: str | None = None,
@@ -138,7 +138,8 @@ def train_diffusion(
     Args:
         out: folder for the trained pipeline.
         dataset: a dataset folder, or `user/name` on the Hub.
-        mixture: weights over caption sets, `recap-short=0.5,recap-long=0.5`; one set's name; or `recap-mix`, `dalle3`.
+        mixture: weights over caption sets, `recap-short=0.5,recap-long=0.5` or such a dict; one set's name; or
+            `recap-mix`, `dalle3`.
         base: Stable Diffusion pipeline: `user/name`, a folder, or `embedded`.
         revision: tag, branch or commit of the dataset; main where None.
         base_revision: tag, branch or commit of the base; main where None.
@@ -181,11 +182,13 @@ def train_diffusion(
         >>> summary.examples, summary.mixture
         (24, 'alt=0.5,human=0.5;dropout=0.1')
     """
-    given = {**locals(), "dataset": str(dataset), "mixture": str(mixture)}
+    given = {**locals(), "dataset": str(dataset)}
+    from recapdata.caption_sets.mixture import Mixture
     from recapdata.options import gather
     from recaptrain.diffusion.run import train_diffusion as run
     from recaptrain.diffusion.settings import DiffusionSettings
 
+    given["mixture"] = str(Mixture.of(mixture))
     return run(gather(DiffusionSettings, given), Path(out))
 
 

@@ -18,6 +18,7 @@ import audits
 import recapdata
 import recaptrain
 from recapdata.display import html_table
+from recapdata.errors import CaptionSetNotFound, OptionError
 
 PACKAGES = (recapdata, audits, recaptrain)
 PUBLIC = [(package, name) for package in PACKAGES for name in package.__all__]
@@ -137,6 +138,29 @@ def test_results_are_shown_as_their_text_and_as_tables(datasets: Path) -> None:
     assert "<tr><td>object precision</td>" in audit._repr_html_()
     assert "<th>a: alt</th><th>b: human</th><th>b − a</th>" in difference._repr_html_()
     assert f"me/drawn@v1.0.0 → {drawn} (MINOR): caption set human added" in changes._repr_html_()
+
+
+def test_one_name_stands_for_a_list_of_one(datasets: Path, tmp_path: Path) -> None:
+    drawn = str(shutil.copytree(datasets / "drawn", tmp_path / "drawn"))
+    assert recapdata.load(drawn, sets="alt").column_names[-1] == "alt"
+    figures = audits.compare(drawn, drawn, sets="alt").figures
+    assert figures.equals(audits.compare(drawn, drawn, sets=["alt"]).figures)
+    recapdata.remove(drawn, captions="human")
+    assert recapdata.open_dataset(drawn).set_names() == ["alt"]
+
+
+def test_a_mixture_is_a_text_or_weights_or_itself(datasets: Path) -> None:
+    drawn, weights = datasets / "drawn", {"alt": 1, "human": 3}
+    drawn_from = [
+        [row["caption_set"] for row in recapdata.load(drawn, mixture=mixture)]
+        for mixture in (weights, "alt=1,human=3", recapdata.Mixture(weights=weights))
+    ]
+    assert drawn_from[0] == drawn_from[1] == drawn_from[2]
+    assert set(drawn_from[0]) == {"alt", "human"}
+    with pytest.raises(CaptionSetNotFound, match="no caption set 'altt'; it has alt, human"):
+        recapdata.load(drawn, mixture={"altt": 1})
+    with pytest.raises(OptionError, match="the weight of alt is -1, it must be above 0"):
+        recaptrain.train_diffusion("out", dataset=drawn, mixture={"alt": -1}, base="embedded")
 
 
 def test_a_table_shows_any_caption_as_text() -> None:

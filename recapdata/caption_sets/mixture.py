@@ -111,6 +111,17 @@ class Mixture:
         values = {"weights": weights, **_settings(settings, text)}
         return cls(**(values | {name: value for name, value in changes.items() if value is not None}))
 
+    @classmethod
+    def of(cls, mixture: "str | Mapping[str, float] | Mixture") -> "Mixture":
+        """The mixture of a text, of weights by caption set, or as it is.
+
+        Raises:
+            OptionError: it cannot be read as one.
+        """
+        if isinstance(mixture, str):
+            return cls.parse(mixture)
+        return cls(weights=mixture) if isinstance(mixture, Mapping) else mixture
+
     def __str__(self) -> str:
         """The canonical text, which `parse` reads back."""
         parts = [",".join(f"{name}={weight:.15g}" for name, weight in self.weights.items())]

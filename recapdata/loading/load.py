@@ -5,13 +5,14 @@ been downloaded before, as long as it holds the same pictures; only the small ca
 in memory: what `datasets` loads is memory-mapped.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recapdata.caption_sets.mixture import Mixture
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.shards import ShardFile, read_schema
 from recapdata.dataset.target import Target, open_dataset
@@ -25,17 +26,15 @@ from recapdata.versions.contents import Contents, published_contents
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
 
-    from recapdata.caption_sets.mixture import Mixture
-
 
 @overload
 def load(
     target: str | Path,
     *,
     revision: str | None = None,
-    sets: Sequence[str] | None = None,
+    sets: str | Sequence[str] | None = None,
     split: str = "train",
-    mixture: "str | Mixture | None" = None,
+    mixture: str | Mapping[str, float] | Mixture | None = None,
     seed: int = 0,
     epoch: int = 0,
     streaming: Literal[False] = False,
@@ -45,9 +44,9 @@ def load(
     target: str | Path,
     *,
     revision: str | None = None,
-    sets: Sequence[str] | None = None,
+    sets: str | Sequence[str] | None = None,
     split: str = "train",
-    mixture: "str | Mixture | None" = None,
+    mixture: str | Mapping[str, float] | Mixture | None = None,
     seed: int = 0,
     epoch: int = 0,
     streaming: Literal[True],
@@ -57,9 +56,9 @@ def load(
     target: str | Path,
     *,
     revision: str | None = None,
-    sets: Sequence[str] | None = None,
+    sets: str | Sequence[str] | None = None,
     split: str = "train",
-    mixture: "str | Mixture | None" = None,
+    mixture: str | Mapping[str, float] | Mixture | None = None,
     seed: int = 0,
     epoch: int = 0,
     streaming: bool = False,
@@ -70,10 +69,10 @@ def load(
         target: `user/name`, or a local dataset folder.
         revision: tag, branch or commit; the latest where omitted. It is resolved to its commit once, which stands in
             the dataset's `info.description`.
-        sets: the caption sets wanted, a column each; all of them where omitted.
+        sets: the caption sets wanted, a column each; one's name may stand alone; all of them where omitted.
         split: `train`, or a slice of it as `datasets` writes one: `train[:100]`, `train[50%:]`.
-        mixture: weights over caption sets, such as `recap-short=0.5,recap-long=0.5`; every row then has the
-            columns `caption` and `caption_set` as drawn for `seed` and `epoch`.
+        mixture: weights over caption sets, such as `recap-short=0.5,recap-long=0.5` or `{"recap-short": 1, "recap-long": 1}`;
+            every row then has the columns `caption` and `caption_set` as drawn for `seed` and `epoch`.
         seed: seed of the draws.
         epoch: number of the pass over the data, from 0; each draws anew.
         streaming: read rows while they are iterated over, and download nothing whole. A shard is the smallest part that
@@ -99,8 +98,8 @@ def load(
     """
     opened = open_dataset(target, revision)
     parts = parts_of(opened, split)
-    blend = _mixture(mixture)
-    wanted = list(sets) if sets is not None else opened.set_names()
+    blend = Mixture.of(mixture) if mixture is not None else None
+    wanted = opened.set_names() if sets is None else [sets] if isinstance(sets, str) else list(sets)
     wanted += [name for name in (blend.sets if blend else ()) if name not in wanted]
     for name in wanted:
         opened.check_set(name)
@@ -125,14 +124,6 @@ def _rows(target: Target, sets: Sequence[str], split: str) -> "Dataset":
             raise DatasetDamaged(f"{target.name}: captions of {name} are not of the rows of the images")
         rows = concatenate_datasets([rows, captions.remove_columns("key")], axis=1)
     return rows
-
-
-def _mixture(mixture: "str | Mixture | None") -> "Mixture | None":
-    if not isinstance(mixture, str):
-        return mixture
-    from recapdata.caption_sets.mixture import Mixture
-
-    return Mixture.parse(mixture)
 
 
 def _image_columns(target: Target) -> list[str]:
