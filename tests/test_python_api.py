@@ -143,6 +143,8 @@ def test_results_are_shown_as_their_text_and_as_tables(datasets: Path) -> None:
 def test_one_name_stands_for_a_list_of_one(datasets: Path, tmp_path: Path) -> None:
     drawn = str(shutil.copytree(datasets / "drawn", tmp_path / "drawn"))
     assert recapdata.load(drawn, sets="alt").column_names[-1] == "alt"
+    with pytest.raises(CaptionSetNotFound, match=r"alt is a caption set of .*; name the other one too"):
+        audits.compare(drawn, "alt")
     figures = audits.compare(drawn, drawn, sets="alt").figures
     assert figures.equals(audits.compare(drawn, drawn, sets=["alt"]).figures)
     recapdata.remove(drawn, captions="human")

@@ -64,10 +64,17 @@ def compare_versions(
         sets: the caption sets; all that both have where empty.
 
     Raises:
-        CaptionSetNotFound: a target lacks one of the sets, or they have none in common.
+        CaptionSetNotFound: a target lacks one of the sets, or they have none in common; `target_b` is a set of `target_a`.
         AuditNotFound: a set was not audited in one of them.
     """
-    one, other = open_dataset(target_a), open_dataset(target_b)
+    one = open_dataset(target_a)
+    if isinstance(target_b, str) and target_b in one.set_names() and not Path(target_b).is_dir():
+        others = [name for name in one.set_names() if name != target_b]
+        raise CaptionSetNotFound(
+            f"{target_b} is a caption set of {one.name}; name the other one too: audits compare {one.name} "
+            f"{target_b} {others[0] if others else 'SET_B'}"
+        )
+    other = open_dataset(target_b)
     shared = [name for name in one.set_names() if name in other.set_names()]
     wanted = list(dict.fromkeys(sets)) or shared
     if not wanted:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from audits.comparison import Comparison, compare, compare_versions
-from recapdata.dataset.target import open_dataset
-from recapdata.errors import CaptionSetNotFound, OptionError
+from recapdata.errors import OptionError
 
 USAGE = "write: audits compare TARGET SET_A SET_B, or: audits compare A B for two versions or folders"
 
@@ -31,11 +30,4 @@ def compare_arguments(
         return compare(what[0], what[1], set_b=what[2], audits=folders, rows=rows)
     if len(what) != 2:
         raise OptionError(f"{len(what)} words to compare; {USAGE}")
-    one = open_dataset(what[0])
-    if what[1] in one.set_names() and not Path(what[1]).is_dir():
-        others = [name for name in one.set_names() if name != what[1]]
-        raise CaptionSetNotFound(
-            f"{what[1]} is a caption set of {what[0]}; name the other one too: audits compare {what[0]} "
-            f"{what[1]} {others[0] if others else 'SET_B'}"
-        )
-    return compare_versions(one, what[1], sets=sets, audits=folders, rows=rows)
+    return compare_versions(what[0], what[1], sets=sets, audits=folders, rows=rows)

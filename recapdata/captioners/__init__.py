@@ -176,7 +176,7 @@ def open_captioner(name: str, options: CaptionerOptions) -> Captioner:
             )
     if template_columns(options.style) and not isinstance(captioner.prepare, PromptedPreparer):
         raise OptionError(
-            f"--style {options.style}: the captioner {name} is not told anything of single pictures; leave out what stands in braces"
+            f"--style {options.style}: the captioner {name} takes no values of columns; leave out what stands in braces"
         )
     return captioner
 

@@ -85,5 +85,5 @@ def test_a_captioner_that_is_told_nothing_refuses_them(monkeypatch):
     from recapdata import captioners
 
     monkeypatch.setitem(captioners.CAPTIONERS, "scripted", "tests.scripted:open_scripted")
-    with pytest.raises(OptionError, match="scripted is not told anything of single pictures"):
+    with pytest.raises(OptionError, match="scripted takes no values of columns; leave out"):
         open_captioner("scripted", CaptionerOptions(style="{alt_text}"))
