@@ -232,8 +232,9 @@ def run(
         for name, skew in {**kept, **skews(hashed, asked, model, before)}.items():
             content["sets"][name]["skew"] = skew
         text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
-        write_atomic(destination / SUMMARY_FILE, text.encode())
         content = json.loads(text)
+        if content != earlier:  # else it stays byte by byte, and a version published with it equals this audit
+            write_atomic(destination / SUMMARY_FILE, text.encode())
     return AuditSummary(
         target=target.resolved,
         out=str(destination),
