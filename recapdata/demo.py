@@ -168,8 +168,10 @@ def _fresh(out: Path) -> Path:
     """An empty folder for the demo; an earlier demo's is replaced, anybody else's is not.
 
     Raises:
-        OptionError: the folder holds something else.
+        OptionError: it is no folder, or holds something else.
     """
+    if out.exists() and not out.is_dir():
+        raise OptionError(f"{out} is no folder; name another with --out")
     if out.exists() and any(out.iterdir()):
         if not (out / MARKER).exists():
             raise OptionError(f"{out} is not empty and not an earlier demo; name another folder with --out")

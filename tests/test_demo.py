@@ -83,3 +83,6 @@ def test_a_folder_that_is_no_demo_is_left_alone(tmp_path):
     with pytest.raises(OptionError, match="not empty"):
         run_demo(tmp_path)
     assert (tmp_path / "mine.txt").read_text() == "precious"
+    with pytest.raises(OptionError, match="is no folder"):
+        run_demo(tmp_path / "mine.txt")
+    assert (tmp_path / "mine.txt").read_text() == "precious"

@@ -233,7 +233,7 @@ def run(
             content["sets"][name]["skew"] = skew
         text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
         content = json.loads(text)
-        if content != earlier:  # else it stays byte by byte, and a version published with it equals this audit
+        if content != earlier:  # else it stays byte by byte, as versions were published with it
             write_atomic(destination / SUMMARY_FILE, text.encode())
     return AuditSummary(
         target=target.resolved,
