@@ -142,7 +142,7 @@ FAILURE_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """One row of the failure ledger: what could not be done, where, and why.
+    """A recorded failure, one row of the failure ledger: stage, source or key, error.
 
     Attributes:
         error: the type of the failure, a short CamelCase name that can be counted (`TruncatedImage`).

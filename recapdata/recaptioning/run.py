@@ -43,7 +43,7 @@ CAPTIONING = {
 }
 """By engine, a `Captioning`."""
 EXAMPLES = 3
-HOPELESS = 3
+MAX_FAILED_BATCHES = 3
 """After so many batches in a row without one caption the run stops: the model, not the pictures, is at fault."""
 
 
@@ -243,7 +243,7 @@ def _execute(
         began = time.monotonic()
         done = nothing
         with progress(task.set_name, total) as advance:
-            for finished in _hopeful(engine.run(batches()), captioner):
+            for finished in _stop_when_all_fail(engine.run(batches()), captioner):
                 recorder.record(finished)
                 done = done.with_batch(finished)
                 advance(len(finished.captions), failed=finished.failures)
@@ -251,11 +251,11 @@ def _execute(
         return replace(done, seconds=seconds, largest_batch=engine.batch_size)
 
 
-def _hopeful(results: Iterator[Finished], captioner: Captioner) -> Iterator[Finished]:
+def _stop_when_all_fail(results: Iterator[Finished], captioner: Captioner) -> Iterator[Finished]:
     """Hand results on, but stop a run whose every batch fails before it turns a dataset into failures.
 
     Raises:
-        ModelNotSupported: `HOPELESS` batches in a row gave no caption; they were not recorded.
+        ModelNotSupported: `MAX_FAILED_BATCHES` batches in a row gave no caption; they were not recorded.
     """
     held: list[Finished] = []
     for finished in results:
@@ -263,9 +263,9 @@ def _hopeful(results: Iterator[Finished], captioner: Captioner) -> Iterator[Fini
         if finished.failures < len(finished.captions):
             yield from held
             held.clear()
-        elif len(held) == HOPELESS:
+        elif len(held) == MAX_FAILED_BATCHES:
             raise ModelNotSupported(
-                f"{captioner.provenance.model} failed on every image of {HOPELESS} batches in a row, and the run was "
+                f"{captioner.provenance.model} failed on every image of {MAX_FAILED_BATCHES} batches in a row, and the run was "
                 f"stopped; the last error: {finished.captions[-1].error}"
             )
     yield from held
