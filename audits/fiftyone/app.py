@@ -40,12 +40,14 @@ def check_port(port: int) -> None:
     """Find out before a long build whether the App can be served on this port.
 
     Raises:
-        OptionError: the port is taken.
+        OptionError: the port is taken, or no port.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((ADDRESS, port))
+        except OverflowError as error:
+            raise OptionError(f"--port {port}: a port is a number from 0 to 65535") from error
         except OSError as error:
             raise OptionError(
                 f"port {port} is taken (another App, perhaps); choose another with --port"

@@ -55,6 +55,8 @@ def test_a_taken_port_is_said_before_anything_is_built() -> None:
         with pytest.raises(OptionError, match="--port"):
             check_port(taken.getsockname()[1])
     check_port(0)
+    with pytest.raises(OptionError, match="65535"):
+        check_port(99999)
 
 
 def test_what_the_page_would_fetch_elsewhere_is_cut_out() -> None:
