@@ -62,6 +62,7 @@ def write_card(
         datasets=[target.repo_id] if target.repo_id else None,
         **head,
     )
+    settings = replace(settings, lr=settings.optimization.learning_rate)  # a default may depend on others
     resolved = {
         "dataset": target.repo_id or target.manifest.name,
         "revision": target.commit,

@@ -299,6 +299,8 @@ def test_the_command_tunes_and_says_what_it_did(tmp_path, folders, scenes):
     assert (summary["steps"], summary["captions"]) == (2, {"short": 16, "long": 16})
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf8")
     assert "| learning rate | 4e-05, cosine, 10 steps of warm-up |" in card
+    assert "| lr | 4e-05 |" in card
+    assert " --lr 4e-05" in card
     assert "a local folder that had not been published: 16 short and 16 long captions seen" in card
     noted = json.loads((tmp_path / "out" / "training" / "settings.json").read_text(encoding="utf8"))
     depends = ("captions", "base", "prompts", "precision")
@@ -323,6 +325,8 @@ def test_the_command_tunes_and_says_what_it_did(tmp_path, folders, scenes):
     assert done.exit_code == 0, done.exception
     assert list(json.loads(done.stdout)) == ["short", "long"]
     assert (tmp_path / "two" / "long" / "adapter").is_dir()
+    card = (tmp_path / "two" / "long" / "README.md").read_text(encoding="utf8")
+    assert "| lr | 0.0002 |" in card, "the default of LoRA"
 
 
 @pytest.mark.parametrize(
