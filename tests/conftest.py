@@ -25,18 +25,13 @@ FIRST = (
     "tests/test_demo.py",
 )
 """What takes long begins first, so that two workers end together."""
-ONE_GROUP = "tests/audits/fiftyone"
-"""Its files share one database and one import of FiftyOne; every other file is a group of its own."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the tests, and group them for workers (`--dist loadgroup`)."""
+    """Order the tests; workers take whole files (`--dist loadfile`), in this order."""
     order = [
         next((n for n, path in enumerate(FIRST) if item.nodeid.startswith(path)), len(FIRST))
         for item in items
     ]
     items[:] = [items[place] for place in sorted(range(len(items)), key=order.__getitem__)]
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(ONE_GROUP if file.startswith(ONE_GROUP) else file))
