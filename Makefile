@@ -27,8 +27,8 @@ $(VENV)/.test: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python
 demo: $(VENV)/.demo ## Install, then run the whole way into demo/
 	$(VENV)/bin/recapdata demo --out demo
 
-# Two workers take whole files in the order of tests/conftest.py.
-PYTEST := $(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Two workers take whole files.
+PYTEST := $(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 test: $(VENV)/.test ## Install, then run the tests
 	$(PYTEST) -m 'not slow'

@@ -13,8 +13,6 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from tests.conftest import FIRST
-
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("recapdata", "audits", "recaptrain")
 IN_DATASETS = {"audits/corrections.jsonl", "audits/summary.json"}
@@ -191,10 +189,6 @@ def test_documents_name_files_that_exist(name):
     assert named
     for path in named - IN_DATASETS:
         assert list(ROOT.glob(path)), f"{name} names {path}"
-
-
-def test_the_files_that_begin_first_are_there() -> None:
-    assert [path for path in FIRST if not (ROOT / path).exists()] == []
 
 
 def test_folders_of_a_package_import_one_way():
