@@ -6,7 +6,7 @@ import pytest
 
 from recapdata.errors import OptionError
 from recapdata.weights import embedded_path
-from recaptrain.embedded import curve, evaluate
+from recaptrain.embedded import accuracy, curve
 from recaptrain.embedded.curve import CurveSettings, learning_curve, steps_for, table
 
 
@@ -22,7 +22,7 @@ def test_steps_grow_with_the_captions():
 
 def test_a_curve_goes_on_where_it_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(curve, "steps_for", lambda captions: 1)
-    measured, measure = [], evaluate.evaluate_captioner
+    measured, measure = [], accuracy.evaluate_captioner
 
     def measure_or_die(model, **options):
         if len(measured) == 4:
@@ -30,7 +30,7 @@ def test_a_curve_goes_on_where_it_stopped(tmp_path, monkeypatch):
         measured.append((model.name, options["style"]))
         return measure(model, **options)
 
-    monkeypatch.setattr(evaluate, "evaluate_captioner", measure_or_die)
+    monkeypatch.setattr(accuracy, "evaluate_captioner", measure_or_die)
     out = tmp_path / "curve.json"
     with pytest.raises(KeyboardInterrupt):
         learning_curve(settings(), out, tmp_path / "work")
