@@ -43,7 +43,7 @@ from recapdata.dataset.folder import hold
 from recapdata.dataset.shards import ShardFile
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.engines import check_engine
-from recapdata.errors import CaptionSetNotFound, OptionError
+from recapdata.errors import CaptionSetNotFound, DatasetDamaged, OptionError
 from recapdata.models.dual_encoders import find_clip
 from recapdata.versions.figures import read_figures
 
@@ -224,7 +224,11 @@ def run(
             )
         done = [plan for shard in plans for plan in shard]
         content = _summarize(target, destination, done, wanted, identity(nlp), records, read)
-        earlier = read_summary(destination / SUMMARY_FILE, target.name) or {"sets": {}}
+        try:
+            earlier = read_summary(destination / SUMMARY_FILE, target.name) or {"sets": {}}
+        except DatasetDamaged as error:  # this very run is what its message recommends
+            say(f"{destination / SUMMARY_FILE} was not JSON and is written anew ({error.__cause__})")
+            earlier = {"sets": {}}
         before = {name: each["skew"] for name, each in earlier["sets"].items() if "skew" in each}
         # A set that this run was not asked for is in the summary because its captions are the same as then.
         kept = {name: before[name] for name in content["sets"] if name in before and name not in sets}

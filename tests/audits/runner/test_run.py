@@ -320,6 +320,16 @@ def test_a_dataset_without_captions_says_what_to_do(tmp_path: Path) -> None:
         run(folder.path)
 
 
+def test_a_damaged_summary_is_written_anew(folder: DatasetFolder, capsys) -> None:
+    run(folder.path)
+    path = folder.path / "audits" / "summary.json"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    run(folder.path)
+    assert path.read_bytes() == whole
+    assert "was not JSON and is written anew" in capsys.readouterr().err
+
+
 def test_the_manifest_is_not_touched(folder: DatasetFolder) -> None:
     before = (folder.path / "recapdata.yaml").read_bytes()
     run(folder.path)
