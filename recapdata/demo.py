@@ -70,6 +70,7 @@ Took        {sum(self.seconds.values()):.0f} s
 
 Where it lies
   {self.out}/report.html   the audit, and pictures with their captions before and after: open it first
+                     {(Path(self.out) / "report.html").resolve().as_uri()}
   {self.out}/dataset       the dataset folder
   {self.out}/hub           the embedded Hub with both versions
   {self.out}/model         the fine-tuned diffusion pipeline, with its card

@@ -45,6 +45,7 @@ from recapdata.dataset.target import Target, open_dataset
 from recapdata.engines import check_engine
 from recapdata.errors import CaptionSetNotFound, DatasetDamaged, OptionError
 from recapdata.models.dual_encoders import find_clip
+from recapdata.models.sources import caution
 from recapdata.versions.figures import read_figures
 
 
@@ -184,6 +185,8 @@ def run(
     if prompts is not None:
         asked = open_prompts(prompts, target.set_names(), lambda name: read(name).sample)
     model = find_clip(clip) if clip is not None else None
+    if clip is not None and (warning := caution(clip, target)):
+        say(warning)
     sources = tuple(open_evidence(name, target) for name in dict.fromkeys(evidence))
     alt = alt_source(target)
     names = load_names(pipeline, nlp) if alt is not None and sets != [alt] else None

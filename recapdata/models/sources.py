@@ -6,10 +6,15 @@ A name is `embedded`, a local folder, or `user/name` on the Hub in use; a folder
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recapdata.endpoint import configure_client, endpoint, hub_api, hub_errors
 from recapdata.errors import CaptionerNotFound, OptionError
+from recapdata.scenes import SIDE
 from recapdata.weights import content_revision, embedded_path
+
+if TYPE_CHECKING:
+    from recapdata.dataset.protocol import Target
 
 EMBEDDED = "embedded"
 
@@ -84,3 +89,22 @@ def check_local_revision(name: str, content: str, revision: str | None) -> None:
             f"--revision {revision}: {name} is a local model, whose revision is the hash of its files, {content}; "
             "leave the option out"
         )
+
+
+def caution(name: str, target: "Target") -> str | None:
+    """A warning where an embedded model is to see other pictures than the drawn world's; None where there is none.
+
+    The first pictures of the dataset decide: a scene is 64 × 64 pixels.
+    """
+    if name != EMBEDDED or not target.shard_numbers:
+        return None
+    first = next(target.read(target.shard_numbers[0], ["width", "height"]), None)
+    if first is None:
+        return None
+    others = [row for row in first.to_pylist() if (row["width"], row["height"]) != (SIDE, SIDE)]
+    if not others:
+        return None
+    return (
+        f"caution: the model `embedded` knows drawn scenes only, and {len(others):,} of the first {first.num_rows:,} pictures of "
+        f"{target.name} are none: what it makes of them shows that the way works and means nothing; name a model trained on photographs"
+    )

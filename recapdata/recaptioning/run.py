@@ -18,9 +18,11 @@ from recapdata.caption_sets.resuming import begin_set, check_set_name, keep_revi
 from recapdata.captioners import Captioner, CaptionerOptions, parse_captioner, template_columns
 from recapdata.console import progress, say
 from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.target import open_dataset
 from recapdata.dataset.writing import writing
 from recapdata.engines import EngineOptions, check_engine
 from recapdata.errors import CaptionSetNotFound, ModelNotSupported
+from recapdata.models.sources import caution
 from recapdata.options import command_line, outcome_of
 from recapdata.recaptioning.batches import Batch, Finished
 from recapdata.recaptioning.options import RunOptions
@@ -118,6 +120,8 @@ def recaption(
     columns = template_columns(asked.style)
     check_columns(folder, columns, asked.style)
     agreed = keep_revision(folder.manifest.sets.get(set_name), asked, overwrite=run.overwrite)
+    if warning := caution(name, open_dataset(directory)):
+        say(warning)
     captioning = open_captioning(run.engine)
     opened = captioning.open_captioner(name, agreed, run)
     with writing(folder):

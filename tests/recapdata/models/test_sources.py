@@ -4,9 +4,12 @@ import hashlib
 
 import pytest
 
+from recapdata.dataset.target import open_dataset
 from recapdata.errors import CaptionerNotFound, OptionError
-from recapdata.models.sources import resolve_model
+from recapdata.ingestion import ingest
+from recapdata.models.sources import caution, resolve_model
 from recapdata.weights import content_revision, embedded_path
+from tests.builders import build_dataset, png
 
 
 @pytest.fixture
@@ -59,3 +62,13 @@ def test_a_model_that_is_nowhere_is_named(hub):
         resolve_model("me/nothing", kind="captioner")
     with pytest.raises(CaptionerNotFound, match="no such folder"):
         resolve_model("./not/there", kind="captioner")
+
+
+def test_the_embedded_models_warn_before_photographs_and_not_before_scenes(tmp_path):
+    ingest("scenes:3", tmp_path / "scenes")
+    photographs = build_dataset(tmp_path / "photographs", images=[png(row, (640, 480)) for row in range(3)])
+    assert caution("embedded", open_dataset(tmp_path / "scenes")) is None
+    assert caution("google/paligemma2-3b-pt-448", open_dataset(photographs.path)) is None
+    assert "knows drawn scenes only, and 3 of the first 3 pictures" in caution(
+        "embedded", open_dataset(photographs.path)
+    )
