@@ -19,9 +19,10 @@ from recapdata.dataset.folder import MANIFEST, DatasetFolder
 from recapdata.dataset.shards import read_footer, read_shard
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import PublishRefused
+from recapdata.publishing.card_edits import README, merge_card
 from recapdata.publishing.licenses import LICENSES, OTHER, license_fields
 from recapdata.publishing.plan import PublishPlan
-from recapdata.publishing.published import audit_schema, captions_features, data_schema, features
+from recapdata.publishing.published import PATTERNS, audit_schema, captions_features, data_schema, features
 from recapdata.records import Manifest, Provenance
 from recapdata.templates import render
 from recapdata.versions.changes import counted
@@ -31,7 +32,6 @@ from recapdata.versions.figures import FigureChange, read_figures
 if TYPE_CHECKING:
     from datasets import Features
 
-README = "README.md"
 TEMPLATE = "dataset.md.j2"
 SHOWN_CHARACTERS = 300
 SPLIT = "train"
@@ -41,11 +41,6 @@ WRITERS = {
     "human": "people",
     "web": "the web (alt text)",
     "import": "unknown (came with the data)",
-}
-PATTERNS = {
-    "default": "data/train-*.parquet",
-    "captions": "captions/*/train-*.parquet",
-    "audit": "audits/*/train-*.parquet",
 }
 _MARKUP = re.compile(
     r"""
@@ -263,7 +258,7 @@ def closing_files(folder: DatasetFolder, plan: PublishPlan, sizes: Mapping[str, 
         sizes: bytes of every other file of the version, by path.
     """
     contents = replace(plan.local.contents, history=_history(plan))
-    card = render_card(_facts(folder, plan, contents, sizes))
+    card = merge_card(render_card(_facts(folder, plan, contents, sizes)), plan.card)
     manifest = yaml.safe_dump(plan.manifest.to_dict(), sort_keys=False, allow_unicode=True, width=120)
     return {
         MANIFEST: manifest.encode(),

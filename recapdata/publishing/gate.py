@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from recapdata.dataset.folder import CORRECTIONS
 from recapdata.errors import PublishRefused
-from recapdata.publishing.published import MANAGED
+from recapdata.publishing.card_edits import CardEdits
+from recapdata.publishing.published import is_of_version
 from recapdata.publishing.survey import Local, Published, Remote, Request
 from recapdata.versions.changes import Changes, counted
 from recapdata.versions.comparable import Made, remedy
@@ -31,7 +32,7 @@ def other_changes(local: Local, parent: Published, license: str) -> list[str]:
     theirs = {
         path: file.hash
         for path, file in parent.files.items()
-        if path.startswith(MANAGED) and not path.startswith("data/")
+        if is_of_version(path) and not path.startswith("data/")
     }
     for path in sorted({*mine, *theirs}):
         top, _, rest = path.partition("/")
@@ -89,9 +90,18 @@ def audit_notes(
     )
 
 
-def remarks(local: Local, remote: Remote, changes: Changes, request: Request) -> list[str]:
+def remarks(
+    local: Local, remote: Remote, changes: Changes, request: Request, card: CardEdits, delete: Sequence[str]
+) -> list[str]:
     """What the user should know before saying yes."""
-    notes = []
+    notes = [f"README.md keeps what was written there by hand: {'; '.join(card.kept)}"] if card.kept else []
+    notes += [f"README.md: {phrase}" for phrase in card.lost]
+    known = {path for sent in (remote.parent, remote.killed) if sent for path in sent.files}
+    notes += [
+        f"{path} is deleted: it is none of this version's files, and would be read as one of them"
+        for path in delete
+        if path not in known
+    ]
     if changes.removed and remote.parent is not None:
         notes.append(
             "removed rows stay in the earlier versions; to take them off the Hub for good, delete those tags and "

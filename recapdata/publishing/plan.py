@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 from recapdata.display import shown_as_text
 from recapdata.errors import NothingToPublish, VersionError
+from recapdata.publishing.card_edits import CardEdits, find_edits
 from recapdata.publishing.gate import audit_notes, other_changes, remarks
 from recapdata.publishing.licenses import check_license
-from recapdata.publishing.published import MANAGED, Part
+from recapdata.publishing.published import Part, is_of_version
 from recapdata.publishing.survey import Local, Published, Remote, RemoteFile, Request
 from recapdata.records import Manifest
 from recapdata.versions.changes import Changes, check_version, counted, parse_version, smallest_version
@@ -35,6 +36,7 @@ class PublishPlan:
         delete: paths that the version does not have any more.
         temporary_bytes: disk needed at a time for a data shard before it is sent.
         figures: audit figures beside the parent's.
+        card: what people wrote into the card, which stays.
     """
 
     step: Step
@@ -55,6 +57,7 @@ class PublishPlan:
     temporary_bytes: int
     figures: tuple[FigureChange, ...]
     notes: tuple[str, ...]
+    card: CardEdits
 
     @property
     def tag(self) -> str:
@@ -98,6 +101,9 @@ class PublishPlan:
             "bytes_to_send": self.send_bytes,
             "temporary_bytes": self.temporary_bytes,
             "commits": self.commits,
+            "deletes": list(self.delete),
+            "card_keeps": self.card.kept,
+            "card_loses": list(self.card.lost),
             "changes": self.changes.phrases(),
             "notes": list(self.notes),
         }
@@ -185,6 +191,8 @@ def make_plan(local: Local, remote: Remote, changes: Changes, request: Request) 
         fingerprint=local.contents.fingerprint,
     )
     wanted = {part.path for part in local.parts}
+    delete = tuple(path for path in remote.files if is_of_version(path) and path not in wanted)
+    card = _card_edits(remote) if step == "publish" else CardEdits()
     return PublishPlan(
         step=step,
         endpoint=remote.endpoint,
@@ -200,11 +208,18 @@ def make_plan(local: Local, remote: Remote, changes: Changes, request: Request) 
         changes=changes,
         send=send if step == "publish" else (),
         keep=keep,
-        delete=tuple(p for p in remote.files if p.startswith(MANAGED) and p not in wanted),
+        delete=delete,
         temporary_bytes=max((part.size for part in send if part.shard is not None), default=0),
         figures=figures,
-        notes=(*notes, *remarks(local, remote, changes, request)),
+        notes=(*notes, *remarks(local, remote, changes, request, card, delete)),
+        card=card,
     )
+
+
+def _card_edits(remote: Remote) -> CardEdits:
+    """What people wrote into the card at the head, held against the card of the version that was sent last."""
+    sent = remote.killed or remote.parent
+    return find_edits(remote.card, sent.card if sent else None)
 
 
 def _step(local: Local, remote: Remote, changes: Changes, version: str, license: str) -> Step:

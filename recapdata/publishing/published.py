@@ -1,5 +1,6 @@
 """What the files of a published version look like: the data shards, with a column per caption set, and their features."""
 
+import fnmatch
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,15 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recapdata.dataset.folder import DatasetFolder, published_files, shard_name
+from recapdata.dataset.folder import (
+    CORRECTIONS,
+    SUMMARY,
+    DatasetFolder,
+    is_shard_path,
+    published_files,
+    shard_name,
+    shard_number,
+)
 from recapdata.dataset.shards import ShardFile, ShardWriter, read_schema
 from recapdata.errors import DatasetDamaged, PublishRefused
 from recapdata.records import CAPTION_SCHEMA
@@ -20,8 +29,12 @@ if TYPE_CHECKING:
 
 VERBATIM = ("captions", "audits", "failures")
 """Folders of which files are published as they are (see `store.published_files`); `data/` is built from images and captions."""
-MANAGED = ("data/", "captions/", "audits/", "failures/")
-"""What a version owns in its repository: a file under these that it does not have is deleted by its commit."""
+PATTERNS = {
+    "default": "data/train-*.parquet",
+    "captions": "captions/*/train-*.parquet",
+    "audit": "audits/*/train-*.parquet",
+}
+"""The files of each config, as `load_dataset` finds them: whatever fits is read as rows of the version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +53,20 @@ class Part:
     size: int
     hashes: tuple[str, ...] = ()
     shard: int | None = None
+
+
+def is_of_version(path: str) -> bool:
+    """Whether a path in the repository belongs to a version: one of the layout, or one that a config would read.
+
+    Such a file that the version does not have is deleted by its commit; all other files are somebody's own, and stay.
+    """
+    top, _, name = path.partition("/")
+    if path in (SUMMARY, CORRECTIONS) or (top == "data" and shard_number(name) is not None):
+        return True
+    return (top in VERBATIM and is_shard_path(path)) or any(
+        path.count("/") == pattern.count("/") and fnmatch.fnmatchcase(path, pattern)
+        for pattern in PATTERNS.values()
+    )
 
 
 def data_path(shard: int) -> str:

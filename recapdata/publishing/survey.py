@@ -18,6 +18,7 @@ from recapdata.dataset.target import Target, open_dataset
 from recapdata.dataset.writing import is_unfinished
 from recapdata.endpoint import endpoint, hub_errors
 from recapdata.errors import HubError, PublishRefused, VersionError
+from recapdata.publishing.card_edits import README
 from recapdata.publishing.options import PublishOptions
 from recapdata.publishing.published import (
     VERBATIM,
@@ -66,13 +67,14 @@ class RemoteFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """A version (or an untagged head) as the repository holds it."""
+    """A version (or an untagged head) as the repository holds it; `card` is its README.md."""
 
     commit: str
     manifest: Manifest
     contents: Contents
     files: Mapping[str, RemoteFile]
     summary: Mapping[str, Any] | None = None
+    card: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,7 @@ class Remote:
         tags: commit of each version tag, by version without the v.
         parent: the highest tagged version.
         unfinished: the head, where a version was committed to it but not tagged.
+        card: the README.md at the head; None where there is none.
     """
 
     endpoint: str
@@ -95,6 +98,13 @@ class Remote:
     tags: Mapping[str, str] = field(default_factory=dict)
     parent: Published | None = None
     unfinished: Published | None = None
+    card: str | None = None
+
+    @property
+    def killed(self) -> Published | None:
+        """The head, where it is of a publication that was killed before its tag; None where it is the parent, perhaps edited."""
+        versions = [each.manifest.version for each in (self.parent, self.unfinished) if each]
+        return None if self.parent and len(set(versions)) == 1 else self.unfinished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,9 +291,11 @@ def look_at_repository(api: "HfApi", repo_id: str) -> tuple[Remote, Target | Non
     if tags:
         highest = max(tags, key=parse_version)
         target = open_dataset(f"{repo_id}@v{highest}")
-        parent = _published(target, files if tags[highest] == head else _tree(api, repo_id, tags[highest]))
+        parent = _published(
+            api, target, files if tags[highest] == head else _tree(api, repo_id, tags[highest]), repo_id
+        )
     if head and MANIFEST in files and head not in tags.values():
-        unfinished = _published(open_dataset(f"{repo_id}@{head}"), files)
+        unfinished = _published(api, open_dataset(f"{repo_id}@{head}"), files, repo_id)
     remote = Remote(
         endpoint=endpoint(),
         private=bool(info.private),
@@ -292,18 +304,39 @@ def look_at_repository(api: "HfApi", repo_id: str) -> tuple[Remote, Target | Non
         tags=tags,
         parent=parent,
         unfinished=unfinished,
+        card=_card(api, repo_id, head, files) if head else None,
     )
     return remote, target
 
 
-def _published(target: Target, files: Mapping[str, RemoteFile]) -> Published:
+def _published(api: "HfApi", target: Target, files: Mapping[str, RemoteFile], repo_id: str) -> Published:
     return Published(
         commit=str(target.commit),
         manifest=target.manifest,
         contents=contents_of(target),
         files=files,
         summary=target.summary(),
+        card=_card(api, repo_id, str(target.commit), files),
     )
+
+
+def _card(api: "HfApi", repo_id: str, commit: str, files: Mapping[str, RemoteFile]) -> str | None:
+    """The README.md at a commit; None where there is none.
+
+    Raises:
+        PublishRefused: it is no text.
+    """
+    if README not in files:
+        return None
+    with hub_errors(repo_id):
+        path = api.hf_hub_download(repo_id, README, repo_type="dataset", revision=commit)
+    try:
+        return Path(path).read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise PublishRefused(
+            f"README.md in {repo_id} is not UTF-8, so what was written there by hand could not be kept; mend or delete it on "
+            "the Hub first"
+        ) from error
 
 
 def _tree(api: "HfApi", repo_id: str, commit: str) -> dict[str, RemoteFile]:

@@ -413,3 +413,57 @@ def test_a_picture_that_changed_on_the_disk_is_not_published(hub, repo_id, tmp_p
     assert not (folder.path / ".publishing").exists()
     path.write_bytes(content)  # restored
     assert send(folder, repo_id, "1.0.0").rows == 6
+
+
+def test_what_people_wrote_into_the_repository_stays(hub, repo_id, folder):
+    """A section and a field of the card, and files of their own, through two versions."""
+    api = HfApi()
+    send(folder, repo_id, "1.0.0")
+    path = api.hf_hub_download(repo_id, "README.md", repo_type="dataset")
+    card = Path(path).read_text()
+    card = card.replace("---\n", "---\nextra_gated_prompt: Ask Ann.\n", 1)
+    card = card.replace("## Load this version", "## How we collected it\n\nBy hand.\n\n## Load this version")
+    own = ("data/notes.csv", "captions/alt/readme.txt", "failures/why.md", "LICENSE")
+    for name, content in (("README.md", card), *((name, "x,y") for name in own)):
+        api.upload_file(
+            repo_id=repo_id, repo_type="dataset", path_in_repo=name, path_or_fileobj=content.encode()
+        )
+    for number, version in enumerate(("1.1.0", "1.2.0")):
+        add_set(folder, f"set-{number}", [f"a bird {number} {row}" for row in range(6)])
+        plan = plan_publication(folder.path, repo_id, version=version)
+        assert plan.delete == ()
+        assert plan.to_dict()["card_keeps"] == ["## How we collected it", "extra_gated_prompt"]
+        assert (
+            "keeps what was written there by hand: ## How we collected it; extra_gated_prompt" in plan.text()
+        )
+        publish(plan)
+        path = api.hf_hub_download(repo_id, "README.md", repo_type="dataset", revision=f"v{version}")
+        assert Path(path).read_text().count("## How we collected it\n\nBy hand.\n") == 1
+        assert DatasetCard.load(path).data.to_dict()["extra_gated_prompt"] == "Ask Ann."
+        assert set(own) <= set(api.list_repo_files(repo_id, repo_type="dataset"))
+
+
+def test_a_file_that_would_be_read_as_rows_is_named_before_it_goes(hub, repo_id, folder):
+    send(folder, repo_id, "1.0.0")
+    api, name = HfApi(), "data/train-extra.parquet"
+    api.upload_file(repo_id=repo_id, repo_type="dataset", path_in_repo=name, path_or_fileobj=b"rows")
+    add_set(folder, "new", ["a bird"] * 6)
+    plan = plan_publication(folder.path, repo_id, version="1.1.0")
+    assert plan.delete == (name,)
+    assert f"{name} is deleted: it is none of this version's files" in plan.text()
+    publish(plan)
+    assert name not in api.list_repo_files(repo_id, repo_type="dataset")
+
+
+def test_a_killed_publication_leaves_no_edits_behind(hub, repo_id, folder):
+    """What recapdata itself wrote before it was killed is nobody's edit."""
+    send(folder, repo_id, "1.0.0")
+    add_set(folder, "new", ["a bird"] * 6)
+    module = "tests.recapdata.publishing.publish_and_die"
+    died = subprocess.run(
+        [sys.executable, "-m", module, "create_tag", str(folder.path), repo_id, "1.1.0"], check=False
+    )
+    assert died.returncode == -signal.SIGKILL
+    add_set(folder, "more", ["another bird"] * 6)
+    plan = plan_publication(folder.path, repo_id, version="1.1.0")
+    assert (plan.step, plan.card.kept, plan.card.lost) == ("publish", [], ())
