@@ -104,13 +104,15 @@ class Record:
     """One record of the dataset, as the sources of evidence get it.
 
     Attributes:
+        key: the SHA-256 of the image's bytes.
         values: the columns that the source names in `columns`.
-        picture: the decoded image, upright and in RGB; None where no source needs it, or it cannot be decoded.
+        picture: the decoded image, upright and in RGB; None where the source does not need it, or it cannot be decoded.
         nouns: the objects that the record's captions name.
         evidence: of the sources named before this one.
     """
 
     values: Mapping[str, Any]
+    key: str = ""
     picture: Image.Image | None = None
     nouns: frozenset[str] = frozenset()
     evidence: tuple[Evidence, ...] = ()

@@ -1,4 +1,7 @@
-"""Evidence of the records of a batch: one source after the other, a few decoded images at a time."""
+"""Evidence of the records of a batch: one source after the other, a few decoded images at a time.
+
+What the cache has is not looked at again, and a picture of which it has all is not even decoded.
+"""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,8 +12,10 @@ import pyarrow as pa
 from PIL import Image
 
 from audits.evidence import Evidence, EvidenceSource, Record
+from audits.evidence.cache import EvidenceCache
 from recapdata.dataset.decoding import ImageUnreadable, decode_image
 from recapdata.errors import OptionError
+from recapdata.records import image_key
 
 IMAGES = 16
 """Decoded images held at once, and given to a source together."""
@@ -25,60 +30,106 @@ class Collected:
     error: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """A picture, or the reason why there is none; `own` says whether the record's key is that of its bytes."""
+
+    picture: Image.Image | None = None
+    error: str | None = None
+    own: bool = False
+
+
 def collect(
     sources: Sequence[EvidenceSource],
     batch: pa.RecordBatch,
     nouns: Sequence[frozenset[str] | None],
     *,
     decoders: int = 1,
+    cache: EvidenceCache | None = None,
 ) -> list[Collected]:
     """The evidence of all sources for each record of a batch.
 
     Args:
-        batch: the columns that the sources need.
+        batch: `key`, where there is a cache, and the columns that the sources need.
         nouns: the objects that the captions of each record name; None skips a record (it has no caption).
         decoders: threads that decode images.
+        cache: what the sources saw of these pictures before; what they see now is added.
 
     Raises:
         OptionError: a source returned something else than one evidence, or None, for each record.
     """
     collected = [Collected()] * batch.num_rows
     wanted = [row for row, names in enumerate(nouns) if names is not None]
-    decodes = any("image" in source.columns for source in sources)
-    size = IMAGES if decodes else max(len(wanted), 1)
+    size = IMAGES if any("image" in source.columns for source in sources) else max(len(wanted), 1)
     with ThreadPoolExecutor(decoders, thread_name_prefix="decode") as pool:
         for start in range(0, len(wanted), size):
             rows = wanted[start : start + size]
-            values = batch.take(pa.array(rows)).to_pylist()
-            pictures = list(pool.map(_picture, values)) if decodes else [None] * len(rows)
+            chunk = _Chunk(batch.take(pa.array(rows)).to_pylist(), pool)
             records = [
-                Record(
-                    values=columns,
-                    picture=picture if isinstance(picture, Image.Image) else None,
-                    nouns=nouns[row] or frozenset(),
-                )
-                for row, columns, picture in zip(rows, values, pictures, strict=True)
+                Record(key=values.get("key", ""), values=values, nouns=nouns[row] or frozenset())
+                for row, values in zip(rows, chunk.values, strict=True)
             ]
             for source in sources:
-                records = _with_evidence(source, records)
-            for row, record, picture in zip(rows, records, pictures, strict=True):
-                collected[row] = Collected(record.evidence, picture if isinstance(picture, str) else None)
+                records = _with_evidence(source, records, chunk, cache)
+            for place, (row, record) in enumerate(zip(rows, records, strict=True)):
+                collected[row] = Collected(record.evidence, chunk.error(place))
     return collected
 
 
-def _with_evidence(source: EvidenceSource, records: Sequence[Record]) -> list[Record]:
+class _Chunk:
+    """The records decoded at once: their columns, and of their pictures those that a source needs."""
+
+    def __init__(self, values: list[dict[str, Any]], pool: ThreadPoolExecutor) -> None:
+        self.values = values
+        self._images = [each.pop("image", None) for each in values]
+        self._pool = pool
+        self._decoded: dict[int, _Decoded] = {}
+
+    def decode(self, places: Sequence[int]) -> list[_Decoded]:
+        """The pictures of these records, each decoded once; their bytes are let go."""
+        new = [place for place in places if place not in self._decoded]
+        keys = [self.values[place].get("key") for place in new]
+        images = [self._images[place] for place in new]
+        for place, found in zip(new, self._pool.map(_decode, images, keys), strict=True):
+            self._decoded[place], self._images[place] = found, None
+        return [self._decoded[place] for place in places]
+
+    def error(self, place: int) -> str | None:
+        """Why a picture that was needed cannot be decoded."""
+        return self._decoded[place].error if place in self._decoded else None
+
+
+def _with_evidence(
+    source: EvidenceSource, records: Sequence[Record], chunk: _Chunk, cache: EvidenceCache | None
+) -> list[Record]:
     """The records with what one source knows of them."""
-    evidence = source.collect(records)
-    if len(evidence) != len(records) or not all(isinstance(each, Evidence | None) for each in evidence):
+    cached = [cache.get(source, record) if cache is not None else None for record in records]
+    known = {place: found[0] for place, found in enumerate(cached) if found is not None}
+    missing = [place for place in range(len(records)) if place not in known]
+    looks = "image" in source.columns
+    decoded = chunk.decode(missing) if looks else [_Decoded()] * len(missing)
+    asked = [
+        replace(records[place], picture=each.picture) for place, each in zip(missing, decoded, strict=True)
+    ]
+    evidence = _checked(source, source.collect(asked), len(asked)) if asked else []
+    for place, each, found in zip(missing, decoded, evidence, strict=True):
+        known[place] = found
+        if cache is not None and each.own:
+            cache.put(source, records[place], found)
+    return [
+        record if (found := known[place]) is None else replace(record, evidence=(*record.evidence, found))
+        for place, record in enumerate(records)
+    ]
+
+
+def _checked(source: EvidenceSource, evidence: list[Evidence | None], records: int) -> list[Evidence | None]:
+    if len(evidence) != records or not all(isinstance(each, Evidence | None) for each in evidence):
         kinds = ", ".join(sorted({type(each).__name__ for each in evidence}))
         raise OptionError(
-            f"the evidence source {source.name} returned {len(evidence)} of type {kinds or 'none'} for {len(records)} records; "
+            f"the evidence source {source.name} returned {len(evidence)} of type {kinds or 'none'} for {records} records; "
             "it has to return one audits.evidence.Evidence, or None, for each record"
         )
-    return [
-        record if known is None else replace(record, evidence=(*record.evidence, known))
-        for record, known in zip(records, evidence, strict=True)
-    ]
+    return evidence
 
 
 def detections(evidence: Sequence[Evidence]) -> list[dict[str, Any]] | None:
@@ -100,10 +151,11 @@ def detections(evidence: Sequence[Evidence]) -> list[dict[str, Any]] | None:
     ]
 
 
-def _picture(values: dict[str, Any]) -> Image.Image | str:
-    """The record's picture, or the reason why there is none; its bytes are let go."""
-    image = values.pop("image")
+def _decode(image: dict[str, Any] | None, key: str | None) -> _Decoded:
+    """The picture of an image column's value."""
+    content: bytes | None = (image or {}).get("bytes")
     try:
-        return decode_image(image["bytes"])
+        picture = decode_image(content)
+        return _Decoded(picture, own=content is not None and image_key(content) == key)
     except ImageUnreadable as error:
-        return f"UnreadableImage: {error}"
+        return _Decoded(error=f"UnreadableImage: {error}")

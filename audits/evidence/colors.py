@@ -102,6 +102,10 @@ class Colors:
         model = self.namer.model
         return f"colors:{model.replace(' ', '_')}+{rules}" if model else f"colors+{rules}"
 
+    def rests_on(self, record: Record) -> list[list[Any]]:
+        """The objects whose colors are asked for: where they are, by box or mask, and what."""
+        return [[one.bbox, one.category, one.mask and dict(one.mask)] for one in _uncolored(record)]
+
     def collect(self, records: Sequence[Record]) -> list[Evidence | None]:
         """The objects of each picture with their colors; None where it has none, or cannot be decoded."""
         return [
@@ -109,21 +113,26 @@ class Colors:
         ]
 
     def _evidence(self, record: Record, picture: Image.Image) -> Evidence | None:
-        seen = [one for each in record.evidence if "object" in each.scope.kinds for one in each.objects]
-        if not record.evidence:
-            seen = [annotated(each) for each in record.values["objects"] or ()]
-        things = [one for one in seen if one.bbox and one.category and one.text is None]
-        told = [one for one in things if one.category not in UNTOLD and not one.colors]
-        if not told:
+        asked = _uncolored(record)
+        if not asked:
             return None
-        classes = frozenset(str(one.category) for one in told)
+        classes = frozenset(str(one.category) for one in asked)
         return Evidence(
             source=self.name,
             scope=Scope(classes=classes, attributes=frozenset({"color"}), kinds=frozenset({"color"})),
-            objects=tuple(self.namer.name(picture, told)),
+            objects=tuple(replace(one, mask=None) for one in self.namer.name(picture, asked)),
             width=picture.width,
             height=picture.height,
         )
+
+
+def _uncolored(record: Record) -> list[Observation]:
+    """The objects of a record whose colors are asked for."""
+    seen = [one for each in record.evidence if "object" in each.scope.kinds for one in each.objects]
+    if not record.evidence:
+        seen = [annotated(each) for each in record.values["objects"] or ()]
+    things = [one for one in seen if one.bbox and one.category and one.text is None]
+    return [one for one in things if one.category not in UNTOLD and not one.colors]
 
 
 def open_colors(target: Target, argument: str | None = None) -> Colors:

@@ -105,6 +105,10 @@ class Detections:
         options = self.thresholds.changed(self.defaults)
         return f"{':'.join([self.name, model, *options])}+{source_rules('detector')}"
 
+    def rests_on(self, record: Record) -> list[str] | None:
+        """What a zero-shot model is prompted with beside its classes."""
+        return self._nouns(record) or None
+
     def collect(self, records: Sequence[Record]) -> list[Evidence | None]:
         """The model's detections in each image; None where it cannot be decoded.
 

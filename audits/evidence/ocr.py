@@ -36,6 +36,10 @@ class Reader:
         """The reader's version, which its models come with, and these rules; the pictures are the records' own."""
         return f"ocr:rapidocr-{version('rapidocr')}+{source_rules('ocr')}"
 
+    @staticmethod
+    def rests_on(record: Record) -> None:
+        """The reading rests on the picture alone."""
+
     def collect(self, records: Sequence[Record]) -> list[Evidence | None]:
         """The words of each picture, line by line; None where it cannot be decoded."""
         return [None if record.picture is None else self._evidence(record.picture) for record in records]

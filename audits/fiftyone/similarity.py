@@ -16,7 +16,9 @@ import fiftyone.core.models as models
 import numpy as np
 from eta.core.config import Config
 
-from audits.clip.scorer import encode_ahead, load_clip
+from audits.cache import ShardCache, cache_roots
+from audits.clip.cache import EMBEDDING_SCHEMA, embeddings_maker, encode_cached
+from audits.clip.scorer import load_clip
 from audits.summary import named_clip
 from recapdata.console import progress, say
 from recapdata.dataset.target import Target
@@ -136,22 +138,33 @@ def _embedded(target: Target, source: ClipSource, missing: dict[str, str]) -> tu
     clip = load_clip(source)
     parts, order = [], []
     with progress("embed", len(missing)) as advance:
-        steps = _pictures(target, missing)
-        for keys, encoded in encode_ahead(clip, steps, workers=len(os.sched_getaffinity(0))):
-            rows = [(key, row) for key, row in zip(keys, encoded.rows, strict=True) if row is not None]
-            if rows:
-                parts.append(encoded.images[[row for _, row in rows]].cpu().numpy())
-                order += [missing[key] for key, _ in rows]
-            advance(len(keys), len(keys) - len(rows))
+        for shard, steps in _pictures(target, missing):
+            cache = ShardCache(cache_roots(target), embeddings_maker(clip.identity), shard, EMBEDDING_SCHEMA)
+            workers = len(os.sched_getaffinity(0))
+            for keys, encoded in encode_cached(clip, steps, cache, workers=workers, keep=False):
+                rows = [(key, row) for key, row in zip(keys, encoded.rows, strict=True) if row is not None]
+                if rows:
+                    parts.append(encoded.images[[row for _, row in rows]].cpu().numpy())
+                    order += [missing[key] for key, _ in rows]
+                advance(len(keys), len(keys) - len(rows))
     return (np.concatenate(parts) if parts else np.empty((0, 0), np.float32)), order
 
 
-def _pictures(target: Target, missing: dict[str, str]) -> Iterator[tuple[list[str], list[bytes | None]]]:
+_Step = tuple[list[str], list[str], list[bytes | None]]
+"""The keys of a batch, to be handed back and to look up, and its images."""
+
+
+def _pictures(target: Target, missing: dict[str, str]) -> Iterator[tuple[int, Iterator[_Step]]]:
+    """The shards with missing records, and the pictures of these."""
     for shard in target.shards():
         keys = {key for batch in target.read(shard, ["key"]) for key in batch.column("key").to_pylist()}
-        if keys.isdisjoint(missing):
-            continue
-        for batch in target.read(shard, ["key", "image"], batch_rows=BATCH):
-            rows = [row for row in batch.to_pylist() if row["key"] in missing]
-            if rows:
-                yield [row["key"] for row in rows], [(row["image"] or {}).get("bytes") for row in rows]
+        if not keys.isdisjoint(missing):
+            yield shard, _of_shard(target, shard, missing)
+
+
+def _of_shard(target: Target, shard: int, missing: dict[str, str]) -> Iterator[_Step]:
+    for batch in target.read(shard, ["key", "image"], batch_rows=BATCH):
+        rows = [row for row in batch.to_pylist() if row["key"] in missing]
+        if rows:
+            keys = [row["key"] for row in rows]
+            yield keys, keys, [(row["image"] or {}).get("bytes") for row in rows]

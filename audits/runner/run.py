@@ -15,9 +15,12 @@ from typing import Any
 import pyarrow as pa
 
 from audits.audited import made_by, with_captions
+from audits.cache import cache_roots, prune
+from audits.clip.cache import embeddings_maker
 from audits.clip.scorer import PARTS
 from audits.clip.skew import Skew, content_hash, open_prompts, sampler, skews
 from audits.evidence import open_evidence
+from audits.evidence.cache import makers
 from audits.figures import in_reading_order, reads_captions, title
 from audits.language.pipeline import identity, load_pipeline
 from audits.runner.plan import (
@@ -44,7 +47,7 @@ from recapdata.dataset.shards import ShardFile
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.engines import check_engine
 from recapdata.errors import CaptionSetNotFound, DatasetDamaged, OptionError
-from recapdata.models.dual_encoders import find_clip
+from recapdata.models.dual_encoders import ClipSource, find_clip
 from recapdata.models.sources import caution
 from recapdata.versions.figures import read_figures
 
@@ -211,6 +214,10 @@ def run(
         ]
         stale = [[plan for plan in shard if plan.stale] for shard in plans]
         units = [shard for shard in stale if shard]
+        roots = cache_roots(target, destination)
+        if units:
+            used = [*makers(sources, target.shards()), *_embedded_by(model)]
+            prune(roots[0], used, held=target.folder is not None)
         setup = Setup(
             target=target,
             pipeline=pipeline,
@@ -220,6 +227,7 @@ def run(
             evidence=sources,
             alt=alt if names is not None else None,
             repeats={name: read(name).repeats for name in sets},
+            cache=roots,
         )
         with progress("audit", sum(captions_of(unit, target) for unit in units), unit="captions") as advance:
             unreadable = sum(
@@ -259,6 +267,10 @@ def run(
         ],
         seconds=round(time.monotonic() - began, 1),
     )
+
+
+def _embedded_by(model: ClipSource | None) -> list[str]:
+    return [] if model is None else [embeddings_maker(f"{model.name}@{model.revision}")]
 
 
 def _destination(target: Target, out: Path | None) -> Path:

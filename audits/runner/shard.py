@@ -3,14 +3,18 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from audits.cache import ShardCache
+from audits.clip.cache import EMBEDDING_SCHEMA, embeddings_maker, encode_cached
 from audits.clip.counterfactuals import counterfactuals
-from audits.clip.scorer import Clip, Encoded, encode_ahead
+from audits.clip.scorer import Clip, Encoded
 from audits.clip.scores import Cosines, Margin, margins, score
 from audits.evidence import EvidenceSource
+from audits.evidence.cache import EvidenceCache
 from audits.evidence.collect import Collected, collect, detections
 from audits.grounding.verdicts import Grounding, ground
 from audits.runner.plan import Part, ShardPlan
@@ -45,6 +49,7 @@ class Loaded:
         names: what finds the names of the alt text, which is in the column or set `alt`.
         repeats: of every set the captions that many images share.
         clip: None where no score and no margin is stale, so that no model is loaded for nothing.
+        cache: where the cache of what was seen of the pictures is (`audits.cache.cache_roots`).
     """
 
     readings: Readings
@@ -54,6 +59,7 @@ class Loaded:
     names: Names | None = None
     alt: str | None = None
     repeats: Mapping[str, Repeats] = field(default_factory=dict)
+    cache: tuple[Path, ...] = ()
 
 
 def audit_shard(
@@ -72,9 +78,17 @@ def audit_shard(
     with ExitStack() as stack:
         writers = [stack.enter_context(ShardWriter(plan.path, AUDIT_SCHEMA)) for plan in plans]
         buffers: list[list[pa.Table]] = [[] for _ in plans]
-        for step, images in _steps(target, plans, loaded):
+        shard = plans[0].shard
+        cache = EvidenceCache(loaded.cache, loaded.evidence if _any(plans, "evidence") else (), shard)
+        maker = embeddings_maker(loaded.clip.identity if loaded.clip else "")
+        embeddings = ShardCache(loaded.cache, maker, shard, EMBEDDING_SCHEMA)
+        for each in (cache, embeddings):
+            stack.callback(each.close)
+        keys: set[str] = set()
+        for step, images in _steps(target, plans, loaded, embeddings):
             texts = [_text_part(plan, step) for plan in plans]
-            evidence = _collect(loaded, plans, step, texts)
+            evidence = _collect(loaded, plans, step, texts, cache)
+            keys.update(step.main.column("key").to_pylist())
             unreadable += sum(error is not None for error in images.errors) if images is not None else 0
             # One for all sets, which have captions in common.
             cosines = Cosines(loaded.clip, images.images) if loaded.clip and images else None
@@ -87,6 +101,8 @@ def audit_shard(
                     writer.write(pa.concat_tables(buffer))
                     buffer.clear()
                 advance(step.main.num_rows)
+        for each in (cache, embeddings):
+            each.close(keys)
         for plan, writer, buffer in zip(plans, writers, buffers, strict=True):
             writer.write(pa.concat_tables(buffer) if buffer else AUDIT_SCHEMA.empty_table())
             writer.commit(plan.identity.to_footer())
@@ -114,7 +130,7 @@ class _Text:
 
 
 def _steps(
-    target: Target, plans: Sequence[ShardPlan], loaded: Loaded
+    target: Target, plans: Sequence[ShardPlan], loaded: Loaded, embeddings: ShardCache
 ) -> Iterator[tuple[_Step, Encoded | None]]:
     """The shard step by step; with the image embeddings of each where scores are stale."""
     steps = _aligned_steps(target, plans, loaded)
@@ -122,9 +138,10 @@ def _steps(
     if loaded.clip is None or not scored:
         yield from ((step, None) for step in steps)
         return
-    yield from encode_ahead(
+    yield from encode_cached(
         loaded.clip,
-        ((step, _pictures(step.main, scored)) for step in steps),
+        ((step, step.main.column("key").to_pylist(), _pictures(step.main, scored)) for step in steps),
+        embeddings,
         workers=loaded.decoders,
     )
 
@@ -178,18 +195,23 @@ def _any(plans: Sequence[ShardPlan], part: str) -> bool:
 
 
 def _collect(
-    loaded: Loaded, plans: Sequence[ShardPlan], step: _Step, texts: Sequence[_Text]
+    loaded: Loaded,
+    plans: Sequence[ShardPlan],
+    step: _Step,
+    texts: Sequence[_Text],
+    cache: EvidenceCache,
 ) -> list[Collected] | None:
     """Per row what the sources know, of those that have a caption to judge; None where no verdict is stale."""
     judged = [text.claims for plan, text in zip(plans, texts, strict=True) if "evidence" in plan.stale]
     if not judged:
         return None
-    asked = list(dict.fromkeys(name for source in loaded.evidence for name in source.columns))
+    asked = list(dict.fromkeys(["key", *(name for source in loaded.evidence for name in source.columns)]))
     return collect(
         loaded.evidence,
         step.main.select(asked),
         [_nouns([claims for claims in row if claims is not None]) for row in zip(*judged, strict=True)],
         decoders=loaded.decoders,
+        cache=cache,
     )
 
 

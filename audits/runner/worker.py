@@ -53,6 +53,7 @@ class Setup:
         clip: the CLIP model as found on this machine, `clip_name` as it was asked for.
         alt: where the alt text is whose names captions are held against; None where they are not.
         repeats: of every set the captions that many images share.
+        cache: where the cache of what was seen of the pictures is.
     """
 
     target: Target
@@ -63,6 +64,7 @@ class Setup:
     evidence: tuple[EvidenceSource, ...]
     alt: str | None = None
     repeats: Mapping[str, Repeats] = field(default_factory=dict)
+    cache: tuple[Path, ...] = ()
 
 
 class Auditor:
@@ -116,6 +118,7 @@ class Auditor:
                 names=self._names,
                 alt=setup.alt,
                 repeats=setup.repeats,
+                cache=setup.cache,
             )
             for unit in units:
                 yield audit_shard(setup.target, unit, loaded, advance)
@@ -232,6 +235,7 @@ def choose_actors(has: "Resources", workers: int | None, *, pictures: bool) -> "
 def _travelling(setup: Setup) -> Setup:
     """The same with folders named as another machine has to look for them."""
     target, clip = setup.target, setup.clip_name
+    setup = replace(setup, cache=tuple(root.resolve() for root in setup.cache))
     if isinstance(target, LocalTarget):
         setup = replace(setup, target=replace(target, folder=target.folder.resolve()))
     return replace(setup, clip_name=str(Path(clip).resolve())) if clip and Path(clip).is_dir() else setup

@@ -150,7 +150,7 @@ class Identity:
             parts["margin"] = f"{self.margin.split(' ')[0]} {versions}"
         if self.evidence is not None:
             judged, *sources = self.evidence.split(" ")
-            parts["evidence"] = " ".join([_versions(judged, "grounding"), *map(_source, sources)])
+            parts["evidence"] = " ".join([_versions(judged, "grounding"), *map(source_of, sources)])
         return parts
 
     def to_footer(self) -> dict[str, str]:
@@ -164,7 +164,7 @@ def _versions(identity: str, *names: str) -> str:
     return " ".join(f"{name}:{known[name]}" for name in names) if known.keys() >= set(names) else EARLIER
 
 
-def _source(identity: str) -> str:
+def source_of(identity: str) -> str:
     """A source of evidence with its model and the version of its rules, without the hash of what it saw."""
     match = _SOURCE.fullmatch(identity)
     return match[1] if match else f"{identity.rpartition('+')[0] or identity}+{EARLIER}"

@@ -9,6 +9,7 @@ layout is never a symbolic link, so that nothing outside of the folder is read, 
     captions/<set>/.00000.journal        finished batches of a shard under way
     audits/<set>/train-00000.parquet     written by the audits
     audits/corrections.jsonl             people's words on single verdicts
+    evidence/<maker>/train-00000.parquet what was seen of the pictures, a cache of the audits (see `audits.cache`)
     duplicates/ failures/ removed/       train-00000.parquet each: what did not become a record of that image shard
 """
 
@@ -32,7 +33,8 @@ from recapdata.records import CAPTION_SCHEMA, RECORD_SCHEMA, SET_NAME, Counts, M
 MANIFEST = "recapdata.yaml"
 CORRECTIONS = "audits/corrections.jsonl"
 LEDGERS = ("duplicates", "failures", "removed")
-PARTS = ("images", "captions", "audits", *LEDGERS)
+EVIDENCE = "evidence"
+PARTS = ("images", "captions", "audits", EVIDENCE, *LEDGERS)
 """The folders of the layout."""
 OWN_FILES = (MANIFEST, f".{MANIFEST}.tmp", ".lock", ".keys.sqlite", ".publishing")
 """What else a command reads or writes at the top, by the beginning of its name."""
@@ -57,7 +59,7 @@ def shard_number(name: str) -> int | None:
 def is_shard_path(path: str) -> bool:
     """Whether a path, relative to a dataset folder, is that of a shard in one of its parts."""
     part, *between, name = path.split("/")
-    sets = 1 if part in ("captions", "audits") else 0
+    sets = 1 if part in ("captions", "audits", EVIDENCE) else 0
     return (
         part in PARTS
         and len(between) == sets

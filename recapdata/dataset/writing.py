@@ -22,6 +22,7 @@ from recapdata.dataset.audit_files import SUMMARY
 from recapdata.dataset.extents import read_extents
 from recapdata.dataset.folder import (
     CORRECTIONS,
+    EVIDENCE,
     LEDGERS,
     PARTS,
     ROW_GROUP_ROWS,
@@ -235,6 +236,7 @@ def _remove_keys(folder: DatasetFolder) -> int:
                 index.forget(shard, gone)
                 rewritten += 1
             advance()
+        _forget_evidence(folder, index.removed)
         _drop_corrections(folder, lambda correction: bool(index.removed([bytes.fromhex(correction["key"])])))
     items = sum(extent.end - extent.start for extent in read_extents(folder))
     folder.save_manifest(replace(folder.manifest, counts=folder.count(items)))
@@ -286,6 +288,19 @@ def _checked_path(name: Any) -> str:
 
 def _new(path: Path) -> Path:
     return path.with_name(f".{path.name}{_NEW}")
+
+
+def _forget_evidence(folder: DatasetFolder, removed: _Removed) -> None:
+    """Take what was seen of removed pictures out of the cache of the audits, whatever shard it names; what cannot be read goes whole."""
+    for path in sorted((folder.path / EVIDENCE).glob("*/*.parquet")):
+        try:
+            if _removed_in(path, removed):
+                _write_without(path, removed)
+                rename(_new(path), path)
+        except DatasetDamaged:
+            path.unlink()
+    for path in (folder.path / EVIDENCE).glob("*/.*.tmp"):  # of an audit that was killed
+        path.unlink()
 
 
 def _removed_in(path: Path, removed: _Removed) -> list[bytes]:

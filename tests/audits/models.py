@@ -52,7 +52,7 @@ class KnownModel(torch.nn.Module):
     def tokenize(self, texts: list[str]) -> torch.Tensor:
         self.texts += texts
         rows = [
-            [sum(COLORS[word][axis] for word in COLORS if word in text) for axis in range(3)]
+            [sum((COLORS[word][axis] for word in COLORS if word in text), 0.0) for axis in range(3)]
             for text in texts
         ]
         return torch.tensor(rows)
