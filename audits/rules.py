@@ -22,7 +22,7 @@ VERSIONS: Mapping[str, int] = {
     "form": 1,  # language, tags and markup of a caption, recognized before it is parsed
     "copies": 1,  # audits/text/duplicates.py: captions that many images share
     "retention": 1,  # audits/text/names.py and its table: proper names of the alt text that a caption keeps
-    "scores": 1,  # audits/clip/scores.py: what of a caption is scored by CLIP, and how
+    "scores": 2,  # audits/clip/scores.py: what of a caption is scored by CLIP, and how
     "counterfactual": 1,  # audits/clip/counterfactuals.py and its table: captions with one claim made false
     "skew": 1,  # audits/clip/skew.py: the distance of captions from prompts
     "grounding": 1,  # audits/grounding and the lexicon: claims × evidence → verdicts

@@ -17,6 +17,29 @@ from recapdata.sentences import sentence_spans, sentences
         ("approx. 20 cm wide. a ruler", ["approx. 20 cm wide. a ruler"]),
         ("Dr. Smith holds a cat. Mrs. Lee laughs.", ["Dr. Smith holds a cat.", "Mrs. Lee laughs."]),
         ("Bus No. 5 stops. No. It goes.", ["Bus No. 5 stops.", "No.", "It goes."]),
+        (
+            "A portrait of Dr. Jane Goodall beside a chimp. It is sunny.",
+            ["A portrait of Dr. Jane Goodall beside a chimp.", "It is sunny."],
+        ),
+        (
+            "The U.S. Navy ship docks in St. Petersburg. Fog lies on the water.",
+            ["The U.S. Navy ship docks in St. Petersburg.", "Fog lies on the water."],
+        ),
+        ("J. R. R. Tolkien and George W. Bush. Trees.", ["J. R. R. Tolkien and George W. Bush.", "Trees."]),
+        (
+            "A flag of the U.S. It waves. On Main St. The sun shines.",
+            ["A flag of the U.S.", "It waves.", "On Main St.", "The sun shines."],
+        ),
+        (
+            "Acme Co. Building. Tea, cake, etc. Dogs wait.",
+            ["Acme Co. Building.", "Tea, cake, etc.", "Dogs wait."],
+        ),
+        ("Lt. Col. Smith vs. Sgt. Pepper. Rain.", ["Lt. Col. Smith vs. Sgt. Pepper.", "Rain."]),
+        (
+            "Open at 9 a.m. A door. Jan. 5 on Rte. 66. Snow.",
+            ["Open at 9 a.m.", "A door.", "Jan. 5 on Rte. 66.", "Snow."],
+        ),
+        ("Plan B. 3 dogs. A. B. C.", ["Plan B.", "3 dogs.", "A.", "B.", "C."]),
         ("A road.\n- **Sky:** blue", ["A road.", "- **Sky:** blue"]),
         ("Élan. Été.", ["Élan.", "Été."]),
         ("一只猫。一只狗。", ["一只猫。", "一只狗。"]),
