@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from recapdata.ingestion.addresses import without_secrets
 from recapdata.ingestion.images import Picture, Problem, check_image, mislabelled
 from recapdata.ingestion.source import IngestOptions, Source
 from recapdata.ingestion.threads import map_in_threads
@@ -42,9 +43,9 @@ def check_items(items: Iterable[Item], source: Source, options: IngestOptions) -
 
 def check_item(item: Item, source: Source, options: IngestOptions) -> Checked:
     """What becomes of one item, apart from whether its key is known."""
-    item = replace(item, source=_plain(item.source))
+    item = replace(item, source=without_secrets(_plain(item.source)))
     if item.error is not None:
-        message = _plain(item.error.message)
+        message = without_secrets(_plain(item.error.message))
         return Checked(item, failure=replace(item.error, source=item.source, message=message))
     if options.keep_blank:
         item = replace(item, columns=_without_blanks(item.columns, source))

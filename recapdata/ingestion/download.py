@@ -9,18 +9,24 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import httpcore
 import httpx
 
 from recapdata import __version__
+from recapdata.ingestion.addresses import without_secrets
 from recapdata.ingestion.source import IngestOptions
 
 MAX_REDIRECTS = 5
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 10.0
+CHUNK = 2**16
+"""Bytes that are unpacked at once."""
+_UNPACKED = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
+"""Content encodings that are unpacked, though none was asked for, with zlib's window of each."""
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REFUSALS = frozenset({"noai", "noimageai"})
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -76,7 +82,11 @@ class Downloader:
             follow_redirects=True,
             max_redirects=MAX_REDIRECTS,
             timeout=options.timeout,
-            headers={"User-Agent": f"recapdata/{__version__}", "Accept": "image/*,*/*;q=0.5"},
+            headers={
+                "User-Agent": f"recapdata/{__version__}",
+                "Accept": "image/*,*/*;q=0.5",
+                "Accept-Encoding": "identity",  # an image is packed already, and a packed answer may be a bomb
+            },
         )
 
     def fetch(self, url: str) -> bytes:
@@ -104,12 +114,12 @@ class Downloader:
         self._clock.deadline = time.monotonic() + self._options.timeout
         try:
             if httpx.URL(url).scheme not in ("http", "https"):
-                raise Refused("BadUrl", f"neither http nor https: {url[:200]}")
+                raise Refused("BadUrl", f"neither http nor https: {without_secrets(url)[:200]}")
             with self._client.stream("GET", url) as response:
                 self._judge(response)
                 return self._read(response)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
-            raise Refused("BadUrl", f"{error}: {url[:200]}") from error
+            raise Refused("BadUrl", f"{error}: {without_secrets(url)[:200]}") from error
         except httpx.TooManyRedirects as error:
             raise Refused("TooManyRedirects", f"more than {MAX_REDIRECTS}") from error
         except PrivateAddress as error:
@@ -121,7 +131,7 @@ class Downloader:
             raise Refused(
                 "ConnectionFailed", str(error) or type(error).__name__, passing=not unknown
             ) from error
-        except httpx.DecodingError as error:
+        except zlib.error as error:
             raise Refused("ConnectionFailed", f"its content encoding is broken: {error}") from error
 
     def _judge(self, response: httpx.Response) -> None:
@@ -150,11 +160,36 @@ class Downloader:
 
     def _read(self, response: httpx.Response) -> bytes:
         content = bytearray()
-        for part in response.iter_bytes():
+        for part in self._unpacked(response):
             content += part
             if len(content) > self._options.max_bytes:
                 raise Refused("TooLarge", f"more than the limit of {self._options.max_bytes:,} bytes")
         return bytes(content)
+
+    def _unpacked(self, response: httpx.Response) -> Iterator[bytes]:
+        """The body in small parts, so that limit and time are kept however little it was packed to.
+
+        Raises:
+            Refused: it is packed in another way than once by gzip or deflate, or ends too early.
+        """
+        encodings = [each.strip() for each in response.headers.get("content-encoding", "").lower().split(",")]
+        encodings = [each for each in encodings if each not in ("", "identity")]
+        if not encodings:
+            yield from response.iter_raw()
+            return
+        if len(encodings) > 1 or encodings[0] not in _UNPACKED:
+            raise Refused(
+                "UnsupportedEncoding",
+                f"the answer is packed as {', '.join(encodings)[:100]!a}, though it was asked for as it is",
+            )
+        unpacker = zlib.decompressobj(_UNPACKED[encodings[0]])
+        for packed in response.iter_raw():
+            while packed and not unpacker.eof:
+                _time_left(self._clock, httpx.ReadTimeout)
+                yield unpacker.decompress(packed, CHUNK)
+                packed = unpacker.unconsumed_tail
+        if not unpacker.eof:
+            raise Refused("ConnectionFailed", "its content encoding ends too early", passing=True)
 
 
 class _Guard(httpcore.NetworkBackend):

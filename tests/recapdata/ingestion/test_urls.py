@@ -1,7 +1,9 @@
 """Parquet of image bytes or URLs: downloads over loopback HTTP, with every way in which a server can misbehave."""
 
+import gzip
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,6 +24,18 @@ from tests.builders import png
 from tests.recapdata.ingestion.sources import files, table
 
 LIMITS = IngestOptions(allow_private=True, timeout=1.0, retries=1, max_bytes=5000, connections=4)
+PACKED = {
+    "gzip": (gzip.compress(png(3)), "gzip"),
+    "deflate": (zlib.compress(png(3)), "Deflate"),
+    "identity": (png(3), "identity"),
+    "cut": (gzip.compress(png(3))[:-20], "gzip"),
+    "lies": (png(3), "gzip"),
+    "bomb": (gzip.compress(bytes(2**26)), "gzip"),
+    "twice": (gzip.compress(gzip.compress(bytes(2**20))), "gzip, gzip"),
+    "brotli": (b"\x5b\xff\xff\x0f\x00", "br"),
+    "zstd": (b"(\xb5/\xfd", "zstd"),
+}
+"""Answers in content encodings that nobody asked for: body and encoding."""
 
 
 @dataclass
@@ -30,6 +44,7 @@ class Server:
 
     url: str = ""
     hits: Counter[str] = field(default_factory=Counter)
+    asked: list[str] = field(default_factory=list)
     now: int = 0
     most: int = 0
 
@@ -68,13 +83,13 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
         def answer(self, path: str) -> None:
             if path.startswith("/image/"):
-                number = int(path.removeprefix("/image/"))
+                number = int(path.removeprefix("/image/").partition("?")[0])
                 time.sleep(
                     0.05 if number % 2 else 0
                 )  # so that they do not end in the order in which they began
                 self.send(200, png(number))
             elif path.startswith("/status/"):
-                self.send(int(path.removeprefix("/status/")))
+                self.send(int(path.removeprefix("/status/").partition("?")[0]))
             elif path == "/recovers":
                 self.send(200, png(77)) if state.hits[path] > 1 else self.send(503, Retry_After="0")
             elif path == "/moved":
@@ -114,6 +129,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
                 self.send(200, png(1), X_Robots_Tag="somebot: noindex, noai")
             elif path == "/page":
                 self.send(200, b"<html>")
+            elif path.startswith("/packed/"):
+                state.asked.append(self.headers["Accept-Encoding"])
+                body, encoding = PACKED[path.removeprefix("/packed/")]
+                self.send(200, body, Content_Encoding=encoding)
 
     running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     running.daemon_threads = True
@@ -293,3 +312,31 @@ def test_what_is_no_file_is_said_in_one_line(tmp_path: Path) -> None:
         open_urls(str(tmp_path / "text.parquet"), LIMITS)
     with pytest.raises(SourceError, match="has no rows"):
         source_of(tmp_path, {"url": pa.array([], pa.string())})
+
+
+def test_packed_answers_are_unpacked_under_the_limits_or_refused(tmp_path: Path, server: Server) -> None:
+    source = source_of(tmp_path, {"url": [f"{server.url}/packed/{name}" for name in PACKED]})
+    items = list(source.items(0))
+    assert outcome(items) == [
+        *["image"] * 3,
+        *["ConnectionFailed"] * 2,
+        "TooLarge",  # 64 MB of zeros, of which no more than the limit and a chunk is ever in memory
+        *["UnsupportedEncoding"] * 3,
+    ]
+    assert {each.image for each in items[:3]} == {png(3)}
+    assert set(server.asked) == {"identity"}
+    assert "packed as 'br'" in items[7].error.message
+
+
+def test_no_secret_of_an_address_is_written_down(tmp_path: Path, server: Server) -> None:
+    host = server.url.removeprefix("http://")
+    urls = [
+        f"http://ana:hunter2@{host}/image/1?token=hunter3",
+        f"http://ana:hunter2@{host}/status/404?sig=hunter3",
+    ]
+    pq.write_table(pa.table({"url": urls}), tmp_path / "rows.parquet")
+    summary = ingest(f"urls:{tmp_path / 'rows.parquet'}", tmp_path / "out", options=LIMITS)
+    assert (summary.counts.records, summary.counts.failures) == (1, 1)
+    assert table(tmp_path / "out", "images")[0]["source"] == f"{server.url}/image/1?token=REDACTED"
+    written = b"".join(files(tmp_path / "out").values()) + summary.text().encode()
+    assert b"hunter" not in written
