@@ -19,6 +19,7 @@ from typing import Annotated, Any, Protocol
 
 import typer
 
+from recapdata.display import printable, printable_json
 from recapdata.errors import RecapdataError
 from recapdata.extras import naming_extras
 from recapdata.options import is_options, typer_parameters
@@ -133,7 +134,7 @@ def run(app: typer.Typer) -> None:
 
 def say(line: str) -> None:
     """One line for the person, on standard error, so that standard output stays for results."""
-    sys.stderr.write(line.rstrip("\n") + "\n")
+    sys.stderr.write(printable(line.rstrip("\n")) + "\n")
     sys.stderr.flush()
 
 
@@ -149,9 +150,9 @@ def finish(summary: Any, text: str | None = None, *, as_json: bool) -> None:
             values = summary.to_dict()
         elif dataclasses.is_dataclass(summary) and not isinstance(summary, type):
             values = dataclasses.asdict(summary)
-        sys.stdout.write(json.dumps(values, ensure_ascii=False, default=str) + "\n")
+        sys.stdout.write(printable_json(json.dumps(values, ensure_ascii=False, default=str)) + "\n")
     else:
-        sys.stdout.write((summary.text() if text is None else text).rstrip("\n") + "\n")
+        sys.stdout.write(printable(summary.text() if text is None else text).rstrip("\n") + "\n")
     if not getattr(summary, "complete", True):
         raise typer.Exit(1)
 

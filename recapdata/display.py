@@ -1,8 +1,27 @@
-"""Results as a person sees them in Python: their text in a terminal, tables in a notebook."""
+"""Results as a person sees them: their text in a terminal, tables in a notebook."""
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any, Protocol, TypeVar
+
+_COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a terminal obeys instead of showing: control characters but line breaks and tabs, and marks that turn the direction of text."""
+
+
+def printable(text: str) -> str:
+    r"""A text for a terminal, with control characters as escapes (`\x1b`): captions and names of strangers move no cursor."""
+    return _COMMANDS.sub(lambda match: match.group().encode("unicode_escape").decode(), text)
+
+
+def printable_json(text: str) -> str:
+    """The same of a JSON document, which stays that document."""
+    return _COMMANDS.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+
+
+def one_line(text: str) -> str:
+    """A text that came with data, for a line of its own in a terminal: its line breaks are escapes too."""
+    return printable(text).replace("\n", "\\n").replace("\t", " ")
 
 
 class HasText(Protocol):

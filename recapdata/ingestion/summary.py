@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.shards import ShardFile
-from recapdata.display import shown_as_text
+from recapdata.display import one_line, shown_as_text
 from recapdata.records import Counts
 
 _REMARKS = {
@@ -71,7 +71,7 @@ class IngestSummary:
             count = getattr(counts, name)
             lines.append(f"  {name:<12}{count:>12,}  {remark if count else ''}".rstrip())
         lines += self._failure_lines()
-        lines += ["", *(f"Note: {note}" for note in self.notes)] if self.notes else []
+        lines += ["", *(f"Note: {one_line(note)}" for note in self.notes)] if self.notes else []
         came = f" with {', '.join(self.columns)}" if self.columns else ""
         lines += [
             "",
@@ -90,7 +90,9 @@ class IngestSummary:
             return []
         lines = ["", "Failures by type, each with its first:"]
         for group in self.failures:
-            lines.append(f"  {group.count:>8,}  {group.error}: {group.source}: {group.message}")
+            lines.append(
+                f"  {group.count:>8,}  {group.error}: {one_line(f'{group.source}: {group.message}')}"
+            )
         return lines
 
     def _speed(self) -> str:

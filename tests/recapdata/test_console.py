@@ -8,8 +8,13 @@ import types
 import pytest
 
 from recapdata.console import how_far, progress
+from recapdata.display import one_line
 
-PROGRAM = """
+STRANGE = "\x1b[2J\x1b]0;mine\x07 \x9b31m \r \x7f \u202egpj \udcff é"
+SHOWN = r"\x1b[2J\x1b]0;mine\x07 \x9b31m \r \x7f \u202egpj \udcff é"
+PROGRAM = (
+    f"STRANGE = {STRANGE!a}"
+    + """
 import os, signal, sys, typer
 from dataclasses import dataclass
 from recapdata.console import Debug, Json, Summary, application, command, finish, run
@@ -23,6 +28,11 @@ def stop():
     os.kill(os.getpid(), signal.SIGINT)
 @app.command()
 def whole(as_json: Json = False): finish({"done": 2}, "two of two", as_json=as_json)
+@app.command()
+def strange(as_json: Json = False):
+    finish({"name": STRANGE}, "line\\n\\ta " + STRANGE, as_json=as_json)
+@app.command()
+def wrong(): raise InputError(STRANGE)
 @dataclass
 class Half:
     done: int = 1
@@ -32,6 +42,7 @@ class Half:
 def half() -> Summary: return Half()
 run(app)
 """
+)
 
 
 def _run(*words):
@@ -91,3 +102,12 @@ def test_progress_is_a_bar_in_a_notebook(monkeypatch, capsys):
     with progress("recap-long", 4) as advance:
         advance(4)
     assert capsys.readouterr().err == ""
+
+
+def test_control_characters_of_data_never_reach_the_terminal():
+    assert _run("strange").stdout == f"line\n\ta {SHOWN}\n"
+    assert _run("wrong").stderr == f"error: {SHOWN}\n"
+    done = _run("strange", "--json")
+    assert done.stdout.rstrip("\n").isprintable()
+    assert json.loads(done.stdout) == {"name": STRANGE}
+    assert one_line("a\nb\x1b") == r"a\nb\x1b"
