@@ -19,6 +19,7 @@ from audits.extraction.extract import extract_claims
 from audits.extraction.tree import Lemmas
 from audits.language.pipeline import identity, load_pipeline, numpy_products, pipeline_scheme
 from audits.text import Squeezed, read_form, squeeze
+from audits.text.squeezed import NOTHING
 from recapdata.atomic import replacing
 from recapdata.console import progress, say
 from recapdata.errors import InputError, OptionError
@@ -34,6 +35,11 @@ LEARNED = 50_000
 #: Bad lines of a file that are shown one by one; the rest are counted.
 SHOWN_FAILURES = 20
 
+#: Characters without a blank that may be words; tokenizers take quadratic time to split a longer run at its marks.
+LONGEST_RUN = 256
+
+_LONG_RUN = re.compile(rf"\S{{{LONGEST_RUN + 1},}}")
+_MARK = re.compile(rf"[^\w{NOTHING}]")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _worker_nlp: Language | None = None
 
@@ -93,7 +99,7 @@ def _serial(captions: Iterable[str], nlp: Language, batch_size: int) -> Iterator
 
 def _squeezed(caption: str, longest: int) -> Squeezed:
     """The readable text of a caption; with its gaps where full stops would make it longer than the pipeline takes."""
-    text = read_form(caption).text
+    text = _LONG_RUN.sub(lambda run: _MARK.sub(" ", run.group()), read_form(caption).text)
     squeezed = squeeze(text)
     return squeezed if len(squeezed.text) <= longest else Squeezed(text)
 

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from audits.extraction import annotate_jsonl, claims
+from audits.extraction.stream import LONGEST_RUN, _squeezed
 from audits.language.pipeline import load_pipeline
 from recapdata.errors import InputError, OptionError, PipelineNotFound
 
@@ -123,3 +124,15 @@ def test_the_vocabulary_does_not_grow_with_the_captions(monkeypatch):
     monkeypatch.undo()
     assert list(claims(captions, pipeline=nlp)) == found
     assert "ponmlk" in nlp.vocab.strings
+
+
+@pytest.mark.parametrize("marks", [")", '"', "'", "&", ",", "()", "![", "$", "+", "“", "&#", "$1", "a,", "'a"])
+def test_no_run_of_marks_reaches_the_tokenizer(marks):
+    # it takes quadratic time for one: 9,000 dollars were 45 s
+    caption = f"a red ball {marks * 4500} and a dog"
+    runs = _squeezed(caption, 10**6).text.split()
+    assert max(len(run) for run in runs if not run.isalnum()) <= LONGEST_RUN
+    [found] = claims([caption])
+    assert ("color", (2, 10)) in {(claim.kind, claim.span) for claim in found}
+    dog = (len(caption) - 3, len(caption))
+    assert any(claim.span[1] == dog[1] for claim in found if claim.object == "dog")
