@@ -126,12 +126,14 @@ def test_the_vocabulary_does_not_grow_with_the_captions(monkeypatch):
     assert "ponmlk" in nlp.vocab.strings
 
 
-@pytest.mark.parametrize("marks", [")", '"', "'", "&", ",", "()", "![", "$", "+", "“", "&#", "$1", "a,", "'a"])
+@pytest.mark.parametrize(
+    "marks", [")", '"', "'", "&", ",", "()", "![", "$", "+", "“", "&#", "$1", "a,", "'a"]
+)
 def test_no_run_of_marks_reaches_the_tokenizer(marks):
     # it takes quadratic time for one: 9,000 dollars were 45 s
     caption = f"a red ball {marks * 4500} and a dog"
     runs = _squeezed(caption, 10**6).text.split()
-    assert max(len(run) for run in runs if not run.isalnum()) <= LONGEST_RUN
+    assert all(len(run) <= LONGEST_RUN or run.isalnum() for run in runs)
     [found] = claims([caption])
     assert ("color", (2, 10)) in {(claim.kind, claim.span) for claim in found}
     dog = (len(caption) - 3, len(caption))
