@@ -88,6 +88,11 @@ def at_least(least: float) -> Check:
     return lambda value: None if value >= least else f"it must be at least {least}"
 
 
+def at_most(most: float) -> Check:
+    """A check for numbers."""
+    return lambda value: None if value <= most else f"it must be at most {most:,}"
+
+
 def above(least: float) -> Check:
     """A check for numbers."""
     return lambda value: None if value > least else f"it must be above {least}"

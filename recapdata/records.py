@@ -24,6 +24,10 @@ Hedge = Literal["depicted", "owner", "sought", "partial"]
 Writer = Literal["model", "human", "web", "import"]
 
 
+MAX_PIXELS = 89_478_485
+"""Width × height up to which an ingest takes a picture, where it is given no other limit (Pillow's)."""
+MOST_PIXELS = 2**29
+"""The highest limit of pixels that a dataset may ask for: a picture of so many takes 1.5 GB in RGB, and a dataset may be a stranger's."""
 _MOST_VALUES = 10_000
 """Values in a provenance's settings, nested ones included: more is no record of settings."""
 
@@ -86,7 +90,14 @@ RECORD_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Object:
-    """One annotated thing in an image; a field is None where nothing is known of it."""
+    """One annotated thing in an image; a field is None where nothing is known of it.
+
+    Of a record, the values are sound: the box is finite, has an area and lies in the picture, the mask is of the picture's size.
+    What was wrong was left out when the annotation came in, and the ledger of notes says so. A thing without category and text is
+    one of unknown class; of one without box and mask nobody knows where it is, or how many.
+
+    A source may give an `Item` any values, and polygons or uncompressed run lengths for a mask; they are checked then.
+    """
 
     bbox: tuple[float, float, float, float] | None = None
     category: str | None = None
@@ -116,6 +127,8 @@ class Item:
         image: the original bytes; None exactly when `error` is set.
         objects: annotations; None where the source has none to give (an empty tuple says "nothing there").
         columns: values of the columns that came along, by the names that the source declares.
+        notes: what the source had to leave out of it.
+        size: width and height of the picture by the source, if it says them.
         error: a `Failure` of stage `ingest` when the item could not be read.
     """
 
@@ -125,6 +138,8 @@ class Item:
     objects: tuple[Object, ...] | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
     error: "Failure | None" = None
+    notes: "tuple[Note, ...]" = ()
+    size: tuple[Any, Any] | None = None
 
 
 # --- what did not become a record --------------------------------------------------------------------------------------
@@ -158,6 +173,24 @@ class Failure:
     def to_dict(self) -> dict[str, Any]:
         """The row of `FAILURE_SCHEMA`."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+NOTE_SCHEMA = pa.schema(
+    [("key", pa.string()), ("source", pa.string()), ("note", pa.string()), ("message", pa.string())]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What should be known of a record, such as an annotation that was left out: a row of the ledger of notes, with its key.
+
+    Attributes:
+        note: its type, a short CamelCase name that can be counted (`BadBox`).
+        message: what is the matter with this one, for a person.
+    """
+
+    note: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,6 +412,7 @@ class Manifest:
         sets: caption sets by name, in the order in which they were made.
         columns: names of the columns that came along with the images, in schema order.
         fingerprint: hash over keys and captions, computed at publication (see `versions`).
+        max_pixels: the highest limit that an ingest was given for its pictures; None where none was above the default.
     """
 
     name: str
@@ -390,10 +424,11 @@ class Manifest:
     sets: Mapping[str, Provenance] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     fingerprint: str | None = None
+    max_pixels: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for YAML, in reading order."""
-        return {
+        values = {
             "name": self.name,
             "version": self.version,
             "parent": self.parent,
@@ -404,6 +439,8 @@ class Manifest:
             "sets": {name: provenance.to_dict() for name, provenance in self.sets.items()},
             "fingerprint": self.fingerprint,
         }
+        # A field that most datasets lack, so that earlier versions of recapdata can read theirs.
+        return values if self.max_pixels is None else {**values, "max_pixels": self.max_pixels}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Manifest":
@@ -411,7 +448,7 @@ class Manifest:
 
         Raises:
             TypeError: a field is unknown, missing or of another type.
-            ValueError: a caption set or a column has a name that it cannot have.
+            ValueError: a caption set or a column has a name that it cannot have, or the limit of pixels is none.
         """
         values = _named(values)
         manifest = cls(
@@ -429,6 +466,10 @@ class Manifest:
         for name in ("name", "version", "parent", "license", "fingerprint"):
             if getattr(manifest, name) is not None or name == "name":
                 _check_type(name, getattr(manifest, name), str)
+        if manifest.max_pixels is not None:
+            _check_type("max_pixels", manifest.max_pixels, int)
+            if not 0 < manifest.max_pixels <= MOST_PIXELS:
+                raise ValueError(f"max_pixels: {manifest.max_pixels} is not between 1 and {MOST_PIXELS}")
         for f in fields(Counts):
             _check_type(f.name, getattr(manifest.counts, f.name), int)
         names = [*RECORD_SCHEMA.names, *manifest.columns, *manifest.sets]

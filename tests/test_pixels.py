@@ -225,7 +225,6 @@ def test_pages_show_them(expected: list[np.ndarray], place: int) -> None:
 
 OPENERS = {
     "recapdata/dataset/decoding.py": "where all pictures are decoded",
-    "recapdata/ingestion/images.py": "asks whether bytes are a picture, and shows its pixels to nobody",
 }
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from audits.cache import ShardCache
 from audits.clip.scorer import Clip, Encoded, Step, encode_ahead
+from recapdata.dataset.decoding import DECODED_PIXELS
 from recapdata.records import image_key
 
 EMBEDDING_SCHEMA = pa.schema([("key", pa.string()), ("embedding", pa.list_(pa.float32()))])
@@ -43,6 +44,7 @@ def encode_cached(
     *,
     workers: int,
     keep: bool = True,
+    max_pixels: int = DECODED_PIXELS,
 ) -> Iterator[tuple[Step, Encoded]]:
     """The same as `encode_ahead`, without encoding what the cache has.
 
@@ -50,6 +52,7 @@ def encode_cached(
         steps: whatever the caller wants back, and the keys and bytes of its images, None for one that is not wanted.
         cache: rows of `EMBEDDING_SCHEMA`.
         keep: whether new embeddings are added to the cache.
+        max_pixels: the dataset's limit of pixels (`Target.max_pixels`).
     """
 
     @once
@@ -68,7 +71,7 @@ def encode_cached(
             ]
             yield _Batch(step, keys, known, own), new
 
-    for batch, encoded in encode_ahead(clip, batches(), workers=workers):
+    for batch, encoded in encode_ahead(clip, batches(), workers=workers, max_pixels=max_pixels):
         for key, row, own in zip(batch.keys, encoded.rows, batch.own, strict=True):
             if keep and own and row is not None:
                 cache.put({"key": key, "embedding": encoded.images[row].tolist()})

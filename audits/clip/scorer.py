@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from PIL import Image
 
-from recapdata.dataset.decoding import ImageUnreadable, decode_image
+from recapdata.dataset.decoding import DECODED_PIXELS, ImageUnreadable, decode_image
 from recapdata.models.dual_encoders import ClipSource
 
 if TYPE_CHECKING:
@@ -128,18 +128,23 @@ class Encoded:
 
 
 def encode_ahead(
-    clip: Clip, steps: Iterable[tuple[Step, list[bytes | None]]], *, workers: int
+    clip: Clip,
+    steps: Iterable[tuple[Step, list[bytes | None]]],
+    *,
+    workers: int,
+    max_pixels: int = DECODED_PIXELS,
 ) -> Iterator[tuple[Step, Encoded]]:
     """Encode the images of each step, decoding those of the next steps on threads meanwhile.
 
     Args:
         steps: whatever the caller wants back beside the embeddings, with the bytes of its images, None for one that is not
             wanted: it has neither row nor error.
+        max_pixels: the dataset's limit of pixels (`Target.max_pixels`).
     """
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
         queue: deque[tuple[Step, list[Future[Any]]]] = deque()
         for step, images in steps:
-            queue.append((step, [pool.submit(_pixels, clip.pixels, image) for image in images]))
+            queue.append((step, [pool.submit(_pixels, clip.pixels, image, max_pixels) for image in images]))
             if len(queue) > AHEAD:
                 done, futures = queue.popleft()
                 yield done, _encoded(clip, futures)
@@ -160,11 +165,13 @@ def _encoded(clip: Clip, futures: list[Future[Any]]) -> Encoded:
     return Encoded(images=images, rows=rows, errors=errors)
 
 
-def _pixels(preprocess: Callable[[Image.Image], "torch.Tensor"], image: bytes | None) -> "torch.Tensor | str":
+def _pixels(
+    preprocess: Callable[[Image.Image], "torch.Tensor"], image: bytes | None, max_pixels: int
+) -> "torch.Tensor | str":
     """The pixels of one image, or the reason why there are none, which is empty for one that is not wanted."""
     if image is None:
         return ""
     try:
-        return preprocess(decode_image(image))
+        return preprocess(decode_image(image, max_pixels=max_pixels))
     except ImageUnreadable as error:
         return f"UnreadableImage: {error}"

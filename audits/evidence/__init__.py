@@ -82,6 +82,9 @@ class Evidence:
     Attributes:
         objects: what is taken to be there; of a detector, the boxes above its threshold, with their scores.
         uncounted: classes of which there are more than it lists, such as a crowd.
+        unplaced: classes of which there are objects whose place is not known: nobody can say how many there are, where, or of
+            what look, so that no claim about them is contradicted.
+        unidentified: number of objects of unknown class: any claim may be about them, so that none is contradicted.
         counting: the score from which on an object is counted.
         doubtful: boxes at or below the threshold, down to the detector's lowest score (`Thresholds.doubt`). They support
             nothing, but leave a count or an absence unknown that they could explain.
@@ -94,6 +97,8 @@ class Evidence:
     width: int
     height: int
     uncounted: frozenset[str] = frozenset()
+    unplaced: frozenset[str] = frozenset()
+    unidentified: int = 0
     counting: float = 0.0
     doubtful: tuple[Observation, ...] = ()
     invalid: int = 0

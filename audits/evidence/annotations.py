@@ -2,6 +2,10 @@
 
 One pass over the column finds what the annotators looked for at all: a class that is never used cannot be missed. Where the
 classes are a part of a known vocabulary (COCO's eighty), the whole vocabulary was looked for.
+
+An annotation that could not be read whole when it came in lacks its box or its class (see `recapdata.ingestion.annotations`). What
+it may have been is not held against a caption: nothing about a class of unknown place is contradicted, and beside an object of
+unknown class nothing at all.
 """
 
 import hashlib
@@ -17,6 +21,7 @@ from audits.evidence.masks import mask_area
 from audits.lexicon import load_lexicon
 from audits.rules import source_rules
 from recapdata.console import say
+from recapdata.dataset.masks import is_number, is_readable
 from recapdata.dataset.target import Target
 from recapdata.errors import OptionError
 
@@ -46,10 +51,18 @@ class Annotations:
         return [None if row["objects"] is None else self._evidence(row) for row in rows]
 
     def _evidence(self, row: Mapping[str, Any]) -> Evidence:
+        known = [annotated(each) for each in row["objects"]]
+        identified = tuple(each for each in known if each.category is not None or each.text is not None)
         return Evidence(
             source=self.name,
             scope=self.scope,
-            objects=tuple(annotated(each) for each in row["objects"]),
+            objects=identified,
+            unplaced=frozenset(
+                each.category
+                for each in identified
+                if each.category is not None and each.bbox is None and each.mask is None
+            ),
+            unidentified=len(known) - len(identified),
             width=row["width"],
             height=row["height"],
             uncounted=frozenset(each.lower() for each in row.get(CROWDS) or ()),
@@ -102,8 +115,14 @@ def _crowds(target: Target) -> list[str]:
 
 
 def annotated(values: Mapping[str, Any]) -> Observation:
-    """One value of `OBJECT_TYPE` as it is judged by."""
+    """One value of `OBJECT_TYPE` as it is judged by, without a box or a mask that is none: folders of old were not checked."""
     bbox, mask = values["bbox"], values["mask"]
+    if bbox is not None and not (
+        len(bbox) == 4 and all(map(is_number, bbox)) and bbox[2] > 0 and bbox[3] > 0
+    ):
+        bbox = None
+    if mask is not None and not is_readable(mask):
+        mask = None
     return Observation(
         bbox=None if bbox is None else (bbox[0], bbox[1], bbox[2], bbox[3]),
         category=None if values["category"] is None else values["category"].lower(),

@@ -38,6 +38,8 @@ EVIDENCE_SCHEMA = pa.schema(
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("uncounted", pa.list_(pa.string())),
+        ("unplaced", pa.list_(pa.string())),
+        ("unidentified", pa.int32()),
         ("counting", pa.float64()),
         ("invalid", pa.int32()),
         ("objects", pa.list_(OBSERVATION_TYPE)),
@@ -128,6 +130,8 @@ def _row(evidence: Evidence | None) -> dict[str, Any]:
         "width": evidence.width,
         "height": evidence.height,
         "uncounted": sorted(evidence.uncounted),
+        "unplaced": sorted(evidence.unplaced),
+        "unidentified": evidence.unidentified,
         "counting": evidence.counting,
         "invalid": evidence.invalid,
         "objects": [_observation_row(each) for each in evidence.objects],
@@ -150,7 +154,11 @@ def _evidence(source: str, row: Mapping[str, Any]) -> Evidence | None:
         return None
     counting = row["counting"]
     if not (
-        row["seen"] and row["width"] > 0 and row["height"] > 0 and 0 <= counting <= 1 and row["invalid"] >= 0
+        row["seen"]
+        and row["width"] > 0
+        and row["height"] > 0
+        and 0 <= counting <= 1
+        and min(row["invalid"], row["unidentified"]) >= 0
     ):
         raise ValueError("out of range")
     return Evidence(
@@ -160,6 +168,8 @@ def _evidence(source: str, row: Mapping[str, Any]) -> Evidence | None:
         width=row["width"],
         height=row["height"],
         uncounted=frozenset(map(_text, row["uncounted"])),
+        unplaced=frozenset(map(_text, row["unplaced"])),
+        unidentified=row["unidentified"],
         counting=counting,
         doubtful=tuple(map(_observation, row["doubtful"])),
         invalid=row["invalid"],

@@ -6,6 +6,7 @@ What the cache has is not looked at again, and a picture of which it has all is 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from PIL import Image
 
 from audits.evidence import Evidence, EvidenceSource, Record
 from audits.evidence.cache import EvidenceCache
-from recapdata.dataset.decoding import ImageUnreadable, decode_image
+from recapdata.dataset.decoding import DECODED_PIXELS, ImageUnreadable, decode_image
 from recapdata.errors import OptionError
 from recapdata.records import image_key
 
@@ -46,6 +47,7 @@ def collect(
     *,
     decoders: int = 1,
     cache: EvidenceCache | None = None,
+    max_pixels: int = DECODED_PIXELS,
 ) -> list[Collected]:
     """The evidence of all sources for each record of a batch.
 
@@ -54,6 +56,7 @@ def collect(
         nouns: the objects that the captions of each record name; None skips a record (it has no caption).
         decoders: threads that decode images.
         cache: what the sources saw of these pictures before; what they see now is added.
+        max_pixels: the dataset's limit of pixels (`Target.max_pixels`).
 
     Raises:
         OptionError: a source returned something else than one evidence, or None, for each record.
@@ -64,7 +67,7 @@ def collect(
     with ThreadPoolExecutor(decoders, thread_name_prefix="decode") as pool:
         for start in range(0, len(wanted), size):
             rows = wanted[start : start + size]
-            chunk = _Chunk(batch.take(pa.array(rows)).to_pylist(), pool)
+            chunk = _Chunk(batch.take(pa.array(rows)).to_pylist(), pool, max_pixels)
             records = [
                 Record(key=values.get("key", ""), values=values, nouns=nouns[row] or frozenset())
                 for row, values in zip(rows, chunk.values, strict=True)
@@ -79,8 +82,9 @@ def collect(
 class _Chunk:
     """The records decoded at once: their columns, and of their pictures those that a source needs."""
 
-    def __init__(self, values: list[dict[str, Any]], pool: ThreadPoolExecutor) -> None:
+    def __init__(self, values: list[dict[str, Any]], pool: ThreadPoolExecutor, max_pixels: int) -> None:
         self.values = values
+        self._max_pixels = max_pixels
         self._images = [each.pop("image", None) for each in values]
         self._pool = pool
         self._decoded: dict[int, _Decoded] = {}
@@ -90,7 +94,9 @@ class _Chunk:
         new = [place for place in places if place not in self._decoded]
         keys = [self.values[place].get("key") for place in new]
         images = [self._images[place] for place in new]
-        for place, found in zip(new, self._pool.map(_decode, images, keys), strict=True):
+        for place, found in zip(
+            new, self._pool.map(_decode, images, keys, repeat(self._max_pixels)), strict=True
+        ):
             self._decoded[place], self._images[place] = found, None
         return [self._decoded[place] for place in places]
 
@@ -151,11 +157,11 @@ def detections(evidence: Sequence[Evidence]) -> list[dict[str, Any]] | None:
     ]
 
 
-def _decode(image: dict[str, Any] | None, key: str | None) -> _Decoded:
+def _decode(image: dict[str, Any] | None, key: str | None, max_pixels: int) -> _Decoded:
     """The picture of an image column's value."""
     content: bytes | None = (image or {}).get("bytes")
     try:
-        picture = decode_image(content)
+        picture = decode_image(content, max_pixels=max_pixels)
         return _Decoded(picture, own=content is not None and image_key(content) == key)
     except ImageUnreadable as error:
         return _Decoded(error=f"UnreadableImage: {error}")

@@ -23,5 +23,10 @@ def decode_mask(observation: Observation, height: int, width: int) -> NDArray[np
         return None
     from pycocotools import mask
 
-    decoded = mask.decode({"size": [height, width], "counts": run_lengths["counts"].encode()})
+    try:
+        decoded = mask.decode({"size": [height, width], "counts": run_lengths["counts"].encode()})
+    except (
+        ValueError
+    ):  # runs beyond the picture, in a folder from before masks were checked when they came in
+        return None
     return np.asarray(decoded, bool)

@@ -141,7 +141,9 @@ def _embedded(target: Target, source: ClipSource, missing: dict[str, str]) -> tu
         for shard, steps in _pictures(target, missing):
             cache = ShardCache(cache_roots(target), embeddings_maker(clip.identity), shard, EMBEDDING_SCHEMA)
             workers = len(os.sched_getaffinity(0))
-            for keys, encoded in encode_cached(clip, steps, cache, workers=workers, keep=False):
+            for keys, encoded in encode_cached(
+                clip, steps, cache, workers=workers, keep=False, max_pixels=target.max_pixels
+            ):
                 rows = [(key, row) for key, row in zip(keys, encoded.rows, strict=True) if row is not None]
                 if rows:
                     parts.append(encoded.images[[row for _, row in rows]].cpu().numpy())

@@ -110,7 +110,7 @@ def _several(evidence: Sequence[Evidence]) -> dict[str, str]:
         counted = each.scope.classes - each.scope.prompted
         names = [seen.category for seen in sure if seen.category in counted and seen.text is None]
         for name in dict.fromkeys(names):
-            if names.count(name) > 1 and name not in each.uncounted:
+            if names.count(name) > 1 and name not in each.uncounted | each.unplaced:
                 found.setdefault(str(name), str(names.count(name)))
     return found
 

@@ -2,7 +2,8 @@
 
 A claim is contradicted only where no ordinary reading of its words fits the evidence; a claim about something outside a source's
 scope is unknown. Of several sources the first with a verdict decides. An attribute of an object that is not there is unknown too
-(the object claim is contradicted); its number is not: it is zero. A hedged claim (`Claim.hedge`) is never contradicted, except for a
+(the object claim is contradicted); its number is not: it is zero. What may be about an object that could not be read whole
+is unknown (`Evidence.unplaced`, `Evidence.unidentified`). A hedged claim (`Claim.hedge`) is never contradicted, except for a
 number of some that is more than there are of all.
 
 `lexicon` says what nouns mean, `context` what their caption makes of them, `mentions` which objects are meant; `counting` compares
@@ -95,12 +96,25 @@ def _judge(claim: Claim, context: Context, evidence: Sequence[Evidence]) -> Clai
         if claim.kind not in source.scope.kinds:
             continue
         verdict, text = _JUDGES[claim.kind](claim, context, source)
+        if verdict == "contradicted" and (lacking := _lacking(claim, context, source)):
+            verdict, text = "unknown", f"{text}, but {lacking}"
         if verdict == "contradicted" and not may_be_wrong:
             verdict, text = "unknown", f"{text} ({HEDGES[claim.hedge or '']})"
         if verdict != "unknown":
             return replace(claim, verdict=verdict, evidence=f"{source.source}: {text}")
         unjudged = unjudged or f"{source.source}: {text}"
     return replace(claim, verdict="unknown", evidence=unjudged or f"no evidence of the kind {claim.kind}")
+
+
+def _lacking(claim: Claim, context: Context, source: Evidence) -> str:
+    """What is not known of objects that the claim may be about; empty where nothing is lacking."""
+    if number := source.unidentified:
+        return "1 object is of unknown class" if number == 1 else f"{number} objects are of unknown class"
+    if not source.unplaced:
+        return ""
+    meanings = [context.meaning(noun, source, claim.span) for noun in (claim.object, claim.subject) if noun]
+    classes = frozenset[str]().union(*(each.supporting | each.near for each in meanings)) & source.unplaced
+    return f"not every {_named(classes)} has a place" if classes else ""
 
 
 # --- objects and counts --------------------------------------------------------------------------------------------------

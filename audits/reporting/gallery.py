@@ -86,7 +86,8 @@ def fill(
     for shard in sorted({shard for shard, _ in wanted}):
         places = sorted(place for number, place in wanted if number == shard)
         for place, record in zip(places, target.take(shard, places, COLUMNS), strict=True):
-            read[shard, place] = record, thumbnail((record["image"] or {}).get("bytes"), share)
+            image = (record["image"] or {}).get("bytes")
+            read[shard, place] = record, thumbnail(image, share, max_pixels=target.max_pixels)
             advance(1)
         for name, each in audited.items():
             if shard in each.paths:

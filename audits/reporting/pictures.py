@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from recapdata.dataset.decoding import ImageUnreadable, browser_type, decode_image
+from recapdata.dataset.decoding import DECODED_PIXELS, ImageUnreadable, browser_type, decode_image
 
 SIDES = (480, 360, 256, 160, 96)
 """Longest side in pixels, tried in this order until the picture fits into its share of the budget."""
@@ -36,10 +36,14 @@ class Picture:
         return max(self.width, self.height) <= 160
 
 
-def thumbnail(image: bytes | None, budget: int) -> Picture:
-    """A picture reduced until its data URL takes no more than `budget` bytes, or to the smallest size there is."""
+def thumbnail(image: bytes | None, budget: int, *, max_pixels: int = DECODED_PIXELS) -> Picture:
+    """A picture reduced until its data URL takes no more than `budget` bytes, or to the smallest size there is.
+
+    Args:
+        max_pixels: the dataset's limit of pixels (`Target.max_pixels`).
+    """
     try:
-        decoded = decode_image(image)
+        decoded = decode_image(image, max_pixels=max_pixels)
     except ImageUnreadable as error:
         return Picture(url="", width=4, height=3, error=str(error))
     width, height = decoded.size

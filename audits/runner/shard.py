@@ -87,7 +87,7 @@ def audit_shard(
         keys: set[str] = set()
         for step, images in _steps(target, plans, loaded, embeddings):
             texts = [_text_part(plan, step) for plan in plans]
-            evidence = _collect(loaded, plans, step, texts, cache)
+            evidence = _collect(target, loaded, plans, step, texts, cache)
             keys.update(step.main.column("key").to_pylist())
             unreadable += sum(error is not None for error in images.errors) if images is not None else 0
             # One for all sets, which have captions in common.
@@ -143,6 +143,7 @@ def _steps(
         ((step, step.main.column("key").to_pylist(), _pictures(step.main, scored)) for step in steps),
         embeddings,
         workers=loaded.decoders,
+        max_pixels=target.max_pixels,
     )
 
 
@@ -195,6 +196,7 @@ def _any(plans: Sequence[ShardPlan], part: str) -> bool:
 
 
 def _collect(
+    target: Target,
     loaded: Loaded,
     plans: Sequence[ShardPlan],
     step: _Step,
@@ -212,6 +214,7 @@ def _collect(
         [_nouns([claims for claims in row if claims is not None]) for row in zip(*judged, strict=True)],
         decoders=loaded.decoders,
         cache=cache,
+        max_pixels=target.max_pixels,
     )
 
 

@@ -5,20 +5,31 @@ All that looks at pictures decodes them here, so that a captioner, the audit and
 
 import io
 import struct
+import threading
 import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
+
+from recapdata.dataset.png import LARGEST, without_large_metadata
+from recapdata.records import MAX_PIXELS
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
 """What is taken for a picture. Others are left out because decoding them runs other programs or is not about pixels."""
 IN_BROWSERS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 """Media types of formats that every browser shows."""
+DECODED_PIXELS = 2 * MAX_PIXELS
+"""Width × height up to which Pillow decodes a picture, and so any dataset's whose ingest was given no higher limit."""
 ORIENTATION = 0x0112
 BITS_PER_SAMPLE = 258
-"""Tags of EXIF and TIFF."""
+WHITE_IS_ZERO = (262, 0)
+PLANES = 284
+"""Tags of EXIF and TIFF, and a value of one."""
+_ON_THEIR_SIDE = (5, 6, 7, 8)
+"""Orientations of pictures stored with their rows as columns."""
+_WHITES = tuple(float(2**bits - 1) for bits in (8, 10, 12, 14, 16))
 DAMAGE = (
     OSError,
     SyntaxError,
@@ -40,25 +51,29 @@ class ImageUnreadable(Exception):
     """One picture cannot be decoded; becomes the error of its row. The text opens with the type: `Type: message`."""
 
 
-def decode_image(image: bytes | None, detail: int | None = None) -> Image.Image:
+def decode_image(
+    image: bytes | None, detail: int | None = None, *, max_pixels: int = DECODED_PIXELS
+) -> Image.Image:
     """Decode one picture to RGB.
 
     EXIF orientation is applied, transparency is laid on white, of an animation the first frame is taken. Sixteen bits and floating
-    point are scaled to eight bits by their range: that of their type or file, for floating point 0 to 1 where the values lie in it,
-    else from the lowest to the highest value.
+    point are scaled to eight bits by their range: that of their type or file; for 32 bits the fewest of 8, 10, 12, 14 or 16 bits
+    that hold the values; for floating point 0 to 1 where they lie in it; else from the lowest to the highest value.
 
     Args:
         detail: pixels that each side must keep, where the picture will be made smaller anyway: a JPEG is then decoded at a
             half, a quarter or an eighth of its size, if that suffices, which costs a fraction of the time.
+        max_pixels: the limit that the dataset's pictures came in under (`Target.max_pixels`).
 
     Raises:
         ImageUnreadable: the bytes are no picture, are damaged, or unpack to an absurd size.
     """
-    with _opened(image) as opened:
+    with pixel_limit(max_pixels), _opened(image) as opened:
         if detail is not None:
             opened.draft(None, (detail, detail))  # does nothing for other formats
         opened.load()
-        return _flat(_upright(opened), _white(opened))
+        flat = _flat(_upright(opened), _white(opened))
+        return ImageOps.invert(flat) if _is_negative(opened) else flat
 
 
 def browser_type(image: bytes) -> str | None:
@@ -74,6 +89,90 @@ def browser_type(image: bytes) -> str | None:
     return None
 
 
+def open_image(image: bytes) -> Image.Image:
+    """A picture of which the header is read, without metadata that are too large to unpack.
+
+    Raises:
+        Image.DecompressionBombError: it has more than twice as many pixels as Pillow's limit (see `pixel_limit`).
+        Image.UnidentifiedImageError: it is of none of the `FORMATS`.
+        Exception: another one of `DAMAGE`.
+    """
+    opened = Image.open(io.BytesIO(without_large_metadata(image)), formats=FORMATS)
+    tags = getattr(opened, "tag_v2", {})
+    if tags.get(PLANES) == 2 and max(tags.get(BITS_PER_SAMPLE, (8,))) > 8:
+        raise ValueError("more than 8 bits a channel in separate planes, which Pillow reads wrong")
+    return opened
+
+
+def is_on_its_side(loaded: Image.Image) -> bool:
+    """Whether `decode_image` turns a picture by 90 degrees, so that its width is the height of what is stored.
+
+    Args:
+        loaded: pixels and all; Pillow would decode a PNG here to find its EXIF, and what is wrong with it would be lost.
+    """
+    if loaded.format == "TIFF":
+        return False  # Pillow has turned it already
+    try:
+        return loaded.getexif().get(ORIENTATION) in _ON_THEIR_SIDE
+    except DAMAGE:  # as in `_upright`
+        return False
+
+
+def is_deep(opened: Image.Image) -> bool:
+    """Whether a picture has more than eight bits a channel in its file."""
+    if opened.mode in ("I", "F") or opened.mode.startswith("I;16"):
+        return True
+    tile = next(iter(getattr(opened, "tile", None) or ()), None)
+    if tile is None:
+        return False
+    if opened.format == "PPM":
+        return tile.codec_name == "ppm" and isinstance(tile.args, tuple) and tile.args[-1] > 255
+    return ";16" in str(tile.args)
+
+
+_limits: list[int] = []
+_limits_lock = threading.Lock()
+_pillows_limit = Image.MAX_IMAGE_PIXELS
+
+
+@contextmanager
+def pixel_limit(max_pixels: int) -> Iterator[None]:
+    """Let Pillow's own guard against decompression bombs, one for the process, agree with the highest of the limits in force."""
+    global _pillows_limit
+    with _limits_lock:
+        if not _limits:
+            _pillows_limit = Image.MAX_IMAGE_PIXELS
+        _limits.append(max_pixels)
+        _set_limit()
+    try:
+        yield
+    finally:
+        with _limits_lock:
+            _limits.remove(max_pixels)
+            _set_limit()
+
+
+def let_pillow_decode(max_pixels: int) -> None:
+    """Raise Pillow's own limits for the rest of the process, where other code than this decodes a dataset's pictures.
+
+    Args:
+        max_pixels: the dataset's limit (`Target.max_pixels`); one that is not above Pillow's changes nothing.
+    """
+    global _pillows_limit
+    PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, 32 * LARGEST)
+    with _limits_lock:
+        before = _pillows_limit if _limits else Image.MAX_IMAGE_PIXELS
+        if before is not None and max_pixels > DECODED_PIXELS:
+            _pillows_limit = max(before, max_pixels)
+            if not _limits:
+                Image.MAX_IMAGE_PIXELS = _pillows_limit
+
+
+def _set_limit() -> None:
+    # Pillow refuses from twice its value on. Pictures came in under the limit exactly, by `check_image`.
+    Image.MAX_IMAGE_PIXELS = max(1, -(-max(_limits) // 2)) if _limits else _pillows_limit
+
+
 @contextmanager
 def _opened(image: bytes | None) -> Iterator[Image.Image]:
     """A picture whose header is read; what is wrong with it, then or later, becomes `ImageUnreadable`."""
@@ -82,7 +181,7 @@ def _opened(image: bytes | None) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on odd metadata concern nobody here
-            with Image.open(io.BytesIO(image), formats=FORMATS) as opened:
+            with open_image(image) as opened:
                 yield opened
     except Image.DecompressionBombError as error:
         raise ImageUnreadable(f"DecompressionBomb: {error}") from error
@@ -130,6 +229,13 @@ def _white(opened: Image.Image) -> float | None:
     return 65535.0 if opened.mode == "I" and opened.format == "PPM" else None
 
 
+def _is_negative(opened: Image.Image) -> bool:
+    """Whether zero stands for white, which Pillow heeds only in pictures of eight bits."""
+    tag, value = WHITE_IS_ZERO
+    deep = opened.mode in ("I", "F") or opened.mode.startswith("I;16")
+    return deep and getattr(opened, "tag_v2", {}).get(tag) == value
+
+
 def _eight_bits(image: Image.Image, white: float | None) -> Image.Image:
     """Gray of more than eight bits → of eight, with an alpha channel where a value stands for transparent."""
     import numpy as np
@@ -140,7 +246,7 @@ def _eight_bits(image: Image.Image, white: float | None) -> Image.Image:
         finite = values[np.isfinite(values)]
         low, most = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
         whole = not (finite % 1).any()
-        whites = (255.0, 65535.0) if image.mode == "I" or (whole and most > 1) else (1.0,)
+        whites = _WHITES if image.mode == "I" or (whole and most > 1) else (1.0,)
         known = next((each for each in whites if low >= 0 and most <= each), None)
         low, high = (low, most) if known is None else (0.0, known)
     with np.errstate(invalid="ignore"):

@@ -11,6 +11,7 @@ layout is never a symbolic link, so that nothing outside of the folder is read, 
     audits/corrections.jsonl             people's words on single verdicts
     evidence/<maker>/train-00000.parquet what was seen of the pictures, a cache of the audits (see `audits.cache`)
     duplicates/ failures/ removed/       train-00000.parquet each: what did not become a record of that image shard
+    notes/                               train-00000.parquet each: what was left out of records, such as a box that is none
 """
 
 import fcntl
@@ -33,8 +34,11 @@ from recapdata.records import CAPTION_SCHEMA, RECORD_SCHEMA, SET_NAME, Counts, M
 MANIFEST = "recapdata.yaml"
 CORRECTIONS = "audits/corrections.jsonl"
 LEDGERS = ("duplicates", "failures", "removed")
+"""Ledgers of items that did not become records, whose rows are counted."""
+NOTES = "notes"
+"""The ledger of what should be known of records and was left out of them."""
 EVIDENCE = "evidence"
-PARTS = ("images", "captions", "audits", EVIDENCE, *LEDGERS)
+PARTS = ("images", "captions", "audits", EVIDENCE, *LEDGERS, NOTES)
 """The folders of the layout."""
 OWN_FILES = (MANIFEST, f".{MANIFEST}.tmp", ".lock", ".keys.sqlite", ".publishing")
 """What else a command reads or writes at the top, by the beginning of its name."""
@@ -240,7 +244,7 @@ class DatasetFolder:
         return self.path / "audits" / set_name / shard_name(shard)
 
     def ledger(self, kind: str, shard: int) -> Path:
-        """Path of a ledger (`duplicates`, `failures` or `removed`) of one image shard."""
+        """Path of a ledger (`duplicates`, `failures`, `removed` or `notes`) of one image shard."""
         return self.path / kind / shard_name(shard)
 
     def ledgers(self, kind: str) -> list[Path]:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from recapdata.dataset.audit_files import SUMMARY, read_summary
+from recapdata.dataset.decoding import DECODED_PIXELS
 from recapdata.dataset.digest import rows_hash
 from recapdata.dataset.folder import shard_name
 from recapdata.dataset.shards import read_shard
@@ -104,6 +105,11 @@ class Target(Protocol):
     def published(self) -> bool:
         """Whether this is a published revision, which nobody can write to."""
         return self.folder is None
+
+    @property
+    def max_pixels(self) -> int:
+        """Width × height up to which its pictures are decoded: the limit that they came in under, where one was given."""
+        return max(self.manifest.max_pixels or 0, DECODED_PIXELS)
 
     def shards(self) -> list[int]:
         """Numbers of the image shards, ascending."""

@@ -24,6 +24,7 @@ from recapdata.dataset.folder import (
     CORRECTIONS,
     EVIDENCE,
     LEDGERS,
+    NOTES,
     PARTS,
     ROW_GROUP_ROWS,
     DatasetFolder,
@@ -58,7 +59,7 @@ def writing(folder: DatasetFolder) -> Iterator[None]:
     """
     with hold(folder.path):
         finished = len(folder.shards())
-        for path in (path for kind in LEDGERS for path in folder.ledgers(kind)):
+        for path in (path for kind in (*LEDGERS, NOTES) for path in folder.ledgers(kind)):
             if (shard_number(path.name) or 0) >= finished:
                 path.unlink()  # its image shard never got its name; the ingest goes through its items again
         complete_removal(folder)
@@ -252,10 +253,11 @@ def _rewrite_shard(folder: DatasetFolder, shard: int, removed: _Removed) -> list
     paths = [path for kind in ("duplicates", "failures") if (path := folder.ledger(kind, shard)).is_file()]
     records = _removed_in(folder.image_shard(shard), removed)
     others = [key for path in paths for key in _removed_in(path, removed)]
+    notes = folder.ledger(NOTES, shard)
     if not records and not others:
         return None
     if records:
-        paths.append(folder.image_shard(shard))
+        paths += [path for path in (notes, folder.image_shard(shard)) if path.is_file()]
         for part in ("captions", "audits"):
             paths += sorted((folder.path / part).glob(f"*/{shard_name(shard)}"))
         for journal in sorted((folder.path / "captions").glob(f"*/.{shard:05d}.journal")):

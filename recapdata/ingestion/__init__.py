@@ -4,10 +4,12 @@
     folder.py coco.py hub.py webdataset.py urls.py drawn.py     one kind each
     columns.py tables.py    a source's own columns as those of records; rows of CSV, JSON lines and Parquet
     images.py     is this really a picture, whole and of a sane size
+    annotations.py   objects held against their picture
     shards.py     a shard and its ledgers, written together
     run.py        source → checked items → shards; resumable
 
-Every item of a source becomes exactly one row: a record, a duplicate, a failure, or removed.
+Every item of a source becomes exactly one row: a record, a duplicate, a failure, or removed. What had to be left out of a record,
+such as a box that is none, is a row of the ledger of notes.
 """
 
 from typing import TYPE_CHECKING

@@ -11,11 +11,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from recapdata.dataset.masks import is_number
 from recapdata.ingestion.addresses import without_secrets
-from recapdata.ingestion.images import Picture, Problem, check_image, mislabelled
+from recapdata.ingestion.annotations import check_objects
+from recapdata.ingestion.images import Picture, Problem, check_image, remarks
 from recapdata.ingestion.source import IngestOptions, Source
 from recapdata.ingestion.threads import map_in_threads
-from recapdata.records import RECORD_SCHEMA, Failure, Item
+from recapdata.records import RECORD_SCHEMA, Failure, Item, Note
 
 CHUNK_ITEMS = 64
 CHUNK_BYTES = 4 * 2**20
@@ -56,12 +58,12 @@ def check_item(item: Item, source: Source, options: IngestOptions) -> Checked:
         )
     else:
         problem = check_image(item.image, options.max_pixels)
+    key = sha256(item.image)
     picture = problem if isinstance(problem, Picture) else None
     if picture is not None:
-        problem = mislabelled(item.source, picture) if source.labels else None
-        problem = problem or _value_problem(item, source) or _blank_caption(item.columns, source)
+        item = _checked_annotations(item, picture, item.source if source.labels else None)
+        problem = _value_problem(item, source) or _blank_caption(item.columns, source)
     if isinstance(problem, Problem):
-        key = sha256(item.image)
         failure = Failure(
             stage="ingest",
             source=item.source,
@@ -70,7 +72,28 @@ def check_item(item: Item, source: Source, options: IngestOptions) -> Checked:
             message=problem.message,
         )
         return Checked(item, failure=failure)
-    return Checked(item, key=sha256(item.image).digest(), picture=picture)
+    return Checked(item, key=key.digest(), picture=picture)
+
+
+def _checked_annotations(item: Item, picture: Picture, name: str | None) -> Item:
+    """The item with what of its annotations is sound in its picture, and notes on the rest and on the picture."""
+    checked = check_objects(item.objects, picture.width, picture.height)
+    notes = [*item.notes, *checked.notes, *remarks(name, picture), *_other_size(item.size, picture)]
+    plain = tuple(replace(note, message=_plain(note.message)) for note in notes)
+    return replace(item, objects=checked.objects, notes=plain)
+
+
+def _other_size(said: tuple[Any, Any] | None, picture: Picture) -> list[Note]:
+    """A note where a source gives another size than the picture has; a size that is none is nobody's."""
+    if said is None or not all(is_number(side) and side > 0 for side in said):
+        return []
+    if list(said) == [picture.width, picture.height]:
+        return []
+    text = (
+        f"the source says {said[0]:g} × {said[1]:g} pixels, the picture has {picture.width} × {picture.height}, by which its "
+        "annotations are read"
+    )
+    return [Note("OtherSize", text)]
 
 
 def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:

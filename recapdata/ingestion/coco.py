@@ -9,6 +9,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,12 +17,11 @@ import pyarrow as pa
 
 from recapdata.dataset.paths import inside
 from recapdata.errors import SourceError, SourceNotFound
-from recapdata.ingestion.columns import read_box
 from recapdata.ingestion.files import check_own, read_image, walk
 from recapdata.ingestion.images import is_image_name
 from recapdata.ingestion.jsonstream import elements
 from recapdata.ingestion.source import IngestOptions, failed, stamp_of
-from recapdata.records import Item, Object
+from recapdata.records import Item, Note, Object
 
 # What the annotation files say, by file and image id; `seen` leads from there to an image's number, since captions and
 # instances of one image stand in different files. Values are kept as JSON.
@@ -41,6 +41,8 @@ _ANNOTATIONS_OF = """
 SELECT a.file, a.value FROM seen s JOIN annotations a ON a.file = s.file AND a.id = s.id
 WHERE s.number = ? ORDER BY a.rowid
 """
+_INSTANCE = frozenset({"category_id", "bbox", "segmentation"})
+"""Members of an annotation that make it an object's."""
 _NOTES = {
     "image files are in no annotation file and were left aside": (
         "SELECT count(*) FROM files f WHERE NOT EXISTS (SELECT 1 FROM images i WHERE i.base = f.base)"
@@ -59,9 +61,9 @@ class Coco:
         self._root = root
         self._files = files
         self._max_bytes = options.max_bytes
-        self._lost_masks = 0
+        self._unreadable = 0
         self._crowds = False
-        self._categories: dict[tuple[int, Any], str] = {}
+        self._categories: dict[tuple[int, Any], Any] = {}
         self._licenses: dict[tuple[int, Any], str] = {}
         self._db = sqlite3.connect("", isolation_level=None)
         self._db.executescript(_TABLES)
@@ -96,7 +98,9 @@ class Coco:
     def notes(self) -> list[str]:
         """What in the files led nowhere."""
         found = {what: self._count(query) for what, query in _NOTES.items()}
-        found["masks could not be read and were left out"] = self._lost_masks
+        found["entries of the annotation files are no objects, or nest too deep, and were left aside"] = (
+            self._unreadable
+        )
         return [f"{count:,} {what}" for what, count in found.items() if count]
 
     def _count(self, query: str) -> int:
@@ -106,21 +110,22 @@ class Coco:
         """Take one annotation file into the database; its sections may stand in any order."""
         try:
             for section, value in elements(path):
-                if not isinstance(value, Mapping):
-                    continue
                 if section == "images":
-                    self._add_image(file, value)
+                    self._add_image(file, value if isinstance(value, Mapping) else {})
+                elif section not in ("annotations", "categories", "licenses"):
+                    continue
+                elif not isinstance(value, Mapping):
+                    self._unreadable += 1
                 elif section == "annotations":
                     self._crowds = self._crowds or bool(value.get("iscrowd"))
                     row = (file, _plain(value.get("image_id")), json.dumps(value))
                     self._db.execute("INSERT INTO annotations VALUES (?, ?, ?)", row)
                 elif section == "categories":
-                    identity, name = _plain(value.get("id")), value.get("name")
-                    self._categories[file, identity] = str(identity if name is None else name)
-                elif section == "licenses":
+                    self._categories[file, _plain(value.get("id"))] = value.get("name")
+                else:
                     text = value.get("url") or value.get("name") or value.get("id")
-                    self._licenses[file, _plain(value.get("id"))] = str(text)
-        except (ValueError, RecursionError) as error:
+                    self._licenses[file, _plain(value.get("id"))] = _plain(str(text))
+        except ValueError as error:
             reason = getattr(error, "msg", error)
             raise SourceError(f"{path} is no whole JSON ({reason}); fetch it again") from error
 
@@ -139,8 +144,12 @@ class Coco:
     def _item(self, number: int, name: str | None, base: str, value: str) -> Item:
         image = json.loads(value)
         if name is None:
-            where = f"{self.name} image {image.get('id')}"
-            return failed(where, "MissingColumn", f"the image of id {image.get('id')} has no file_name")
+            identity = ascii(image.get("id"))[:100]
+            return failed(
+                f"{self.name} image {identity}",
+                "MissingColumn",
+                f"the image of id {identity} has no file_name",
+            )
         path = self._find(number, name, base)
         if isinstance(path, Item):
             return path
@@ -148,9 +157,9 @@ class Coco:
         content = read_image(self._root, path, source, self._max_bytes)
         if isinstance(content, Item):
             return content
-        objects, columns = self._annotations(number, image)
+        item = self._annotated(number, Item(source=source, image=content))
         license = self._licenses.get((image["file"], _plain(image.get("license"))))
-        return Item(source=source, image=content, license=license, objects=objects, columns=columns)
+        return replace(item, license=license, size=(image.get("width"), image.get("height")))
 
     def _find(self, number: int, name: str, base: str) -> str | Item:
         """The path of an image's file: where its name leads, else the file of that name in a folder named in a JSON's name."""
@@ -173,37 +182,59 @@ class Coco:
             return failed(self._source(name), "AmbiguousFile", places)
         return failed(self._source(name), "MissingFile", f"no file of this name in {self._root.name}")
 
-    def _annotations(
-        self, number: int, image: Mapping[str, Any]
-    ) -> tuple[tuple[Object, ...] | None, dict[str, Any]]:
-        """Objects (None where no file of instances lists the image) and the columns that come along."""
+    def _annotated(self, number: int, item: Item) -> Item:
+        """The item with its objects (None where no file of instances lists the image) and the columns that come along."""
         captions: list[str] = []
         crowds: list[str] = []
         objects: list[Object] = []
+        notes: list[Note] = []
         for file, text in self._db.execute(_ANNOTATIONS_OF, (number,)):
             value = json.loads(text)
-            if "caption" in value:
-                if value["caption"] is not None:
-                    captions.append(str(value["caption"]))
-            elif "category_id" in value:
-                category = self._categories.get((file, _plain(value["category_id"])))
-                objects.append(self._object(value, category, image))
+            is_caption, is_instance = "caption" in value, not _INSTANCE.isdisjoint(value)
+            if is_caption:
+                self._add_caption(value["caption"], captions, notes)
+            if is_instance or (not is_caption and self._lists_instances(file)):
+                category = self._category(file, value, notes)
+                objects.append(
+                    Object(bbox=value.get("bbox"), category=category, mask=value.get("segmentation") or None)
+                )
                 if value.get("iscrowd") and category is not None:
                     crowds.append(category)
+            elif not is_caption:
+                notes.append(
+                    Note("BadAnnotation", f"an annotation is neither a caption nor an object: {text[:80]!a}")
+                )
         files = [row[0] for row in self._db.execute("SELECT file FROM seen WHERE number = ?", (number,))]
-        listed = any("instances" in self._files[file].name for file in files)
+        listed = any(self._lists_instances(file) for file in files)
         columns: dict[str, Any] = {"captions": captions or None, "crowds": crowds if listed else None}
-        return (
-            tuple(objects) if listed else None,
-            {name: value for name, value in columns.items() if name in self.columns},
+        return replace(
+            item,
+            objects=tuple(objects) if listed else None,
+            columns={name: value for name, value in columns.items() if name in self.columns},
+            notes=tuple(notes),
         )
 
-    def _object(self, value: Mapping[str, Any], category: str | None, image: Mapping[str, Any]) -> Object:
-        mask = None
-        if value.get("segmentation"):
-            mask = _run_lengths(value["segmentation"], image.get("height"), image.get("width"))
-            self._lost_masks += mask is None
-        return Object(bbox=read_box(value.get("bbox")), category=category, mask=mask)
+    def _lists_instances(self, file: int) -> bool:
+        return "instances" in self._files[file].name
+
+    @staticmethod
+    def _add_caption(value: Any, captions: list[str], notes: list[Note]) -> None:
+        if isinstance(value, str):
+            captions.append(value)
+        else:
+            notes.append(Note("BadCaption", f"a caption is no text, and was left out: {ascii(value)[:80]}"))
+
+    def _category(self, file: int, value: Mapping[str, Any], notes: list[Note]) -> str | None:
+        """The name of an annotation's category; a note where there is none."""
+        identity = value.get("category_id")
+        key = (file, _plain(identity))
+        name = self._categories.get(key)
+        if isinstance(name, str) and name.strip() and _plain(name) == name:
+            return name
+        why = "has no name" if key in self._categories else "is not listed"
+        text = f"category_id {ascii(identity)[:80]} {why} in {self._files[file].name}, so that its class is unknown"
+        notes.append(Note("UnknownCategory", text))
+        return None
 
     def _source(self, name: str) -> str:
         return f"{self._root.resolve().name}/{name}"
@@ -235,38 +266,6 @@ def open_coco(argument: str, options: IngestOptions) -> Coco:
     if not coco.total:
         raise SourceError(f"coco:{argument}: its annotation files list no images")
     return coco
-
-
-def _run_lengths(segmentation: Any, height: Any, width: Any) -> dict[str, Any] | None:
-    """Polygons or run lengths as COCO's compressed run-length encoding; None where they are neither."""
-    from pycocotools import mask
-
-    if isinstance(segmentation, list):
-        polygons = [each for each in segmentation if _are_numbers(each) and len(each) >= 6]
-        if len(polygons) < len(segmentation) or not _are_numbers([height, width]):
-            return None
-        encoded = mask.merge(mask.frPyObjects(polygons, height, width))
-    elif isinstance(segmentation, dict) and _are_numbers(segmentation.get("size")):
-        encoded = segmentation
-        if _are_numbers(encoded.get("counts")):
-            encoded = mask.frPyObjects(encoded, *encoded["size"])
-    else:
-        return None
-    counts = encoded.get("counts")
-    if not isinstance(counts, bytes | str):
-        return None
-    return {
-        "size": [int(each) for each in encoded["size"]],
-        "counts": counts.decode() if isinstance(counts, bytes) else counts,
-    }
-
-
-def _are_numbers(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(each, int | float) and abs(each) < 2**31 for each in value)
-    )
 
 
 def _digest(path: Path) -> str:

@@ -10,9 +10,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from recapdata.records import OBJECT_TYPE, RECORD_SCHEMA, Item, Object
+from recapdata.ingestion.annotations import ANNOTATED, CATEGORIES, read_objects
+from recapdata.records import RECORD_SCHEMA, Item
 
 CAPTION_NAMES = frozenset({"text", "txt", "alt", "alt_text", "alttext", "description", "prompt"})
+OBJECTS = "objects"
+"""The column of annotations, here and in a source."""
 IMAGE_NAMES = (
     "image",
     "images",
@@ -26,7 +29,6 @@ IMAGE_NAMES = (
     "data",
     "content",
 )
-_CATEGORIES = ("category", "categories", "label", "labels")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +57,16 @@ class Columns:
 
     def item(self, source: str, image: bytes | None, values: Mapping[str, Any]) -> Item:
         """The item of an image and its row, sorted into license, objects and columns; a column that was not planned is left out."""
-        objects = values.get(self.objects) if self.objects is not None else None
+        annotations = values.get(self.objects) if self.objects is not None else None
+        objects, notes = read_objects(annotations, self.categories)
         license = values.get(self.license) if self.license is not None else None
         return Item(
             source=source,
             image=image,
             license=license or None,
-            objects=read_objects(objects, self.categories),
+            objects=objects,
             columns={self.names[name]: value for name, value in values.items() if name in self.names},
+            notes=notes,
         )
 
 
@@ -71,7 +75,7 @@ def plan_columns(
 ) -> Columns:
     """Plan for columns of these types, without those to leave (the one that names the image, say)."""
     license = "license" if types.get("license") == pa.string() and "license" not in leave else None
-    objects = "objects" if "objects" in types and _are_objects(types["objects"]) else None
+    objects = OBJECTS if OBJECTS in types and _are_objects(types[OBJECTS]) else None
     names: dict[str, str] = {}
     for name in types:
         if name not in leave and name not in (license, objects):
@@ -118,59 +122,13 @@ def _is_image(kind: pa.DataType) -> bool:
     )
 
 
-def read_objects(value: Any, categories: Sequence[str] = ()) -> tuple[Object, ...] | None:
-    """Annotations in this project's form, or in that of object detection sets on the Hub (a list, or lists of equal length).
-
-    Boxes are taken as [x, y, width, height] in pixels, COCO's order.
-    """
-    if value is None:
-        return None
-    if isinstance(value, Mapping):
-        length = max((len(each) for each in value.values() if isinstance(each, list)), default=0)
-        columns = {
-            name: each for name, each in value.items() if isinstance(each, list) and len(each) == length
-        }
-        value = [{name: each[place] for name, each in columns.items()} for place in range(length)]
-    return tuple(_read_object(each, categories) for each in value if isinstance(each, Mapping))
-
-
-def _read_object(value: Mapping[str, Any], categories: Sequence[str]) -> Object:
-    category = next((value[name] for name in _CATEGORIES if value.get(name) is not None), None)
-    if isinstance(category, int):
-        category = categories[category] if 0 <= category < len(categories) else str(category)
-    box = value.get("bbox")
-    mask = value.get("mask")
-    return Object(
-        bbox=read_box(box),
-        category=category,
-        color=_text(value.get("color")),
-        size=_text(value.get("size")),
-        text=_text(value.get("text")),
-        mask=mask if isinstance(mask, Mapping) and mask.get("counts") else None,
-    )
-
-
-def read_box(value: Any) -> tuple[float, float, float, float] | None:
-    """Four numbers, each below 2³¹; None where it is anything else."""
-    if not isinstance(value, list | tuple) or len(value) != 4:
-        return None
-    if not all(isinstance(each, int | float) and abs(each) < 2**31 for each in value):
-        return None
-    x, y, width, height = value
-    return float(x), float(y), float(width), float(height)
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
 def _are_objects(kind: pa.DataType) -> bool:
     """Whether a column is annotations that `read_objects` can read: boxes with a category each."""
-    if kind == pa.list_(OBJECT_TYPE):
+    if kind == ANNOTATED:
         return True
     if pa.types.is_list(kind):
         kind = kind.value_type
     if not pa.types.is_struct(kind):
         return False
     names = {field.name for field in kind}
-    return "bbox" in names and not names.isdisjoint(_CATEGORIES)
+    return "bbox" in names and not names.isdisjoint(CATEGORIES)

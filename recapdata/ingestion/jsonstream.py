@@ -1,15 +1,23 @@
 """The elements of a large JSON file one by one, as an annotation file of COCO needs it: an object of long arrays.
 
-Only one element is held at a time, and bytes that are no UTF-8 become lone surrogates instead of an error.
+Only one element is held at a time, and bytes that are no UTF-8 become lone surrogates instead of an error. So that one element never
+spoils the others, an integer of thousands of digits comes as its text, and a value that nests deeper than `DEEPEST` as `TOO_DEEP`.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
 CHUNK = 2**20
 """Characters read at once."""
+DEEPEST = 64
+"""Arrays and objects inside each other; COCO's nest no deeper than four."""
+TOO_DEEP = "nests too deep"
+_DIGITS = 4300
+"""The longest integer that Python reads from text."""
+_MARKS = re.compile(r'\\.|["\[\]{}]', re.DOTALL)
 _NUMBER = (*"0123456789+-.eE", "")
 """What may follow the part of a number; nothing, at the window's end."""
 
@@ -46,7 +54,7 @@ class _Text:
         self._file = file
         self._window = ""
         self._at = 0
-        self._decode = json.JSONDecoder().raw_decode
+        self._decode = json.JSONDecoder(parse_int=_integer).raw_decode
 
     def next(self) -> str:
         """The next character that is no blank; empty at the end."""
@@ -65,22 +73,57 @@ class _Text:
         self._at += 1
 
     def value(self) -> Any:
-        """The next value, whole."""
+        """The next value, whole, or `TOO_DEEP`."""
         self.next()
         while True:
             try:
                 value, end = self._decode(self._window, self._at)
+            except RecursionError:
+                self._skip()
+                return TOO_DEEP
             except json.JSONDecodeError:
                 if not self._more():
                     raise
                 continue
             if self._window[end : end + 1] in _NUMBER and self._more():
                 continue  # a number at the window's end may go on beyond it
+            brackets = sum(self._window.count(each, self._at, end) for each in "[{")
             self._at = end
-            return value
+            return value if brackets <= DEEPEST or _depth(value) <= DEEPEST else TOO_DEEP
+
+    def _skip(self) -> None:
+        """Pass by an array or object of any depth, reading no more than its brackets and texts."""
+        depth, quoted = 0, False
+        while True:
+            for match in _MARKS.finditer(self._window, self._at):
+                mark = match[0]
+                if mark == '"':
+                    quoted = not quoted
+                elif not quoted and len(mark) == 1:
+                    depth += 1 if mark in "[{" else -1
+                if not depth:
+                    self._at = match.end()
+                    return
+            # A backslash at the window's end may belong to a quote beyond it.
+            self._at = len(self._window) - (len(self._window) - len(self._window.rstrip("\\"))) % 2
+            if not self._more():
+                raise json.JSONDecodeError("Unterminated array or object", self._window, self._at)
 
     def _more(self) -> bool:
         rest = self._window[self._at :]
         chunk = self._file.read(max(CHUNK, len(rest)))
         self._window, self._at = rest + chunk, 0
         return bool(chunk)
+
+
+def _integer(digits: str) -> int | str:
+    return int(digits) if len(digits) <= _DIGITS else digits
+
+
+def _depth(value: Any) -> int:
+    """How many arrays and objects are inside each other."""
+    depth, level = 0, [value]
+    while level := [each for each in level if isinstance(each, list | dict)]:
+        depth += 1
+        level = [each for part in level for each in (part.values() if isinstance(part, dict) else part)]
+    return depth

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from recapdata.options import above, check_options, option
+from recapdata.options import above, at_most, check_options, option
+from recapdata.records import MAX_PIXELS, MOST_PIXELS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,10 +19,12 @@ class IngestOptions:
     )
     shard_rows: int = option(100_000, metavar="N", minimum=1, help="Records after which a shard is closed.")
     max_pixels: int = option(
-        89_478_485,
+        MAX_PIXELS,
         metavar="N",
         minimum=1,
-        help="More pixels than this are a decompression bomb (Pillow's limit).",
+        check=at_most(MOST_PIXELS),
+        help="More pixels than this are a decompression bomb (Pillow's limit); a higher limit is kept in the dataset and holds "
+        "wherever its pictures are decoded.",
     )
     max_bytes: int = option(32 * 2**20, metavar="BYTES", minimum=1, help="A larger image file is not read.")
     keep_blank: bool = option(False, help="A blank caption is no failure: the image comes in without it.")

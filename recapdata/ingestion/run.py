@@ -6,24 +6,27 @@ whatever had been begun beyond it is thrown away and made again, the same.
 
 import errno
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from PIL import Image
+
 from recapdata.console import progress
+from recapdata.dataset.decoding import pixel_limit
 from recapdata.dataset.extents import Extent, is_finished, read_extents, unfinished_source
-from recapdata.dataset.folder import LEDGERS, MANIFEST, DatasetFolder
+from recapdata.dataset.folder import LEDGERS, MANIFEST, NOTES, DatasetFolder
 from recapdata.dataset.keys import KeyIndex
 from recapdata.dataset.shards import read_footer
 from recapdata.dataset.writing import writing
 from recapdata.errors import DatasetExists, DiskFull, NotADataset, SourceError
 from recapdata.ingestion.checking import Checked, check_items
-from recapdata.ingestion.images import pixel_limit
 from recapdata.ingestion.shards import OpenShard
 from recapdata.ingestion.source import IngestOptions, Source, open_source
-from recapdata.ingestion.summary import IngestSummary, group_failures
-from recapdata.records import RECORD_SCHEMA, Counts
+from recapdata.ingestion.summary import IngestSummary, group_failures, group_notes
+from recapdata.records import MAX_PIXELS, RECORD_SCHEMA, Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,15 +182,21 @@ def _check_columns(source: Source, folder: DatasetFolder) -> None:
 def _write(source: Source, folder: DatasetFolder, start: Start, options: IngestOptions) -> tuple[int, int]:
     """Fill shards until the source ends; returns the items gone through and the image bytes written."""
     manifest = folder.manifest
-    if manifest.sources[start.run :] != (source.name,):
-        folder.save_manifest(replace(manifest, sources=(*manifest.sources[: start.run], source.name)))
-    for part in ("images", *LEDGERS):
+    begun = replace(
+        manifest,
+        sources=(*manifest.sources[: start.run], source.name),
+        max_pixels=_higher_limit(manifest.max_pixels, options.max_pixels),
+    )
+    if begun != manifest:
+        folder.save_manifest(begun)
+    for part in ("images", *LEDGERS, NOTES):
         for path in (folder.path / part).glob(".train-*.parquet.tmp"):
             path.unlink()  # of a killed ingest; ledgers without their shard went when the folder was opened to write
     filling = OpenShard(folder, start.shard, source.columns)
     position, written = start.item, 0
     with (
         pixel_limit(options.max_pixels),
+        _quiet_pillow(),
         KeyIndex(folder) as index,
         progress("ingest", source.total) as advance,
     ):
@@ -216,6 +225,21 @@ def _write(source: Source, folder: DatasetFolder, start: Start, options: IngestO
             filling.abort()
             raise
     return position - start.item, written
+
+
+@contextmanager
+def _quiet_pillow() -> Iterator[None]:
+    """No remarks of Pillow's on odd metadata, which concern nobody, and on sizes, which `check_image` judges."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+        warnings.filterwarnings("ignore", module="PIL")
+        yield
+
+
+def _higher_limit(kept: int | None, given: int) -> int | None:
+    """The limit of pixels that the dataset keeps for later stages; None where the default will do."""
+    highest = max(kept or 0, given)
+    return highest if highest > MAX_PIXELS else None
 
 
 def _is_full(shard: OpenShard, each: Checked, options: IngestOptions) -> bool:
@@ -270,5 +294,6 @@ def _close(
         bytes=written,
         seconds=round(time.monotonic() - began, 3),
         failures=group_failures(folder, own),
+        noted=group_notes(folder, own),
         notes=tuple(source.notes()),
     )

@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow as pa
 
 from recapdata.dataset.extents import Extent
-from recapdata.dataset.folder import ROW_GROUP_BYTES, ROW_GROUP_ROWS, DatasetFolder
+from recapdata.dataset.folder import NOTES, ROW_GROUP_BYTES, ROW_GROUP_ROWS, DatasetFolder
 from recapdata.dataset.shards import ShardWriter
 from recapdata.dataset.writing import REMOVED_SCHEMA
 from recapdata.ingestion.images import Picture
-from recapdata.records import FAILURE_SCHEMA, RECORD_SCHEMA, Failure, Item
+from recapdata.records import FAILURE_SCHEMA, NOTE_SCHEMA, RECORD_SCHEMA, Failure, Item
 
 
 class RowGroups:
@@ -74,10 +74,15 @@ class OpenShard:
         self._duplicates = RowGroups(folder.ledger("duplicates", shard), duplicates)
         self._failures = RowGroups(folder.ledger("failures", shard), FAILURE_SCHEMA)
         self._removed = RowGroups(folder.ledger("removed", shard), REMOVED_SCHEMA)
+        self._notes = RowGroups(folder.ledger(NOTES, shard), NOTE_SCHEMA)
 
     def record(self, key: bytes, item: Item, picture: Picture) -> None:
-        """An item that becomes a record."""
+        """An item that becomes a record, with its notes."""
         assert item.image is not None
+        for note in item.notes:
+            self._notes.append(
+                {"key": key.hex(), "source": item.source, "note": note.note, "message": note.message}
+            )
         row = {
             "key": key.hex(),
             "image": {"bytes": item.image, "path": None},
@@ -109,7 +114,7 @@ class OpenShard:
 
     def commit(self, extent: Extent) -> None:
         """Name the ledgers, then the image shard."""
-        for ledger in (self._duplicates, self._failures, self._removed):
+        for ledger in (self._duplicates, self._failures, self._removed, self._notes):
             ledger.commit()
         self._images.commit(extent.to_metadata(), empty=True)
 
@@ -118,5 +123,5 @@ class OpenShard:
 
     def abort(self) -> None:
         """Forget what was not committed."""
-        for part in (self._images, self._duplicates, self._failures, self._removed):
+        for part in (self._images, self._duplicates, self._failures, self._removed, self._notes):
             part.abort()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.folder import NOTES, DatasetFolder
 from recapdata.dataset.shards import ShardFile
 from recapdata.display import one_line, shown_as_text
 from recapdata.records import Counts
@@ -26,6 +26,16 @@ class FailureGroup:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class NoteGroup:
+    """Notes of one type: how many, and the first of them."""
+
+    note: str
+    count: int
+    source: str
+    message: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 @shown_as_text
 class IngestSummary:
@@ -37,6 +47,7 @@ class IngestSummary:
         items_done: items this command itself went through; less than `counts.items` when it went on from an earlier one.
         bytes: image bytes this command itself wrote.
         failures: failed items of this source by type, the most frequent first.
+        noted: what was left out of records of this source, or should be known of them, by type, the most frequent first.
         notes: what else should be known of the source.
     """
 
@@ -50,6 +61,7 @@ class IngestSummary:
     bytes: int
     seconds: float
     failures: tuple[FailureGroup, ...] = ()
+    noted: tuple[NoteGroup, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -70,7 +82,10 @@ class IngestSummary:
         for name, remark in _REMARKS.items():
             count = getattr(counts, name)
             lines.append(f"  {name:<12}{count:>12,}  {remark if count else ''}".rstrip())
-        lines += self._failure_lines()
+        failures = [(each.error, each) for each in self.failures]
+        lines += _grouped("Failures by type, each with its first:", failures)
+        noted = [(each.note, each) for each in self.noted]
+        lines += _grouped("Notes on records by type, each with its first; all are in notes/:", noted)
         lines += ["", *(f"Note: {one_line(note)}" for note in self.notes)] if self.notes else []
         came = f" with {', '.join(self.columns)}" if self.columns else ""
         lines += [
@@ -85,16 +100,6 @@ class IngestSummary:
             )
         return "\n".join(lines)
 
-    def _failure_lines(self) -> list[str]:
-        if not self.failures:
-            return []
-        lines = ["", "Failures by type, each with its first:"]
-        for group in self.failures:
-            lines.append(
-                f"  {group.count:>8,}  {group.error}: {one_line(f'{group.source}: {group.message}')}"
-            )
-        return lines
-
     def _speed(self) -> str:
         earlier = self.counts.items - self.items_done
         went_on = f" ({earlier:,} were there from before)" if earlier else ""
@@ -105,22 +110,45 @@ class IngestSummary:
         )
 
 
+def _grouped(title: str, groups: Sequence[tuple[str, FailureGroup | NoteGroup]]) -> list[str]:
+    lines = [
+        f"  {group.count:>8,}  {name}: {one_line(f'{group.source}: {group.message}')}"
+        for name, group in groups
+    ]
+    return ["", title, *lines] if lines else []
+
+
 def group_failures(folder: DatasetFolder, shards: Sequence[int]) -> tuple[FailureGroup, ...]:
     """The ingest failures of these shards by type, the most frequent first; ledgers are streamed."""
+    groups = _group(folder, "failures", shards, "error")
+    return tuple(FailureGroup(*group) for group in groups)
+
+
+def group_notes(folder: DatasetFolder, shards: Sequence[int]) -> tuple[NoteGroup, ...]:
+    """The notes on records of these shards by type, the most frequent first."""
+    return tuple(NoteGroup(*group) for group in _group(folder, NOTES, shards, "note"))
+
+
+def _group(
+    folder: DatasetFolder, ledger: str, shards: Sequence[int], kind: str
+) -> list[tuple[str, int, str, str]]:
+    """Rows of a ledger by the column `kind`: type, number, source and message of the first."""
     counts: dict[str, int] = {}
     first: dict[str, tuple[str, str]] = {}
-    for shard in shards:
-        path = folder.ledger("failures", shard)
+    for path in (folder.ledger(ledger, shard) for shard in shards):
         if not path.is_file():
             continue
         with ShardFile(path) as file:
-            for batch in file.iter_batches(10_000, columns=["stage", "source", "error", "message"]):
+            columns = [
+                name for name in ("stage", kind, "source", "message") if name in file.schema_arrow.names
+            ]
+            for batch in file.iter_batches(10_000, columns=columns):
                 for row in batch.to_pylist():
-                    if row["stage"] == "ingest":
-                        counts[row["error"]] = counts.get(row["error"], 0) + 1
-                        first.setdefault(row["error"], (row["source"], row["message"]))
+                    if row.get("stage", "ingest") == "ingest":
+                        counts[row[kind]] = counts.get(row[kind], 0) + 1
+                        first.setdefault(row[kind], (row["source"], row["message"]))
     names = sorted(counts, key=lambda name: (-counts[name], name))
-    return tuple(FailureGroup(name, counts[name], *first[name]) for name in names)
+    return [(name, counts[name], *first[name]) for name in names]
 
 
 def _plural(count: int, thing: str) -> str:

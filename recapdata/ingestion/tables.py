@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recapdata.errors import SourceError
-from recapdata.ingestion.columns import holds_captions
+from recapdata.ingestion.annotations import ANNOTATED, is_annotation
+from recapdata.ingestion.columns import OBJECTS, holds_captions
 
 BATCH_ROWS = 1000
 """Rows read, or looked at for their types, at once."""
@@ -219,6 +220,9 @@ def _csv_types(path: Path) -> dict[str, pa.DataType]:
     for row in _read_csv(path):
         for name, cell in row.values.items():
             known = types.setdefault(name, None)
+            if name == OBJECTS and (known == ANNOTATED or is_annotation(cell)):
+                types[name] = ANNOTATED
+                continue
             if cell and known != pa.string():
                 found = _cell_type(cell)
                 types[name] = found if known in (None, found) else _wider(known, found)
@@ -260,6 +264,11 @@ def merge_types(types: dict[str, pa.DataType], batch: list[Mapping[str, Any]]) -
     """Widen the types found so far so that these rows fit too; what has no common type becomes text."""
     names = {name: None for row in batch for name in row}
     for name in names:
+        if name == OBJECTS and (
+            types.get(name) == ANNOTATED or any(is_annotation(row.get(name)) for row in batch)
+        ):
+            types[name] = ANNOTATED  # one row of another kind makes the others no less
+            continue
         try:
             found = pa.array([_encodable(row.get(name)) for row in batch]).type
             merged = pa.unify_schemas(

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recapdata.caption_sets.mixture import Mixture
+from recapdata.dataset.decoding import let_pillow_decode
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.shards import ShardFile, read_schema
 from recapdata.dataset.target import Target, open_dataset
@@ -78,6 +79,9 @@ def load(
         streaming: read rows while they are iterated over, and download nothing whole. A shard is the smallest part that
             `split_dataset_by_node` or a DataLoader's worker takes for itself.
 
+    Pictures are decoded by `datasets`, with Pillow: where the dataset's pictures came in under a higher limit (`ingest --max-pixels`),
+    and for large texts in PNGs, Pillow's own limits are raised for the process.
+
     Returns:
         A dataset with the columns key, image, width, height, source, license, objects, those that came along, and one
         string column per caption set (null where it failed).
@@ -97,6 +101,7 @@ def load(
         True
     """
     opened = open_dataset(target, revision)
+    let_pillow_decode(opened.max_pixels)
     parts = parts_of(opened, split)
     blend = Mixture.of(mixture) if mixture is not None else None
     wanted = opened.set_names() if sets is None else [sets] if isinstance(sets, str) else list(sets)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from recapdata.dataset.decoding import let_pillow_decode
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.revision import PublishedTarget
 from recapdata.dataset.target import Target
@@ -85,6 +86,7 @@ def parts_of(target: Target, split: str) -> list[Part]:
 def _examples(
     parts: list[Part], target: Target, columns: tuple[str, ...], draw: Draw | None
 ) -> Iterator[dict[str, Any]]:
+    let_pillow_decode(target.max_pixels)  # in a loader's worker, too
     for shard, start, stop in parts:
         if isinstance(target, PublishedTarget):
             batches = _read_published(target, shard, list(columns), start, stop)

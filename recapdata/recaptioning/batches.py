@@ -18,7 +18,7 @@ import pyarrow as pa
 from PIL.Image import Image
 
 from recapdata.captioners import Captioner, CaptioningFailed, OutOfMemory, Preparer, PromptedPreparer
-from recapdata.dataset.decoding import ImageUnreadable, decode_image
+from recapdata.dataset.decoding import DECODED_PIXELS, ImageUnreadable, decode_image
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.shards import ShardFile
 from recapdata.errors import ModelNotSupported
@@ -158,7 +158,11 @@ class Prepared:
 
 
 class ImageReader:
-    """Reads the pictures of batches from a folder's image shards, and of a shard only the row groups that are needed."""
+    """Reads the pictures of batches from a folder's image shards, and of a shard only the row groups that are needed.
+
+    Attributes:
+        max_pixels: width × height up to which they are decoded.
+    """
 
     def __init__(self, folder: DatasetFolder) -> None:
         self._folder = folder
@@ -166,6 +170,7 @@ class ImageReader:
         self._file: ShardFile | None = None
         self._ends: list[int] = []
         self._groups: OrderedDict[int, pa.ChunkedArray] = OrderedDict()
+        self.max_pixels = max(folder.manifest.max_pixels or 0, DECODED_PIXELS)
 
     def read(self, batch: Batch, places: Sequence[int] | None = None) -> list[bytes | None]:
         """Image bytes of the batch, or of some places in it."""
@@ -207,7 +212,8 @@ def prepare_batch(
     """Read, decode and prepare a batch, or some places in it, in parts of at most `part_size` (None: all at once)."""
     images = reader.read(batch, places)
     values = [batch.values[place] for place in places or range(len(images))] if batch.values else None
-    return prepare_images(prepare, images, min(len(images), part_size or len(images)) or 1, values)
+    size = min(len(images), part_size or len(images)) or 1
+    return prepare_images(prepare, images, size, values, max_pixels=reader.max_pixels)
 
 
 def prepare_images(
@@ -215,6 +221,8 @@ def prepare_images(
     images: Sequence[bytes | None],
     part_size: int,
     values: Sequence[tuple[Any, ...]] | None = None,
+    *,
+    max_pixels: int = DECODED_PIXELS,
 ) -> Prepared:
     """Decode and prepare pictures in parts of at most `part_size`, each with what its prompt needs, if anything."""
     decoded: list[_Picture] = []
@@ -222,9 +230,8 @@ def prepare_images(
     detail = getattr(prepare, "detail", None)
     for place, image in enumerate(images):
         try:
-            decoded.append(
-                (place, decode_image(image, detail), values[place] if values is not None else None)
-            )
+            picture = decode_image(image, detail, max_pixels=max_pixels)
+            decoded.append((place, picture, values[place] if values is not None else None))
         except ImageUnreadable as error:
             errors[place] = str(error)
     parts: list[Part] = []

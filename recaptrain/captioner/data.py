@@ -14,7 +14,7 @@ from PIL.Image import Image
 
 from recapdata.atomic import replacing
 from recapdata.console import progress
-from recapdata.dataset.decoding import ImageUnreadable, decode_image
+from recapdata.dataset.decoding import DECODED_PIXELS, ImageUnreadable, decode_image
 from recapdata.dataset.target import Target
 from recapdata.errors import CaptionSetNotFound, InputError, OptionError
 
@@ -145,13 +145,19 @@ def _held_out(keys: Sequence[str], share: float) -> frozenset[int]:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """The encoded pictures of a `HumanCaptions`, memory-mapped, by row of its table; null where undecodable."""
+    """The encoded pictures of a `HumanCaptions`, memory-mapped, by row of its table; null where undecodable.
+
+    Attributes:
+        max_pixels: the dataset's limit of pixels (`Target.max_pixels`).
+    """
 
     table: pa.Table
+    max_pixels: int = DECODED_PIXELS
 
     def decode(self, rows: Rows) -> list[Image]:
         """Some rows' pictures, in RGB."""
-        return [decode_image(self.table.column("image")[int(row)].as_py()) for row in rows]
+        images = self.table.column("image")
+        return [decode_image(images[int(row)].as_py(), max_pixels=self.max_pixels) for row in rows]
 
     def undecodable(self) -> frozenset[int]:
         """Rows of the pictures that cannot be decoded."""
@@ -172,7 +178,7 @@ def gather_pictures(target: Target, captions: HumanCaptions, path: Path, *, show
             for image in _images(target, captions):
                 writer.write_batch(pa.record_batch([pa.array([image], pa.large_binary())], schema=schema))
                 advance(1, failed=int(image is None))
-    return Pictures(pa.ipc.open_file(pa.memory_map(str(path))).read_all())
+    return Pictures(pa.ipc.open_file(pa.memory_map(str(path))).read_all(), target.max_pixels)
 
 
 def _images(target: Target, captions: HumanCaptions) -> Any:
@@ -188,15 +194,15 @@ def _images(target: Target, captions: HumanCaptions) -> Any:
         for batch in target.read(shard, ["key", "image"], batch_rows=64):
             for place, found in enumerate(batch.column("key").to_pylist()):
                 if found == key:
-                    yield _decodable(batch.column("image")[place].as_py()["bytes"])
+                    yield _decodable(batch.column("image")[place].as_py()["bytes"], target.max_pixels)
                     key = next(left, None)
             if key is None:
                 break
 
 
-def _decodable(image: bytes | None) -> bytes | None:
+def _decodable(image: bytes | None, max_pixels: int) -> bytes | None:
     try:
-        decode_image(image)
+        decode_image(image, max_pixels=max_pixels)
     except ImageUnreadable:
         return None
     return image

@@ -180,7 +180,7 @@ def _pictures(target: Target, shard: int, encoder: Encoder) -> Iterator[list[NDA
         pictures: list[NDArray[np.uint8] | None] = []
         for image in batch.column("image").to_pylist():
             try:
-                decoded = decode_image(image["bytes"])
+                decoded = decode_image(image["bytes"], max_pixels=target.max_pixels)
             except ImageUnreadable:  # it keeps its row as NaN; the run counts and says how many there are
                 pictures.append(None)
             else:

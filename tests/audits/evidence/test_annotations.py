@@ -1,6 +1,8 @@
 """The `objects` column as evidence: what was looked for, what was seen, and when old verdicts no longer hold."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -8,11 +10,14 @@ import pytest
 
 from audits.evidence import Observation, Record, open_evidence
 from audits.evidence.annotations import annotated, open_annotations
+from audits.grounding.verdicts import ground
 from audits.lexicon import load_lexicon
+from audits.runner.run import run
 from recapdata.dataset.target import open_dataset
 from recapdata.errors import OptionError
-from recapdata.records import Object
-from tests.builders import build_dataset
+from recapdata.ingestion import ingest
+from recapdata.records import Claim, Object
+from tests.builders import build_dataset, png
 
 
 def dog(**known: str) -> Object:
@@ -93,3 +98,97 @@ def test_identity_follows_what_was_seen(tmp_path: Path) -> None:
     # A class nobody looked for before changes what can be said of every image.
     wider = identities([dog()], [dog(), Object(bbox=(0, 0, 1, 1), category="glorp")])
     assert (wider[0] == before[0], wider[1] == before[1]) == (False, False)
+
+
+# --- what could not be read when it came in ---------------------------------------------------------------------------------
+
+
+BOX = [1, 1, 4, 4]
+CAT, DOG = {"category_id": 1, "bbox": BOX}, {"category_id": 2, "bbox": BOX}
+CLAIMS = {
+    "a dog": Claim(kind="object", span=(0, 5), object="dog"),
+    "a cat": Claim(kind="object", span=(0, 5), object="cat"),
+    "three cats": Claim(kind="count", span=(0, 10), object="cat", count=3),
+    "three dogs": Claim(kind="count", span=(0, 10), object="dog", count=3),
+    "a cat at the right": Claim(kind="position", span=(0, 18), subject="cat", region="right"),
+}
+
+
+def judged(tmp_path: Path, annotations: list[dict[str, Any]]) -> dict[str, str]:
+    """The verdicts on `CLAIMS` for a picture of 64 × 48 pixels that came in with these annotations, by `audits run`'s own parts."""
+    root = tmp_path / "in"
+    (root / "annotations").mkdir(parents=True)
+    images = []
+    for number, objects in enumerate([annotations, [CAT], [DOG]]):
+        (root / f"{number}.png").write_bytes(png(number, (64, 48)))
+        images += [{"image_id": number, **each} for each in objects]
+    content = {
+        "images": [{"id": number, "file_name": f"{number}.png"} for number in range(3)],
+        "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}],
+        "annotations": images,
+    }
+    (root / "annotations/instances.json").write_text(json.dumps(content))
+    ingest(f"coco:{root}", tmp_path / "out")
+    target = open_dataset(tmp_path / "out")
+    source = open_annotations(target)
+    row = next(row for batch in target.read(0, source.columns) for row in batch.to_pylist())
+    (evidence,) = source.collect([Record(values=row)])
+    assert evidence is not None
+    return {text: str(ground([claim], [evidence], text).claims[0].verdict) for text, claim in CLAIMS.items()}
+
+
+def test_sound_annotations_contradict(tmp_path: Path) -> None:
+    assert judged(tmp_path, [CAT]) == {
+        "a dog": "contradicted",
+        "a cat": "supported",
+        "three cats": "contradicted",
+        "three dogs": "contradicted",
+        "a cat at the right": "contradicted",
+    }
+
+
+@pytest.mark.parametrize(
+    "bad", [[5, float("nan"), 9, 9], [None] * 4, [5, 5, -1, 9], "x", [900, 900, 9, 9]], ids=str
+)
+def test_nothing_about_a_class_of_a_bad_box_is_contradicted(tmp_path: Path, bad: Any) -> None:
+    # Of the dog nothing is known but that there is one; the cat's own claims are judged as ever.
+    assert judged(tmp_path, [CAT, {"category_id": 2, "bbox": bad}]) == {
+        "a dog": "supported",
+        "a cat": "supported",
+        "three cats": "contradicted",
+        "three dogs": "unknown",
+        "a cat at the right": "contradicted",
+    }
+
+
+@pytest.mark.parametrize("bad", [90, None, "1", [1], float("nan")], ids=str)
+def test_beside_an_object_of_unknown_class_nothing_is_contradicted(tmp_path: Path, bad: Any) -> None:
+    assert judged(tmp_path, [CAT, {"category_id": bad, "bbox": BOX}]) == {
+        "a dog": "unknown",
+        "a cat": "supported",
+        "three cats": "unknown",
+        "three dogs": "unknown",
+        "a cat at the right": "unknown",
+    }
+
+
+def test_a_bad_mask_costs_no_verdict(tmp_path: Path) -> None:
+    bad = {"size": [48, 64], "counts": [10, 20, 5000]}
+    assert judged(tmp_path, [{**CAT, "segmentation": bad}])["a dog"] == "contradicted"
+
+
+@pytest.mark.parametrize(
+    ("bbox", "mask"),
+    [([5.0, float("nan"), 9.0, 9.0], None), (BOX, {"size": [48, 64], "counts": "zzzz"}), (BOX, {"size": [48, 64], "counts": "é"}),
+     (BOX, {"size": [48, 64], "counts": "0100"}), ([1.0], {"size": [-1, 2**31 - 1], "counts": "o" * 9})],
+    ids=str,
+)  # fmt: skip
+def test_a_folder_from_before_annotations_were_checked_is_audited(
+    tmp_path: Path, bbox: Any, mask: Any
+) -> None:
+    thing = Object(bbox=tuple(bbox), category="cat", mask=mask)
+    folder = build_dataset(
+        tmp_path / "ds", rows=1, objects=[[thing]], images=[png(1, (64, 48))], sets={"alt": ["A red dog."]}
+    )
+    summary = run(folder.path, evidence=["annotations", "colors"])
+    assert summary.sets["alt"]["captions"] == 1

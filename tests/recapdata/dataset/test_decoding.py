@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -230,5 +231,31 @@ def test_unreadable_image_says_its_type_first(image, kind):
 
 def test_decompression_bomb_is_refused(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    image = encoded(Image.new("RGB", (9, 9)))
     with pytest.raises(ImageUnreadable, match=r"^DecompressionBomb: "):
-        decode_image(encoded(Image.new("RGB", (9, 9))))
+        decode_image(image, max_pixels=80)
+    assert decode_image(image, max_pixels=81).size == (9, 9)
+    assert Image.MAX_IMAGE_PIXELS == 10  # whoever decodes beside it has his own limit
+
+
+def test_limits_in_threads_do_not_disturb_each_other():
+    image = encoded(Image.new("L", (300, 300)))
+    before = Image.MAX_IMAGE_PIXELS
+    with ThreadPoolExecutor(8) as pool:
+        sizes = list(
+            pool.map(lambda limit: decode_image(image, max_pixels=limit).size, [90_000, 200_000] * 100)
+        )
+    assert set(sizes) == {(300, 300)}
+    assert before == Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.parametrize(("most", "shown"), [(200, 200), (1023, 255), (4095, 255), (4000, 249), (65535, 255)])
+def test_thirty_two_bits_are_scaled_by_the_fewest_bits_that_hold_the_values(most, shown):
+    values = np.zeros((2, 2), np.int32)
+    values[0, 0] = most
+    assert decode_image(gray(values)).getpixel((0, 0)) == (shown,) * 3
+
+
+def test_white_is_zero_in_sixteen_bits():
+    values = np.array([[0, 65535]], np.uint16)
+    assert [decode_image(gray(values, tiffinfo={262: 0})).getpixel((x, 0))[0] for x in (0, 1)] == [255, 0]

@@ -12,6 +12,7 @@ from pycocotools import mask as coco_mask
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.errors import SourceError, SourceNotFound
 from recapdata.ingestion import IngestOptions, ingest
+from recapdata.ingestion.annotations import check_objects
 from recapdata.ingestion.coco import Coco, open_coco
 from recapdata.ingestion.jsonstream import elements
 from recapdata.records import OBJECT_TYPE, Counts, Item
@@ -91,13 +92,15 @@ def test_captions_objects_and_licenses_meet_at_the_image(root: Path) -> None:
     ]
     # Image 3 is in the instances with none of them: nothing is there. Image 2 is not in the instances: nothing is known.
     assert [each.objects and len(each.objects) for each in items] == [(), 2, None]
-    cat, bird = items[1].objects
+    checked = check_objects(items[1].objects, 8, 8)
+    assert checked.notes == ()
+    cat, bird = checked.objects
     assert (cat.category, cat.bbox, bird.category, bird.bbox) == ("cat", (1, 1, 4, 3), "bird", (0, 0, 8, 1.5))
     decoded = coco_mask.decode({"size": cat.mask["size"], "counts": cat.mask["counts"].encode()})
     assert decoded.sum() == 12
     assert decoded[1:4, 1:5].all()
     assert coco_mask.decode({**bird.mask, "counts": bird.mask["counts"].encode()}).sum() == 1
-    pa.array([[each.to_dict() for each in items[1].objects]], pa.list_(OBJECT_TYPE))
+    pa.array([[each.to_dict() for each in checked.objects]], pa.list_(OBJECT_TYPE))
 
 
 def test_any_start_gives_the_rest(root: Path) -> None:
@@ -164,13 +167,19 @@ def test_odd_annotations_spoil_nothing(tmp_path: Path) -> None:
         tmp_path, "instances.json", images=[image(1)], annotations=odd, categories=[{"id": 5, "name": "cat"}]
     )
     source, items = read(tmp_path)
-    assert [(each.category, each.bbox, each.mask) for each in items[0].objects] == [
+    checked = check_objects(items[0].objects, 8, 8)
+    assert [(each.category, each.bbox, each.mask) for each in checked.objects] == [
         (None, None, None),
         ("cat", None, None),
     ]
+    assert [each.note for each in (*items[0].notes, *checked.notes)] == [
+        "UnknownCategory",
+        "BadBox",
+        "BadMask",
+    ]
     assert source.notes() == [
         "1 annotations are of images that their file does not list",
-        "1 masks could not be read and were left out",
+        "1 entries of the annotation files are no objects, or nest too deep, and were left aside",
     ]
 
 

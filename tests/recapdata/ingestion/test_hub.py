@@ -64,7 +64,7 @@ def test_columns_come_along_in_their_types_and_names(repo_id: str) -> None:
     assert [each.image for each in items] == [png(number) for number in range(5)]
     assert dict(items[1].columns) == {"label": "dog", "text": "text 1", "width_in_source": 9}
     assert items[1].license == "mit"
-    assert [(each.bbox, each.category) for each in items[1].objects] == [((1, 2, 3, 4), "tail")]
+    assert [(each.bbox, each.category) for each in items[1].objects] == [([1, 2, 3, 4], "tail")]
     assert items[1].source == f"{repo_id}@{commit[:12]}/train#2"
     assert [list(source.items(start)) for start in (0, 3, 5)] == [items, items[3:], []]
 

@@ -187,10 +187,13 @@ def test_bad_members_are_failures_of_an_ingest(tmp_path: Path) -> None:
     ]  # fmt: skip
     (tmp_path / "a.tar").write_bytes(tar_bytes(members))
     summary = ingest(f"wds:{tmp_path}/*.tar", tmp_path / "out")
-    assert summary.counts == Counts(8, 1, 0, 7)
+    assert summary.counts == Counts(8, 2, 0, 6)
     assert [row["error"] for row in table(tmp_path / "out", "failures")] == [
-        "NotUtf8", "BadMetadata", "BadMetadata", "EmptyCaption", "MislabelledImage", "TruncatedImage", "NotUtf8",
+        "NotUtf8", "BadMetadata", "BadMetadata", "EmptyCaption", "TruncatedImage", "NotUtf8",
     ]  # fmt: skip
+    assert [(each.note, each.count, each.source) for each in summary.noted] == [
+        ("MislabelledImage", 1, "a.tar/5.jpg")
+    ]
 
 
 def test_no_tar_at_all_is_said_in_one_line(tmp_path: Path) -> None:
