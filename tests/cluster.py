@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.waiting import HANGS
+
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
 REPOSITORY = Path(__file__).parents[1]
 
@@ -61,7 +63,7 @@ def running_cluster(**environment: str) -> Iterator[Cluster]:
     finally:
         assert process.stdin is not None
         process.stdin.close()
-        process.wait(60)
+        process.wait(HANGS)
 
 
 def main() -> None:

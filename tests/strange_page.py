@@ -47,7 +47,7 @@ async ({url, method, body, headers}) => {
         field.value = '"}';
         form.append(field);
         document.body.append(form);
-        const loaded = new Promise(done => { frame.onload = done; setTimeout(done, 3000); });
+        const loaded = new Promise(done => { frame.onload = done; setTimeout(done, 60000); });
         form.submit();
         await loaded;
         try { if (frame.contentDocument.body.innerText) note('form', frame.contentDocument.body.innerText); } catch (error) {}

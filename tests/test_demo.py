@@ -34,7 +34,7 @@ def demo(tmp_path_factory):
 
 
 @slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_both_versions_come_back_whole(demo):
     _, summary, _ = demo
     assert summary["rows"] == {"v1.0.0": SCENES, "v1.1.0": SCENES}

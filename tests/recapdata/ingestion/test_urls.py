@@ -22,8 +22,9 @@ from recapdata.ingestion.urls import Urls, open_urls
 from recapdata.records import Counts, Item
 from tests.builders import png
 from tests.recapdata.ingestion.sources import files, table
+from tests.waiting import HANGS
 
-LIMITS = IngestOptions(allow_private=True, timeout=1.0, retries=1, max_bytes=5000, connections=4)
+LIMITS = IngestOptions(allow_private=True, timeout=HANGS, retries=1, max_bytes=5000, connections=4)
 PACKED = {
     "gzip": (gzip.compress(png(3)), "gzip"),
     "deflate": (zlib.compress(png(3)), "Deflate"),
@@ -47,6 +48,7 @@ class Server:
     asked: list[str] = field(default_factory=list)
     now: int = 0
     most: int = 0
+    closing: threading.Event = field(default_factory=threading.Event)
 
 
 @pytest.fixture
@@ -108,15 +110,16 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
                 self.close_connection = True
             elif path == "/drips":
                 self.send_response(200)
-                self.send_header("Content-Length", "1000")
+                self.send_header("Content-Length", "4000")
                 self.end_headers()
-                for _ in range(30):
+                while not state.closing.is_set():
                     self.wfile.write(b"x")
                     self.wfile.flush()
                     time.sleep(0.1)
             elif path == "/drips-head":
-                for byte in b"HTTP/1.1 200 OK\r\nX-Long: yyyyyyyyyyyyyyyyyyyyyyy":
-                    self.wfile.write(bytes([byte]))
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+                while not state.closing.is_set():
+                    self.wfile.write(b"y")
                     self.wfile.flush()
                     time.sleep(0.1)
             elif path == "/cut":
@@ -139,6 +142,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     state.url = f"http://127.0.0.1:{running.server_port}"
     threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
     yield state
+    state.closing.set()
     running.shutdown()
     running.server_close()
 
@@ -194,9 +198,7 @@ def test_every_answer_has_its_name(
 @pytest.mark.parametrize("path", ["/drips", "/drips-head"])
 def test_a_server_that_never_ends_is_left(tmp_path: Path, server: Server, path: str) -> None:
     options = IngestOptions(allow_private=True, timeout=0.5, retries=0)
-    began = time.monotonic()
     assert outcome(list(source_of(tmp_path, {"url": [server.url + path]}, options).items(0))) == ["Timeout"]
-    assert time.monotonic() - began < 2
 
 
 def test_urls_that_are_none(tmp_path: Path) -> None:
@@ -218,7 +220,7 @@ def test_private_addresses_are_refused_unless_allowed(tmp_path: Path, server: Se
         "127.1",
     ]
     urls = [f"http://{host}:{port}/image/1" for host in hosts]
-    items = list(source_of(tmp_path, {"url": urls}, IngestOptions(retries=0, timeout=1)).items(0))
+    items = list(source_of(tmp_path, {"url": urls}, IngestOptions(retries=0)).items(0))
     assert outcome(items) == ["PrivateAddress"] * len(hosts)
     assert "--allow-private" in items[0].error.message
     assert not server.hits

@@ -18,6 +18,7 @@ from recapdata.errors import ClusterError
 from recapdata.recaptioning import RunOptions, recaption
 from tests.builders import build_dataset
 from tests.cluster import Cluster, running_cluster
+from tests.waiting import HANGS
 
 CONSOLE = Path(sys.executable).with_name("recapdata")
 SCRIPTED = """
@@ -51,7 +52,7 @@ def rows(folder: DatasetFolder) -> list[dict]:
     return [row for shard in folder.shards() for row in folder.read_captions("recap", shard).to_pylist()]
 
 
-@pytest.mark.timeout(600)  # half a minute on an idle core; processes start slowly on a busy one
+@pytest.mark.timeout(2 * HANGS)  # half a minute on an idle core
 def test_failures_are_the_local_engine_s(cluster: Cluster, tmp_path: Path) -> None:
     folder = build_dataset(tmp_path / "set", rows=22, shard_rows=10, row_group_rows=4)
     run = cluster.start(
@@ -67,7 +68,7 @@ def test_failures_are_the_local_engine_s(cluster: Cluster, tmp_path: Path) -> No
         "ray",
         "--json",
     )
-    out, err = run.communicate(timeout=500)
+    out, err = run.communicate(timeout=HANGS)
     assert run.returncode == 1, err
     summary = json.loads(out)
     assert (summary["captions"], summary["failures"]) == (19, 3)
@@ -85,7 +86,7 @@ def test_failures_are_the_local_engine_s(cluster: Cluster, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)  # half a minute on an idle core; processes start slowly on a busy one
+@pytest.mark.timeout(2 * HANGS)  # half a minute on an idle core
 def test_a_node_is_killed_midway(cluster: Cluster, tmp_path: Path) -> None:
     from recapdata.ingestion import ingest
 
@@ -110,7 +111,7 @@ def test_a_node_is_killed_midway(cluster: Cluster, tmp_path: Path) -> None:
         time.sleep(0.05)
     cluster.kill_a_node()
     assert run.poll() is None, "the run ended before the node was killed"
-    out, err = run.communicate(timeout=500)
+    out, err = run.communicate(timeout=HANGS)
     assert run.returncode == 0, err
     summary = json.loads(out)
     assert (summary["done"], summary["captions"], summary["failures"]) == (96, 96, 0)

@@ -14,7 +14,7 @@ import torch
 
 from recapdata import captioners
 from recapdata.captioners import CaptionerOptions
-from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.folder import DatasetFolder, hold
 from recapdata.dataset.journal import Journal, replay
 from recapdata.dataset.shards import ShardWriter
 from recapdata.dataset.writing import writing
@@ -33,6 +33,7 @@ from recapdata.records import Caption, image_key
 from tests import scripted
 from tests.builders import build_dataset, noise_jpeg, png
 from tests.vlms import save_vlm
+from tests.waiting import until
 
 ROWS = 22  # shards of 10, 10 and 2
 KILLS = int(os.environ.get("RECAPDATA_TEST_KILLS", "4"))
@@ -214,10 +215,19 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(tmp_path):
         os.kill(child.pid, signal.SIGKILL)
         child.join()
         kills += 1
-        time.sleep(0.25)  # the decoding process sees that it is an orphan, and lets go of the folder
+        until(lambda: _is_free(folder))  # the decoding process sees that it is an orphan
     assert kills >= 3
     _run_in_child(str(folder.path), model)
     assert contents(folder) == contents(whole)
+
+
+def _is_free(folder: DatasetFolder) -> bool:
+    """Whether no process holds the folder."""
+    try:
+        with hold(folder.path):
+            return True
+    except DatasetBusy:
+        return False
 
 
 def _progress(folder: DatasetFolder) -> int:

@@ -23,6 +23,7 @@ from recaptrain.training.checkpoints import RunFolder
 from tests.builders import build_dataset
 from tests.recaptrain.pipelines import build_scenes
 from tests.vlms import save_vlm
+from tests.waiting import HANGS
 
 
 @pytest.fixture(scope="module")
@@ -390,7 +391,7 @@ def test_two_processes_learn_what_one_does(tmp_path, folders, scenes):
     words += ["--batch-size", 2, "--warmup", 0, "--validate-every", 2, "--patience", 0, "--samples", 0]
     command = [*launch, "-m", "recaptrain", "captioner", *words, "--mixed-precision", "no", tmp_path / "two"]
     env = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    subprocess.run([str(word) for word in command], check=True, env=env, capture_output=True, timeout=250)
+    subprocess.run([str(word) for word in command], check=True, env=env, capture_output=True, timeout=HANGS)
     one, two = RunFolder(tmp_path / "one" / "training"), RunFolder(tmp_path / "two" / "training")
     assert two.losses() == pytest.approx(one.losses(), rel=1e-4)
     assert [row["loss"] for row in two.rows("validation")] == pytest.approx(
