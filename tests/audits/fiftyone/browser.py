@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -26,8 +28,10 @@ CHROMIUM = next(
 )
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 SIZES = ((1400, 900), (1000, 700))
-PATIENCE = 180_000
-"""Milliseconds that a step may take on a busy machine."""
+PATIENCE = 600_000
+"""Milliseconds after which a step is taken to hang: on a busy machine a server and a browser start in minutes."""
+TIMEOUT = 3600
+"""Seconds for a test of several steps: one that hangs ends by `PATIENCE`, which leaves the browser in order, before it ends by this."""
 
 needs_browser = pytest.mark.skipif(
     CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium)"
@@ -41,27 +45,28 @@ def served(target: Path | str, *options: str) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [Path(sys.executable).with_name("audits"), "view", target, "--port", str(port), *options]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    assert process.stderr is not None
-    said = []
-    try:
-        for line in process.stderr:
-            said.append(line)
-            if found := re.search(r"http://\S+", line):
-                yield found[0]
-                break
-        else:
-            pytest.fail("".join(said))
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return
-        time.sleep(0.2)
-    pytest.fail("the App's server goes on after its command was killed")
+    # A file, since nobody would empty a pipe once the address is known, and a server that cannot write its warnings stands still.
+    with tempfile.NamedTemporaryFile() as errors:
+        process = subprocess.Popen(command, stderr=errors, stdout=subprocess.DEVNULL)
+
+        def address() -> str | None:
+            said = Path(errors.name).read_text(encoding="utf8")
+            if found := re.search(r"the App is at (http://\S+)", said):
+                return found[1]
+            assert process.poll() is None, said
+            return None
+
+        try:
+            yield until(address)
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        until(lambda: _refuses(port), "the App's server goes on after its command was killed")
+
+
+def _refuses(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from audits.fiftyone.server import ELSEWHERE, FIRST_LAYOUT, rewritten
 from audits.runner.run import run
 from recapdata.errors import OptionError
 from recapdata.records import Object
-from tests.audits.fiftyone.browser import browsing, needs_browser, open_sample, served
+from tests.audits.fiftyone.browser import TIMEOUT, browsing, needs_browser, open_sample, served
 from tests.builders import build_dataset, noise_jpeg
 
 CAPTION = "A dog <img src='https://example.com/x.png'> and a cat."
@@ -34,6 +34,7 @@ def url(fo: ModuleType, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.browser
+@pytest.mark.timeout(TIMEOUT)
 @needs_browser
 def test_pictures_and_captions_are_shown_and_nobody_else_is_asked(url: str) -> None:
     asked: set[str | None] = set()

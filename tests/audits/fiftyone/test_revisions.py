@@ -12,7 +12,7 @@ from audits.runner.run import run
 from recapdata.errors import OptionError
 from recapdata.publishing import plan_publication, publish
 from recapdata.records import Object
-from tests.audits.fiftyone.browser import browsing, needs_browser, open_sample, served, shot
+from tests.audits.fiftyone.browser import TIMEOUT, browsing, needs_browser, open_sample, served, shot
 from tests.builders import build_dataset, noise_jpeg, write_captions
 
 DOG = Object(bbox=(8, 20, 24, 40), category="dog", color="brown")
@@ -38,6 +38,7 @@ def revisions(fo: ModuleType, hub: Any, repo_id: str, tmp_path: Path) -> tuple[s
 
 @pytest.mark.slow
 @pytest.mark.browser
+@pytest.mark.timeout(TIMEOUT)
 @needs_browser
 def test_a_published_version_opens_with_another_beside_it(revisions: tuple[str, str]) -> None:
     first, second = revisions

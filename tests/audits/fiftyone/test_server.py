@@ -12,9 +12,10 @@ import pytest
 
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.records import image_key
-from tests.audits.fiftyone.browser import browsing, needs_browser, served
+from tests.audits.fiftyone.browser import TIMEOUT, browsing, needs_browser, served
 from tests.builders import build_dataset, png
 from tests.strange_page import attempts, elsewhere
+from tests.waiting import HANGS, until
 
 ROUTES = [
     ("GET", "/"),
@@ -64,7 +65,7 @@ def address(folder: DatasetFolder) -> Iterator[str]:
 
 
 def ask(address: str, path: str, method: str = "GET", body: Any = None, **headers: str) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(address, timeout=60)
+    connection = http.client.HTTPConnection(address, timeout=HANGS)
     connection.request(method, path, body=json.dumps(body or {}), headers={"Host": address, **headers})
     answer = connection.getresponse()
     return answer.status, answer.read()
@@ -145,6 +146,7 @@ def test_media_are_pictures_of_datasets(address: str, fo: ModuleType, folder: Da
 
 
 @pytest.mark.browser
+@pytest.mark.timeout(TIMEOUT)
 @needs_browser
 def test_a_page_of_another_site_reads_and_changes_nothing(
     address: str, fo: ModuleType, folder: DatasetFolder, tmp_path: Path
@@ -181,13 +183,15 @@ def test_a_page_of_another_site_reads_and_changes_nothing(
             assert "root:" not in page.content()
         page.goto(strange)
         page.set_content(f'<iframe src="{server}/"></iframe>')
-        page.wait_for_timeout(2000)
-        framed = page.frames[-1]
+        framed = until(
+            lambda: next((each for each in page.frames[1:] if each.url not in ("", "about:blank")), None)
+        )
+        framed.wait_for_load_state()
         assert framed.url.startswith(("chrome-error:", server))
         assert "own pages only" in framed.content() or framed.url.startswith("chrome-error:")
         page.set_content(f'<a href="{server}/fiftyone">x</a>')
-        page.click("a")
-        page.wait_for_timeout(1000)
+        with page.expect_navigation():
+            page.click("a")
         assert "version" not in page.content()  # no page, so a link does not lead there
     assert own.read_text() == "precious"
     assert sorted(each.name for each in folder.path.rglob("*")) == before
