@@ -1,5 +1,7 @@
 """Captions in FiftyOne: a persistent dataset of one target, to be looked through, filtered and compared.
 
+    database, waiting    its MongoDB, started or shared, and waited for
+    locks          what one process at a time does to a dataset
     naming         which FiftyOne dataset belongs to which target
     media          the pictures on disk, once, under the hash of their bytes
     schema         the fields, declared
@@ -17,11 +19,8 @@ Everything else works without FiftyOne; these modules ask for it by `require`.
 """
 
 import os
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from recapdata import extras
 
@@ -30,10 +29,11 @@ MODELS = str(Path(__file__).with_name("models.json"))
 
 
 def require() -> ModuleType:
-    """The fiftyone module, with its telemetry off and its database where it was configured to be.
+    """The fiftyone module, with its telemetry off, connected to its database where it was configured to be.
 
     Raises:
         MissingExtra: FiftyOne is not installed.
+        DatabaseFailed: its MongoDB does not start.
     """
     os.environ["FIFTYONE_DO_NOT_TRACK"] = "1"
     if not os.environ.get("FIFTYONE_DATABASE_URI"):
@@ -42,27 +42,9 @@ def require() -> ModuleType:
     extras.require("fiftyone", extra="view")
     import fiftyone
 
-    _keep_to_own_database()
+    from audits.fiftyone.database import connect
+
+    connect()
     if MODELS not in (paths := fiftyone.config.model_zoo_manifest_paths or []):
         fiftyone.config.model_zoo_manifest_paths = [*paths, MODELS]
     return fiftyone
-
-
-@cache
-def _keep_to_own_database() -> None:
-    """Share a running MongoDB only where it serves the configured folder.
-
-    FiftyOne attaches to any database process of this user, whatever folder that one serves, so that with another App open a
-    dataset would be written into the wrong database (seen with FiftyOne 1.22). It looks for such processes by this function,
-    at its first use of the database, which is after its import.
-    """
-    import fiftyone.core.config as config
-    import fiftyone.service.util as processes
-
-    find = processes.find_processes_by_args
-
-    def find_own(args: list[str]) -> Iterator[Any]:
-        folder = config.load_config().database_dir
-        return (process for process in find(args) if "db" not in args or folder in process.info["cmdline"])
-
-    processes.find_processes_by_args = find_own

@@ -4,18 +4,22 @@ A shard whose records, captions and audits are what they were at the last build 
 one more caption set is a change of every shard. What people added in the App (tags, saved views, fields) stays.
 """
 
-from collections.abc import Mapping, Sequence
+import fcntl
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from audits.audited import made_by
 from audits.fiftyone import require
+from audits.fiftyone.locks import lock_file
 from audits.fiftyone.media import Media, media_folder
 from audits.fiftyone.naming import PARTS, dataset_name, field_names, identity, revision_prefix
 from audits.fiftyone.schema import activate, captions_open, declare
 from audits.fiftyone.shards import audit_paths, build_shard, shard_keys, state
 from audits.fiftyone.views import save_views, save_workspace
+from audits.fiftyone.waiting import waiting
 from recapdata.caption_sets.edits import complete_edited
 from recapdata.console import progress, say
 from recapdata.dataset.audit_files import Identity, read_identity
@@ -86,18 +90,41 @@ def build(
 
     Raises:
         MissingExtra: FiftyOne is not installed.
+        DatabaseFailed: FiftyOne's MongoDB does not start, or goes away.
         DatasetExists: a FiftyOne dataset of that name shows something else.
         OptionError: the App cannot open a dataset of that name.
     """
     fo = require()
-    from audits.fiftyone.similarity import index
+    from audits.fiftyone.database import database_errors
 
     if name is not None and "/" in name:
         raise OptionError(f"--name {name}: a dataset with a slash in its name has no address in the App")
     target = _current(target).so_far()
+    name = name or dataset_name(target)
+    with database_errors(), _alone(name):
+        return _build(fo, target, name, audits, Media(media or media_folder()), clip)
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Wait for other builds of a FiftyOne dataset, such as the App's after a recaptioning."""
+    with open(lock_file(f"build of {name}"), "w") as lock:
+        for _ in waiting(f"another build of the FiftyOne dataset {name!r}"):
+            with suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+        else:
+            raise DatasetBusy(f"another process builds the FiftyOne dataset {name!r}; end it and try again")
+        yield
+
+
+def _build(
+    fo: Any, target: Target, name: str, audits: Path | None, shelf: Media, clip: str | None
+) -> ViewSummary:
+    from audits.fiftyone.similarity import index
+
     fields = field_names(target.set_names())
-    shelf = Media(media or media_folder())
-    dataset = _open(fo, target, name or dataset_name(target))
+    dataset = _open(fo, target, name)
     known = dataset.info[INFO].get("fields", {})
     with captions_open(dataset, {*known.values(), *fields.values()}):
         _drop(dataset, known, fields)
