@@ -9,8 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-import urllib.error
 import urllib.request
 import webbrowser
 from contextlib import suppress
@@ -22,14 +20,14 @@ from audits.fiftyone.exports import EXPORTS
 from audits.fiftyone.media import media_folder
 from audits.fiftyone.server import ADDRESS
 from audits.fiftyone.views import WORKSPACE
+from audits.fiftyone.waiting import PATIENCE, waiting
+from audits.fiftyone.worker import let_go_of_queue
 from recapdata.console import say
 from recapdata.errors import OptionError, RecapdataError
 
 PORT = 5151
 PLUGIN_FOLDER = Path(__file__).parent / "plugin"
 LINK = "recapdata-caption-audit"
-PATIENCE = 120.0
-"""Seconds that the server may take to start."""
 
 
 class AppFailed(RecapdataError):
@@ -69,6 +67,8 @@ def open_app(
         AppFailed: the server stopped, or did not answer in time.
     """
     require()
+    from pymongo.errors import PyMongoError
+
     url = f"http://{ADDRESS}:{port}/datasets/{quote(name)}?workspace={WORKSPACE}"
     command = [sys.executable, "-m", "audits.fiftyone.server", "--port", str(port)]
     command += [
@@ -95,26 +95,26 @@ def open_app(
     finally:
         with suppress(ProcessLookupError):
             os.killpg(worker.pid, signal.SIGTERM)
-        server.terminate()
+        assert server.stdin is not None
+        server.stdin.close()  # it ends by itself then, in time even where its database is gone
         server.wait()
         worker.wait()
+        with suppress(PyMongoError):  # a database that is gone too; the next worker does it then
+            let_go_of_queue(name)
 
 
 def _wait(server: "subprocess.Popen[bytes]", port: int) -> None:
     """Return once the server answers."""
-    ends = time.monotonic() + PATIENCE
-    while time.monotonic() < ends:
+    for _ in waiting("the App's server to start"):
         if server.poll() is not None:
             raise AppFailed(
                 f"the App's server stopped with exit code {server.returncode}; its messages are above"
             )
-        try:
-            with urllib.request.urlopen(f"http://{ADDRESS}:{port}/fiftyone", timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.3)
+        # OSError is of a server that does not listen yet, or takes its time.
+        with suppress(OSError), urllib.request.urlopen(f"http://{ADDRESS}:{port}/fiftyone", timeout=60):
+            return
     raise AppFailed(
-        f"the App's server did not answer on port {port} within {PATIENCE:.0f} seconds; try again"
+        f"the App's server did not answer on port {port} within {PATIENCE / 60:.0f} minutes; try again"
     )
 
 
