@@ -104,11 +104,15 @@ def activate(dataset: Any, fields: Mapping[str, str]) -> None:
     if dataset.app_config.active_fields is None and fields:
         from fiftyone.core.odm.dataset import ActiveFields
 
-        annotated = dataset.count(f"{ANNOTATIONS}.detections")
-        last = list(fields.values())[-1]
-        paths = [last, wrong_field(last), ANNOTATIONS if annotated else DETECTIONS]
+        paths = grid_fields(dataset, list(fields.values())[-1])
         dataset.app_config.active_fields = ActiveFields(paths=paths, exclude=False)
         dataset.save()
+
+
+def grid_fields(dataset: Any, field: str) -> list[str]:
+    """What the grid shows of a caption set: its captions, what is wrong there, and what is in the pictures."""
+    annotated = dataset.count(f"{ANNOTATIONS}.detections")
+    return [field, wrong_field(field), ANNOTATIONS if annotated else DETECTIONS]
 
 
 def _audit_schema(fo: Any) -> list[Any]:

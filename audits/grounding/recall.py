@@ -43,6 +43,8 @@ class Recall:
     missed: tuple[str, ...]
 
 
+WORD = "the word "
+"""What the name of a word that is written in the picture begins with, in `Recall.missed`."""
 SHARES = ("objects", *(f"objects {extent}" for extent in EXTENTS), "counts", "colors", "texts")
 
 
@@ -75,7 +77,13 @@ def recall(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> Recall:
             if class_ in mentioned and class_ not in right
         ]
     shares["texts"], unread = _texts(claims, evidence)
-    return Recall(shares, (*missed, *(f'the word "{text}"' for text in unread)))
+    return Recall(shares, (*missed, *(f'{WORD}"{text}"' for text in unread)))
+
+
+def things_and_words(missed: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What a caption misses, parted into things with their numbers and colors, and quoted words of the picture."""
+    words = [each.removeprefix(WORD) for each in missed if each.startswith(f'{WORD}"')]
+    return [each for each in missed if not each.startswith(f'{WORD}"')], words
 
 
 def extent(seen: Observation, width: int, height: int) -> str:

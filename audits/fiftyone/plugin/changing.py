@@ -105,7 +105,8 @@ class MarkVerdicts(operators.Operator):
             for p in places
         ]
         forms.choose(form, "claim", "Verdict", [*choices, (ALL, "all of them")], str(places[0]))
-        forms.choose(form, "word", "It is", [("right", "right"), ("wrong", "wrong")], "right")
+        choices = [("right", "I agree: the audit is right"), ("wrong", "I disagree: the audit is wrong")]
+        forms.choose(form, "word", "You", choices, "right")
         return prop
 
     def execute(self, ctx: Any) -> dict[str, Any]:

@@ -15,18 +15,37 @@ COLORS: dict[Mark, str] = {
     "claim": "77, 143, 214",
 }
 """Red, green and blue of each verdict's mark; text keeps the App's own color, so that it can be read on either theme."""
+STAYS = {
+    "position": "sticky",
+    "left": 0,
+    "zIndex": 1,
+    "minWidth": "6.5rem",
+    "backgroundColor": "var(--fo-palette-background-level2)",
+}
+"""The first column where the others are scrolled to."""
 INLINE = {"sx": {"display": "inline", "width": "auto"}}
 ICON = "fact_check"
 
 
-def column() -> Any:
-    """A panel's layout: one thing under the other, each as wide as the panel."""
+MARKED = 400
+"""Pieces of a caption with marks of their own: each is an element of the page, which thousands bring to a halt."""
+ARROW = "56px"
+"""Room for the arrow to the next sample, which FiftyOne puts over the edge of the last panel; it takes the clicks there."""
+
+
+def column(*, beside_arrow: bool = False) -> Any:
+    """A panel's layout: one thing under the other, each as wide as the panel.
+
+    Args:
+        beside_arrow: whether the arrow of an open sample lies over the panel's right edge.
+    """
+    room: dict[str, Any] = {"p": 2, "pb": 6, **({"pr": ARROW} if beside_arrow else {})}
     grid = {"sx": {"gridTemplateColumns": "minmax(0, 1fr)"}}
     return types.GridView(
         orientation="vertical",
         gap=1,
         align_x="stretch",
-        componentsProps={"container": {"sx": {"p": 2, "pb": 6}}, "grid": grid},
+        componentsProps={"container": {"sx": room}, "grid": grid},
     )
 
 
@@ -64,7 +83,8 @@ def flowing(panel: types.Object, name: str, found: Sequence[Piece], *, height: s
     }
     view = types.GridView(orientation="horizontal", gap=0, componentsProps={"grid": {"sx": sx}})
     grid = types.Object()
-    for place, piece in enumerate(found):
+    rest = "".join(piece.text for piece in found[MARKED:])
+    for place, piece in enumerate([*found[:MARKED], Piece(rest)] if rest else found):
         grid.view(f"p{place}", _piece(piece))
     panel.define_property(name, grid, view=view)
 
@@ -119,20 +139,31 @@ def _piece(piece: Piece, *, size: str = "0.95rem") -> Any:
 
 
 def table(
-    columns: Sequence[tuple[str, str]], tooltips: dict[tuple[int, int], str] | None = None, **options: Any
+    columns: Sequence[tuple[str, str]],
+    tooltips: dict[tuple[int, int], str] | None = None,
+    *,
+    numbers: bool = False,
+    **options: Any,
 ) -> Any:
-    """A table that is no wider than the panel.
+    """A table that is no wider than the panel: texts are broken, and numbers are scrolled to beside their names.
 
     Args:
         columns: key and label of each.
         tooltips: by row and column.
+        numbers: whether all columns but the first hold numbers, which are never broken.
     """
     cell: dict[str, Any] = {"fontSize": "0.85rem", "py": 0.5, "px": 1, "overflowWrap": "anywhere"}
     if "on_click_cell" in options:
         cell["cursor"] = "pointer"
     head = {"fontWeight": 600, "overflowWrap": "normal"}  # a column is no narrower than a word of its head
     # By the table, since a cell's own style marks which one was clicked.
-    styles = {"minWidth": 0, "& .MuiTableCell-root": cell, "& .MuiTableCell-head": head}
+    styles: dict[str, Any] = {"minWidth": 0, "& .MuiTableCell-root": cell, "& .MuiTableCell-head": head}
+    if numbers:
+        styles["& .MuiTableCell-root:not(:first-of-type)"] = {
+            "whiteSpace": "nowrap",
+            "overflowWrap": "normal",
+        }
+        styles["& .MuiTableCell-root:first-of-type"] = STAYS
     view = types.TableView(componentsProps={"table": {"sx": styles}}, **options)
     for key, label in columns:
         view.add_column(key, label=label)

@@ -14,15 +14,14 @@ import fiftyone.operators.types as types
 from audits.fiftyone.distributions import MEASURES, Measure, distribution, within
 from audits.fiftyone.figures import figures, lines, shown_by
 from audits.fiftyone.plugin import PLUGIN, forms, looks
-from audits.fiftyone.plugin.runs import latest_runs
+from audits.fiftyone.plugin.runs import TICK, clear_runs, latest_runs
+from audits.fiftyone.schema import grid_fields
 from audits.fiftyone.source import shown
 from audits.figures import GROUPS
 from recapdata.versions.changes import counted
 
 MARK = "caption audit: "
 """What the comment begins with, in the stage that says what a click has shown."""
-TICK = 3000
-"""Milliseconds between looks at what is done in the background."""
 ACTIONS = (
     (
         ("compare_caption_sets", "Compare sets", "compare_arrows", False),
@@ -79,6 +78,11 @@ class CaptionAudit(operators.Panel):
             self._look_at(ctx)
             ctx.ops.reload_dataset()
 
+    def on_clear_runs(self, ctx: Any) -> None:
+        """Put away what was said of runs that have ended."""
+        clear_runs(ctx.dataset)
+        ctx.panel.set_state("runs", [(run.words, run.under_way) for run in latest_runs(ctx.dataset)])
+
     def on_click_cell(self, ctx: Any) -> None:
         """Show the samples behind a figure."""
         row, column = ctx.params["row"], ctx.params["column"]
@@ -91,7 +95,7 @@ class CaptionAudit(operators.Panel):
         set_name, field = list(about.fields.items())[column - 1]
         what = f"{set_name}: {figure.behind[1]}"
         found = shown_by(marked(_base(ctx), what), figure, field)
-        if _opened(ctx, found, what):
+        if _opened(ctx, found, what, field):
             ctx.panel.set_state("selected", {"group": group, "row": row, "column": column})
 
     def on_show_all(self, ctx: Any) -> None:
@@ -113,7 +117,7 @@ class CaptionAudit(operators.Panel):
         width = ctx.panel.get_state("bar_width")
         low = float(ctx.params["x"]) - width / 2
         what = f"{ctx.params['trace']}: {measure.label.lower()} from {low:,.4g} to {low + width:,.4g}"
-        if _opened(ctx, within(marked(_base(ctx), what), measure, field, low, low + width), what):
+        if _opened(ctx, within(marked(_base(ctx), what), measure, field, low, low + width), what, field):
             ctx.panel.set_state("selected", None)
 
     # -- what is looked at ------------------------------------------------------------------------------------------------
@@ -188,8 +192,11 @@ class CaptionAudit(operators.Panel):
             looks.text(panel, f"notice_{place}", notice, color="warning.main", fontSize="0.8rem")
         _actions(panel, read_only=bool(about.read_only))
         if not about.read_only:
-            for place, (words, _) in enumerate(ctx.panel.get_state("runs") or []):
+            runs = ctx.panel.get_state("runs") or []
+            for place, (words, _) in enumerate(runs):
                 looks.text(panel, f"run_{place}", words, fontSize="0.8rem", opacity=0.75)
+            if not all(busy for _, busy in runs):
+                panel.btn("clear_runs", label="Clear", icon="clear_all", on_click=self.on_clear_runs)
             panel.view("ticks", types.TimerView(interval=TICK, on_interval=self.on_tick))
         if (shows := looked_at(ctx.view)[1]) is not None:
             looks.text(panel, "shows", f"In the grid: {shows}", color="primary.main")
@@ -222,7 +229,9 @@ class CaptionAudit(operators.Panel):
             if selected.get("group") == group
             else [],
         }
-        view = looks.table(names, tooltips, on_click_cell=self.on_click_cell, variant="outlined")
+        view = looks.table(
+            names, tooltips, numbers=True, on_click_cell=self.on_click_cell, variant="outlined"
+        )
         looks.text(panel, f"about_{group}", f"{word}: {GROUPS[group].about}", fontSize="0.8rem", opacity=0.75)
         panel.define_property(group, types.Object(), view=view, default=data)
         ctx.panel.set_state(group, data)
@@ -288,9 +297,10 @@ def marked(base: Any, what: str) -> Any:
     return base.match({"$comment": f"{MARK}{what}"})
 
 
-def _opened(ctx: Any, found: Any, what: str) -> bool:
-    """Show samples in the grid, if there are any."""
+def _opened(ctx: Any, found: Any, what: str, field: str) -> bool:
+    """Show samples in the grid with the captions in a field, if there are any."""
     if found.limit(1).count():
+        ctx.ops.set_active_fields(grid_fields(ctx.dataset, field))
         ctx.ops.set_view(view=found)
         return True
     ctx.ops.notify(f"No samples: {what}", variant="info")

@@ -1,6 +1,6 @@
 """The panel *Caption audit* beside the open sample: its captions in the colors of their verdicts, and what they leave out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import fiftyone as fo
@@ -10,16 +10,20 @@ import fiftyone.operators.types as types
 from audits.fiftyone.changes import claims_of, decided, mark, subject, words_of_people
 from audits.fiftyone.fields import audit_field
 from audits.fiftyone.plugin import PLUGIN, forms, looks
+from audits.fiftyone.plugin.runs import TICK, latest_runs
 from audits.fiftyone.source import Shown, same_pictures, shown
 from audits.fiftyone.views import sampled
+from audits.grounding.recall import things_and_words
 from audits.spans import phrase, pieces
 from recapdata.errors import RecapdataError
 from recapdata.versions.changes import counted
 
 NOTHING = "nothing"
+THINGS, WORDS = 8, 5
+"""Things and words that a caption leaves out, listed until all are asked for."""
 ROWS = 60
 """Verdicts listed under a caption; more than these nobody judges one by one."""
-COLUMNS = [("claim", "Claim"), ("verdict", "Evidence"), ("person", "You")]
+COLUMNS = [("claim", "Claim"), ("verdict", "Audit"), ("person", "You")]
 SIGNS = {"supported": "✓", "contradicted": "✗"}
 
 
@@ -50,20 +54,36 @@ class CaptionVerdicts(operators.Panel):
         ctx.panel.set_state("beside", ctx.params.get("value"))
 
     def on_right(self, ctx: Any) -> None:
-        """A person agrees with a verdict."""
+        """Write down that a person agrees with a verdict."""
         self._mark(ctx, right=True)
 
     def on_wrong(self, ctx: Any) -> None:
-        """A person disagrees with a verdict."""
+        """Write down that a person disagrees with a verdict."""
         self._mark(ctx, right=False)
 
     def on_all_right(self, ctx: Any) -> None:
-        """A person agrees with all verdicts on a caption on which nothing was said yet."""
+        """Write down that a person agrees with all verdicts on a caption on which nothing was said yet."""
         sample, set_name = ctx.dataset[ctx.current_sample], ctx.params["set"]
         said = words_of_people(ctx.dataset, sample["key"])
         claims = claims_of(ctx.dataset, sample, set_name)
         places = [p for p in decided(claims) if subject(sample["key"], set_name, claims[p]) not in said]
         self._write(ctx, sample, set_name, places, right=True)
+
+    def on_all(self, ctx: Any) -> None:
+        """Show all that a caption leaves out, or the first of it again."""
+        state = f"all_{ctx.params['place']}"
+        ctx.panel.set_state(state, not ctx.panel.get_state(state))
+
+    def on_audit(self, ctx: Any) -> None:
+        """Ask how the captions of a set that are not audited are to be judged."""
+        ctx.prompt(f"{PLUGIN}/audit_set", params={"set": ctx.params["set"]})
+
+    def on_tick(self, ctx: Any) -> None:
+        """Look at what is done in the background; what came of it is shown when it is done."""
+        found = [run.words for run in latest_runs(ctx.dataset)]
+        if found != (ctx.panel.get_state("runs") or []):
+            ctx.dataset.reload()
+            ctx.panel.set_state("runs", found)
 
     def on_edit(self, ctx: Any) -> None:
         """Ask for the new words of a caption."""
@@ -90,8 +110,8 @@ class CaptionVerdicts(operators.Panel):
         except (RecapdataError, OSError) as error:
             ctx.ops.notify(str(error), variant="error")
         else:
-            word = "right" if right else "wrong"
-            ctx.ops.notify(f"{counted(count, 'verdict')} marked {word}", variant="success")
+            word = "agree" if right else "disagree"
+            ctx.ops.notify(f"noted that you {word} with {counted(count, 'verdict')}", variant="success")
 
     # -- how it looks -----------------------------------------------------------------------------------------------------
 
@@ -99,7 +119,7 @@ class CaptionVerdicts(operators.Panel):
         """The captions of the sample one under the other."""
         panel = types.Object()
         about = shown(ctx.dataset)
-        column = looks.column()
+        column = looks.column(beside_arrow=True)
         if about is None or ctx.current_sample is None:
             words = "Open a sample" if about is not None else "This dataset was not made by audits view"
             looks.text(panel, "nothing", words)
@@ -113,6 +133,13 @@ class CaptionVerdicts(operators.Panel):
             looks.text(panel, "read_only", about.read_only, fontSize="0.8rem", opacity=0.75)
         beside = self._choose_beside(ctx, panel)
         said = words_of_people(ctx.dataset, sample["key"])
+        if not about.read_only and any(
+            sample[field] is not None and sample[audit_field(field)] is None
+            for field in about.fields.values()
+        ):
+            for place, words in enumerate(ctx.panel.get_state("runs") or []):
+                looks.text(panel, f"run_{place}", words, fontSize="0.8rem", opacity=0.75)
+            panel.view("ticks", types.TimerView(interval=TICK, on_interval=self.on_tick))
         for place, set_name in enumerate(about.fields):
             self._caption(ctx, panel, about, sample, place, set_name, said)
             if beside:
@@ -154,13 +181,7 @@ class CaptionVerdicts(operators.Panel):
         looks.flowing(panel, f"caption_{place}", pieces(caption, claims))
         looks.text(panel, f"counts_{place}", _counts(caption, audit), fontSize="0.8rem", opacity=0.75)
         if audit is not None and audit["missed"]:
-            missed = ", ".join(audit["missed"])
-            looks.text(
-                panel,
-                f"missed_{place}",
-                f"Leaves out: {missed}",
-                color=f"rgb({looks.COLORS['contradicted']})",
-            )
+            self._left_out(ctx, panel, place, audit["missed"])
         judged = decided(claims)
         if judged:
             self._verdicts(ctx, panel, about, sample, place, set_name, said)
@@ -169,9 +190,17 @@ class CaptionVerdicts(operators.Panel):
             if judged:
                 buttons.btn(
                     f"all_right_{place}",
-                    label="The rest is right",
+                    label="Agree with the rest",
                     icon="done_all",
                     on_click=self.on_all_right,
+                    params={"set": set_name},
+                )
+            if audit is None:
+                buttons.btn(
+                    f"audit_{place}",
+                    label="Audit",
+                    icon="fact_check",
+                    on_click=self.on_audit,
                     params={"set": set_name},
                 )
             buttons.btn(
@@ -181,6 +210,21 @@ class CaptionVerdicts(operators.Panel):
                 on_click=self.on_edit,
                 params={"sample": sample.id, "set": set_name},
             )
+
+    def _left_out(self, ctx: Any, panel: Any, place: int, missed: Sequence[str]) -> None:
+        """What the caption does not say: things and words apart, the first of each until all are asked for."""
+        things, words = things_and_words(missed)
+        all_of_it = bool(ctx.panel.get_state(f"all_{place}"))
+        parts = [("things", "Leaves out", things, THINGS), ("words", "Words not quoted", words, WORDS)]
+        for name, label, found, most in parts:
+            if found:
+                listed = found if all_of_it else found[:most]
+                more = f", and {len(found) - len(listed)} more" if len(found) > len(listed) else ""
+                line = f"{label}: {', '.join(listed)}{more}"
+                looks.text(panel, f"left_out_{name}_{place}", line, fontSize="0.8rem", opacity=0.75)
+        if len(things) > THINGS or len(words) > WORDS:
+            label = "Less" if all_of_it else "All that it leaves out"
+            panel.btn(f"all_{place}", label=label, on_click=self.on_all, params={"place": place})
 
     def _verdicts(
         self,
@@ -197,12 +241,16 @@ class CaptionVerdicts(operators.Panel):
         for index in decided(claims)[:ROWS]:
             claim = claims[index]
             word = said.get(subject(sample["key"], set_name, claim))
-            person = "" if word is None else "right" if word else "wrong"
+            person = "" if word is None else "agree" if word else "disagree"
             rows.append([phrase(claim), f"{SIGNS[claim['verdict']]} {claim.get('evidence') or ''}", person])
         view = looks.table(COLUMNS, actions_label=" ", max_inline_actions=2, variant="outlined")
         if not about.read_only:
-            view.add_row_action("right", self.on_right, icon="thumb_up", tooltip="This verdict is right")
-            view.add_row_action("wrong", self.on_wrong, icon="thumb_down", tooltip="This verdict is wrong")
+            view.add_row_action(
+                "right", self.on_right, icon="thumb_up", tooltip="I agree: the audit is right here"
+            )
+            view.add_row_action(
+                "wrong", self.on_wrong, icon="thumb_down", tooltip="I disagree: the audit is wrong here"
+            )
         data = {"rows": rows, "columns": [key for key, _ in COLUMNS]}
         panel.define_property(f"verdicts_{place}", types.Object(), view=view, default=data)
         ctx.panel.set_state(f"verdicts_{place}", data)

@@ -1,10 +1,11 @@
-"""Operators that take the selection further: its keys to a file, or all of it to a captioner."""
+"""Operators that take samples further: keys to a file, the selection to a captioner, a caption set to the audit."""
 
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,16 @@ import fiftyone.operators.types as types
 from audits.fiftyone.dataset import build
 from audits.fiftyone.exports import export, export_folder
 from audits.fiftyone.plugin import forms
+from audits.fiftyone.plugin.runs import latest_captioner
 from audits.fiftyone.source import writable
 from audits.summary import named_clip
+from recapdata.caption_sets.edits import EDITED
 from recapdata.caption_sets.resuming import check_set_name
 from recapdata.console import PROGRESS, how_far
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.target import open_dataset
 from recapdata.errors import RecapdataError
+from recapdata.records import Provenance
 from recapdata.versions.changes import counted
 
 CAPTIONED, AUDITED = 0.7, 0.95
@@ -95,11 +99,12 @@ class RecaptionSelection(operators.Operator):
             return prop
         form.view("which", types.Notice(label=f"Captions {forms.meant(ctx)[1]}"))
         form.str("set", label="New caption set", default=_free_name(about.fields), required=True)
+        usual = _usual_captioner(ctx.dataset, about.folder)
         form.str(
             "captioner",
             label="Captioner",
-            description="embedded, the id or folder of a model, or the address of a server: http://HOST/v1#MODEL",
-            default=_usual_captioner(about.folder),
+            description=f"embedded, the id or folder of a model, or the address of a server: {usual.server}",
+            default=usual.name,
             required=True,
         )
         form.str(
@@ -110,12 +115,7 @@ class RecaptionSelection(operators.Operator):
             required=True,
         )
         form.float("temperature", label="Temperature", description="0 does not sample", default=0.0, min=0)
-        form.str(
-            "evidence",
-            label="Judge it by",
-            description="as audits run --evidence takes it: annotations, detector:MODEL, colors, ocr; nothing if left empty",
-            default=",".join(_usual_evidence(about.folder)),
-        )
+        _ask_evidence(form, about.folder)
         return prop
 
     def execute(self, ctx: Any) -> dict[str, Any]:
@@ -134,12 +134,8 @@ class RecaptionSelection(operators.Operator):
             failed = _follow(ctx, recaption_command(folder, set_name, keys_file, ctx.params), 0.0, CAPTIONED)
         # A picture that could not be captioned, or not be judged, takes nothing from what was done with the others.
         if set_name in DatasetFolder(folder).manifest.sets:
-            ctx.set_progress(progress=CAPTIONED, label=f"auditing {set_name}")
-            audit = audit_command(folder, set_name, ctx.params.get("evidence"))
-            unjudged = _follow(ctx, audit, CAPTIONED, AUDITED)
+            unjudged = _audit(ctx, folder, set_name, CAPTIONED)
             failed = failed or unjudged
-            ctx.set_progress(progress=AUDITED, label="bringing the view up to date")
-            build(folder, name=ctx.dataset.name)
         if failed is not None:
             raise failed
         ctx.set_progress(progress=1.0, label=f"{counted(keys, 'sample')} captioned into {set_name}")
@@ -153,6 +149,64 @@ class RecaptionSelection(operators.Operator):
         return types.Property(
             outputs, view=types.View(label="Recaptioned; reload the page to see the new set")
         )
+
+
+class AuditSet(operators.Operator):
+    """Captions that have changed to the audit; done in the background."""
+
+    @property
+    def config(self) -> Any:
+        """How FiftyOne lists it."""
+        return operators.OperatorConfig(
+            name="audit_set",
+            label="Audit a caption set",
+            description="Judge the captions of a set that are not audited as they are now, in the background",
+            icon="fact_check",
+            allow_immediate_execution=False,
+            allow_delegated_execution=True,
+            default_choice_to_delegated=True,
+            view_target=False,
+        )
+
+    def resolve_input(self, ctx: Any) -> types.Property:
+        """Which set, and by what."""
+        form, prop, about = forms.start(ctx, "Audit a caption set", writes=True)
+        if about is None or about.folder is None:
+            return prop
+        start = EDITED if EDITED in about.fields else next(iter(about.fields))
+        forms.choose(form, "set", "Caption set", forms.sets(about), ctx.params.get("set") or start)
+        _ask_evidence(form, about.folder)
+        return prop
+
+    def execute(self, ctx: Any) -> dict[str, Any]:
+        """Run the command, and show what came of it.
+
+        Raises:
+            RecapdataError: it could not be done; FiftyOne's list of runs shows the message.
+        """
+        folder, set_name = writable(ctx.dataset), ctx.params["set"]
+        if (failed := _audit(ctx, folder, set_name, 0.0)) is not None:
+            raise failed
+        ctx.set_progress(progress=1.0, label=f"{set_name} audited")
+        return {"set": set_name}
+
+
+def _audit(ctx: Any, folder: Path, set_name: str, start: float) -> "CommandFailed | None":
+    """Audit a set and bring the view up to date, as the progress from `start` on; the error of the audit, if it had one."""
+    ctx.set_progress(progress=start, label=f"auditing {set_name}")
+    failed = _follow(ctx, audit_command(folder, set_name, ctx.params.get("evidence")), start, AUDITED)
+    ctx.set_progress(progress=AUDITED, label="bringing the view up to date")
+    build(folder, name=ctx.dataset.name)
+    return failed
+
+
+def _ask_evidence(form: types.Object, folder: Path) -> None:
+    form.str(
+        "evidence",
+        label="Judge it by",
+        description="as audits run --evidence takes it: annotations, detector:MODEL, colors, ocr; nothing if left empty",
+        default=",".join(_usual_evidence(folder)),
+    )
 
 
 def recaption_command(folder: Path, set_name: str, keys_file: Path, params: Any) -> list[str]:
@@ -213,8 +267,9 @@ def _run(command: list[str]) -> Iterator[str]:
             said.append(line.strip())
             yield line.strip()
     if process.wait():
+        last = said[-1].removeprefix("error: ")
         raise CommandFailed(
-            f"{' '.join(command)} ended with exit code {process.returncode}: {' '.join(said[-3:])}"
+            f"{last} ({Path(command[0]).name} {command[1]} ended with exit code {process.returncode})"
         )
 
 
@@ -230,10 +285,41 @@ def _usual_evidence(folder: Path) -> list[str]:
     return [each.partition(":")[0] if each.startswith("ocr:") else each for each in named]
 
 
-def _usual_captioner(folder: Path) -> str:
-    """The model that wrote the latest set that a model wrote."""
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What the form offers as a captioner.
+
+    Attributes:
+        name: as `--captioner` takes it; empty where only the person knows it.
+        server: what the address of a server looks like.
+    """
+
+    name: str
+    server: str = "http://HOST/v1#MODEL"
+
+
+def _usual_captioner(dataset: Any, folder: Path) -> Usual:
+    """The captioner that was last named here; else the one of the latest set that a model wrote, if it can be named in full."""
+    if (named := latest_captioner(dataset)) is not None:
+        return Usual(named)
     models = [each for each in DatasetFolder(folder).manifest.sets.values() if each.writer == "model"]
-    return (models[-1].model or models[-1].captioner or "embedded") if models else "embedded"
+    if not models:
+        return Usual("embedded")
+    match models[-1]:
+        case Provenance(captioner="embedded"):
+            return Usual("embedded")
+        case Provenance(captioner="server", model=model):  # whose address is not kept
+            return Usual("", f"http://HOST/v1#{model}")
+        case Provenance(captioner="vlm", model=str(model)) if is_there(model):
+            return Usual(model)
+        case Provenance(captioner="coca", model=str(model)) if is_there(model):
+            return Usual(f"coca:{model}")
+    return Usual("")  # code from outside, which its name alone does not open
 
 
-REGISTERED = (ExportKeys, RecaptionSelection)
+def is_there(model: str) -> bool:
+    """Whether a model is the name of one, or a folder that still exists."""
+    return Path(model).is_dir() or not (Path(model).is_absolute() or model.startswith("."))
+
+
+REGISTERED = (ExportKeys, RecaptionSelection, AuditSet)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from audits.fiftyone.app import install
+from audits.fiftyone.changes import save_edit
 from audits.fiftyone.dataset import build
 from audits.fiftyone.exports import EXPORTS
 from audits.runner.run import run
@@ -15,7 +16,7 @@ from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.keys import read_keys_file
 from recapdata.dataset.writing import writing
 from recapdata.publishing import plan_publication, publish
-from recapdata.records import Object, image_key
+from recapdata.records import Object, Provenance, image_key
 from tests.builders import build_dataset, noise_jpeg, png, write_captions
 
 KEYS = [image_key(png(index)) for index in range(6)]
@@ -34,6 +35,18 @@ def folder(fo: ModuleType, tmp_path: Path) -> DatasetFolder:
     )
     run(folder.path, evidence=["annotations"])
     return folder
+
+
+def latest_runs(dataset: Any) -> Any:
+    from audits.fiftyone.plugin import runs
+
+    return runs.latest_runs(dataset)
+
+
+def clear_runs(dataset: Any) -> None:
+    from audits.fiftyone.plugin import runs
+
+    runs.clear_runs(dataset)
 
 
 def execute(name: str, dataset: Any, **options: Any) -> Any:
@@ -167,6 +180,62 @@ def test_what_is_published_cannot_be_changed(
         )
 
 
+@pytest.mark.parametrize(
+    ("captioner", "model", "offered", "server"),
+    [
+        ("embedded", "embedded", "embedded", "http://HOST/v1#MODEL"),
+        ("server", "me/model", "", "http://HOST/v1#me/model"),  # its address is not kept
+        ("vlm", "google/paligemma2-3b", "google/paligemma2-3b", "http://HOST/v1#MODEL"),
+        ("vlm", "/no/such/folder", "", "http://HOST/v1#MODEL"),
+        ("coca", "laion/coca", "coca:laion/coca", "http://HOST/v1#MODEL"),
+        ("mine", "mine", "", "http://HOST/v1#MODEL"),  # code, which its name alone does not open
+    ],
+)
+def test_a_captioner_is_offered_only_where_it_works(
+    fo: ModuleType, folder: DatasetFolder, captioner: str, model: str, offered: str, server: str
+) -> None:
+    from audits.fiftyone.plugin.sending import RecaptionSelection
+
+    sets = {
+        **folder.manifest.sets,
+        "recap-short": Provenance(writer="model", captioner=captioner, model=model),
+    }
+    folder.save_manifest(replace(folder.manifest, sets=sets))
+    dataset = fo.load_dataset(build(folder.path).name)
+    assert form(RecaptionSelection(), dataset)["captioner"]["default"] == offered
+    assert server in form(RecaptionSelection(), dataset)["captioner"]["view"]["description"]
+    params = {"set": "x", "captioner": "http://127.0.0.1:1/v1#other", "style": "short"}
+    execute("recaption_selection", dataset, request_delegation=True, params=params)
+    assert (
+        form(RecaptionSelection(), dataset)["captioner"]["default"] == params["captioner"]
+    )  # what was typed last
+
+
+def form(operator: Any, dataset: Any, **params: Any) -> dict[str, Any]:
+    """The fields of an operator's form, as the App gets them."""
+    import fiftyone.operators.executor as executor
+
+    context = executor.ExecutionContext(request_params={"dataset_name": dataset.name, "params": params})
+    properties = operator.resolve_input(context).to_json()["type"]["properties"]
+    return dict(properties)
+
+
+def test_an_edited_caption_is_audited_in_the_background(fo: ModuleType, folder: DatasetFolder) -> None:
+    from fiftyone.operators.delegated import DelegatedOperationService
+
+    dataset = fo.load_dataset(build(folder.path).name)
+    save_edit(dataset, dataset.match({"key": KEYS[0]}).first(), "alt", "a brown dog")
+    execute(
+        "audit_set", dataset, request_delegation=True, params={"set": "edited", "evidence": "annotations"}
+    )
+    (result,) = DelegatedOperationService().execute_queued_operations(dataset_name=dataset.name, limit=1)
+    assert result.error is None
+    dataset.reload()
+    edited = dataset.match({"key": KEYS[0]}).first()
+    assert (edited.alt_audit["contradicted"], edited.edited_audit["contradicted"]) == (1, 0)
+    assert [run.words for run in latest_runs(dataset)] == ["audit edited: done"]
+
+
 @pytest.mark.slow
 def test_the_selection_is_recaptioned_in_the_background(fo: ModuleType, folder: DatasetFolder) -> None:
     from fiftyone.operators.delegated import DelegatedOperationService
@@ -200,6 +269,12 @@ def test_a_captioner_that_is_not_there_fails_with_its_own_words(
     (result,) = DelegatedOperationService().execute_queued_operations(dataset_name=dataset.name, limit=1)
     assert "no-such-model" in result.error
     assert "CommandFailed" in result.error
+    (run,) = latest_runs(dataset)
+    assert run.words.startswith("recaption recap-2 failed: ")
+    assert "no-such-model" in run.words
+    assert "Traceback" not in run.words
+    clear_runs(dataset)
+    assert latest_runs(dataset) == []
 
 
 def test_a_picture_that_cannot_be_captioned_takes_nothing_from_the_others(

@@ -15,6 +15,7 @@ from audits.runner.run import run
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.records import Object, image_key
 from tests.audits.fiftyone.browser import (
+    TIMEOUT,
     browsing,
     needs_browser,
     open_sample,
@@ -28,7 +29,7 @@ from tests.builders import build_dataset, noise_jpeg
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = [pytest.mark.browser, needs_browser]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(TIMEOUT), needs_browser]
 
 DOG = Object(bbox=(8, 20, 24, 40), category="dog", color="brown")
 CAT = Object(bbox=(40, 24, 20, 30), category="cat", color="black")
@@ -110,6 +111,8 @@ def test_a_click_on_a_figure_shows_what_is_behind_it(page: "Page", folder: Datas
     page.get_by_text("In the grid: alt: captions that invent an object").wait_for()
     assert cell.is_visible()  # the figures are still those of all samples
     shot(page, "cell")
+    # The grid shows the captions that the click was about, in place of the last set's.
+    page.locator("[data-cy=looker]").get_by_text("A red dog and a cat").first.wait_for()
     page.get_by_text("Show all of the view").click()
     samples(page, 6)
 
@@ -122,7 +125,7 @@ def test_a_selection_is_recaptioned_and_audited(page: "Page", folder: DatasetFol
     shot(page, "recaption")
     page.locator("input[value^='recap-']").first.fill("again")
     page.get_by_role("button", name="Schedule").click()
-    page.get_by_text("again: done").wait_for()
+    page.get_by_text("recaption again: done").wait_for()
     coverage = page.locator("table", has_text="Coverage")
     coverage.locator("th", has_text="again").wait_for()  # what came of it, without a look at anything else
     shot(page, "recaptioned")
@@ -152,10 +155,22 @@ def test_a_sample_shows_its_verdicts_and_takes_a_correction(page: "Page", folder
     shot(page, "sample")
     row = modal.locator("tr", has_text="red dog")
     row.get_by_role("button").last.click()
-    row.get_by_text("wrong", exact=True).wait_for()
+    row.get_by_text("disagree", exact=True).wait_for()
     (word,) = read_corrections(folder.path)
     assert (word.kind, word.right, word.verdict, word.set_name) == ("color", False, "contradicted", "alt")
     assert word.sample  # of six pictures all are among the random hundred
+
+
+def assert_beside_the_arrow(page: "Page") -> None:
+    """FiftyOne's arrow to the next sample lies over no button of the panel, wherever that is scrolled to."""
+    arrow = page.locator("[data-cy=nav-right-button]").locator("..").bounding_box()
+    assert arrow is not None
+    buttons = page.locator("[data-cy=modal] tbody").get_by_role("button").all()
+    assert buttons
+    for button in buttons:
+        box = button.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= arrow["x"]
 
 
 def test_an_edit_makes_a_set_of_its_own(page: "Page", folder: DatasetFolder) -> None:
@@ -183,7 +198,8 @@ def test_both_outlive_the_app(page: "Page", fo: ModuleType, folder: DatasetFolde
         modal = page.locator("[data-cy=modal]")
         open_sample_panel(page)
         modal.get_by_text("A brown dog, edited.").first.wait_for()
-        modal.locator("tr", has_text="red dog").get_by_text("wrong", exact=True).first.wait_for()
+        modal.locator("tr", has_text="red dog").get_by_text("disagree", exact=True).first.wait_for()
+        assert_beside_the_arrow(page)
         shot(page, "again")
         for place, expected in ((3, "כלב"), (4, "dog")):
             page.goto(f"{url}&id={dataset.values('id')[place]}", wait_until="domcontentloaded")
