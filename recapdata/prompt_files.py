@@ -1,5 +1,13 @@
-"""Files of prompts: a text file with one per line, or JSON lines with the prompt under one of three names."""
+"""Files of prompts: lines of text, JSON lines, tables, or a folder of text files, as the benchmarks come in.
 
+DrawBench              a table with the columns Prompts and Category
+PartiPrompts           a table (.tsv) with Prompt, Category, Challenge and Note
+T2I-CompBench          a text file per category, a prompt per line, or the folder of them
+GenEval, GenEval 2     JSON lines with `prompt` and what is to be checked
+DPG-Bench              a folder of text files, a prompt each; or its table, a row per question
+"""
+
+import csv
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -8,9 +16,12 @@ from typing import Any
 
 from recapdata.errors import InputError
 
-PROMPT_FIELDS = ("prompt", "caption", "text")
-"""Names of the field that holds the prompt, the first that is there."""
+PROMPT_FIELDS = ("prompt", "prompts", "caption", "text")
+"""Names of the field that holds the prompt, whatever their case; the first that is there."""
 JSON_LINES = (".jsonl", ".json")
+TABLES = {".csv": ",", ".tsv": "\t"}
+ITEM = "item_id"
+"""The column of DPG-Bench's table that several rows of one prompt share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,44 +30,101 @@ class PromptRow:
 
     Attributes:
         where: file and line, for messages.
-        row: the fields of its JSON object; empty for a line of text.
+        row: the fields of its JSON object or table row other than the prompt; empty for a line of text.
+        name: what the file calls it: its `id`, or the name of a text file that holds it alone; None where there is none.
+        category: of the benchmark, where the file or its name tells one.
     """
 
     prompt: str
     where: str
     row: Mapping[str, Any] = field(default_factory=dict)
+    name: str | None = None
+    category: str | None = None
 
 
 def read_prompt_file(path: Path) -> Iterator[PromptRow]:
-    """The prompts of a file in order, blank lines left out; of a `.jsonl` or `.json` file one JSON object or text a line.
+    """The prompts of a file, or of the text files of a folder by their names; in order, blank ones left out.
 
     Raises:
-        InputError: no such file, not UTF-8, or a line without a prompt.
+        InputError: no such file, not UTF-8, a row without a prompt, or a folder without text files.
     """
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    where = f"{path}, line {number}"
-                    yield (
-                        _json_row(line, where)
-                        if path.suffix in JSON_LINES
-                        else PromptRow(line.strip(), where)
-                    )
-    except (OSError, UnicodeDecodeError) as error:
+        if path.is_dir():
+            yield from _folder(path)
+        elif path.suffix.lower() in TABLES:
+            yield from _table(path)
+        else:
+            yield from _lines(path)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as prompts ({error})") from error
+
+
+def _lines(path: Path) -> Iterator[PromptRow]:
+    as_json = path.suffix.lower() in JSON_LINES
+    with open(path, encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                where = f"{path}, line {number}"
+                yield _json_row(line, where) if as_json else PromptRow(line.strip(), where)
 
 
 def _json_row(line: str, where: str) -> PromptRow:
     try:
         row = json.loads(line)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{where}: not JSON ({error}); one object a line is expected") from error
-    if isinstance(row, str):
-        return PromptRow(row, where)
-    prompt = (
-        next((row[name] for name in PROMPT_FIELDS if name in row), None) if isinstance(row, dict) else None
-    )
-    if not isinstance(prompt, str):
+    return PromptRow(row, where) if isinstance(row, str) else _row(row, where)
+
+
+def _row(row: Any, where: str) -> PromptRow:
+    names = {str(name).lower(): name for name in row} if isinstance(row, dict) else {}
+    holder = next((names[name] for name in PROMPT_FIELDS if name in names), None)
+    if holder is None or not isinstance(row[holder], str):
         raise InputError(f"{where}: no text under any of {', '.join(PROMPT_FIELDS)}")
-    return PromptRow(prompt, where, row)
+    others = {name: value for name, value in row.items() if name != holder}
+    name, category = (others.get(names.get(field, "")) for field in ("id", "category"))
+    return PromptRow(
+        row[holder],
+        where,
+        others,
+        name=None if name is None else str(name),
+        category=category if isinstance(category, str) else None,
+    )
+
+
+def _table(path: Path) -> Iterator[PromptRow]:
+    """Rows of a table; those of DPG-Bench that belong to one prompt as one, its questions under `questions`."""
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, delimiter=TABLES[path.suffix.lower()])
+        item: PromptRow | None = None
+        for line in reader:
+            row = {name: value for name, value in line.items() if name is not None and value is not None}
+            if not any(value.strip() for value in row.values()):
+                continue
+            read = _row(row, f"{path}, line {reader.line_num}")
+            if ITEM not in read.row:
+                yield read
+                continue
+            question = {name: value for name, value in read.row.items() if name != ITEM}
+            if item is not None and item.name == read.row[ITEM]:
+                item.row["questions"].append(question)
+                continue
+            if item is not None:
+                yield item
+            item = PromptRow(read.prompt, read.where, {"questions": [question]}, name=read.row[ITEM])
+        if item is not None:
+            yield item
+
+
+def _folder(path: Path) -> Iterator[PromptRow]:
+    """The text files of a folder: a file of one line is a prompt with the file's name, one of several a category."""
+    files = sorted(path.glob("*.txt"))
+    if not files:
+        raise InputError(f"{path} holds no .txt files; name a file of prompts or a folder of them")
+    for file in files:
+        rows = list(_lines(file))
+        if len(rows) == 1:
+            yield PromptRow(rows[0].prompt, rows[0].where, name=file.stem)
+        else:
+            for number, row in enumerate(rows):
+                yield PromptRow(row.prompt, row.where, name=f"{file.stem}-{number:05d}", category=file.stem)

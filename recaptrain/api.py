@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from recaptrain.captioner.settings import CaptionerSummary
     from recaptrain.diffusion.settings import DiffusionSummary
     from recaptrain.generation.generate import GenerateSummary
+    from recaptrain.generation.settings import LongPrompts
 
 
 @naming_extras()
@@ -199,21 +200,29 @@ def generate(
     out: str | Path,
     *,
     revision: str | None = None,
+    images_per_prompt: int = 1,
+    limit: int | None = None,
     seed: int = 0,
     steps: int = 30,
     guidance: float = 7.5,
+    long_prompts: "LongPrompts" = "truncate",
     batch_size: int = 8,
-) -> "GenerateSummary":
-    """Make a picture of every prompt; the same call goes on where it was interrupted.
+) -> "GenerateSummary | None":
+    """Make pictures of prompts; the same call goes on where it was interrupted.
 
     Args:
         model: a pipeline: a folder, `user/name` on the Hub, or `embedded`.
-        prompts: a text file with a prompt per line, or JSON lines (prompt, id, seed).
+        prompts: a text file with a prompt per line, JSON lines (prompt, id, seed, original), a table or folder of a benchmark
+            (DrawBench, PartiPrompts, T2I-CompBench, GenEval, DPG-Bench), or a dataset's captions, `user/name[@revision]:SET`.
         out: folder for pictures and `metadata.jsonl`.
         revision: tag, branch or commit of the model; main where None.
-        seed: each picture's seed is made of it and the prompt's id.
+        images_per_prompt: pictures of each prompt; more of them leave the first as it was.
+        limit: so many of the prompts, drawn by their names; all where None.
+        seed: each picture's seed is made of it and the picture's name.
         steps: denoising steps.
         guidance: scale of classifier-free guidance; 1 for none.
+        long_prompts: what becomes of a prompt that the text encoder cannot read whole: `truncate`, `sentences` (those that fit),
+            `chunks` (windows encoded apart and joined) or `drop`.
         batch_size: pictures at once; it moves a picture by rounding at most.
 
     Raises:
@@ -235,4 +244,4 @@ def generate(
     from recaptrain.generation.generate import generate as run
     from recaptrain.generation.settings import GenerateSettings
 
-    return run(str(model), Path(prompts), Path(out), gather(GenerateSettings, given))
+    return run(str(model), str(prompts), Path(out), gather(GenerateSettings, given))

@@ -77,21 +77,28 @@ def diffusion(
     app,
     "recaptrain generate model prompts.txt pictures",
     "recaptrain generate me/birds-sd prompts.jsonl pictures --revision main\n--steps 50 --seed 7",
+    "recaptrain generate model drawbench.csv pictures --images-per-prompt 4",
+    "recaptrain generate model me/birds@v1.1.0:recap-long pictures\n--limit 1000 --long-prompts chunks",
 )
 def generate(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="A pipeline: a folder, user/name on the Hub, or embedded.")
     ],
     prompts: Annotated[
-        Path,
+        str,
         typer.Argument(
-            metavar="PROMPTS", help="A text file with a prompt per line, or JSON lines (prompt, id, seed)."
+            metavar="PROMPTS",
+            help="A text file with a prompt per line, JSON lines (prompt, id, seed, original), a table or folder of a benchmark "
+            r"(DrawBench, PartiPrompts, T2I-CompBench, GenEval, DPG-Bench), or a dataset's captions: user/name\[@rev]:SET.",
         ),
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for pictures and metadata.jsonl.")],
     settings: GenerateSettings,
-) -> Summary:
-    """Make a picture of every prompt. The same command goes on where it was interrupted."""
+) -> Summary | None:
+    """Make pictures of prompts. The same command goes on where it was interrupted.
+
+    On several GPUs write accelerate launch -m recaptrain generate … instead.
+    """
     from recaptrain.generation.generate import generate as run_generate
 
     return run_generate(model, prompts, out, settings)

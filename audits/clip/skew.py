@@ -179,7 +179,7 @@ def _entry(mine: Cloud, prompts: Cloud, name: str, clip: Clip, identity: str) ->
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """Prompts by name: a caption set of the dataset, or a file of one a line (see `recapdata.prompt_files`).
+    """Prompts by name: a caption set of the dataset, or a file or folder (see `recapdata.prompt_files`).
 
     Attributes:
         sample: captions of the set, of a large one some; empty for a file.
@@ -213,10 +213,10 @@ def open_prompts(name: str, sets: Sequence[str], sample: Callable[[str], Sequenc
     """
     if name in sets:
         found = Prompts(name, sample=sample(name))
-    elif Path(name).is_file():
+    elif Path(name).exists():
         found = Prompts(Path(name).name, path=Path(name))
     else:
-        raise OptionError(f"--prompts {name}: neither a caption set ({', '.join(sets)}) nor a file")
+        raise OptionError(f"--prompts {name}: neither a caption set ({', '.join(sets)}) nor a file or folder")
     if next(iter(found.texts()), None) is None:
         raise OptionError(f"--prompts {name}: there are no prompts in it")
     return found

@@ -1,45 +1,51 @@
-"""Prompts → pictures: one PNG per prompt and a metadata file, each picture a function of prompt and seed alone.
+"""Prompts → pictures: a PNG each and a metadata file, each picture a function of prompt and seed alone.
 
 The folder is an `imagefolder`, so it can be ingested, loaded and audited as a dataset. An interrupted run resumes where it
-stopped, with the same batches; another batch size moves a picture by no more than rounding.
+stopped, with the same batches; another batch size moves a picture by no more than rounding. Under `accelerate launch` every process makes
+the pictures of its own batches.
 """
 
-import hashlib
+import io
 import json
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recapdata.atomic import write_atomic
+from recapdata.caption_sets.mixture import fitting_sentences
 from recapdata.console import progress
 from recapdata.display import shown_as_text
-from recapdata.errors import InputError, OptionError
+from recapdata.errors import OptionError
 from recapdata.models.sources import ModelSource, resolve_model
 from recapdata.options import identity
-from recapdata.prompt_files import read_prompt_file
-from recaptrain.generation.settings import GenerateSettings
+from recaptrain.diffusion.windows import encode_windows, windows
+from recaptrain.generation.prompts import Prompt, read_prompts
+from recaptrain.generation.settings import GenerateSettings, LongPrompts
 
 if TYPE_CHECKING:
+    from accelerate import PartialState
     from diffusers.pipelines.stable_diffusion import StableDiffusionPipeline
+    from PIL.Image import Image
 
 METADATA = "metadata.jsonl"
 SETTINGS = "generation.json"
+JOURNALS = ".made-*.jsonl"
+"""Rows of a run under way, a file of each process."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prompt:
-    """One picture to make; `id` is the prompt's name in its file, or its number."""
-
-    id: str
-    prompt: str
-    seed: int
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 @shown_as_text
 class GenerateSummary:
-    """What was made: `made` by this run, `kept` from an earlier one; `flagged` by the model's own safety checker."""
+    """What was made: `made` by this run, `kept` from an earlier one; `flagged` by the model's own safety checker.
+
+    Attributes:
+        over_length: pictures whose prompt the text encoder cannot read whole; `left_out` of them by the policy `drop`.
+    """
 
     out: str
     model: str
@@ -48,6 +54,9 @@ class GenerateSummary:
     made: int
     kept: int
     flagged: int
+    over_length: int
+    left_out: int
+    long_prompts: LongPrompts
     seconds: float
 
     def text(self) -> str:
@@ -55,53 +64,30 @@ class GenerateSummary:
         lines = [
             f"{self.images:,} pictures in {self.out}: {self.made:,} made in {self.seconds:.1f} s, {self.kept:,} there before"
         ]
+        if self.over_length:
+            lines.append(
+                f"{self.over_length:,} prompts are longer than the text encoder reads: policy {self.long_prompts}"
+                + (f", {self.left_out:,} of them left out" if self.left_out else "")
+            )
         if self.flagged:
             lines.append(
                 f"{self.flagged:,} of them blackened by the model's safety checker (flagged in {METADATA})"
             )
-        lines.append(f"prompts, seeds and settings stand in {self.out}/{METADATA}")
+        lines.append(f"prompts, seeds and settings stand in {self.out}/{METADATA} and {SETTINGS}")
         return "\n".join(lines)
 
 
-def read_prompts(path: Path, seed: int) -> list[Prompt]:
-    """Read prompts: a text file with one per line, or JSON lines with `prompt` (or `caption`, `text`), `id` and `seed`.
-
-    A prompt without a seed gets one from the run's seed and its own id, so that no two share their noise.
-
-    Raises:
-        InputError: no such file, not UTF-8, no prompts, a row without a prompt, an id that comes twice.
-    """
-    prompts = []
-    for number, row in enumerate(read_prompt_file(path)):
-        own = row.row.get("seed")
-        if own is not None and not isinstance(own, int):
-            raise InputError(f"{row.where}: seed {own!r} is not a whole number")
-        name = str(row.row.get("id", f"{number:05d}"))
-        if not name or "/" in name or name.startswith("."):
-            raise InputError(f"{row.where}: id {name!r} cannot name a file")
-        prompts.append(
-            Prompt(id=name, prompt=row.prompt, seed=derived_seed(seed, name) if own is None else own)
-        )
-    if not prompts:
-        raise InputError(f"{path} holds no prompts; write one per line")
-    names = [prompt.id for prompt in prompts]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"{path}: id {twice!r} comes twice; ids name the pictures")
-    return prompts
-
-
-def derived_seed(seed: int, name: str) -> int:
-    """The seed of one picture: 63 bits that are a function of the run's seed and the prompt's id."""
-    digest = hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
-
-
-def generate(model: str, prompts: Path, out: Path, settings: GenerateSettings) -> GenerateSummary:
+def generate(
+    model: str, prompts: str | Path, out: Path, settings: GenerateSettings
+) -> GenerateSummary | None:
     """Make the pictures that `out` does not hold yet.
 
     Args:
         model: `embedded`, a folder, or `user/name` on the Hub at the settings' revision.
+        prompts: see `read_prompts`.
+
+    Returns:
+        The summary; None in all processes but the first.
 
     Raises:
         InputError: the prompts cannot be read.
@@ -111,21 +97,26 @@ def generate(model: str, prompts: Path, out: Path, settings: GenerateSettings) -
     from recaptrain.diffusion.base import load_pipeline
 
     began = time.monotonic()
-    wanted = read_prompts(prompts, settings.seed)
+    given = read_prompts(
+        prompts, settings.seed, images_per_prompt=settings.images_per_prompt, limit=settings.limit
+    )
     source = resolve_model(model, kind="diffusion", revision=settings.revision)
-    finished = _finished(out, source, settings)
-    missing = {prompt.id for prompt in wanted if not _made(out, finished, prompt)}
-    rows = dict(finished)
+    rows = _rows(out, source, settings)
+    state = _process()
+    pipeline = load_pipeline(source)
+    over = _over_length(pipeline, given)
+    wanted = [each for each in given if settings.long_prompts != "drop" or each.prompt not in over]
+    missing = {prompt.id for prompt in wanted if not _made(out, rows, prompt)}
+    if state.is_main_process:
+        _write_settings(out, source, settings, pipeline)
+        _write_metadata(out, wanted, rows)
+    state.wait_for_everyone()
     if missing:
-        pipeline = _on_device(load_pipeline(source))
-        with progress("generating", total=len(missing)) as advance:
-            for start in range(0, len(wanted), settings.batch_size):
-                batch = wanted[start : start + settings.batch_size]
-                new = missing.intersection(prompt.id for prompt in batch)
-                if new:
-                    rows |= _make(pipeline, batch, settings, out, only=new)
-                    _write_metadata(out, wanted, rows)
-                    advance(len(new))
+        _draw_all(_on_device(pipeline, state), state, wanted, missing, out, settings)
+        state.wait_for_everyone()
+    if not state.is_main_process:
+        return None
+    rows = _rows(out, source, settings)
     _write_metadata(out, wanted, rows)
     return GenerateSummary(
         out=str(out),
@@ -135,80 +126,183 @@ def generate(model: str, prompts: Path, out: Path, settings: GenerateSettings) -
         made=len(missing),
         kept=len(wanted) - len(missing),
         flagged=sum(bool(rows[prompt.id].get("flagged")) for prompt in wanted),
+        over_length=sum(each.prompt in over for each in given),
+        left_out=len(given) - len(wanted),
+        long_prompts=settings.long_prompts,
         seconds=round(time.monotonic() - began, 1),
     )
 
 
-def _finished(out: Path, source: ModelSource, settings: GenerateSettings) -> dict[str, dict[str, Any]]:
-    """The rows of an earlier run with the same model and settings, by id; claims the folder where there is none."""
-    decided = {"model": source.name, "revision": source.revision, **identity(settings)}
+def _rows(out: Path, source: ModelSource, settings: GenerateSettings) -> dict[str, Row]:
+    """The rows of an earlier run with the same model and settings, by id: those of its metadata and of its processes' journals.
+
+    Raises:
+        OptionError: the folder holds pictures made otherwise.
+    """
     path = out / SETTINGS
-    if not path.is_file():
-        write_atomic(path, json.dumps(decided, indent=2).encode())
-        return {}
-    before = json.loads(path.read_text(encoding="utf8"))
-    if {**before, "model": ""} != {**decided, "model": ""}:
-        told = "; ".join(
-            f"{name}: {before.get(name)} there, {value} now"
-            for name, value in decided.items()
-            if before.get(name) != value
+    if path.is_file():
+        before = json.loads(path.read_text(encoding="utf8"))
+        differing = "; ".join(
+            f"{name}: {before[name]} there, {value} now"
+            for name, value in _decided(source, settings).items()
+            if name != "model" and before.get(name, value) != value
         )
-        raise OptionError(f"{out} holds pictures made otherwise ({told}); name another folder")
-    metadata = out / METADATA
-    lines = metadata.read_text(encoding="utf8").split("\n") if metadata.is_file() else []
-    return {row["id"]: row for row in map(json.loads, filter(None, lines))}
+        if differing:
+            raise OptionError(f"{out} holds pictures made otherwise ({differing}); name another folder")
+    rows: dict[str, Row] = {}
+    for file in (out / METADATA, *sorted(out.glob(JOURNALS))):
+        for line in file.read_text(encoding="utf8").split("\n") if file.is_file() else ():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue  # the end of what a killed process wrote
+            rows[row["id"]] = row
+    return rows
 
 
-def _made(out: Path, finished: dict[str, dict[str, Any]], prompt: Prompt) -> bool:
-    row = finished.get(prompt.id)
+def _decided(source: ModelSource, settings: GenerateSettings) -> dict[str, Any]:
+    return {"model": source.name, "revision": source.revision, **identity(settings)}
+
+
+def _write_settings(
+    out: Path, source: ModelSource, settings: GenerateSettings, pipeline: "StableDiffusionPipeline"
+) -> None:
+    """Model, settings and what else the pictures were made with."""
+    scheduler = {name: value for name, value in pipeline.scheduler.config.items() if not name.startswith("_")}
+    made_with = {
+        "scheduler": {"class": type(pipeline.scheduler).__name__, **scheduler},
+        "versions": {name: version(name) for name in ("diffusers", "transformers", "torch")},
+    }
+    content = {**_decided(source, settings), **made_with}
+    write_atomic(out / SETTINGS, json.dumps(content, indent=2, default=str).encode())
+
+
+def _made(out: Path, rows: dict[str, Row], prompt: Prompt) -> bool:
+    row = rows.get(prompt.id)
     if row is None or (row["prompt"], row["seed"]) != (prompt.prompt, prompt.seed):
         return False
     return (out / row["file_name"]).is_file()
 
 
-def _on_device(pipeline: "StableDiffusionPipeline") -> "StableDiffusionPipeline":
-    """On a GPU where there is one, in half precision there."""
-    import torch
-
-    pipeline.set_progress_bar_config(disable=True)
-    if torch.cuda.is_available():
-        return pipeline.to("cuda", torch.float16)
-    return pipeline.to("mps") if torch.backends.mps.is_available() else pipeline
-
-
-def _make(
-    pipeline: "StableDiffusionPipeline",
-    batch: list[Prompt],
-    settings: GenerateSettings,
-    out: Path,
-    *,
-    only: set[str],
-) -> dict[str, dict[str, Any]]:
-    """Make one batch and keep those of its pictures that are wanted; their rows, the pictures being on disk by then."""
-    import io
-
-    import torch
-
-    result = pipeline(
-        [prompt.prompt for prompt in batch],
-        num_inference_steps=settings.steps,
-        guidance_scale=settings.guidance,
-        generator=[torch.Generator().manual_seed(prompt.seed) for prompt in batch],
-    )
-    flags = result.nsfw_content_detected or [False] * len(batch)
-    rows = {}
-    for prompt, image, flagged in zip(batch, result.images, flags, strict=True):
-        if prompt.id not in only:
-            continue
-        content = io.BytesIO()
-        image.save(content, "PNG")
-        name = f"{prompt.id}.png"
-        write_atomic(out / name, content.getvalue())
-        rows[prompt.id] = {"file_name": name, **asdict(prompt), "flagged": bool(flagged)}
-    return rows
-
-
-def _write_metadata(out: Path, wanted: list[Prompt], rows: dict[str, dict[str, Any]]) -> None:
+def _write_metadata(out: Path, wanted: Sequence[Prompt], rows: dict[str, Row]) -> None:
     """Rows in the order of the prompts; what the prompts no longer name is left out, its picture stays."""
     lines = [json.dumps(rows[prompt.id], ensure_ascii=False) + "\n" for prompt in wanted if prompt.id in rows]
     write_atomic(out / METADATA, "".join(lines).encode())
+    for journal in out.glob(JOURNALS):
+        journal.unlink()
+
+
+def _over_length(pipeline: "StableDiffusionPipeline", prompts: Sequence[Prompt]) -> set[str]:
+    """The prompts that have more tokens than the text encoder reads."""
+    tokenizer = pipeline.tokenizer
+    texts = list({prompt.prompt for prompt in prompts})
+    ids = tokenizer(texts, truncation=False, verbose=False).input_ids
+    return {text for text, each in zip(texts, ids, strict=True) if len(each) > tokenizer.model_max_length}
+
+
+def _process() -> "PartialState":
+    """This process among those that `accelerate launch` started; alone otherwise."""
+    from accelerate import PartialState
+
+    return PartialState()
+
+
+def _on_device(pipeline: "StableDiffusionPipeline", state: "PartialState") -> "StableDiffusionPipeline":
+    """On this process's GPU where there is one, in half precision there."""
+    import torch
+
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline.to(state.device, torch.float16 if state.device.type == "cuda" else torch.float32)
+
+
+def _draw_all(
+    pipeline: "StableDiffusionPipeline",
+    state: "PartialState",
+    wanted: Sequence[Prompt],
+    missing: Collection[str],
+    out: Path,
+    settings: GenerateSettings,
+) -> None:
+    """Make this process's pictures, batch by batch; the batches are the same whatever was made before."""
+    starts = range(0, len(wanted), settings.batch_size)[state.process_index :: state.num_processes]
+    batches = [wanted[start : start + settings.batch_size] for start in starts]
+    todo = sum(prompt.id in missing for batch in batches for prompt in batch)
+    journal = out / JOURNALS.replace("*", str(state.process_index))
+    with progress("generating", total=todo) as advance, open(journal, "a", encoding="utf8") as made:
+        for batch in batches:
+            if not any(prompt.id in missing for prompt in batch):
+                continue
+            for prompt, (image, row) in zip(batch, _draw(pipeline, batch, settings), strict=True):
+                if prompt.id in missing:
+                    content = io.BytesIO()
+                    image.save(content, "PNG")
+                    write_atomic(out / row["file_name"], content.getvalue())
+                    made.write(json.dumps(row, ensure_ascii=False) + "\n")
+                    advance(1)
+            made.flush()
+
+
+def _draw(
+    pipeline: "StableDiffusionPipeline", batch: Sequence[Prompt], settings: GenerateSettings
+) -> list[tuple["Image", Row]]:
+    """The pictures of a batch with their rows; of chunks, prompts of as many windows are drawn together."""
+    import torch
+
+    tokenizer, encoder = pipeline.tokenizer, pipeline.text_encoder
+    limit = tokenizer.model_max_length
+
+    def count(text: str) -> int:
+        return len(tokenizer(text, truncation=False, verbose=False).input_ids)
+
+    read = [prompt.prompt for prompt in batch]
+    if settings.long_prompts == "sentences":
+        read = [text if count(text) <= limit else fitting_sentences(text, count, limit) for text in read]
+    chunks = [len(windows(tokenizer, text)) if settings.long_prompts == "chunks" else 1 for text in read]
+    drawn: dict[int, tuple[Image, Row]] = {}
+    for number in sorted(set(chunks)):
+        places = [place for place, own in enumerate(chunks) if own == number]
+        texts = [read[place] for place in places]
+        given: dict[str, Any] = {"prompt": texts}
+        if number > 1:
+            with torch.no_grad():
+                given = {
+                    "prompt_embeds": encode_windows(tokenizer, encoder, texts, count=number),
+                    "negative_prompt_embeds": encode_windows(
+                        tokenizer, encoder, [""] * len(texts), count=number
+                    ),
+                }
+        result = pipeline(
+            **given,
+            num_inference_steps=settings.steps,
+            guidance_scale=settings.guidance,
+            generator=[torch.Generator().manual_seed(batch[place].seed) for place in places],
+        )
+        flags = result.nsfw_content_detected or [False] * len(places)
+        for place, image, flagged in zip(places, result.images, flags, strict=True):
+            row = _row(
+                batch[place],
+                read[place],
+                over_length=count(batch[place].prompt) > limit,
+                flagged=bool(flagged),
+            )
+            drawn[place] = (image, row)
+    return [drawn[place] for place in range(len(batch))]
+
+
+def _row(prompt: Prompt, read: str, *, over_length: bool, flagged: bool) -> Row:
+    """A row of the metadata; what a benchmark says of the prompt is JSON text, since every row must have one form.
+
+    `read` is what the model was given, less than the prompt where the policy for long prompts left sentences out.
+    """
+    return {
+        "file_name": f"{prompt.id}.png",
+        "id": prompt.id,
+        "prompt": prompt.prompt,
+        "original": prompt.original,
+        "read": read,
+        "over_length": over_length,
+        "seed": prompt.seed,
+        "category": prompt.category,
+        "fields": json.dumps(prompt.fields, ensure_ascii=False) if prompt.fields else None,
+        "flagged": flagged,
+    }
