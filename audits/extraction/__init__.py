@@ -7,6 +7,6 @@ A claim is what the caption *says* is there. What it denies ("no people") or sup
 """
 
 from audits.extraction.extract import extract_claims
-from audits.extraction.stream import ClaimsSummary, annotate_jsonl, claims
+from audits.extraction.stream import LONGEST, ClaimsSummary, annotate_jsonl, claims
 
-__all__ = ["ClaimsSummary", "annotate_jsonl", "claims", "extract_claims"]
+__all__ = ["LONGEST", "ClaimsSummary", "annotate_jsonl", "claims", "extract_claims"]

@@ -16,6 +16,9 @@ COLORING = frozenset(
     {"paint", "color", "colour", "dye", "turn", "look", "appear", "become", "be", "remain", "seem", "stay"}
 )
 
+#: Words from a color to the noun that bears it, at most.
+FARTHEST = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -166,7 +169,7 @@ def _noun_ahead(phrases: Phrases, word: Word) -> Mention | None:
     if here is not None and here.head > word.last:
         return here
     index = word.last + 1
-    while index < len(tree.words):
+    while index < min(len(tree.words), word.last + FARTHEST):
         mention = phrases.at.get(index)
         text = tree.lower[index]
         if mention is not None:

@@ -35,6 +35,8 @@ LEARNED = 50_000
 #: Bad lines of a file that are shown one by one; the rest are counted.
 SHOWN_FAILURES = 20
 
+#: Code points of a caption that are parsed; a longer one is no caption, and whoever reads it says so.
+LONGEST = 20_000
 #: Characters without a blank that may be words; tokenizers take quadratic time to split a longer run at its marks.
 LONGEST_RUN = 256
 
@@ -246,7 +248,7 @@ def annotate_jsonl(
     if not target.parent.is_dir():
         raise InputError(f"No folder {target.parent} to write {target.name} into: make it first.")
     nlp = load_pipeline(pipeline)
-    lines = _Lines(source, nlp.max_length)
+    lines = _Lines(source, min(nlp.max_length, LONGEST))
     found: Counter[str] = Counter()
     rows = 0
     with (
@@ -312,7 +314,7 @@ class _Lines:
             return f"the caption is {'null' if caption is None else type(caption).__name__}, not a string", {}
         if len(caption) > self.longest:
             return (
-                f"the caption has {len(caption):,} characters, more than the pipeline takes ({self.longest:,})",
+                f"the caption has {len(caption):,} characters, more than are parsed ({self.longest:,})",
                 {},
             )
         return None, row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 from audits.extraction.phrases import OBJECT, Phrases
@@ -36,7 +37,8 @@ _WITH = re.compile(
 _NAMING = re.compile(
     r"\b(?:called|named|known as|so-called|nicknamed|entitled|style of|movie|film|song|novel|from)\s*$", re.I
 )
-
+#: Characters before lettering that may name it: "a film called 'Up'".
+NEAR = 100
 
 #: Nouns for the words themselves; what carries them is another thing.
 LETTERING = frozenset(
@@ -104,27 +106,32 @@ def spans(text: str, lower: Sequence[str]) -> list[tuple[int, int]]:
 
 def announcing_tokens(tree: Tree, lettering: list[tuple[int, int]]) -> set[int]:
     """Nouns that only announce lettering that follows: "with the text 'Hello'"."""
-    return {
-        index
-        for index, lemma in enumerate(tree.lemmas)
-        if lemma.lower() in ANNOUNCING and any(0 <= start - tree.end[index] <= 4 for start, _ in lettering)
-    }
+    starts = sorted(start for start, _ in lettering)
+    found = set()
+    for index, lemma in enumerate(tree.lemmas):
+        if lemma.lower() in ANNOUNCING:
+            following = bisect_left(starts, tree.end[index])
+            if following < len(starts) and starts[following] - tree.end[index] <= 4:
+                found.add(index)
+    return found
 
 
 def masked_tokens(tree: Tree, lettering: list[tuple[int, int]]) -> set[int]:
     """Tokens that stand inside lettering."""
-    return {
-        index
-        for index in range(len(tree.words))
-        if any(start <= tree.start[index] and tree.end[index] <= end for start, end in lettering)
-    }
+    found = set()
+    for start, end in lettering:
+        index = bisect_left(tree.start, start)
+        while index < len(tree.words) and tree.end[index] <= end:
+            found.add(index)
+            index += 1
+    return found
 
 
 def texts(phrases: Phrases, lettering: list[tuple[int, int]]) -> Iterator[Claim]:
     """The text claims of a caption, each with the object that carries the words where that can be told."""
     tree = phrases.tree
     for start, end in lettering:
-        if _NAMING.search(tree.text[:start].rstrip(" \"'“‘«„")):
+        if _NAMING.search(tree.text[max(0, start - NEAR) : start].rstrip(" \"'“‘«„")):
             continue
         text = tree.text[start:end]
         lead = len(text) - len(text.lstrip())
@@ -147,7 +154,8 @@ def _carrier(phrases: Phrases, start: int, end: int) -> str | None:
     """The noun that the words are on: "a 'Club' sign", "a sign that says 'Club'", "'Club' on a sign"."""
     tree = phrases.tree
     after = next(
-        (i for i in range(len(tree.words)) if tree.start[i] >= end and tree.words[i].strip("\"'’”»“")), None
+        (i for i in range(bisect_left(tree.start, end), len(tree.words)) if tree.words[i].strip("\"'’”»“")),
+        None,
     )
     if (
         after is not None
@@ -165,32 +173,32 @@ def _carrier(phrases: Phrases, start: int, end: int) -> str | None:
     said_of = _said_of(phrases, start)
     if said_of is not None:
         return said_of
-    earlier = [
-        mention
-        for mention in phrases.mentions
-        if tree.end[mention.head] <= start
-        and mention.kind == OBJECT
-        and mention.object.split()[-1].lower() not in LETTERING
-    ]
-    if earlier and tree.sent[earlier[-1].head] == max(
-        (tree.sent[i] for i in range(len(tree.words)) if tree.start[i] < start), default=0
-    ):
-        return earlier[-1].object
-    return None
+    earlier = next(
+        (
+            mention
+            for mention in reversed(phrases.mentions)
+            if tree.end[mention.head] <= start
+            and mention.kind == OBJECT
+            and mention.object.split()[-1].lower() not in LETTERING
+        ),
+        None,
+    )
+    before = bisect_left(tree.start, start) - 1
+    sentence = tree.sent[before] if before >= 0 else 0
+    return earlier.object if earlier is not None and tree.sent[earlier.head] == sentence else None
 
 
 def _said_of(phrases: Phrases, start: int) -> str | None:
     """The subject of "has the number 42", "shows the words": what the noun before the lettering is said of."""
     tree = phrases.tree
-    noun = next(
-        (
-            i
-            for i in range(len(tree.words) - 1, -1, -1)
-            if tree.end[i] <= start and tree.lemmas[i] in LETTERING
-        ),
-        None,
-    )
-    if noun is None or start - tree.end[noun] > 4 or tree.deps[noun] not in ("obj", "conj"):
+    noun = bisect_left(tree.start, start) - 1
+    while (
+        noun >= 0
+        and start - tree.end[noun] <= 4
+        and not (tree.end[noun] <= start and tree.lemmas[noun] in LETTERING)
+    ):
+        noun -= 1
+    if noun < 0 or start - tree.end[noun] > 4 or tree.deps[noun] not in ("obj", "conj"):
         return None
     verb = tree.heads[noun]
     while tree.deps[verb] == "conj" and tree.pos[verb] in ("VERB", "AUX") and not tree.has(verb, "nsubj"):

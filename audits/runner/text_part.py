@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 
-from audits.extraction import claims
+from audits.extraction import LONGEST, claims
 from audits.language.pipeline import identity
 from audits.rules import rules
 from audits.text.coverage import caption_figures
@@ -28,8 +28,6 @@ READING_TYPE = pa.struct(
 )
 """What the text alone tells of a caption; null where the caption is missing."""
 
-LONGEST = 100_000
-"""Code points of a caption that are parsed; a longer one is no caption, and its row says so."""
 RULES = ("claims", "form", "coverage", "hygiene")
 """The rule sets (`audits.rules`) that read a caption."""
 

@@ -138,3 +138,19 @@ def test_no_run_of_marks_reaches_the_tokenizer(marks):
     assert ("color", (2, 10)) in {(claim.kind, claim.span) for claim in found}
     dog = (len(caption) - 3, len(caption))
     assert any(claim.span[1] == dog[1] for claim in found if claim.object == "dog")
+
+
+def test_a_line_too_long_to_be_parsed_says_so(tmp_path, capsys):
+    rows = [{"id": 1, "caption": "a dog. " * 3000}, {"id": 2, "caption": "a dog"}]
+    source = write(tmp_path / "in.jsonl", [json.dumps(row).encode() for row in rows])
+    summary = annotate_jsonl(source, tmp_path / "out.jsonl")
+    assert (summary.captions, summary.failures) == (1, 1)
+    assert "the caption has 21,000 characters, more than are parsed (20,000)" in capsys.readouterr().err
+
+
+def test_lettering_by_the_thousand_keeps_its_carriers():
+    # each quotation once went through all words of the caption
+    [found] = claims(["a sign that says 'Club'. " * 400])
+    written = [claim for claim in found if claim.kind == "text"]
+    assert len(written) == 400
+    assert {(claim.text, claim.object) for claim in written[:20]} == {("Club", "sign")}
