@@ -14,7 +14,9 @@ import pyarrow as pa
 from recapdata.dataset.masks import is_number
 from recapdata.ingestion.addresses import without_secrets
 from recapdata.ingestion.annotations import check_objects
+from recapdata.ingestion.files import MAX_TEXT
 from recapdata.ingestion.images import Picture, Problem, check_image, remarks
+from recapdata.ingestion.invisible import without_invisible
 from recapdata.ingestion.source import IngestOptions, Source
 from recapdata.ingestion.threads import map_in_threads
 from recapdata.records import RECORD_SCHEMA, Failure, Item, Note
@@ -49,6 +51,7 @@ def check_item(item: Item, source: Source, options: IngestOptions) -> Checked:
     if item.error is not None:
         message = without_secrets(_plain(item.error.message))
         return Checked(item, failure=replace(item.error, source=item.source, message=message))
+    item = _with_visible_captions(item, source)
     if options.keep_blank:
         item = replace(item, columns=_without_blanks(item.columns, source))
     assert item.image is not None
@@ -62,7 +65,11 @@ def check_item(item: Item, source: Source, options: IngestOptions) -> Checked:
     picture = problem if isinstance(problem, Picture) else None
     if picture is not None:
         item = _checked_annotations(item, picture, item.source if source.labels else None)
-        problem = _value_problem(item, source) or _blank_caption(item.columns, source)
+        problem = (
+            _value_problem(item, source)
+            or _blank_caption(item.columns, source)
+            or _long_caption(item.columns, source)
+        )
     if isinstance(problem, Problem):
         failure = Failure(
             stage="ingest",
@@ -73,6 +80,28 @@ def check_item(item: Item, source: Source, options: IngestOptions) -> Checked:
         )
         return Checked(item, failure=failure)
     return Checked(item, key=key.digest(), picture=picture)
+
+
+def _with_visible_captions(item: Item, source: Source) -> Item:
+    """The item with captions of which everything can be seen, and a note on what was taken out of them."""
+
+    def visible(value: Any) -> Any:
+        if isinstance(value, list):
+            return [visible(each) for each in value]
+        return (
+            without_invisible(value).strip()
+            if isinstance(value, str) and without_invisible(value) != value
+            else value
+        )
+
+    columns, notes = dict(item.columns), list(item.notes)
+    for name in source.captions:
+        if (value := columns.get(name)) is not None and (seen := visible(value)) != value:
+            columns[name] = seen
+            taken = sum(map(len, _texts(value))) - sum(map(len, _texts(seen)))
+            text = f"byte-order marks, zero-width characters and blanks beside them were taken out of {name!a} ({taken:,})"
+            notes.append(Note("InvisibleCharacters", text))
+    return replace(item, columns=columns, notes=tuple(notes))
 
 
 def _checked_annotations(item: Item, picture: Picture, name: str | None) -> Item:
@@ -144,6 +173,17 @@ def _blank_caption(columns: Mapping[str, Any], source: Source) -> Problem | None
     for name in source.captions:
         if any(not text.strip() for text in _texts(columns.get(name))):
             return Problem("EmptyCaption", f"the caption in column {name!r} is empty")
+    return None
+
+
+def _long_caption(columns: Mapping[str, Any], source: Source) -> Problem | None:
+    for name in source.captions:
+        for text in _texts(columns.get(name)):
+            if len(text) * 4 > MAX_TEXT and (size := len(text.encode())) > MAX_TEXT:
+                return Problem(
+                    "TooLarge",
+                    f"the caption in column {name!r} has {size:,} bytes; the limit is {MAX_TEXT:,}",
+                )
     return None
 
 

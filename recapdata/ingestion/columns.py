@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from recapdata.ingestion.annotations import ANNOTATED, CATEGORIES, read_objects
+from recapdata.ingestion.invisible import without_invisible
 from recapdata.records import RECORD_SCHEMA, Item
 
 CAPTION_NAMES = frozenset({"text", "txt", "alt", "alt_text", "alttext", "description", "prompt"})
@@ -91,7 +92,7 @@ def plan_columns(
 
 def column_name(name: str) -> str:
     """The name under which a column comes along."""
-    name = name.strip().encode("utf8", "backslashreplace").decode() or "unnamed"
+    name = without_invisible(name).strip().encode("utf8", "backslashreplace").decode() or "unnamed"
     return f"{name}_in_source" if name in RECORD_SCHEMA.names else name
 
 

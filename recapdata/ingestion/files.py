@@ -1,23 +1,27 @@
 """Reading the files that a source names: never outside its folder, never more than is sane, never a device."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from recapdata.dataset.folder import MANIFEST
 from recapdata.dataset.paths import NotAFile, UnsafePath, is_below, open_inside
 from recapdata.errors import SourceError
+from recapdata.ingestion.images import is_image_name
 from recapdata.ingestion.source import failed
 from recapdata.records import Item
 
 MAX_TEXT = 2**20
-"""Bytes of a text file beside an image; more is no caption."""
+"""Bytes of a text file beside an image, and of a caption of any source; more is no caption."""
 
 
-def walk(root: Path, below: str = "") -> Iterator[str]:
+def walk(root: Path, below: str = "", *, skipped: Callable[[str, str], None] | None = None) -> Iterator[str]:
     """Relative paths of all files, folder by folder in the order of their names.
 
     Hidden files, linked folders and dataset folders are left out.
+
+    Args:
+        skipped: is given what is left out, but for hidden files that are no images: what it is in the plural, and its path.
 
     Raises:
         SourceError: a folder cannot be read.
@@ -28,22 +32,45 @@ def walk(root: Path, below: str = "") -> Iterator[str]:
         with os.scandir(root / below) as entries:
             # Names alone are kept: a folder may hold a million files, and an entry takes ten times its name.
             for entry in entries:
-                if not entry.name.startswith("."):
+                what = _unread(entry)
+                if what is None:
+                    names.append(entry.name)
                     if entry.is_dir(follow_symlinks=False):
                         folders.add(entry.name)
-                    elif not entry.is_file():
-                        continue
-                    names.append(entry.name)
+                elif what and skipped is not None:
+                    skipped(what, f"{below}/{entry.name}" if below else entry.name)
     except OSError as error:
         raise SourceError(f"the folder {root / below} cannot be read: {error.strerror}") from error
     if MANIFEST in names:
+        if skipped is not None:
+            skipped("folders that are datasets of this project", below or ".")
         return  # a dataset of this project, perhaps the very one that is being made
     for name in sorted(names):
         path = f"{below}/{name}" if below else name
         if name in folders:
-            yield from walk(root, path)
+            yield from walk(root, path, skipped=skipped)
         else:
             yield path
+
+
+def _unread(entry: os.DirEntry[str]) -> str | None:
+    """Why an entry of a folder is left out, in the plural; empty where nobody misses it, None where it is read."""
+    if entry.name.startswith("."):
+        hidden_image = is_image_name(entry.name) and not entry.name.startswith("._")  # macOS writes those
+        return "hidden images" if hidden_image else ""
+    if entry.is_dir(follow_symlinks=False):
+        return None
+    try:
+        if entry.is_file():
+            return None
+    except OSError:  # a link that leads to itself
+        return "symbolic links that lead nowhere"
+    if not entry.is_symlink():
+        return "entries that are no files (FIFOs, sockets, devices)"
+    folder = os.path.isdir(entry.path)
+    return (
+        "symbolic links to folders, which are not followed" if folder else "symbolic links that lead nowhere"
+    )
 
 
 def read_image(root: Path, name: str, source: str, max_bytes: int) -> bytes | Item:
@@ -58,6 +85,14 @@ def read_caption(root: Path, name: str, source: str) -> str | Item | None:
         missing = content.error is not None and content.error.error == "MissingFile"
         return None if missing else content
     return content.decode("utf-8-sig", "surrogateescape").strip()
+
+
+def is_file(root: Path, name: str) -> bool:
+    """Whether there is a file of exactly this name, also one that a walk leaves out."""
+    try:
+        return (root / name).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def check_own(root: Path, path: Path) -> None:

@@ -5,8 +5,10 @@ Text is decoded with `surrogateescape`: wrong bytes become lone surrogates, whic
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,8 @@ def read_rows(path: Path) -> Iterator[Row]:
 def column_types(path: Path) -> dict[str, pa.DataType]:
     """Types of a table's columns, such that every value fits after `fit`; found by reading all of it."""
     if path.suffix.lower() == ".parquet":
-        return {field.name: plain_type(field.type) for field in open_parquet(path).schema_arrow}
+        with open_parquet(path) as file:
+            return parquet_types(file)
     infer = _csv_types if path.suffix.lower() == ".csv" else _json_types
     return infer(path)
 
@@ -102,6 +105,12 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         raise SourceError(f"{path} cannot be read as Parquet: {error}") from error
 
 
+def parquet_types(file: pq.ParquetFile) -> dict[str, pa.DataType]:
+    """Types of an open file's columns as they come along, by the names of `distinct`."""
+    schema = file.schema_arrow
+    return {name: plain_type(field.type) for name, field in zip(distinct(schema.names), schema, strict=True)}
+
+
 def read_parquet(path: Path, start: int = 0) -> Iterator[Row]:
     """Rows from number `start` (from 0) on; row groups before it are not read."""
     with open_parquet(path) as file:
@@ -155,8 +164,9 @@ def _batch_rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
             columns.append([None if each is None else each.decode("utf8", "surrogateescape") for each in raw])
         else:
             columns.append(_values(column))
+    names = distinct(batch.schema.names)
     for values in zip(*columns, strict=True):
-        yield dict(zip(batch.schema.names, values, strict=True))
+        yield dict(zip(names, values, strict=True))
 
 
 def _values(column: pa.Array) -> list[Any]:
@@ -181,6 +191,7 @@ def _read_csv(path: Path) -> Iterator[Row]:
     csv.field_size_limit(2**24)
     with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         reader = csv.DictReader(file, restkey=None)
+        reader.fieldnames = distinct(_header(reader))
         number = 0
         while True:
             number += 1
@@ -196,6 +207,46 @@ def _read_csv(path: Path) -> Iterator[Row]:
             yield Row(number, row, problem)
 
 
+def _header(reader: "csv.DictReader[str]") -> list[str]:
+    try:
+        return list(reader.fieldnames or [])
+    except csv.Error:
+        return []
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Names of columns of which none is another's: the second `caption` becomes `caption_2`."""
+    taken = set(names)
+    found: list[str] = []
+    for name in names:
+        if name in found:
+            name = next(each for each in (f"{name}_{number}" for number in count(2)) if each not in taken)
+            taken.add(name)
+        found.append(name)
+    return found
+
+
+def doubled_columns(path: Path) -> dict[str, int]:
+    """The names that a table's header has more than once, and how often; JSON lines have no header."""
+    if path.suffix.lower() == ".csv":
+        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            names = _header(csv.DictReader(file))
+    elif path.suffix.lower() == ".parquet":
+        with open_parquet(path) as parquet:
+            names = parquet.schema_arrow.names
+    else:
+        names = []
+    return {name: times for name, times in Counter(names).items() if times > 1}
+
+
+def json_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object of which a key may stand twice, for `json.loads(object_pairs_hook=…)`."""
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        names = distinct(names)
+    return dict(zip(names, (value for _, value in pairs), strict=True))
+
+
 def _read_jsonl(path: Path) -> Iterator[Row]:
     number = 0
     with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
@@ -204,7 +255,7 @@ def _read_jsonl(path: Path) -> Iterator[Row]:
                 continue
             number += 1
             try:
-                values = json.loads(line)
+                values = json.loads(line, object_pairs_hook=json_object)
             except (ValueError, RecursionError) as error:
                 yield Row(number, {}, f"is no JSON: {error}")
                 continue

@@ -1,6 +1,8 @@
 """One bad row costs itself alone: the run ends, sums hold, and the ledger says what was wrong."""
 
+import io
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +93,77 @@ def test_a_date_that_is_none_is_one_failure(tmp_path: Path, kind: pa.DataType, v
     assert summary.counts.balanced
     assert summary.counts.records == 1
     assert [row["error"] for row in table(tmp_path / "out", "failures")] == ["BadValue"]
+
+
+def test_invisible_characters_are_taken_out_of_captions_and_noted(tmp_path: Path) -> None:
+    texts = ["\ufeffa dog", "a red\u200b ball\u2060", "a family 👩\u200d👧 می\u200cخواهم", "\u200b\ufeff"]
+    lines = [
+        json.dumps({"file_name": f"{n}.png", "\u200bcaption": text, "id": text})
+        for n, text in enumerate(texts)
+    ]
+    read(tmp_path, lines)
+    rows = table(tmp_path / "out", "images")
+    assert [row["caption"] for row in rows] == ["a dog", "a red ball", texts[2]]
+    assert [row["id"] for row in rows] == texts[:3]
+    assert [row["error"] for row in table(tmp_path / "out", "failures")] == ["EmptyCaption"]
+    assert [(row["note"], row["message"].rpartition(" ")[2]) for row in table(tmp_path / "out", "notes")] == [
+        ("InvisibleCharacters", "(1)"),
+        ("InvisibleCharacters", "(2)"),
+    ]
+
+
+LONG = "é" * 2**19
+"""A text of a million bytes, the most that a caption has; a blank more is too much."""
+
+
+def _text(root: Path, caption: str) -> str:
+    (root / "0.txt").write_text(caption, encoding="utf8")
+    return str(root)
+
+
+def _row(root: Path, caption: str) -> str:
+    (root / "metadata.csv").write_text(f"file_name,caption\n0.png,{caption}\n", encoding="utf8")
+    return str(root)
+
+
+def _line(root: Path, caption: str) -> str:
+    (root / "metadata.jsonl").write_text(json.dumps({"file_name": "0.png", "captions": ["a", caption]}))
+    return str(root)
+
+
+def _parquet(root: Path, caption: str) -> str:
+    pq.write_table(pa.table({"jpg": [png(0)], "caption": [caption]}), root / "rows.parquet")
+    return f"urls:{root / 'rows.parquet'}"
+
+
+def _coco(root: Path, caption: str) -> str:
+    (root / "annotations").mkdir()
+    content = {
+        "images": [{"id": 1, "file_name": "0.png"}],
+        "annotations": [{"image_id": 1, "caption": caption}],
+    }
+    (root / "annotations/captions_a.json").write_text(json.dumps(content))
+    return f"coco:{root}"
+
+
+def _tar(root: Path, caption: str) -> str:
+    with tarfile.open(root / "0.tar", "w") as tar:
+        for name, content in (("0.png", png(0)), ("0.txt", caption.encode())):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return f"wds:{root / '0.tar'}"
+
+
+@pytest.mark.parametrize("make", [_text, _row, _line, _parquet, _coco, _tar])
+def test_one_limit_of_captions_holds_for_every_source(tmp_path: Path, make: Any) -> None:
+    for caption, records in ((LONG, 1), (LONG + "a", 0)):
+        root = tmp_path / str(records)
+        root.mkdir()
+        (root / "0.png").write_bytes(png(0))
+        summary = ingest(make(root, caption), root / "out")
+        assert (summary.counts.records, [each.error for each in summary.failures]) == (
+            records,
+            [] if records else ["TooLarge"],
+        )
+        assert all("1,048,57" in each.message for each in summary.failures)

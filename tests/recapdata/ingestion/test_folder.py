@@ -2,6 +2,7 @@
 
 import json
 import os
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,10 @@ def test_images_alone_come_in_the_order_of_their_paths(tmp_path: Path) -> None:
     ]
     assert [each.image for each in items] == [png(2), png(1), png(0), png(3)]
     assert (source.name, source.total, source.columns) == ("folder:photos", 4, {})
-    assert source.notes() == ["files that are no images by their extension were left aside (1 .md)"]
+    assert source.notes() == [
+        "left aside: 1 hidden images, first .hidden.png",
+        "files that are no images by their extension were left aside (1 .md)",
+    ]
 
 
 def test_a_text_beside_an_image_is_its_caption(tmp_path: Path) -> None:
@@ -243,3 +247,171 @@ def test_a_table_that_is_a_link_is_not_read(tmp_path: Path, name: str) -> None:
     (source / name).symlink_to(tmp_path / "secret")
     with pytest.raises(SourceError, match="is a link that leads out"):
         read(source)
+
+
+def notes(path: Path) -> str:
+    source = open_folder(str(path), IngestOptions())
+    list(source.items(0))
+    return "\n".join(source.notes())
+
+
+def test_texts_that_belong_to_no_image_are_said(tmp_path: Path) -> None:
+    write(tmp_path / "a.png", png(0))
+    write(tmp_path / "b.png", png(1))
+    for name in ("a.png.txt", "b..txt", "in/b.txt", "LICENSE.txt"):
+        write(tmp_path / name, "a caption")
+    write(tmp_path / "b.TXT", "found")
+    assert [each.columns["caption"] for each in read(tmp_path)] == [None, "found"]
+    assert (
+        "4 texts belong to no image by their name and were left aside (LICENSE.txt, a.png.txt, b..txt, …); "
+        "the caption of a.jpg is a.txt" in notes(tmp_path)
+    )
+
+
+@pytest.mark.parametrize(("on_disk", "named"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_names_match_whatever_their_composition(tmp_path: Path, on_disk: Any, named: Any) -> None:
+    for index, name in enumerate(["naïve.png", "été/é.png"]):
+        write(tmp_path / unicodedata.normalize(on_disk, name), png(index))
+    write(tmp_path / unicodedata.normalize(named, "naïve.txt"), "of the text")
+    write(
+        tmp_path / "metadata.csv",
+        "file_name,text\n" + unicodedata.normalize(named, "été/é.png") + ",a summer\n",
+    )
+    items = read(tmp_path)
+    assert [(each.image, dict(each.columns)) for each in items] == [
+        (png(1), {"text": "a summer", "caption": None}),
+        (png(0), {"caption": "of the text"}),
+    ]
+
+
+def test_a_name_that_is_there_as_it_is_goes_before_one_composed_otherwise(tmp_path: Path) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+    write(tmp_path / f"{composed}.png", png(0))
+    write(tmp_path / f"{decomposed}.png", png(1))
+    write(tmp_path / "metadata.csv", f"file_name,text\n{composed}.png,first\n{decomposed}.png,second\n")
+    assert [(each.image, each.columns["text"]) for each in read(tmp_path)] == [
+        (png(0), "first"),
+        (png(1), "second"),
+    ]
+
+
+def test_names_of_windows_and_with_invisible_marks(tmp_path: Path) -> None:
+    for index, name in enumerate(["in/a.png", "in/deep/b.png", "c.png", "d\\e.png"]):
+        write(tmp_path / "set" / name, png(index))
+    rows = ["in\\a.png,1", ".\\in\\deep\\b.png,2", "\ufeffc.png\u200b,3", "d\\e.png,4", "..\\..\\own.png,5"]
+    write(tmp_path / "own.png", png(9))
+    write(tmp_path / "set/metadata.csv", "file_name,n\n" + "\n".join(rows))
+    items = read(tmp_path / "set")
+    assert [each.columns.get("n") for each in items[:4]] == [1, 2, 3, 4]
+    assert [each.image for each in items] == [*map(png, range(4)), None]
+    assert items[4].error.error == "MissingFile"
+
+
+def test_rows_of_one_image_are_one_item_with_lists(tmp_path: Path) -> None:
+    for index in range(3):
+        write(tmp_path / f"{index}.png", png(index))
+    write(
+        tmp_path / "metadata.csv",
+        "file_name,caption,writer,split,license\n"
+        "0.png,one,ana,train,mit\n1.png,only,bo,train,mit\n./0.png,two,bo,train,cc0-1.0\nno.png,x,,,\nno.png,y,,,\n",
+    )
+    everything = read(tmp_path)
+    assert outcome(everything) == ["0.png", "1.png", "MissingFile", "MissingFile", "2.png"]
+    lists = pa.list_(pa.string())
+    source = open_folder(str(tmp_path), IngestOptions())
+    assert source.columns == {"caption": lists, "writer": lists, "split": pa.string()}
+    assert source.total == 5
+    assert [dict(each.columns) for each in everything if each.error is None] == [
+        {"caption": ["one", "two"], "writer": ["ana", "bo"], "split": "train"},
+        {"caption": ["only"], "writer": ["bo"], "split": "train"},
+        {},
+    ]
+    assert [each.license for each in everything[:2]] == ["mit; cc0-1.0", "mit"]
+    assert (
+        "2 rows are of 1 images and were brought together; columns that became lists: caption, writer"
+        in notes(tmp_path)
+    )
+    for start in range(6):
+        assert read(tmp_path, start) == everything[start:]
+
+
+def test_equal_rows_of_one_image_need_no_list(tmp_path: Path) -> None:
+    write(tmp_path / "a.png", png(0))
+    rows = [{"file_name": "a.png", "caption": "one", "tags": ["x"]}] * 2
+    write(tmp_path / "metadata.jsonl", "\n".join(map(json.dumps, rows)))
+    [item] = read(tmp_path)
+    assert dict(item.columns) == {"caption": "one", "tags": ["x"]}
+
+
+def test_lists_in_rows_of_one_image_are_joined(tmp_path: Path) -> None:
+    write(tmp_path / "a.png", png(0))
+    rows = [{"file_name": "a.png", "captions": ["one", "two"]}, {"file_name": "a.png", "captions": ["three"]}]
+    write(tmp_path / "metadata.jsonl", "\n".join(map(json.dumps, rows)))
+    [item] = read(tmp_path)
+    assert dict(item.columns) == {"captions": ["one", "two", "three"]}
+
+
+def test_lines_of_a_text_are_captions(tmp_path: Path) -> None:
+    for index, text in enumerate(["one\r\n\r\n two \rthree", "only", "", None]):
+        write(tmp_path / f"{index}.png", png(index))
+        if text is not None:
+            write(tmp_path / f"{index}.txt", text)
+    source = open_folder(str(tmp_path), IngestOptions())
+    assert source.columns == {"caption": pa.list_(pa.string())}
+    assert [each.columns["caption"] for each in source.items(0)] == [
+        ["one", "two", "three"],
+        ["only"],
+        [""],
+        None,
+    ]
+    assert "1 texts beside images have several lines" in notes(tmp_path)
+
+
+def test_a_text_beside_an_image_with_another_caption_in_its_metadata_is_noted(tmp_path: Path) -> None:
+    for index in range(2):
+        write(tmp_path / f"{index}.png", png(index))
+        write(tmp_path / f"{index}.txt", "of the text")
+    write(tmp_path / "metadata.csv", "file_name,caption\n0.png,of the row\n1.png,of the text\n")
+    items = read(tmp_path)
+    assert [each.columns["caption"] for each in items] == ["of the row", "of the text"]
+    assert [[(note.note, note.message[:6]) for note in each.notes] for each in items] == [
+        [("UnreadText", "0.txt ")],
+        [],
+    ]
+
+
+def test_columns_named_twice_both_come_along(tmp_path: Path) -> None:
+    write(tmp_path / "csv/a.png", png(0))
+    write(tmp_path / "csv/metadata.csv", "file_name,text,text,text_2\na.png,one,two,three\n")
+    assert dict(read(tmp_path / "csv")[0].columns) == {"text": "one", "text_3": "two", "text_2": "three"}
+    assert "metadata.csv names column 'text' 2 times" in notes(tmp_path / "csv")
+    write(tmp_path / "json/a.png", png(0))
+    write(tmp_path / "json/metadata.jsonl", '{"file_name": "a.png", "text": "one", "text": "two"}')
+    assert dict(read(tmp_path / "json")[0].columns) == {"text": "one", "text_2": "two"}
+    write(tmp_path / "parquet/a.png", png(0))
+    columns = [pa.array(["a.png"]), pa.array(["one"]), pa.array(["two"])]
+    pq.write_table(
+        pa.Table.from_arrays(columns, ["file_name", "text", "text"]), tmp_path / "parquet/metadata.parquet"
+    )
+    assert dict(read(tmp_path / "parquet")[0].columns) == {"text": "one", "text_2": "two"}
+
+
+def test_what_a_walk_passes_by_is_counted_by_its_kind(tmp_path: Path) -> None:
+    source = tmp_path / "pictures"
+    write(source / "a.png", png(0))
+    write(tmp_path / "other/b.png", png(1))
+    (source / "linked").symlink_to(tmp_path / "other")
+    (source / "dead.png").symlink_to("nowhere.png")
+    (source / "dead.txt").symlink_to("nowhere.txt")
+    (source / "round.png").symlink_to("round.png")
+    os.mkfifo(source / "pipe.png")
+    write(source / "ready/recapdata.yaml", "")
+    write(source / "ready/c.png", png(2))
+    write(source / "._a.png", b"a resource fork of macOS")
+    said = notes(source)
+    assert "1 symbolic links to folders, which are not followed, first linked" in said
+    assert "3 symbolic links that lead nowhere, first" in said
+    assert "1 entries that are no files (FIFOs, sockets, devices), first pipe.png" in said
+    assert "1 folders that are datasets of this project, first ready" in said
+    assert "hidden" not in said
+    assert outcome(read(source)) == ["a.png"]
