@@ -1,12 +1,14 @@
 """Chat completions of an OpenAI-compatible server, with retries that bear with busy, slow and failing servers.
 
-What may pass (429, 5xx, a cut connection, a timeout, an answer of another form) is tried again with growing pauses, or after the
-server's Retry-After. A refused request is the error of its image; a wrong key, an unknown model and a server that has gone end the run.
+What may pass (429, 5xx, a cut connection, a timeout, also as an error in a body of status 200) is tried again with growing pauses, or
+after the server's Retry-After; an answer that is no JSON once more. What cannot pass is the error of its image; a wrong key, an unknown
+model, spent credits and a server that has gone end the run. An answer is bounded in size and time, and asked for uncompressed.
 
 This is httpx and not `huggingface_hub.InferenceClient`: that one tries nothing again, shares a session with all other Hub calls, whose
 connections can be neither bounded nor closed when a run ends, lists no models, and sends the Hub's token where no key is given.
 """
 
+import json
 import random
 import threading
 import time
@@ -16,13 +18,14 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from recapdata.captioners import CaptioningFailed
+from recapdata.captioners.answers import Answer, MayPass, read_answer, shown
 from recapdata.errors import CaptionerNotFound, RecapdataError
 
 if TYPE_CHECKING:
     import httpx
 
-PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-FATAL = frozenset({401, 403, 404, 405})
+LONGEST_ANSWER = 8 * 2**20
+"""Bytes; a caption has some hundred, and the list of a large provider's models a million."""
 
 
 class ServerUnreachable(RecapdataError):
@@ -39,15 +42,6 @@ class Patience:
     timeout: float = 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The server's answer to one request."""
-
-    text: str
-    finish_reason: str | None
-    tokens: int | None
-
-
 class ChatApi:
     """The chat endpoint at `base` (ending in /v1, say). Safe to use from many threads."""
 
@@ -59,7 +53,7 @@ class ChatApi:
         self._stopped = threading.Event()
         self._why: BaseException | None = None
         self._client = httpx.Client(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            headers={"Accept-Encoding": "identity", **({"Authorization": f"Bearer {key}"} if key else {})},
             timeout=httpx.Timeout(patience.timeout, connect=min(30.0, patience.timeout)),
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
         )
@@ -74,17 +68,15 @@ class ChatApi:
         import httpx
 
         try:
-            response = self._client.get(f"{self.base}/models")
-            response.raise_for_status()
-            return [dict(model) for model in response.json()["data"]]
+            response, content = self._ask("GET", "models")
+            if response.status_code != 200:
+                raise ValueError(f"{response.status_code} {shown(content)}".strip())
+            return [dict(model) for model in json.loads(content)["data"]]
         except httpx.TransportError as error:
             raise self._gone(error) from error
-        except (httpx.HTTPStatusError, ValueError, KeyError, TypeError) as error:
-            said = (
-                str(error.response.status_code) if isinstance(error, httpx.HTTPStatusError) else _short(error)
-            )
+        except (httpx.InvalidURL, ValueError, KeyError, TypeError, RecursionError, MayPass) as error:
             raise CaptionerNotFound(
-                f"{self.base}/models does not answer like an OpenAI-compatible server ({said}); "
+                f"{self.base}/models does not answer like an OpenAI-compatible server ({shown(error)}); "
                 "is the address right (most end in /v1), and OPENAI_API_KEY set if it wants one?"
             ) from error
 
@@ -106,41 +98,54 @@ class ChatApi:
     def _complete(self, request: Mapping[str, Any]) -> Answer:
         import httpx
 
-        failure = "NoAnswer: never asked"
-        for attempt in range(self._patience.attempts):
+        failure, attempts = "NoAnswer: never asked", self._patience.attempts
+        for attempt in range(attempts):
             pause: float | None = None
             try:
-                response = self._client.post(f"{self.base}/chat/completions", json=request)
-                if response.status_code == 200:
-                    return _answer(response.json())
-                failure, pause = self._judge(response), _retry_after(response)
+                response, content = self._ask("POST", "chat/completions", json=request)
+                pause = _retry_after(response)
+                return read_answer(response.status_code, content, self.base)
+            except MayPass as passing:
+                failure = str(passing)
+                if passing.once:
+                    attempts = min(attempts, 2)
             except httpx.TimeoutException:
                 failure = f"Timeout: no answer within {self._patience.timeout:g} s"
             except httpx.TransportError as error:
-                failure = f"ConnectionLost: {_short(error)}"
-            except (ValueError, KeyError, TypeError, IndexError) as error:
-                failure = f"BadAnswer: {_short(error)}"
-            last = attempt + 1 == self._patience.attempts
-            if last or self._stopped.wait(self._pause(attempt, pause)):
+                failure = f"ConnectionLost: {shown(error)}"
+            if attempt + 1 >= attempts or self._stopped.wait(self._pause(attempt, pause)):
                 break
         if failure.startswith(("ConnectionLost", "Timeout")):
             self.models()  # raises where the whole server is gone, not only this request
         raise CaptioningFailed(failure)
+
+    def _ask(self, method: str, path: str, **content: Any) -> "tuple[httpx.Response, bytes]":
+        """The head and the body of a response.
+
+        Raises:
+            MayPass: it is too long, or compressed though it was asked for uncompressed.
+            httpx.TransportError: there is none, or it did not end within the time for one answer.
+        """
+        import httpx
+
+        deadline = time.monotonic() + self._patience.timeout
+        with self._client.stream(method, f"{self.base}/{path}", **content) as response:
+            if (encoding := response.headers.get("Content-Encoding", "identity").lower()) != "identity":
+                raise MayPass(f"BadAnswer: it is compressed ({shown(encoding)}), unasked", once=True)
+            body = bytearray()
+            for part in response.iter_raw():
+                body += part
+                if len(body) > LONGEST_ANSWER:
+                    raise MayPass(f"BadAnswer: longer than {LONGEST_ANSWER >> 20} MB", once=True)
+                if time.monotonic() > deadline:
+                    raise httpx.ReadTimeout("the answer does not end")
+        return response, bytes(body)
 
     def stop(self, why: BaseException) -> None:
         """End the requests of all threads with the error that ended the run."""
         self._why = self._why or why
         self._stopped.set()
         self._client.close()
-
-    def _judge(self, response: "httpx.Response") -> str:
-        """The failure that a response means, where it may pass."""
-        said = f"{response.status_code}: {' '.join(response.text.split())[:200]}"
-        if response.status_code in FATAL:
-            raise CaptionerNotFound(f"{self.base} answers {said}; check the model's name and OPENAI_API_KEY")
-        if response.status_code not in PASSING:
-            raise CaptioningFailed(f"ServerRefused: {said}")
-        return f"ServerBusy: {said}"
 
     def _pause(self, attempt: int, asked: float | None) -> float:
         if asked is not None:
@@ -152,20 +157,9 @@ class ChatApi:
 
     def _gone(self, error: Exception) -> ServerUnreachable:
         return ServerUnreachable(
-            f"the server at {self.base} cannot be reached ({_short(error)}); start it again, and the same command goes "
+            f"the server at {self.base} cannot be reached ({shown(error)}); start it again, and the same command goes "
             "on from the last finished batch"
         )
-
-
-def _answer(body: Any) -> Answer:
-    choice = body["choices"][0]
-    content = choice["message"]["content"]
-    if isinstance(content, list):  # parts, as some servers give them
-        content = "".join(part.get("text", "") for part in content)
-    if not isinstance(content, str):
-        raise TypeError(f"no text in the answer: {str(body)[:200]}")
-    tokens = (body.get("usage") or {}).get("completion_tokens")
-    return Answer(content, choice.get("finish_reason"), tokens if isinstance(tokens, int) else None)
 
 
 def _retry_after(response: "httpx.Response") -> float | None:
@@ -179,13 +173,5 @@ def _retry_after(response: "httpx.Response") -> float | None:
         pass
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
-
-
-def _short(error: BaseException) -> str:
-    return (
-        f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        if str(error)
-        else type(error).__name__
-    )

@@ -13,6 +13,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Any
 
 from PIL.Image import Image
@@ -128,23 +129,21 @@ class Server:
             answer = self._api.complete(request)
         except CaptioningFailed as error:
             return Caption(caption=None, seed=seed, error=str(error))
-        text = answer.text.strip()
-        if not text:
-            return Caption(caption=None, seed=seed, error="EmptyCaption: the server answered without a word")
-        return Caption(caption=text, seed=seed, finish_reason=answer.finish_reason, tokens=answer.tokens)
+        return Caption(
+            caption=answer.text, seed=seed, finish_reason=answer.finish_reason, tokens=answer.tokens
+        )
 
     def _choose(self, model: str | None) -> tuple[str, str | None]:
         """The model asked for, or the server's only one, and what the server says of its software."""
-        listed = {str(each.get("id")): each for each in self._api.models()}
+        listed = {name: each for each in self._api.models() if (name := _name(each.get("id")))}
         if model is None:
             if len(listed) != 1:
-                names = ", ".join(listed) or "none by name"
+                names = shorten(", ".join(listed), 300, placeholder=" …") or "none by name"
                 raise CaptionerNotFound(
                     f"{self._api.base} serves {names}; say which: --captioner server:{self._api.base}#MODEL"
                 )
             (model,) = listed
-        owner = listed.get(model, {}).get("owned_by")
-        return model, str(owner) if owner else None
+        return model, _name(listed.get(model, {}).get("owned_by"))
 
     def _sampling(self) -> dict[str, Any]:
         options = self._options
@@ -157,6 +156,11 @@ class Server:
         if options.candidates > 1:
             sampling |= {"candidates": options.candidates, "choice": CHOICE}
         return sampling
+
+
+def _name(value: Any) -> str | None:
+    """A name that a server gives, where it is one that can be noted."""
+    return value if isinstance(value, str) and value.isprintable() and 0 < len(value) <= 300 else None
 
 
 def _message(image: Image, prompt: str) -> Message:

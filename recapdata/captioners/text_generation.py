@@ -14,6 +14,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from recapdata.captioners import STYLES, CaptionerOptions, CaptioningFailed, OutOfMemory
+from recapdata.captioners.reasoning import without_reasoning
 from recapdata.captioners.template import Template
 from recapdata.models.transformers import REFUSALS, is_memory, one_line
 from recapdata.records import Caption, Provenance
@@ -76,12 +77,16 @@ def write_captions(
 
 
 def written_caption(text: str, *, seed: int | None, ended: bool, tokens: int) -> Caption:
-    """The caption of a model's text; an error where it is blank."""
-    text = text.strip()
-    if not text:
-        error = "EmptyCaption: the model ended without a word"
-        return Caption(caption=None, seed=seed, tokens=tokens, error=error)
-    return Caption(caption=text, seed=seed, finish_reason="stop" if ended else "length", tokens=tokens)
+    """The caption of a model's text, without its reasoning; an error where there is none."""
+    answer, reasoned, cut = without_reasoning(text)
+    if answer and (ended or not cut):
+        return Caption(caption=answer, seed=seed, finish_reason="stop" if ended else "length", tokens=tokens)
+    error = "EmptyCaption: the model ended without a word"
+    if not ended:
+        error = f"TokenLimit: all {tokens:,} tokens were spent{' on reasoning' if reasoned else ''}; raise --max-tokens"
+    elif reasoned:
+        error = "EmptyCaption: the model reasoned and wrote no caption; raise --max-tokens"
+    return Caption(caption=None, seed=seed, tokens=tokens, error=error)
 
 
 class Guard:

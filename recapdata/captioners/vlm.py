@@ -13,6 +13,7 @@ from PIL.Image import Image
 
 from recapdata.captioners import CaptionerOptions, CaptioningFailed
 from recapdata.captioners.prompts import CHAT, FAMILIES, Family, max_tokens, pinned_styles, prompt_text
+from recapdata.captioners.reasoning import without_reasoning
 from recapdata.captioners.template import Template, parse_template, special_tokens
 from recapdata.captioners.text_generation import (
     Guard,
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "pillow")
 REDUCING_GAP = 2
+OPENING_TOKENS = 8
+"""Last tokens of a prompt, in which a template may open the reasoning of the model."""
 
 
 def open_vlm(options: CaptionerOptions) -> "Vlm":
@@ -169,15 +172,23 @@ class Vlm:
         texts = self.prepare.processor.tokenizer.batch_decode(
             [row[first:stop] for row, stop in zip(sequences, stops, strict=True)], skip_special_tokens=True
         )
+        begun = self._begun(sequences[0][:start]) if len(sequences) else ""
         return [
             written_caption(
-                text,
+                begun + text,
                 seed=seeds[row] if seeds is not None else None,
                 ended=bool(ended[row].any()),
                 tokens=int(stops[row]) - start,
             )
             for row, text in enumerate(texts)
         ]
+
+    def _begun(self, prompt: np.ndarray) -> str:
+        """What a chat template lets the model's text begin with, where that is reasoning."""
+        if self.prepare.family.kind != "chat":
+            return ""
+        opening = str(self.prepare.processor.tokenizer.decode(prompt[-OPENING_TOKENS:]))
+        return opening if without_reasoning(opening).cut else ""
 
 
 @dataclass(frozen=True, slots=True)

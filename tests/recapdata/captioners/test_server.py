@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -22,7 +23,8 @@ import pytest
 from PIL import Image
 
 from recapdata.captioners import CaptionerOptions, open_captioner, parse_captioner
-from recapdata.captioners.chat_api import Patience, ServerUnreachable
+from recapdata.captioners.answers import CreditsSpent
+from recapdata.captioners.chat_api import LONGEST_ANSWER, Patience, ServerUnreachable
 from recapdata.captioners.server import Server, data_url
 from recapdata.captioners.template import GUARD
 from recapdata.captioners.text_generation import caption_seed
@@ -70,6 +72,10 @@ class Stumbling(BaseHTTPRequestHandler):
             self.close_connection = True
         elif step == "nonsense":
             self._say(200, "certainly!")
+        elif isinstance(step, dict):
+            self._say(200, step)
+        elif isinstance(step, bytes):
+            self._send(200, step, {})
         elif step == "hollow":
             self._say(200, {"choices": []})
         elif step == "silent":
@@ -86,7 +92,9 @@ class Stumbling(BaseHTTPRequestHandler):
         return {"choices": [choice], "usage": {"completion_tokens": 5}}
 
     def _say(self, status, body, headers=None):
-        content = json.dumps(body).encode()
+        self._send(status, json.dumps(body).encode(), headers)
+
+    def _send(self, status, content, headers=None):
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         for name, value in (headers or {}).items():
@@ -104,7 +112,7 @@ class StumblingServer(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Stumbling)
-        self.script: dict[int, list[str]] = {}
+        self.script: dict[int, list] = {}
         self.models = [{"id": "me/model", "owned_by": "tests"}]
         self.asked: Counter[int] = Counter()
         self.requests: list[dict] = []
@@ -175,7 +183,25 @@ def test_each_caption_has_a_seed_of_its_own(stumbling):
     assert captions[0].seed == caption_seed(0, f"{1:064x}")
 
 
-@pytest.mark.parametrize("trouble", ["429", "500", "503", "cut", "hang", "nonsense", "hollow"])
+def completion(content, finish_reason="stop", tokens=5, **message):
+    choice = {"message": {"content": content, **message}, "finish_reason": finish_reason}
+    return {"choices": [choice], "usage": {"completion_tokens": tokens}}
+
+
+OVERLOADED = {"error": {"message": "Provider returned error", "code": 503}}
+PASSING = ["429", "500", "503", "cut", "hang", OVERLOADED, {"choices": [{"error": {"code": "server_error"}}]}]
+
+
+@pytest.mark.parametrize("trouble", ["nonsense", "hollow"])
+def test_another_form_is_asked_for_once_more(stumbling, trouble):
+    stumbling.script = {7: [trouble, "fine"], 9: [trouble]}
+    good, bad = captions_of(open_quick(stumbling), 7, 9)
+    assert (good.caption, bad.caption) == ("seen 7 (what?)", None)
+    assert bad.error.startswith("BadAnswer: ")
+    assert stumbling.asked == {7: 2, 9: 2}
+
+
+@pytest.mark.parametrize("trouble", PASSING, ids=str)
 def test_what_passes_is_waited_for(stumbling, trouble):
     stumbling.script = {7: [trouble, trouble, "fine"]}
     assert [
@@ -194,7 +220,6 @@ def test_what_passes_is_waited_for(stumbling, trouble):
         ("500", "ServerBusy: 500", 4),
         ("cut", "ConnectionLost: ", 4),
         ("hang", "Timeout: no answer within 1 s", 4),
-        ("nonsense", "BadAnswer: ", 4),
         ("400", "ServerRefused: 400: ", 1),
         ("413", "ServerRefused: 413: ", 1),
         ("silent", "EmptyCaption: ", 1),
@@ -207,6 +232,88 @@ def test_what_does_not_pass_is_the_error_of_its_picture(stumbling, trouble, kind
     assert bad.error.startswith(kind)
     assert good.caption == "seen 8 (what?)"
     assert stumbling.asked[7] == asked
+
+
+BODIES = [
+    ({"error": {"message": "Vision add-on is not loaded, but images were provided"}}, r"ServerRefused: Vision.*serve a model that"),
+    ({"error": "no mmproj: images\u202e not supported"}, "ServerRefused: no mmproj: images not supported; serve a model that takes"),
+    ({"object": "error", "message": "maximum context length is 512", "code": 400}, "ServerRefused: 400: .*lower --max-tokens"),
+    ({"detail": [{"loc": ["body"]}]}, "ServerRefused: .*loc"),
+    ({"base_resp": {"status_code": 2013, "status_msg": "bad"}}, "ServerRefused: bad"),
+    (completion(None, "length", 64, reasoning_content="Let me look"), "TokenLimit: all 64 tokens were spent on reasoning.*raise --max-tok"),
+    (completion(None, "max_tokens"), "TokenLimit: all 5 tokens were spent before a caption was there; raise --max-tokens"),
+    (completion("<think>Let me look at the", "length"), "TokenLimit: .*on reasoning"),
+    (completion("<think>A dog?</think>\n"), "EmptyCaption: the model reasoned and wrote no caption"),
+    (completion(None), "EmptyCaption: "),
+    (completion(None, refusal="I cannot"), "Declined: I cannot"),
+    (completion("A do", "content_filter"), "Declined: content_filter"),
+    (completion(None, "tool_calls", tool_calls=[{}]), "BadAnswer: the model called a tool"),
+    (completion("a dog \ud83d"), "BadAnswer: the caption is no text"),
+    (completion("a dog", tokens=2**40), "BadAnswer: completion_tokens is 1099511627776"),
+    (completion("a dog", tokens=-1), "BadAnswer: completion_tokens is -1"),
+    (completion("a dog", tokens=[7]), "BadAnswer: completion_tokens is a list"),
+    (completion("a dog", ["stop"]), "BadAnswer: finish_reason is a list"),
+    (completion("a dog", "s" * 5000), "BadAnswer: finish_reason"),
+    (completion({"text": "a dog"}), "BadAnswer: content is a dict"),
+    (completion([{"type": "text", "text": ["a dog"]}]), "BadAnswer: a part"),
+    ({"choices": [{"message": None}]}, "BadAnswer: message"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "error"), BODIES, ids=[error[:20] for _, error in BODIES])
+def test_an_answer_without_a_caption_says_what_to_change_and_is_not_asked_again(stumbling, body, error):
+    stumbling.script = {7: [body]}
+    bad, good = captions_of(open_quick(stumbling), 7, 8)
+    assert bad.caption is None
+    assert re.match(error, bad.error), bad.error
+    assert bad.error.isprintable()
+    assert (good.caption, stumbling.asked) == ("seen 8 (what?)", {7: 1, 8: 1})
+
+
+@pytest.mark.parametrize(
+    ("body", "tries"),
+    [(b"[" * 100_000, 1), (b"\xff\xfe\x00", 2), (b"9" * 5000, 2), (b" " * (LONGEST_ANSWER + 1), 2)],
+    ids=["deep", "bytes", "digits", "long"],
+)
+def test_bytes_that_are_no_answer_are_bounded(stumbling, body, tries):
+    stumbling.script = {7: [body]}
+    (bad,) = captions_of(Server(stumbling.address, None, CaptionerOptions(), replace(QUICK, timeout=30.0)), 7)
+    assert bad.error.startswith("BadAnswer: ")
+    assert (bad.error.isprintable(), len(bad.error) < 600) == (True, True)
+    assert stumbling.asked[7] == tries
+
+
+@pytest.mark.parametrize(
+    ("content", "caption"),
+    [
+        ("<think>I see a red box, maybe two dogs? No.</think>\n\nA red box on blue.", "A red box on blue."),
+        ([{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "A dog."}], "A dog."),
+        ('A screen that says "<think>".', 'A screen that says "<think>".'),
+    ],
+)
+def test_reasoning_is_no_caption(stumbling, content, caption):
+    stumbling.script = {7: [completion(content, "eos_token", 7.0)]}
+    (found,) = captions_of(open_quick(stumbling), 7)
+    assert (found.caption, found.finish_reason, found.tokens) == (caption, "stop", 7)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (
+            {"error": {"type": "insufficient_quota", "message": "You exceeded your current quota"}},
+            CreditsSpent,
+        ),
+        ({"error": {"code": 402, "message": "Insufficient credits"}}, CreditsSpent),
+        ({"error": {"code": "invalid_api_key", "message": "no"}}, CaptionerNotFound),
+        ({"error": {"code": "model_not_found", "message": "no"}}, CaptionerNotFound),
+    ],
+)
+def test_an_error_of_every_picture_ends_the_run(stumbling, body, kind):
+    stumbling.script = {7: [body]}
+    with pytest.raises(kind, match="OPENAI_API_KEY"):
+        captions_of(open_quick(stumbling), 7)
+    assert stumbling.asked[7] == 1
 
 
 @pytest.mark.parametrize("status", ["401", "404"])
