@@ -21,7 +21,7 @@ from recapdata.errors import OptionError, SourceError, SourceNotFound
 from recapdata.ingestion.columns import bytes_column, plan_columns
 from recapdata.ingestion.repository import BUILDERS, RepositoryFiles, check_card
 from recapdata.ingestion.source import IngestOptions, arguments_of, failed
-from recapdata.ingestion.tables import BUFFER, parquet_rows, plain_type
+from recapdata.ingestion.tables import BUFFER, DAMAGED, check_footer, is_damage, parquet_rows, plain_type
 from recapdata.records import RECORD_SCHEMA, Item
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class HubDataset:
                     rows = file.metadata.num_rows
                     if rows > start:
                         for row in parquet_rows(file, start):
-                            yield self._item(split, number + row.number, row.values)
+                            yield self._item(split, number + row.number, row.values, row.problem)
                 start = max(0, start - rows)
                 number += rows
 
@@ -121,8 +121,10 @@ class HubDataset:
                     yield failed(source, "BrokenRow", f"the rest of the split cannot be read: {what}")
             start = max(0, start - number)
 
-    def _item(self, split: str, number: int, values: Mapping[str, Any]) -> Item:
+    def _item(self, split: str, number: int, values: Mapping[str, Any], problem: str | None = None) -> Item:
         source = self._source(split, number)
+        if problem is not None:
+            return failed(source, "BrokenRow", f"the row {problem}")
         if self._published and values.get("source"):
             source = str(values["source"])
         image = self._image_bytes(values.get(self._image), source)
@@ -280,4 +282,12 @@ def _open_remote(path: str) -> pq.ParquetFile:
     from huggingface_hub import HfFileSystem
 
     file = HfFileSystem(endpoint=endpoint()).open(path, "rb")
-    return pq.ParquetFile(file, buffer_size=BUFFER, pre_buffer=False)
+    try:
+        opened = pq.ParquetFile(file, buffer_size=BUFFER, pre_buffer=False)
+        check_footer(opened.metadata, file.size)
+    except (*DAMAGED, OSError, ValueError) as error:
+        if not is_damage(error):
+            raise
+        what = " ".join(str(error).split())[:300]
+        raise SourceError(f"{path[:300]} cannot be read as Parquet: {what}") from error
+    return opened

@@ -22,6 +22,8 @@ from recapdata.ingestion.columns import OBJECTS, holds_captions
 BATCH_ROWS = 1000
 """Rows read, or looked at for their types, at once."""
 BATCH_BYTES = 8 * 2**20
+DAMAGED = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
+"""What Arrow raises of values that it cannot read."""
 BUFFER = 2**20
 """Bytes of a Parquet column read at once: a column chunk may be as large as the file."""
 
@@ -100,9 +102,25 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         SourceError: it is none.
     """
     try:
-        return pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise SourceError(f"{path} cannot be read as Parquet: {error}") from error
+        file = pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False)
+        check_footer(file.metadata, path.stat().st_size)
+        return file
+    except (*DAMAGED, OSError, ValueError) as error:
+        what = " ".join(str(error).split())[:300]
+        raise SourceError(f"{path} cannot be read as Parquet: {what}") from error
+
+
+def check_footer(footer: pq.FileMetaData, size: int) -> None:
+    """Refuse a footer that promises what a file of `size` bytes cannot hold: its rows are gone through one by one.
+
+    Raises:
+        ValueError: it does.
+    """
+    groups = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
+    if min(groups, default=0) < 0 or sum(groups) != footer.num_rows or footer.num_rows > size:
+        raise ValueError(
+            f"its footer is damaged: {footer.num_rows:,} rows in {size:,} bytes and {len(groups):,} row groups"
+        )
 
 
 def parquet_types(file: pq.ParquetFile) -> dict[str, pa.DataType]:
@@ -114,18 +132,38 @@ def parquet_types(file: pq.ParquetFile) -> dict[str, pa.DataType]:
 def read_parquet(path: Path, start: int = 0) -> Iterator[Row]:
     """Rows from number `start` (from 0) on; row groups before it are not read."""
     with open_parquet(path) as file:
-        position = start
-        while position < file.metadata.num_rows:
-            try:
-                for row in parquet_rows(file, position):
-                    yield row
-                    position = row.number
-            except (pa.ArrowInvalid, OSError) as error:
-                # The rest of this row group is lost, and nothing but it.
-                end = _group_end(file, position)
-                for number in range(position + 1, end + 1):
-                    yield Row(number, {}, f"cannot be read from the Parquet file: {error}")
-                position = end
+        yield from parquet_rows(file, start, local=True)
+
+
+def parquet_rows(file: pq.ParquetFile, start: int = 0, *, local: bool = False) -> Iterator[Row]:
+    """Rows of an open file from number `start` (from 0) on; those of a damaged row group say so.
+
+    Args:
+        local: whether it lies on this machine, where what cannot be read will not be later either.
+
+    Raises:
+        OSError: a file elsewhere cannot be reached any more.
+    """
+    position = start
+    while position < file.metadata.num_rows:
+        try:
+            for row in _sound_rows(file, position):
+                yield row
+                position = row.number
+        except (*DAMAGED, OSError) as error:
+            if not local and not is_damage(error):
+                raise
+            # The rest of this row group is lost, and nothing but it.
+            end = _group_end(file, position)
+            what = " ".join(str(error).split())[:300]
+            for number in range(position + 1, end + 1):
+                yield Row(number, {}, f"cannot be read from the Parquet file: {what}")
+            position = end
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether an error is Arrow's about a file's content, and not one of reaching the file."""
+    return not isinstance(error, OSError) or (type(error) is OSError and error.errno is None)
 
 
 def _group_end(file: pq.ParquetFile, position: int) -> int:
@@ -138,8 +176,8 @@ def _group_end(file: pq.ParquetFile, position: int) -> int:
     return end
 
 
-def parquet_rows(file: pq.ParquetFile, start: int = 0) -> Iterator[Row]:
-    """Rows of an open file from number `start` (from 0) on, a few megabytes at a time whatever its row groups are."""
+def _sound_rows(file: pq.ParquetFile, start: int) -> Iterator[Row]:
+    """Rows from number `start` (from 0) on, a few megabytes at a time whatever its row groups are."""
     before = 0
     for group in range(file.metadata.num_row_groups):
         footer = file.metadata.row_group(group)

@@ -4,6 +4,8 @@ import io
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, List, Value
 from huggingface_hub import HfApi
@@ -53,6 +55,24 @@ def commit_of(repo_id: str) -> str:
 def read(argument: str) -> tuple[HubDataset, list[Item]]:
     source = open_hub(argument, IngestOptions())
     return source, list(source.items(0))
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_damaged_row_group_loses_its_own_rows_only(repo_id: str, tmp_path: Path) -> None:
+    path = tmp_path / "train.parquet"
+    images = [png(number, (40 + number, 40)) for number in range(9)]
+    text = [f"{number:05d}" * 40 for number in range(9)]
+    pq.write_table(pa.table({"image": images, "text": text}), path, row_group_size=3, use_dictionary=False)
+    content = bytearray(path.read_bytes())
+    start = pq.read_metadata(path).row_group(1).column(1).data_page_offset
+    content[start : start + 60] = b"\xff" * 60
+    HfApi().create_repo(repo_id, repo_type="dataset")
+    HfApi().upload_file(
+        path_or_fileobj=bytes(content), path_in_repo="train.parquet", repo_id=repo_id, repo_type="dataset"
+    )
+    summary = ingest(f"hf:{repo_id}", tmp_path / "out")
+    assert (summary.counts.records, summary.counts.failures) == (6, 3)
+    assert [each.error for each in summary.failures] == ["BrokenRow"]
 
 
 @pytest.mark.usefixtures("hub")

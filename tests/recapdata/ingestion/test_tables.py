@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recapdata.errors import SourceError
-from recapdata.ingestion.tables import column_types, fit, plain_type, read_parquet, read_rows
+from recapdata.ingestion.tables import check_footer, column_types, fit, plain_type, read_parquet, read_rows
 
 INTEGER, DECIMAL, TEXT = pa.int64(), pa.float64(), pa.string()
 
@@ -91,6 +91,23 @@ def test_a_damaged_row_group_loses_its_own_rows_only(tmp_path: Path) -> None:
     assert [row.number for row in rows] == list(range(1, 31))
     assert [row.problem is None for row in rows] == [True] * 10 + [False] * 10 + [True] * 10
     assert [row.number for row in read_parquet(path, 14)] == list(range(15, 31))
+
+
+class _Footer:
+    """A footer that says what a hostile one may."""
+
+    def __init__(self, rows: int, *groups: int) -> None:
+        self.num_rows, self.num_row_groups, self._groups = rows, len(groups), groups
+
+    def row_group(self, number: int) -> "_Footer":
+        return _Footer(self._groups[number])
+
+
+@pytest.mark.parametrize("footer", [(10**12, 10**12), (5, 4), (5, 6, -1), (5,), (-1, -1)], ids=str)
+def test_a_footer_that_promises_what_is_not_there_is_refused(footer: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="its footer is damaged"):
+        check_footer(_Footer(*footer), 2000)
+    check_footer(_Footer(30, 10, 20), 2000)
 
 
 def test_no_parquet_is_said_in_one_line(tmp_path: Path) -> None:
