@@ -19,7 +19,7 @@ from recapdata.dataset.paths import inside
 from recapdata.errors import SourceError, SourceNotFound
 from recapdata.ingestion.files import check_own, read_image, walk
 from recapdata.ingestion.images import is_image_name
-from recapdata.ingestion.jsonstream import elements
+from recapdata.ingestion.jsonstream import NoObject, elements
 from recapdata.ingestion.source import IngestOptions, failed, stamp_of
 from recapdata.records import Item, Note, Object
 
@@ -125,6 +125,10 @@ class Coco:
                 else:
                     text = value.get("url") or value.get("name") or value.get("id")
                     self._licenses[file, _plain(value.get("id"))] = _plain(str(text))
+        except NoObject as error:
+            raise SourceError(
+                f"{path} is no annotation file of COCO: that is one JSON object with images, annotations and categories"
+            ) from error
         except ValueError as error:
             reason = getattr(error, "msg", error)
             raise SourceError(f"{path} is no whole JSON ({reason}); fetch it again") from error

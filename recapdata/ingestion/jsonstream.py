@@ -22,14 +22,21 @@ _NUMBER = (*"0123456789+-.eE", "")
 """What may follow the part of a number; nothing, at the window's end."""
 
 
+class NoObject(ValueError):
+    """What a file holds is no object."""
+
+
 def elements(path: Path) -> Iterator[tuple[str, Any]]:
     """Members of the file's top object by name: an array's elements one by one, any other value whole.
 
     Raises:
+        NoObject: it holds something else than an object.
         json.JSONDecodeError: the file is no JSON, or ends too early.
     """
     with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
         text = _Text(file)
+        if text.next() not in ("{", ""):
+            raise NoObject("the file holds no object at its top")
         text.expect("{")
         while text.next() != "}":
             name = text.value()
