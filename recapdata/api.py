@@ -35,7 +35,7 @@ def ingest(
 
     Args:
         source: a folder, `hf:user/name[@revision]`, `wds:GLOB`, `coco:DIR`, `urls:FILE.parquet` or
-            `scenes:N[,seed=S][,human=M]`.
+            `scenes:N[,seed=S][,human=M][,objects=K][,words=no][,sizes=large]`.
         directory: the dataset folder.
         append: add to a dataset that holds other sources.
         shard_bytes: image bytes after which a shard is closed.

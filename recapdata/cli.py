@@ -29,7 +29,7 @@ def ingest(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help=r"A folder, hf:user/name\[@rev], wds:GLOB, coco:DIR, urls:FILE.parquet, scenes:N\[,seed=S]\[,human=M], "
+            help=r"A folder, hf:user/name\[@rev], wds:GLOB, coco:DIR, urls:FILE.parquet, scenes:N\[,seed=S]\[,human=M]\[,objects=K]\[,words=no]\[,sizes=large], "
             r"or code of your own: package.module:function\[:ARG].",
         ),
     ],

@@ -20,6 +20,7 @@ from recapdata.scenes.world import (
     Drawn,
     Scene,
     Word,
+    World,
     draw_scene,
     scene_objects,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "Drawn",
     "Scene",
     "Word",
+    "World",
     "alt_text",
     "draw_scene",
     "encode_png",

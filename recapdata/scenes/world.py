@@ -49,6 +49,24 @@ SHADE = 9
 Item = TypeVar("Item")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What its scenes may hold; the default is the whole world, a smaller one has less to learn.
+
+    Attributes:
+        objects: the most shapes of a scene, 1 to 5.
+        words: whether a scene may have a word.
+        sizes: those of `SIZES` that shapes come in.
+    """
+
+    objects: int = 5
+    words: bool = True
+    sizes: tuple[str, ...] = SIZES
+
+
+WHOLE = World()
+
+
 @dataclass(frozen=True, slots=True)
 class Drawn:
     """A shape as drawn: `box` is [x, y, width, height] in pixels, tight around its `rgb` pixels."""
@@ -111,15 +129,15 @@ class Dice:
         return [left.pop(int(self._next() * len(left))) for _ in range(count)]
 
 
-def draw_scene(seed: int, index: int) -> Scene:
+def draw_scene(seed: int, index: int, world: World = WHOLE) -> Scene:
     """The scene number `index` of the world `seed`; needs none of the scenes before it."""
     dice = Dice(seed, index, "scene")
     background = dice.pick(tuple(BACKGROUNDS))
     background_rgb = _shade(BACKGROUNDS[background], dice, gray=True)
-    word = _draw_word(dice, background) if dice.chance(SHARE_WITH_WORD) else None
+    word = _draw_word(dice, background) if dice.chance(SHARE_WITH_WORD) and world.words else None
     taken = WORD_ROWS.index(word.row) if word else None
     cells = [(column, row) for column in range(3) for row in range(3) if row != taken]
-    groups = _draw_groups(dice)
+    groups = _draw_groups(dice, world)
     places = dice.sample(cells, len(groups))
     objects = [
         _draw_object(dice, cell, shape, color, size)
@@ -155,14 +173,14 @@ def scene_objects(scene: Scene) -> list[dict[str, Any]]:
     return rows
 
 
-def _draw_groups(dice: Dice) -> list[tuple[str, str, str]]:
+def _draw_groups(dice: Dice, world: World) -> list[tuple[str, str, str]]:
     """One (shape, color, size) per object; alike objects come in groups of up to four."""
-    total = 1 + dice.below(5)
+    total = 1 + dice.below(world.objects)
     groups: list[tuple[str, str, str]] = []
     seen: set[tuple[str, str]] = set()
     while len(groups) < total:
         shape, color = dice.pick(SHAPES), dice.pick(tuple(COLORS))
-        size = dice.pick(SIZES)
+        size = dice.pick(world.sizes)
         alike = 1 if dice.chance(0.6) else 2 + dice.below(3)
         if (shape, color) not in seen:
             seen.add((shape, color))

@@ -36,16 +36,46 @@ def test_a_scene_comes_with_its_truth_and_its_words() -> None:
         ("7", "scenes:7,seed=0"),
         ("7,human=9", "scenes:7,seed=0,human=9"),
         ("7,human=0,seed=4", "scenes:7,seed=4"),
+        ("7,words=yes,sizes=both,objects=5", "scenes:7,seed=0"),
+        ("7,words=no,sizes=large,objects=3", "scenes:7,seed=0,objects=3,words=no,sizes=large"),
     ],
 )
 def test_the_name_is_the_same_however_it_is_typed(text: str, name: str) -> None:
     assert open_scenes(text, IngestOptions()).name == name
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "x", "5,seed", "5,sed=1", "5,seed=-1", "5,seed=1.5", "٥"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "0",
+        "-1",
+        "x",
+        "5,seed",
+        "5,sed=1",
+        "5,seed=-1",
+        "5,seed=1.5",
+        "٥",
+        "5,objects=0",
+        "5,objects=6",
+        "5,words=2",
+        "5,sizes=huge",
+    ],
+)
 def test_what_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(OptionError, match=f"scenes:{text}"):
         open_scenes(text, IngestOptions())
+
+
+def test_a_smaller_world_holds_no_more_than_it_says() -> None:
+    items = list(open_scenes("200,objects=2,words=no,sizes=small", IngestOptions()).items(0))
+    objects = [item.objects for item in items]
+    assert {len(each) for each in objects} == {1, 2}
+    assert {drawn.size for each in objects for drawn in each} == {"small"}
+    assert items[7].source == "scenes:seed=0,objects=2,words=no,sizes=small#7"
+    whole = [item.objects for item in open_scenes("200", IngestOptions()).items(0)]
+    assert any(drawn.category == "word" for each in whole for drawn in each)
+    assert {len([drawn for drawn in each if drawn.category != "word"]) for each in whole} == {1, 2, 3, 4, 5}
 
 
 def test_the_same_seed_gives_the_same_folder(tmp_path: Path) -> None:
