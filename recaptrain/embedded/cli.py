@@ -84,27 +84,43 @@ def coca(
 
 @app.command()
 def diffusion(
-    out: Out, recipe: Recipe = None, work: Work = None, seed: Seed = None, device: Device = None
+    out: Out,
+    recipe: Recipe = None,
+    work: Work = None,
+    seed: Seed = None,
+    device: Device = None,
+    vae: Annotated[
+        Path | None, typer.Option(help="Folder of an autoencoder to take. [default: train the recipe's]")
+    ] = None,
 ) -> None:
     """Train the diffusion model: autoencoder, text encoder, denoiser."""
     from recaptrain.embedded.diffusion import DiffusionRecipe, train_embedded_diffusion
 
     settings = _read("diffusion", recipe, DiffusionRecipe, seed=seed, device=device)
-    train_embedded_diffusion(settings, _work(work, out), out)
+    train_embedded_diffusion(settings, _work(work, out), out, vae)
     say(f"diffusion model written to {out}")
 
 
 @app.command()
 def evaluate(
     model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="Folder of a captioner, a CoCa, or a CLIP model.")
+        Path,
+        typer.Argument(metavar="MODEL", help="Folder of a captioner, a CoCa, a CLIP or a diffusion model."),
     ],
-    count: Annotated[int | None, typer.Option(help="New scenes. [default: 2000, for CLIP 500]")] = None,
+    count: Annotated[
+        int | None, typer.Option(help="New scenes. [default: 2000; CLIP 500, diffusion 200]")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Their world.")] = 777,
     style: Annotated[str, typer.Option(help="Of the captions: short or long.")] = "long",
     json: Json = False,
 ) -> None:
-    """Compare a model's captions of new scenes, or a CLIP model's choice of captions, with the truth."""
+    """Compare captions of new scenes, a CLIP model's choice of them, or pictures drawn from a prompt, with the truth."""
+    if (model / "model_index.json").exists():
+        from recaptrain.embedded.following import evaluate_diffusion
+
+        following = evaluate_diffusion(model, count=count or 200, seed=seed)
+        finish(following, following.table(), as_json=json)
+        return
     if _is_clip(model):
         from recaptrain.embedded.clip import evaluate_clip
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from recaptrain.training import loop
 from recaptrain.training.accelerator import open_accelerator
 from recaptrain.training.checkpoints import RunFolder
-from recaptrain.training.settings import Optimization
+from recaptrain.training.settings import Optimization, RateCourse
 from recaptrain.training.trackers import Lines
 
 if TYPE_CHECKING:
@@ -26,13 +26,18 @@ CHECKPOINT_EVERY = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One stage of a recipe: `steps` of `batch` scenes with a learning rate that rises to `rate` and falls to nothing."""
+    """One stage of a recipe: `steps` of `batch` scenes with a learning rate that rises to `rate`, then stays or falls to 0.
+
+    Attributes:
+        course: constant where a later stage goes on, or where it is not known yet how many steps are enough.
+    """
 
     steps: int
     batch: int
     rate: float
     warmup: int = 100
     decay: float = 0.01
+    course: RateCourse = "cosine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ def train(
         batch_size=stage.batch,
         accumulate=1,
         learning_rate=stage.rate,
-        course="cosine",
+        course=stage.course,
         warmup=stage.warmup,
         weight_decay=stage.decay,
         ema_decay=averaging,

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recapdata.scenes import alt_text, draw_scene, human_long, human_short
+from recapdata.scenes.world import Dice
+from recaptrain.embedded.curriculum import list_kinds
 from recaptrain.embedded.stages import Loss, Stage, train
 from recaptrain.training.accelerator import autocast
 
@@ -86,8 +88,11 @@ def train_text_encoder(
 
 
 def text_of(seed: int, index: int) -> str:
-    """The caption number `index`: alt text, a short and a long human caption take turns."""
-    return (alt_text, human_short, human_long)[index % 3](draw_scene(seed, index))
+    """The caption number `index`: alt text, a list of kinds, a short and a long human caption take turns."""
+    scene = draw_scene(seed, index)
+    if index % 4 == 3:
+        return list_kinds(scene, Dice(seed, index, "list"), everything=True)
+    return (alt_text, human_short, human_long)[index % 4](scene)
 
 
 def bag_of_tokens(tokens: list[int], vocabulary: int) -> NDArray[np.float32]:

@@ -7,8 +7,19 @@ import pytest
 import torch
 
 from recapdata.scenes import draw_scene, human_long, render
-from recaptrain.embedded.autoencoder import CROP, Autoencoder, batch_of, build, psnr, to_unit
-from recaptrain.embedded.denoiser import Curriculum, Denoiser, build_scheduler, levels_of, web_caption
+from recapdata.scenes.world import Dice
+from recaptrain.embedded.autoencoder import (
+    CROP,
+    Autoencoder,
+    batch_of,
+    build,
+    pictures,
+    psnr,
+    standardize,
+    to_unit,
+)
+from recaptrain.embedded.curriculum import Curriculum, web_caption
+from recaptrain.embedded.denoiser import Denoiser, build_scheduler
 from recaptrain.embedded.diffusion import DiffusionRecipe, train_embedded_diffusion
 from recaptrain.embedded.recipe import RECIPES, read_recipe
 from recaptrain.embedded.stages import Stage
@@ -24,15 +35,15 @@ TINY = DiffusionRecipe(
     reading=Stage(steps=2, batch=3, rate=1e-3),
     denoiser=Denoiser(channels=(8, 16), scenes=8),
     drawing=Stage(steps=2, batch=4, rate=1e-3),
-    following=Stage(steps=1, batch=4, rate=1e-3),
-    following_curriculum=Curriculum(listing=1.0, complete=1.0, noisiest=0.5),
+    finishing=Stage(steps=1, batch=4, rate=1e-3),
+    curriculum=Curriculum(listing=1.0, complete=1.0),
 )
 
 
 def test_the_shipped_recipe_parses():
     recipe = read_recipe(RECIPES / "embedded-diffusion.yaml", DiffusionRecipe)
-    assert recipe.following.steps > 0
-    assert recipe.following_curriculum.listing > recipe.drawing_curriculum.listing
+    assert (recipe.drawing.course, recipe.finishing.course) == ("constant", "cosine")
+    assert list(recipe.denoiser.world.sizes) == ["large"]
 
 
 def test_it_runs_and_its_pipeline_loads(tmp_path, monkeypatch):
@@ -82,19 +93,57 @@ def test_psnr_of_an_untrained_autoencoder_is_low():
 def test_web_captions_are_empty_alt_text_or_a_true_list():
     partly, fully = (Curriculum(listing=1.0, complete=share, dropout=0.0) for share in (0.0, 1.0))
     for index in range(50):
-        looks = {f"{drawn.color} {drawn.shape}" for drawn in draw_scene(0, index).objects}
-        assert set(web_caption(partly, 0, index, 7).split(" on ")[0].split(", ")) <= looks
-        assert set(web_caption(fully, 0, index, 7).split(" on ")[0].split(", ")) == looks
-    empty = sum(not web_caption(Curriculum(dropout=0.25), 0, index, 0) for index in range(1000)) / 1000
+        scene = draw_scene(0, index)
+        kinds = {f"{drawn.color} {drawn.shape}" for drawn in scene.objects}
+        some, every = (kinds_of(web_caption(kind, scene, Dice(0, index, "test"))) for kind in (partly, fully))
+        assert some <= kinds
+        assert every == kinds
+    captions = [web_caption(Curriculum(dropout=0.25), scene, Dice(0, index, "test")) for index in range(1000)]
+    empty = sum(not caption for caption in captions) / 1000
     assert empty == pytest.approx(0.25, abs=0.055)  # four standard deviations
 
 
-def test_a_lesson_may_dwell_on_the_noisiest_levels():
-    draw = torch.Generator().manual_seed(0)
-    even = levels_of(Curriculum(), 4000, 1000, draw)
-    assert (even >= 700).float().mean().item() == pytest.approx(0.3, abs=0.03)
-    noisy = levels_of(Curriculum(noisiest=1.0), 4000, 1000, draw)
-    assert (noisy.min().item() >= 700, noisy.max().item()) == (True, 999)
+def kinds_of(caption: str) -> set[str]:
+    """The kinds that a list names: "a red circle, a blue star and a pink ring on white", or the same as tags."""
+    names = caption.split(" on ")[0].replace(" and ", ", ").split(", ")
+    return {name.removeprefix("an ").removeprefix("a ") for name in names}
+
+
+def test_standard_latents_decode_to_the_same_picture():
+    vae = build(Autoencoder(channels=(8, 8, 8)), 0).eval()
+    with torch.no_grad():
+        vae.quant_conv.weight[0] *= 30  # one channel of the latents drowns the others
+        images = torch.from_numpy(to_unit(pictures(0, 0, 64)))
+        before = vae.decode(vae.encode(images).latent_dist.mode()).sample
+        spread = vae.encode(images).latent_dist.std
+        standardize(vae)
+        latents = vae.encode(images).latent_dist
+        after = vae.decode(latents.mode()).sample
+    assert vae.config.scaling_factor == 1.0
+    assert torch.allclose(before, after, atol=1e-4)
+    assert latents.mode().mean((0, 2, 3)).tolist() == pytest.approx(
+        [0.0] * 4, abs=0.1
+    )  # other scenes than its own
+    assert latents.mode().std((0, 2, 3)).tolist() == pytest.approx([1.0] * 4, abs=0.1)
+    assert torch.allclose(
+        latents.std / spread, (latents.std / spread)[:1, :, :1, :1].expand_as(spread), rtol=1e-3
+    )
+
+
+def test_an_autoencoder_can_be_given(tmp_path, monkeypatch):
+    from diffusers import AutoencoderKL
+
+    monkeypatch.setattr(
+        "recaptrain.embedded.diffusion.build_clip_tokenizer",
+        lambda *a, **k: build_clip_tokenizer(0, scenes=20),
+    )
+    build(Autoencoder(channels=(8, 8, 8)), 5).save_pretrained(tmp_path / "vae")
+    train_embedded_diffusion(TINY, tmp_path / "work", tmp_path / "out", tmp_path / "vae")
+    given, written = (AutoencoderKL.from_pretrained(tmp_path / path) for path in ("vae", "out/vae"))
+    assert torch.allclose(
+        given.encoder.conv_in.weight, written.encoder.conv_in.weight, atol=1e-3
+    )  # half precision
+    assert not (tmp_path / "work/crops").exists()
 
 
 def test_what_a_text_says_is_its_tokens_and_neighboring_pairs():
