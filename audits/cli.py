@@ -13,11 +13,6 @@ from recapdata.options import values
 app = application("Audit how good the captions of a dataset are.")
 
 
-@app.callback()
-def audits() -> None:
-    """Audit how good the captions of a dataset are."""
-
-
 @command(
     app,
     "audits claims captions.jsonl claims.jsonl",

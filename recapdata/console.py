@@ -19,6 +19,7 @@ from typing import Annotated, Any, Protocol
 
 import typer
 
+import recapdata
 from recapdata.display import printable, printable_json
 from recapdata.errors import RecapdataError
 from recapdata.extras import naming_extras
@@ -37,16 +38,39 @@ Json = Annotated[
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
+def _say_version(context: typer.Context, wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"{context.info_name} {recapdata.__version__}\n")
+        raise typer.Exit()
+
+
 def application(help_text: str) -> typer.Typer:
-    """A typer application in the house style."""
-    return typer.Typer(
+    """A typer application in the house style, of several commands, with `--version`.
+
+    Options may be written as diffusers' and transformers' scripts write them, `--lr_scheduler` for `--lr-scheduler`.
+    """
+    app = typer.Typer(
         help=help_text,
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={
+            "help_option_names": ["-h", "--help"],
+            "token_normalize_func": lambda name: name.replace("_", "-"),
+        },
     )
+
+    @app.callback()
+    def root(
+        version: Annotated[
+            bool,
+            typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version and end."),
+        ] = False,
+    ) -> None:
+        del version
+
+    return app
 
 
 class Summary(Protocol):

@@ -1,12 +1,15 @@
 """What every command line shares: one line for a mistake, exit codes, one JSON object."""
 
+import importlib
 import json
 import subprocess
 import sys
 import types
 
 import pytest
+from typer.testing import CliRunner
 
+import recapdata
 from recapdata.console import how_far, progress
 from recapdata.display import one_line
 
@@ -55,6 +58,14 @@ def test_a_mistake_is_one_line_and_its_traceback_only_on_request():
     done = _run("fail")
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "error: what, where, what to do\n")
     assert "Traceback" in _run("fail", "--debug").stderr
+
+
+def test_every_command_line_says_its_version():
+    for package in ("recapdata", "audits", "recaptrain"):
+        app = importlib.import_module(f"{package}.cli").app
+        done = CliRunner().invoke(app, ["--version"], prog_name=package)
+        assert (done.exit_code, done.output) == (0, f"{package} {recapdata.__version__}\n")
+        assert "--version" in CliRunner().invoke(app, ["--help"]).output
 
 
 def test_interrupted_says_that_nothing_is_lost():
