@@ -12,13 +12,14 @@ run's identity its options decide (`identity`), and the rows of a card (`table`)
 """
 
 import functools
+import math
 import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from inspect import Parameter
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from recapdata.errors import OptionError
 
@@ -28,6 +29,8 @@ OPTION = "option"
 Check = Callable[[Any], str | None]
 """What must hold of a value, in words ("it must be at least 1"), where it does not; else None."""
 
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 Options = TypeVar("Options")
 """A dataclass of options."""
@@ -44,6 +47,7 @@ class Option:
     check: Check | None = None
     off: float | None = None
     repeated: bool = False
+    aliases: tuple[str, ...] = ()
     example: str | None = None
     identity: bool | str = True
     outcome: bool = True
@@ -64,6 +68,7 @@ def option(default: Any = MISSING, *, help: str, **settings: Any) -> Any:
         check: what else must hold, an `OptionError` (exit code 1).
         off: a number that means None: `--ema-decay 0`.
         repeated: whether the command line takes the option once for each of its values.
+        aliases: further names of the field, that the command line and `accepting_aliases` take as well.
         example: a value for the message about text that cannot be read.
         identity: whether the value is part of the run's identity as it is, or the name it has there. False for what does not
             change the outcome, and for what stands there as what it resolves to: a revision as its commit.
@@ -80,12 +85,35 @@ def gather(options: type[Options], arguments: Mapping[str, Any]) -> Options:
     return options(**{each.name: arguments[each.name] for each in fields(options) if each.name in arguments})  # type: ignore[arg-type]
 
 
+def accepting_aliases(options: Callable[[], type]) -> Callable[[Function], Function]:
+    """Let a function of the Python API take its options by their aliases too.
+
+    Args:
+        options: gives the dataclass of its options; called when the function is, so that it may import.
+    """
+
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def call(*arguments: Any, **given: Any) -> Any:
+            for each in _fields(options()):
+                for alias in each.metadata[OPTION].aliases:
+                    if alias in given and each.name in given:
+                        raise OptionError(f"{alias} is another name of {each.name}; give one of them")
+                    if alias in given:
+                        given[each.name] = given.pop(alias)
+            return function(*arguments, **given)
+
+        return cast(Function, call)
+
+    return decorate
+
+
 # -- checks ------------------------------------------------------------------------------------------------------------
 
 
 def at_least(least: float) -> Check:
-    """A check for numbers."""
-    return lambda value: None if value >= least else f"it must be at least {least}"
+    """A check for finite numbers."""
+    return lambda value: None if least <= value < math.inf else f"it must be at least {least}"
 
 
 def at_most(most: float) -> Check:
@@ -94,8 +122,13 @@ def at_most(most: float) -> Check:
 
 
 def above(least: float) -> Check:
-    """A check for numbers."""
-    return lambda value: None if value > least else f"it must be above {least}"
+    """A check for finite numbers."""
+    return lambda value: None if least < value < math.inf else f"it must be above {least}"
+
+
+def between(least: float, most: float) -> Check:
+    """A check for numbers: above the one and below the other."""
+    return lambda value: None if least < value < most else f"it must be above {least} and below {most}"
 
 
 def nonempty(value: Any) -> str | None:
@@ -151,21 +184,24 @@ def _read(options: type, each: "Field[Any]", value: Any) -> Any:
     if structure in (tuple, Mapping) and not isinstance(value, Mapping):
         parts = value.split(",") if isinstance(value, str) else value or ()
         texts = [text for part in parts if (text := part.strip())]
-        return (
-            tuple(texts)
-            if structure is tuple
-            else dict(_pair(text, each.name, about.example) for text in texts)
-        )
+        return tuple(texts) if structure is tuple else _mapping(texts, each.name, about.example)
     if value is None or (value == about.off and not isinstance(value, bool)):
         return None
     return Path(value) if kind is Path else value
 
 
-def _pair(text: str, name: str, example: str | None) -> tuple[str, str]:
-    left, equals, right = (part.strip() for part in text.partition("="))
-    if not (left and equals and right):
-        raise OptionError(f"{flag(name)} {text}: write NAME=VALUE, for example {flag(name)} {example}")
-    return left, right
+def _mapping(texts: list[str], name: str, example: str | None) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for text in texts:
+        left, equals, right = (part.strip() for part in text.partition("="))
+        if not (left and equals and right):
+            raise OptionError(f"{flag(name)} {text}: write NAME=VALUE, for example {flag(name)} {example}")
+        if left in values:
+            raise OptionError(
+                f"{flag(name)}: {left} is given twice ({left}={values[left]} and {left}={right}); give it once"
+            )
+        values[left] = right
+    return values
 
 
 @functools.cache
@@ -209,7 +245,7 @@ def typer_parameters(options: type) -> Iterator[Parameter]:
         elif get_origin(kind) is Literal:
             kind = str
         setting = typer.Option(
-            flag(each.name),
+            *map(flag, (each.name, *about.aliases)),
             help=about.help,
             metavar=about.metavar,
             min=about.minimum,

@@ -5,16 +5,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from recapdata.extras import naming_extras
+from recapdata.options import accepting_aliases, gather
 
 if TYPE_CHECKING:
     from recapdata.caption_sets.mixture import Mixture
-    from recaptrain.captioner.settings import CaptionerSummary
-    from recaptrain.diffusion.settings import DiffusionSummary
+    from recaptrain.captioner.settings import CaptionerSettings, CaptionerSummary
+    from recaptrain.diffusion.settings import DiffusionSettings, DiffusionSummary
     from recaptrain.generation.generate import GenerateSummary
     from recaptrain.generation.settings import LongPrompts
 
 
+def _captioner_settings() -> "type[CaptionerSettings]":
+    from recaptrain.captioner.settings import CaptionerSettings
+
+    return CaptionerSettings
+
+
+def _diffusion_settings() -> "type[DiffusionSettings]":
+    from recaptrain.diffusion.settings import DiffusionSettings
+
+    return DiffusionSettings
+
+
 @naming_extras()
+@accepting_aliases(_captioner_settings)
 def train_captioner(
     out: str | Path,
     *,
@@ -31,10 +45,10 @@ def train_captioner(
     freeze: str | Sequence[str] = (),
     steps: int = 300,
     batch_size: int = 8,
-    accumulate: int = 1,
+    gradient_accumulation_steps: int = 1,
     lr: float | None = None,
-    lr_course: Literal["constant", "cosine"] = "cosine",
-    warmup: int = 10,
+    lr_scheduler: Literal["constant", "cosine", "linear"] = "cosine",
+    lr_warmup_steps: int = 10,
     validate_every: int | None = None,
     patience: int | None = 5,
     samples: int = 3,
@@ -43,7 +57,7 @@ def train_captioner(
     gradient_checkpointing: bool = False,
     checkpoint_every: int | None = None,
     resume: bool = False,
-    push: str | None = None,
+    push_to_hub: str | None = None,
     public: bool = False,
 ) -> "dict[str, CaptionerSummary]":
     """Tune a captioner on human captions, short and long together (RECAP) or apart (DALL·E 3).
@@ -63,10 +77,10 @@ def train_captioner(
         freeze: what is not tuned: `vision`.
         steps: most optimizer steps.
         batch_size: captions at once on one device.
-        accumulate: batches of one step.
+        gradient_accumulation_steps: batches of one step.
         lr: learning rate; 4e-5 where None, with `lora` 2e-4.
-        lr_course: of the learning rate after the warm-up.
-        warmup: steps over which the learning rate rises.
+        lr_scheduler: of the learning rate after the warm-up.
+        lr_warmup_steps: steps over which the learning rate rises.
         validate_every: steps between validations; a fifteenth of the steps, at least 10, where None.
         patience: validations without a better loss after which the run ends; 0 or None for never.
         samples: held-out pictures whose captions are written at each validation.
@@ -75,7 +89,7 @@ def train_captioner(
         gradient_checkpointing: less memory, about a quarter slower.
         checkpoint_every: steps between checkpoints; at each validation where None.
         resume: continue the run in `out` from its last checkpoint.
-        push: `user/model` to upload the model and its card to.
+        push_to_hub: `user/model` to upload the model and its card to.
         public: a new repository is public.
 
     Returns:
@@ -95,14 +109,13 @@ def train_captioner(
         (1, dict_keys(['long']))
     """
     given = {**locals(), "dataset": str(dataset), "prompt": prompt or {}}
-    from recapdata.options import gather
     from recaptrain.captioner.run import tune_captioners
-    from recaptrain.captioner.settings import CaptionerSettings
 
-    return tune_captioners(gather(CaptionerSettings, given), Path(out))
+    return tune_captioners(gather(_captioner_settings(), given), Path(out))
 
 
 @naming_extras()
+@accepting_aliases(_diffusion_settings)
 def train_diffusion(
     out: str | Path,
     *,
@@ -114,10 +127,10 @@ def train_diffusion(
     train: str | Sequence[str] = ("unet", "text_encoder"),
     steps: int = 1000,
     batch_size: int = 16,
-    accumulate: int = 1,
+    gradient_accumulation_steps: int = 1,
     lr: float = 1e-5,
-    lr_course: Literal["constant", "cosine"] = "constant",
-    warmup: int = 0,
+    lr_scheduler: Literal["constant", "cosine", "linear"] = "constant",
+    lr_warmup_steps: int = 0,
     snr_gamma: float | None = 5.0,
     ema_decay: float | None = 0.9999,
     caption_dropout: float | None = None,
@@ -131,7 +144,7 @@ def train_diffusion(
     latent_cache: str | Path | None = None,
     checkpoint_every: int = 500,
     resume: bool = False,
-    push: str | None = None,
+    push_to_hub: str | None = None,
     public: bool = False,
 ) -> "DiffusionSummary | None":
     """Fine-tune Stable Diffusion on a dataset at one revision, with a mixture of its captions.
@@ -147,10 +160,10 @@ def train_diffusion(
         train: what is trained: `unet`, `text_encoder`.
         steps: optimizer steps.
         batch_size: examples at once on one device.
-        accumulate: batches of one step.
+        gradient_accumulation_steps: batches of one step.
         lr: learning rate.
-        lr_course: of the learning rate after the warm-up.
-        warmup: steps over which the learning rate rises.
+        lr_scheduler: of the learning rate after the warm-up.
+        lr_warmup_steps: steps over which the learning rate rises.
         snr_gamma: γ of Min-SNR weighting; None or 0 for none.
         ema_decay: decay of the average of weights; None or 0 for none.
         caption_dropout: share of empty captions; what the mixture says, else 0.1, where None.
@@ -164,7 +177,7 @@ def train_diffusion(
         latent_cache: folder of encoded pictures, to share between runs; inside `out` where None.
         checkpoint_every: steps between checkpoints.
         resume: continue the run in `out` from its last checkpoint.
-        push: `user/model` to upload the pipeline and its card to.
+        push_to_hub: `user/model` to upload the pipeline and its card to.
         public: a new repository is public.
 
     Returns:
@@ -185,12 +198,10 @@ def train_diffusion(
     """
     given = {**locals(), "dataset": str(dataset)}
     from recapdata.caption_sets.mixture import Mixture
-    from recapdata.options import gather
     from recaptrain.diffusion.run import train_diffusion as run
-    from recaptrain.diffusion.settings import DiffusionSettings
 
     given["mixture"] = str(Mixture.of(mixture))
-    return run(gather(DiffusionSettings, given), Path(out))
+    return run(gather(_diffusion_settings(), given), Path(out))
 
 
 @naming_extras()
@@ -240,7 +251,6 @@ def generate(
         1
     """
     given = locals()
-    from recapdata.options import gather
     from recaptrain.generation.generate import generate as run
     from recaptrain.generation.settings import GenerateSettings
 

@@ -18,11 +18,6 @@ from recaptrain.generation.settings import GenerateSettings
 app = application("Train on any revision of a dataset.")
 
 
-@app.callback()
-def recaptrain() -> None:
-    """Train on any revision of a dataset."""
-
-
 @command(
     app,
     "recaptrain captioner --dataset me/birds --revision v1.0.0\n"

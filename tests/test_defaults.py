@@ -90,7 +90,7 @@ def test_python_has_the_defaults_of_the_command_line():
     assert diffusion.caption_mixture.dropout == 0.1
     assert diffusion.optimization.checkpoint_every == 500
     captioner = CaptionerSettings(dataset="ds", captions="short=human", base="embedded")
-    assert (captioner.lr_course, captioner.warmup, captioner.patience) == ("cosine", 10, 5)
+    assert (captioner.lr_scheduler, captioner.lr_warmup_steps, captioner.patience) == ("cosine", 10, 5)
     assert (captioner.validation_interval, captioner.optimization.checkpoint_every) == (20, 20)  # 300 / 15
     assert captioner.optimization.learning_rate == 4e-5
     assert CaptionerSettings(

@@ -3,6 +3,7 @@
 resolve dataset and base → read captions, hold some out → train, watching the rest → save the best with its card → push.
 """
 
+import itertools
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,13 +26,14 @@ from recaptrain.captioner.base import (
 )
 from recaptrain.captioner.card import write_card
 from recaptrain.captioner.data import HumanCaptions, Rows, gather_pictures, read_captions
+from recaptrain.captioner.degenerate import fault, vocabulary
 from recaptrain.captioner.loss import Captioning, caption_encoder, tokenize_captions
 from recaptrain.captioner.settings import CaptionerSettings, CaptionerSummary
 from recaptrain.captioner.validation import Validation, held_out_validation, last_samples
 from recaptrain.training.accelerator import open_accelerator
 from recaptrain.training.checkpoints import RunFolder, begin_run
 from recaptrain.training.loop import prepare, train
-from recaptrain.training.model_folder import RUN, finish_run, first_and_last
+from recaptrain.training.model_folder import RUN, check_out, finish_run, first_and_last
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -56,7 +58,7 @@ def tune_captioners(settings: CaptionerSettings, out: Path) -> dict[str, Caption
             captions={style: name},
             prompt={each: text for each, text in settings.prompt.items() if each == style},
             resume=settings.resume and (out / style / RUN).is_dir(),
-            push=f"{settings.push}-{style}" if settings.push else None,
+            push_to_hub=f"{settings.push_to_hub}-{style}" if settings.push_to_hub else None,
         )
         summary = tune_captioner(alone, out / style)
         if summary:
@@ -76,6 +78,7 @@ def tune_captioner(settings: CaptionerSettings, out: Path) -> CaptionerSummary |
         HubError: dataset, base or push target cannot be reached.
     """
     began = time.monotonic()
+    check_out(out, settings.base)
     require("accelerate", *(["peft"] if settings.lora is not None else []), extra="train")
     target = open_dataset(settings.dataset, settings.revision)
     captions = read_captions(
@@ -84,6 +87,7 @@ def tune_captioner(settings: CaptionerSettings, out: Path) -> CaptionerSummary |
     base = find_base(settings.base, settings.base_revision, list(settings.captions), dict(settings.prompt))
     accelerator = _open_accelerator(settings)
     model = _model(settings, base, accelerator)
+    settings = settings.fitting(model.num_parameters())
     dtype, encoder = saved_dtype(model), caption_encoder(base, model)
     model = _trainable(settings, model)
     weights = trained_weights(model)
@@ -113,7 +117,13 @@ def tune_captioner(settings: CaptionerSettings, out: Path) -> CaptionerSummary |
     train(training, task, run, validation)
     validation.restore_best()
     summary = _summary(settings, target, base, captions, validation, run, out)
-    summary = replace(summary, trained_weights=weights, seconds=round(time.monotonic() - began, 1))
+    samples = last_samples(run, summary.best_step)
+    summary = replace(
+        summary,
+        trained_weights=weights,
+        seconds=round(time.monotonic() - began, 1),
+        **_judged(samples, captions),
+    )
 
     def save() -> None:
         tuned = accelerator.unwrap_model(training.trained["captioner"], keep_fp32_wrapper=False)
@@ -121,15 +131,15 @@ def tune_captioner(settings: CaptionerSettings, out: Path) -> CaptionerSummary |
         write_card(
             out,
             summary,
-            name=settings.push or out.resolve().name,
+            name=settings.push_to_hub or out.resolve().name,
             settings=settings,
             target=target,
             base=base,
-            samples=last_samples(run, summary.best_step),
+            samples=samples,
             accelerator=accelerator,
         )
 
-    pushed = finish_run(accelerator, out, save, push=settings.push, public=settings.public)
+    pushed = finish_run(accelerator, out, save, push=settings.push_to_hub, public=settings.public)
     return replace(summary, pushed=pushed) if accelerator.is_main_process else None
 
 
@@ -214,6 +224,16 @@ def _summary(
         last_training_loss=last,
         seconds=0.0,
     )
+
+
+def _judged(samples: list[dict[str, Any]], captions: HumanCaptions) -> dict[str, Any]:
+    """What a summary says of the sample captions."""
+    texts = [captions.table.column(style).drop_null().to_pylist() for style in captions.styles]
+    known = vocabulary(itertools.chain.from_iterable(texts))
+    faults = {text: wrong for row in samples if (wrong := fault(text := row["caption"], known))}
+    example = next((f"{text[:80]!r} ({wrong})" for text, wrong in faults.items()), None)
+    count = sum(row["caption"] in faults for row in samples)
+    return {"samples": len(samples), "degenerate": count, "degenerate_example": example}
 
 
 def _counts(pools: Mapping[str, Rows]) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Options and summary of a tuning run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from recapdata.display import shown_as_text
@@ -13,6 +13,9 @@ FULL_RATE = 4e-5
 
 LORA_RATE = 2e-4
 """Learning rate of an adapter, whose weights begin at nothing."""
+
+SMALL_RATE, SMALL = 1e-3, 10_000_000
+"""Learning rate of a base with fewer weights than that, such as the embedded one: at 4e-5 it learns to write nothing."""
 
 STYLES = ("short", "long")
 
@@ -87,12 +90,33 @@ class CaptionerSettings:
     )
     steps: int = option(300, help="Most optimizer steps.", check=at_least(1))
     batch_size: int = option(8, help="Captions at once on one device.", check=at_least(1))
-    accumulate: int = option(1, help="Batches that make one step.", check=at_least(1))
-    lr: float | None = option(
-        None, help="Learning rate.", shown="4e-5, with --lora 2e-4", check=above(0), identity=False
+    gradient_accumulation_steps: int = option(
+        1,
+        help="Batches that make one step.",
+        check=at_least(1),
+        aliases=("accumulate",),
+        identity="accumulate",
     )
-    lr_course: RateCourse = option("cosine", help="constant or cosine, after the warm-up.", identity="course")
-    warmup: int = option(10, help="Steps over which the learning rate rises.", check=at_least(0))
+    lr: float | None = option(
+        None,
+        help="Learning rate.",
+        shown="4e-5, with --lora 2e-4, of a base below 10 million weights (embedded) 1e-3",
+        check=above(0),
+        identity=False,
+    )
+    lr_scheduler: RateCourse = option(
+        "cosine",
+        help="constant, cosine or linear, after the warm-up.",
+        aliases=("lr_course",),
+        identity="course",
+    )
+    lr_warmup_steps: int = option(
+        10,
+        help="Steps over which the learning rate rises.",
+        check=at_least(0),
+        aliases=("warmup",),
+        identity="warmup",
+    )
     validate_every: int | None = option(
         None,
         help="Steps between looks at the held-out captions.",
@@ -108,7 +132,7 @@ class CaptionerSettings:
         help="Held-out pictures whose captions go into OUT/samples.jsonl at each look.",
         check=at_least(0),
     )
-    seed: int = option(0, help="Of everything random.")
+    seed: int = option(0, help="Of everything random.", check=at_least(0))
     mixed_precision: MixedPrecision = option(
         "auto", help="auto, no, fp16 or bf16; auto takes what this machine is good at.", identity=False
     )
@@ -117,9 +141,10 @@ class CaptionerSettings:
         None, help="Steps between checkpoints.", shown="at each look", check=at_least(1), outcome=False
     )
     resume: bool = option(False, help="Go on with the run in OUT from its last checkpoint.", outcome=False)
-    push: str | None = option(
+    push_to_hub: str | None = option(
         None,
         metavar="USER/MODEL",
+        aliases=("push",),
         help="Upload model and card there (with --apart: …-short, …-long).",
         outcome=False,
     )
@@ -135,6 +160,10 @@ class CaptionerSettings:
             return self.validate_every
         return max(10, round(self.steps / LOOKS))
 
+    def fitting(self, weights: int) -> "CaptionerSettings":
+        """The settings with the learning rate that suits a base of so many weights, where none is given."""
+        return replace(self, lr=SMALL_RATE) if self.lr is None and weights < SMALL else self
+
     @property
     def optimization(self) -> Optimization:
         """What the training loop takes of them."""
@@ -142,10 +171,10 @@ class CaptionerSettings:
         return Optimization(
             steps=self.steps,
             batch_size=self.batch_size,
-            accumulate=self.accumulate,
+            accumulate=self.gradient_accumulation_steps,
             learning_rate=rate if self.lr is None else self.lr,
-            course=self.lr_course,
-            warmup=self.warmup,
+            course=self.lr_scheduler,
+            warmup=self.lr_warmup_steps,
             ema_decay=None,
             seed=self.seed,
             checkpoint_every=self.checkpoint_every or self.validation_interval,
@@ -164,6 +193,8 @@ class CaptionerSummary:
         loss_before, loss: on the held-out captions, before and with the weights kept; None where nothing was held out.
         best_step: the step whose weights were kept, of `steps` made.
         first_training_loss, last_training_loss: mean over the first and the last tenth of the steps.
+        samples: sample captions at the step that was kept; `degenerate`: those that repeat themselves, are empty, or have hardly a word
+            of the human ones, with an example and what is wrong with it.
         pushed: URL of the pushed commit.
     """
 
@@ -187,7 +218,15 @@ class CaptionerSummary:
     first_training_loss: float
     last_training_loss: float
     seconds: float
+    samples: int = 0
+    degenerate: int = 0
+    degenerate_example: str | None = None
     pushed: str | None = None
+
+    @property
+    def learned(self) -> bool:
+        """Whether most of its sample captions are captions; so where there are none."""
+        return 2 * self.degenerate <= self.samples
 
     def text(self) -> str:
         """The closing lines for the terminal."""
@@ -212,6 +251,13 @@ class CaptionerSummary:
                 f"{self.left_out:,} records left out for want of a caption, {self.unreadable:,} for a picture that cannot be decoded"
             )
         lines.append(f"model and card in {self.out}; {self.pushed or 'not pushed'}")
+        if not self.learned:
+            lines.append(
+                f"warning: {self.degenerate} of {self.samples} sample captions are no captions: {self.degenerate_example}\n"
+                f"it has not learned to write them; try more --steps (now {self.steps:,}), another --lr, or more captions, and see "
+                f"{self.out}/samples.jsonl"
+            )
+            return "\n".join(lines)
         lines += [
             f"next: recapdata recaption DIR recap-{style} --captioner {self.out} --style {style}"
             for style in self.captions

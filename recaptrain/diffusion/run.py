@@ -22,7 +22,7 @@ from recaptrain.diffusion.settings import DiffusionSettings, DiffusionSummary
 from recaptrain.training.accelerator import open_accelerator
 from recaptrain.training.checkpoints import RunFolder, begin_run
 from recaptrain.training.loop import Training, prepare, train
-from recaptrain.training.model_folder import RUN, finish_run, first_and_last, swapped_in
+from recaptrain.training.model_folder import RUN, check_out, finish_run, first_and_last, swapped_in
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -40,6 +40,7 @@ def train_diffusion(settings: DiffusionSettings, out: Path) -> DiffusionSummary 
         HubError: dataset, base or push target cannot be reached.
     """
     began = time.monotonic()
+    check_out(out, settings.base)
     target = open_dataset(settings.dataset, settings.revision)
     mixture = settings.caption_mixture
     mixture.require(target.set_names(), where=target.name)
@@ -85,7 +86,7 @@ def train_diffusion(settings: DiffusionSettings, out: Path) -> DiffusionSummary 
         write_card(
             out,
             summary,
-            name=settings.push or out.resolve().name,
+            name=settings.push_to_hub or out.resolve().name,
             settings=settings,
             target=target,
             base=base,
@@ -93,7 +94,7 @@ def train_diffusion(settings: DiffusionSettings, out: Path) -> DiffusionSummary 
             accelerator=accelerator,
         )
 
-    pushed = finish_run(accelerator, out, save, push=settings.push, public=settings.public)
+    pushed = finish_run(accelerator, out, save, push=settings.push_to_hub, public=settings.public)
     return replace(summary, pushed=pushed) if accelerator.is_main_process else None
 
 

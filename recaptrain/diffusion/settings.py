@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from recapdata.display import shown_as_text
-from recapdata.options import above, at_least, check_options, nonempty, option
+from recapdata.options import above, at_least, between, check_options, nonempty, option
 from recaptrain.training.settings import MixedPrecision, Optimization, RateCourse
 
 if TYPE_CHECKING:
@@ -42,14 +42,31 @@ class DiffusionSettings:
     )
     steps: int = option(1000, help="Optimizer steps.", check=at_least(1))
     batch_size: int = option(16, help="Examples at once on one device.", check=at_least(1))
-    accumulate: int = option(1, help="Batches that make one step.", check=at_least(1))
-    lr: float = option(1e-5, help="Learning rate.", check=above(0), identity=False)
-    lr_course: RateCourse = option(
-        "constant", help="constant or cosine, after the warm-up.", identity="course"
+    gradient_accumulation_steps: int = option(
+        1,
+        help="Batches that make one step.",
+        check=at_least(1),
+        aliases=("accumulate",),
+        identity="accumulate",
     )
-    warmup: int = option(0, help="Steps over which the learning rate rises.", check=at_least(0))
-    snr_gamma: float | None = option(5.0, help="γ of Min-SNR weighting; 0: none.", off=0)
-    ema_decay: float | None = option(0.9999, help="Decay of the average of weights; 0: none.", off=0)
+    lr: float = option(1e-5, help="Learning rate.", check=above(0), identity=False)
+    lr_scheduler: RateCourse = option(
+        "constant",
+        help="constant, cosine or linear, after the warm-up.",
+        aliases=("lr_course",),
+        identity="course",
+    )
+    lr_warmup_steps: int = option(
+        0,
+        help="Steps over which the learning rate rises.",
+        check=at_least(0),
+        aliases=("warmup",),
+        identity="warmup",
+    )
+    snr_gamma: float | None = option(5.0, help="γ of Min-SNR weighting; 0: none.", off=0, check=above(0))
+    ema_decay: float | None = option(
+        0.9999, help="Decay of the average of weights; 0: none.", off=0, check=between(0, 1)
+    )
     caption_dropout: float | None = option(
         None,
         help="Share of empty captions.",
@@ -65,7 +82,7 @@ class DiffusionSettings:
         shown="truncate",
         identity=False,
     )
-    seed: int = option(0, help="Of everything random.")
+    seed: int = option(0, help="Of everything random.", check=at_least(0))
     resolution: int | None = option(
         None, help="Side of the pictures in pixels.", shown="the base's", identity=False
     )
@@ -79,8 +96,12 @@ class DiffusionSettings:
     )
     checkpoint_every: int = option(500, help="Steps between checkpoints.", check=at_least(1), outcome=False)
     resume: bool = option(False, help="Go on with the run in OUT from its last checkpoint.", outcome=False)
-    push: str | None = option(
-        None, help="Upload pipeline and card there.", metavar="USER/MODEL", outcome=False
+    push_to_hub: str | None = option(
+        None,
+        help="Upload pipeline and card there.",
+        metavar="USER/MODEL",
+        aliases=("push",),
+        outcome=False,
     )
     public: bool = option(False, help="A new repository is public.", outcome=False)
 
@@ -110,10 +131,10 @@ class DiffusionSettings:
         return Optimization(
             steps=self.steps,
             batch_size=self.batch_size,
-            accumulate=self.accumulate,
+            accumulate=self.gradient_accumulation_steps,
             learning_rate=self.lr,
-            course=self.lr_course,
-            warmup=self.warmup,
+            course=self.lr_scheduler,
+            warmup=self.lr_warmup_steps,
             ema_decay=self.ema_decay,
             seed=self.seed,
             checkpoint_every=self.checkpoint_every,

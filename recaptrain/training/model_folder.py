@@ -8,14 +8,38 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recapdata.dataset.folder import MANIFEST
 from recapdata.endpoint import endpoint, hub_api, hub_errors
-from recapdata.errors import HubError
+from recapdata.errors import HubError, OptionError
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 RUN = "training"
 """The folder inside OUT that holds checkpoints, logs and prepared data; it is never pushed."""
+
+
+def check_out(out: Path, base: str) -> None:
+    """Check, before anything is loaded, that a model may be written to a folder.
+
+    Raises:
+        OptionError: it is a file or lies below one, in a dataset folder, or is that of the base.
+    """
+    for folder in (out, *out.parents):
+        if folder.is_symlink() or folder.exists():
+            if not folder.is_dir():
+                raise OptionError(f"{out}: {folder} is a file; name a folder for what is trained")
+            break
+    place = out.resolve()
+    for folder in (place, *place.parents):
+        if (folder / MANIFEST).is_file():
+            raise OptionError(
+                f"{out} lies in the dataset folder {folder}; name a folder outside it for what is trained"
+            )
+    if place == Path(base).resolve() and not (place / RUN).is_dir():
+        raise OptionError(
+            f"{out} is the folder of the base, which would be lost; name another one for what is trained"
+        )
 
 
 def finish_run(

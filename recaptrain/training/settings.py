@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-RateCourse = Literal["constant", "cosine"]
+RateCourse = Literal["constant", "cosine", "linear"]
 MixedPrecision = Literal["auto", "no", "fp16", "bf16"]
 
 
@@ -30,10 +30,12 @@ class Optimization:
     checkpoint_every: int
 
     def rate_at(self, step: int) -> float:
-        """Learning rate of a step: linear warm-up, then constant or half a cosine down to 0."""
+        """Learning rate of a step: linear warm-up, then constant, half a cosine down to 0, or a line down to 0."""
         if step < self.warmup:
             return self.learning_rate * (step + 1) / self.warmup
         if self.course == "constant":
             return self.learning_rate
         done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        if self.course == "linear":
+            return self.learning_rate * (1.0 - done)
         return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * done))

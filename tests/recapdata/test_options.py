@@ -13,6 +13,7 @@ from recapdata.console import application, command
 from recapdata.errors import OptionError
 from recapdata.options import (
     above,
+    accepting_aliases,
     at_least,
     check_options,
     command_line,
@@ -37,7 +38,9 @@ class Baking:
     swaps: Mapping[str, str] = option({}, help="OLD=NEW.", example="milk=water")
     book: Path | None = option(None, help="Where it is written.", shown="nowhere", outcome=False)
     dark: bool = option(False, help="Longer.")
-    turns: int | None = option(None, help="By itself none.", check=at_least(1))
+    turns: int | None = option(
+        None, help="By itself none.", check=at_least(1), aliases=("flips", "turn_table")
+    )
 
     def __post_init__(self):
         check_options(self)
@@ -103,6 +106,11 @@ def test_python_may_write_what_the_command_line_writes():
         ({"trays": 0}, "--trays 0: it must be at least 1"),
         ({"turns": 0}, "--turns 0: it must be at least 1"),
         ({"rise": "never"}, "--rise never: it must be one of slow, fast"),
+        ({"heat": float("inf")}, "--heat inf: it must be above 0"),
+        (
+            {"swaps": "milk=water,milk=oats"},
+            "--swaps: milk is given twice (milk=water and milk=oats); give it once",
+        ),
         ({"swaps": "milk"}, "--swaps milk: write NAME=VALUE, for example --swaps milk=water"),
     ],
 )
@@ -118,6 +126,27 @@ def test_a_mistake_is_one_line_wherever_it_is_made(change, message):
     with pytest.raises(OptionError) as raised:
         bake("rye", "--recipe", "x", f"--{name}", str(value))
     assert str(raised.value) == message
+
+
+def test_an_alias_is_another_name_on_the_command_line_and_in_python():
+    for word in ("--turns", "--flips"):
+        assert bake("rye", "--recipe", "x", word, "3")[1] == [Baking(recipe="x", turns=3)]
+    assert command_line("bake", [], Baking(recipe="x", turns=3)) == "bake --recipe x --turns 3"
+
+    @accepting_aliases(lambda: Baking)
+    def bread(*, recipe: str, turns: int | None = None) -> Baking:
+        return Baking(recipe=recipe, turns=turns)
+
+    assert bread(recipe="x", flips=3) == bread(recipe="x", turns=3) == Baking(recipe="x", turns=3)
+    with pytest.raises(OptionError, match="flips is another name of turns"):
+        bread(recipe="x", turns=3, flips=3)
+    with pytest.raises(TypeError, match="spins"):
+        bread(recipe="x", spins=3)
+
+
+def test_underscores_are_hyphens():
+    for word in ("--turn-table", "--turn_table"):
+        assert bake("rye", "--recipe", "x", word, "3")[1] == [Baking(recipe="x", turns=3)]
 
 
 def test_commands_are_quoted_and_say_no_defaults():

@@ -49,7 +49,7 @@ def test_a_hundred_captions_in_another_style_are_followed(tmp_path):
         validate_every=50,
         patience=None,
         freeze="vision",
-        warmup=5,
+        lr_warmup_steps=5,
         samples=0,
     )
     summary = tune_captioner(settings, tmp_path / "out")

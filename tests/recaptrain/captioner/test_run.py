@@ -54,7 +54,7 @@ def settings(dataset, base, captions=BOTH, **changes):
         "validate_every": 2,
         "patience": 0,
         "batch_size": 2,
-        "warmup": 0,
+        "lr_warmup_steps": 0,
         "samples": 0,
         "mixed_precision": "no",
         **changes,
@@ -117,7 +117,13 @@ class Killed(Exception):
 @pytest.mark.parametrize("lora", [None, 2])
 def test_an_interrupted_run_ends_as_the_uninterrupted_one(tmp_path, folders, scenes, monkeypatch, lora):
     chosen = settings(
-        scenes, folders("paligemma"), steps=5, accumulate=2, lora=lora, mixed_precision="bf16", samples=1
+        scenes,
+        folders("paligemma"),
+        steps=5,
+        gradient_accumulation_steps=2,
+        lora=lora,
+        mixed_precision="bf16",
+        samples=1,
     )
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     summary = tune_captioner(chosen, whole)
@@ -189,7 +195,7 @@ def test_the_best_weights_are_kept_and_the_run_ends_when_nothing_gets_better(tmp
         validate_every=1,
         patience=3,
         lr=0.2,
-        lr_course="constant",
+        lr_scheduler="constant",
     )
     summary = tune_captioner(chosen, tmp_path / "out")
     rows = RunFolder(tmp_path / "out" / "training").rows("validation")
@@ -212,6 +218,27 @@ def test_samples_of_held_out_pictures_are_written_at_each_look(tmp_path, folders
     keys = {row["key"] for row in rows}
     assert len(keys) == 2
     assert rows[0]["human"].endswith(".")
+
+
+def test_what_writes_no_captions_is_not_recommended(tmp_path, folders, scenes):
+    """Untrained weights, hardly moved: its samples are no captions."""
+    chosen = settings(scenes, folders("paligemma"), samples=2, lr=1e-9)
+    summary = tune_captioner(chosen, tmp_path / "out")
+    assert (summary.samples, summary.degenerate, summary.learned) == (4, 4, False)
+    assert "warning: 4 of 4 sample captions are no captions: " in summary.text()
+    assert "next: recapdata recaption" not in summary.text()
+    unseen = tune_captioner(replace(chosen, samples=0), tmp_path / "unseen")
+    assert "next: recapdata recaption" in unseen.text(), "nothing was judged"
+
+
+@pytest.mark.slow
+def test_the_embedded_base_learns_by_its_defaults(tmp_path):
+    folder = build_scenes(tmp_path / "ds", rows=80, shard_rows=80).path
+    summary = tune_captioner(
+        CaptionerSettings(dataset=str(folder), captions="long=long", base="embedded"), tmp_path / "out"
+    )
+    assert summary.learned
+    assert summary.loss < 0.5 * summary.loss_before
 
 
 def test_too_few_captions_are_all_learned_from(tmp_path, folders, scenes, capsys):
@@ -249,7 +276,9 @@ def test_from_a_revision_on_a_hub_to_a_pushed_captioner(tmp_path, folders, hub, 
     api, base_id, model_id = HfApi(), f"{repo_id}-base", f"{repo_id}-captioner"
     api.create_repo(base_id)
     base_commit = api.upload_folder(repo_id=base_id, folder_path=folders("paligemma")).oid
-    chosen = settings(repo_id, base_id, captions="short=people", revision="v1.0.0", samples=1, push=model_id)
+    chosen = settings(
+        repo_id, base_id, captions="short=people", revision="v1.0.0", samples=1, push_to_hub=model_id
+    )
     summary = tune_captioner(chosen, tmp_path / "out")
     assert summary.commit == commit
     assert summary.base_revision == base_commit
@@ -299,15 +328,15 @@ def test_the_command_tunes_and_says_what_it_did(tmp_path, folders, scenes):
     summary = json.loads(done.stdout)
     assert (summary["steps"], summary["captions"]) == (2, {"short": 16, "long": 16})
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf8")
-    assert "| learning rate | 4e-05, cosine, 10 steps of warm-up |" in card
-    assert "| lr | 4e-05 |" in card
-    assert " --lr 4e-05" in card
+    assert "| learning rate | 0.001, cosine, 10 steps of warm-up |" in card, "the default of a small base"
+    assert "| lr | 0.001 |" in card
+    assert " --lr 0.001" in card
     assert "a local folder that had not been published: 16 short and 16 long captions seen" in card
     noted = json.loads((tmp_path / "out" / "training" / "settings.json").read_text(encoding="utf8"))
     depends = ("captions", "base", "prompts", "precision")
     assert {name: value for name, value in noted.items() if name not in depends} == {
         "dataset": "folder", "held out": 4, "lora": None, "freeze": [], "steps": 2, "batch_size": 2, "accumulate": 1,
-        "learning_rate": 4e-05, "course": "cosine", "warmup": 10, "weight_decay": 0.01, "max_norm": 1.0, "ema_decay": None,
+        "learning_rate": 0.001, "course": "cosine", "warmup": 10, "weight_decay": 0.01, "max_norm": 1.0, "ema_decay": None,
         "seed": 0, "validate every": 10, "patience": 5, "samples": 0, "processes": 1,
     }, "as earlier versions wrote it"  # fmt: skip
     done = invoke(
@@ -327,13 +356,19 @@ def test_the_command_tunes_and_says_what_it_did(tmp_path, folders, scenes):
     assert list(json.loads(done.stdout)) == ["short", "long"]
     assert (tmp_path / "two" / "long" / "adapter").is_dir()
     card = (tmp_path / "two" / "long" / "README.md").read_text(encoding="utf8")
-    assert "| lr | 0.0002 |" in card, "the default of LoRA"
+    assert "| lr | 0.001 |" in card, "the default of a small base, with LoRA too"
 
 
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
         ({"--captions": "short"}, OptionError, "write NAME=VALUE, for example --captions short=human_short"),
+        ({"--captions": "short=alt,short=empty"}, OptionError, "--captions: short is given twice"),
+        ({"--lr-scheduler": "polynomial"}, OptionError, "it must be one of constant, cosine, linear"),
+        ({"--lr_course": "polynomial"}, OptionError, "--lr-scheduler polynomial: it must be one of"),
+        ({"--mixed-precision": "fp8"}, OptionError, "it must be one of auto, no, fp16, bf16"),
+        ({"--lr": "inf"}, OptionError, "--lr inf: it must be above 0"),
+        ({"--seed": "-1"}, OptionError, "--seed -1"),
         ({"--captions": "brief=short"}, OptionError, "STYLE is short or long"),
         (
             {"--captions": "short=nobody"},

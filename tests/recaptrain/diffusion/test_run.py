@@ -51,7 +51,7 @@ def equal(ones, others):
 
 
 def test_an_interrupted_run_ends_as_the_uninterrupted_one(tmp_path, scenes, base, monkeypatch):
-    both = settings(scenes, base, train=("unet", "text_encoder"), accumulate=2)
+    both = settings(scenes, base, train=("unet", "text_encoder"), gradient_accumulation_steps=2)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     train_diffusion(both, whole)
 
@@ -131,7 +131,7 @@ def test_from_a_revision_on_a_hub_to_a_pushed_model(tmp_path, base, hub, repo_id
     folder = build_scenes(tmp_path / "ds").path
     commit = publish(plan_publication(folder, repo_id, version="1.0.0", license="cc0-1.0")).commit
     model_id = f"{repo_id}-model"
-    chosen = settings(repo_id, base, revision="v1.0.0", push=model_id)
+    chosen = settings(repo_id, base, revision="v1.0.0", push_to_hub=model_id)
     summary = train_diffusion(chosen, tmp_path / "out")
     assert summary.commit == commit
     assert summary.examples == 8
@@ -172,8 +172,20 @@ def test_what_cannot_be_trained_is_said(tmp_path, scenes, base):
         train_diffusion(settings(scenes, base, train="vae"), tmp_path / "out")
     with pytest.raises(OptionError, match="multiple of 8"):
         train_diffusion(settings(scenes, base, resolution=60), tmp_path / "out")
-    with pytest.raises(OptionError, match="--steps 0"):
-        settings(scenes, base, steps=0)
+    for name, values in {
+        "steps": (0, -1),
+        "ema_decay": (1, 2, -0.5, float("nan")),
+        "snr_gamma": (-1, float("nan"), float("inf")),
+        "lr": (0, float("nan"), float("inf")),
+        "seed": (-1,),
+    }.items():
+        for value in values:
+            with pytest.raises(OptionError, match=f"--{name.replace('_', '-')} .*it must be"):
+                settings(scenes, base, **{name: value})
+    with pytest.raises(OptionError, match="is a file"):
+        train_diffusion(settings(scenes, base), base / "model_index.json")
+    with pytest.raises(OptionError, match="lies in the dataset folder"):
+        train_diffusion(settings(scenes, base), scenes / "model")
     with pytest.raises(CaptionSetNotFound, match="'recap-short'"):
         train_diffusion(settings(scenes, base, mixture="recap-mix"), tmp_path / "out")
     index = json.loads((base / "model_index.json").read_text(encoding="utf8"))

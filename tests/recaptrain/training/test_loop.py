@@ -39,6 +39,9 @@ def test_rates():
     assert [flat.rate_at(step) for step in (0, 3, 9)] == [0.5, 2.0, 2.0]
     falling = replace(flat, steps=12, course="cosine")
     assert falling.rate_at(8) == pytest.approx(1.0)  # half way down
+    assert falling.rate_at(6) == pytest.approx(1.0 + 0.5**0.5)  # a quarter of the way: 1 + cos 45°
+    line = replace(flat, steps=12, course="linear")
+    assert [line.rate_at(step) for step in (3, 4, 6, 8, 11)] == [2.0, 2.0, 1.5, 1.0, 0.25]
 
 
 @dataclass
