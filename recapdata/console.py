@@ -6,6 +6,7 @@ Exit codes: 0 all was done; 1 something was not (an error, or rows that failed);
 
 import dataclasses
 import functools
+import importlib.metadata
 import inspect
 import json
 import os
@@ -19,7 +20,6 @@ from typing import Annotated, Any, Protocol
 
 import typer
 
-import recapdata
 from recapdata.display import printable, printable_json
 from recapdata.errors import RecapdataError
 from recapdata.extras import naming_extras
@@ -40,7 +40,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 def _say_version(context: typer.Context, wanted: bool) -> None:
     if wanted:
-        sys.stdout.write(f"{context.info_name} {recapdata.__version__}\n")
+        sys.stdout.write(f"{context.info_name} {importlib.metadata.version('recapdata')}\n")
         raise typer.Exit()
 
 
