@@ -33,7 +33,6 @@ def _tokenizer():
 
 def build_pipeline(path: Path, *, epsilon: bool = False) -> Path:
     """A pipeline of random weights, 64×64 pixels: like the embedded one, or with Stable Diffusion 1's scheduler."""
-    import torch
     from diffusers import PNDMScheduler
 
     from recaptrain.embedded.autoencoder import Autoencoder, build
@@ -43,9 +42,8 @@ def build_pipeline(path: Path, *, epsilon: bool = False) -> Path:
 
     unet = build_unet(Denoiser(channels=(8, 16)), 16, 0)
     text_encoder = build_text_encoder(TextEncoder(width=16, layers=1), _tokenizer(), 0)
-    trained = torch.nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
     vae = build(Autoencoder(channels=(8, 8, 8)), 0)
-    pipeline = save(vae, _tokenizer(), trained, path)
+    pipeline = save(vae, _tokenizer(), text_encoder, unet, path)
     if epsilon:
         pipeline.scheduler = PNDMScheduler(
             beta_start=0.00085,
