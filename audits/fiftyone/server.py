@@ -13,6 +13,7 @@ ends when its standard input does, that is with the process that started it, how
 import argparse
 import asyncio
 import json
+import logging
 import os
 import re
 import signal
@@ -185,6 +186,8 @@ def main() -> None:
     config = Config()
     config.bind = [f"{ADDRESS}:{port}"]
     config.loglevel = "WARNING"
+    # FiftyOne goes on writing to a page that was closed, and asyncio says so at every try.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     set_port(port)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     asyncio.run(serve(guarded(app, options.media), config))  # type: ignore[arg-type]
