@@ -71,7 +71,7 @@ class CaptionVerdicts(operators.Panel):
 
     def on_all(self, ctx: Any) -> None:
         """Show all that a caption leaves out, or the first of it again."""
-        state = f"all_{ctx.params['place']}"
+        state = f"lists_all_{ctx.params['place']}"
         ctx.panel.set_state(state, not ctx.panel.get_state(state))
 
     def on_audit(self, ctx: Any) -> None:
@@ -214,7 +214,7 @@ class CaptionVerdicts(operators.Panel):
     def _left_out(self, ctx: Any, panel: Any, place: int, missed: Sequence[str]) -> None:
         """What the caption does not say: things and words apart, the first of each until all are asked for."""
         things, words = things_and_words(missed)
-        all_of_it = bool(ctx.panel.get_state(f"all_{place}"))
+        all_of_it = bool(ctx.panel.get_state(f"lists_all_{place}"))
         parts = [("things", "Leaves out", things, THINGS), ("words", "Words not quoted", words, WORDS)]
         for name, label, found, most in parts:
             if found:
