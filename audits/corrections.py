@@ -16,11 +16,14 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
+from recapdata.dataset.bounded import read_lines
 from recapdata.dataset.folder import CORRECTIONS, DatasetFolder
 from recapdata.dataset.target import Target
 from recapdata.errors import DatasetDamaged
-from recapdata.records import CLAIM_FIELDS, ClaimKind, Verdict
+from recapdata.records import CLAIM_FIELDS, CLAIM_KINDS, VERDICTS, ClaimKind, Verdict
 
+LINE_BYTES = 2**20
+"""The most of a line of corrections."""
 DECIDED: tuple[Verdict, ...] = ("supported", "contradicted")
 """The verdicts that a person can agree or disagree with; `unknown` claims nothing."""
 Z = 1.959964
@@ -67,7 +70,20 @@ class Correction:
         """The correction of a line; ValueError, KeyError or TypeError where it is none."""
         values = json.loads(line)
         start, end = values.pop("span")
-        return cls(set_name=values.pop("set"), span=(int(start), int(end)), **values)
+        correction = cls(set_name=values.pop("set"), span=(int(start), int(end)), **values)
+        if correction.kind not in CLAIM_KINDS or correction.verdict not in VERDICTS:
+            raise ValueError("its kind or its verdict is none")
+        for value, kind in (
+            (correction.key, str),
+            (correction.set_name, str),
+            (correction.claim, Mapping),
+            (correction.right, bool),
+            (correction.sample, bool),
+            (correction.date, str),
+        ):
+            if not isinstance(value, kind):
+                raise TypeError(f"{str(value)[:80]!r} in place of {kind.__name__}")
+        return correction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +153,7 @@ def add_correction(folder: str | Path, correction: Correction) -> None:
 
     Raises:
         NotADataset: there is no dataset folder.
+        DatasetDamaged: the file of corrections ends in something else.
     """
     path = DatasetFolder.open(folder).path / CORRECTIONS
     path.parent.mkdir(exist_ok=True)
@@ -144,9 +161,12 @@ def add_correction(folder: str | Path, correction: Correction) -> None:
     # Unbuffered: what a full disk refuses must not be waiting in a buffer when the file is closed.
     with open(path, "a+b", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        content = file.readall()
-        file.truncate(content.rfind(b"\n") + 1)  # what a crash left of a last line
+        length = file.seek(0, os.SEEK_END)
+        file.seek(max(0, length - LINE_BYTES))
+        tail = file.read(LINE_BYTES)
+        if length > LINE_BYTES and b"\n" not in tail:
+            raise DatasetDamaged(f"{path}: its last line is no correction; take the line out")
+        file.truncate(length - len(tail) + tail.rfind(b"\n") + 1)  # without what a crash left of a last line
         while line:
             line = line[file.write(line) :]
         os.fsync(file.fileno())
@@ -158,13 +178,14 @@ def _read(path: Path) -> list[Correction]:
 
 
 def _lines(path: Path) -> Iterator[Correction]:
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
+    number = 0
+    try:
+        for line in read_lines(path, LINE_BYTES):
+            number += 1
             if not line.endswith(b"\n"):
                 return  # torn by a crash
-            try:
-                yield Correction.from_json(line)
-            except (ValueError, KeyError, TypeError) as error:
-                raise DatasetDamaged(
-                    f"{path}: line {number} is no correction ({error}); take the line out"
-                ) from error
+            yield Correction.from_json(line)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise DatasetDamaged(
+            f"{path}: line {number} is no correction ({error}); take the line out"
+        ) from error

@@ -29,6 +29,10 @@ class DatasetDamaged(RecapdataError):
     """Parts of a dataset folder contradict each other (a sum does not hold, a shard is missing or torn)."""
 
 
+class DatasetEmpty(RecapdataError):
+    """The dataset holds no records, or none yet."""
+
+
 class DatasetBusy(RecapdataError):
     """Another process is writing to the same dataset folder."""
 

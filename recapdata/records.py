@@ -245,6 +245,23 @@ class Caption:
     tokens: int | None = None
     error: str | None = None
 
+    @classmethod
+    def from_dict(cls, values: Any) -> "Caption":
+        """The caption of a mapping that may come from anybody, so that every field is checked.
+
+        Raises:
+            TypeError: a field is unknown or of another type.
+            ValueError: a text is no Unicode, or a number does not fit its column.
+        """
+        caption = cls(**_named(values))
+        for f in fields(cls):
+            value = getattr(caption, f.name)
+            if value is None:
+                continue
+            _check_type(f.name, value, int if f.name in ("seed", "tokens") else str)
+            pa.scalar(value, CAPTION_SCHEMA.field(f.name).type)
+        return caption
+
     def to_row(self, key: str, set_name: str) -> dict[str, Any]:
         """The row of `CAPTION_SCHEMA` for a key in a set."""
         return {"key": key, "set": set_name, **{f.name: getattr(self, f.name) for f in fields(self)}}

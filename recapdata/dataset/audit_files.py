@@ -13,7 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from recapdata.dataset.shards import ShardFile, read_note
+from recapdata.dataset.bounded import read_small
+from recapdata.dataset.shards import ShardFile, read_note, restore
 from recapdata.errors import DatasetDamaged
 from recapdata.records import CLAIM_TYPE
 
@@ -185,6 +186,11 @@ def read_identity(path: Path, *, any_format: bool = False) -> Identity | None:
     if values is None or not (any_format or values.get("format") == FORMAT):
         return None
     known: dict[str, Any] = {f.name: values.get(f.name) for f in fields(Identity)}
+    for name, value in known.items():
+        if not isinstance(value, str) and not (value is None and name not in ("captions", "claims")):
+            raise DatasetDamaged(
+                f"{path} does not say what it was computed from ({name} is no text); {restore(str(path))}"
+            )
     return Identity(**known)
 
 
@@ -219,7 +225,7 @@ def read_summary(path: Path, name: str) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        summary = json.loads(path.read_text(encoding="utf8"))
+        summary = json.loads(read_small(path))
         if not isinstance(summary, dict):
             raise ValueError("no object")
         return summary

@@ -27,8 +27,9 @@ import yaml
 
 from recapdata.atomic import write_atomic
 from recapdata.dataset.audit_files import SUMMARY
+from recapdata.dataset.bounded import read_small
 from recapdata.dataset.shards import ShardFile, read_footer, read_schema, read_shard
-from recapdata.errors import CaptionSetNotFound, DatasetBusy, DatasetDamaged, NotADataset
+from recapdata.errors import CaptionSetNotFound, DatasetBusy, DatasetDamaged, DatasetEmpty, NotADataset
 from recapdata.records import CAPTION_SCHEMA, RECORD_SCHEMA, SET_NAME, Counts, Manifest
 
 MANIFEST = "recapdata.yaml"
@@ -123,11 +124,7 @@ def read_manifest(path: Path, name: str) -> Manifest:
         DatasetDamaged: it is not the YAML of a manifest, or names what no dataset can have.
     """
     try:
-        with open(path, "rb") as file:
-            content = file.read(MANIFEST_BYTES + 1)
-        if len(content) > MANIFEST_BYTES:
-            raise ValueError(f"more than {MANIFEST_BYTES:,} bytes")
-        return Manifest.from_dict(yaml.safe_load(content.decode("utf8")))
+        return Manifest.from_dict(yaml.safe_load(read_small(path, MANIFEST_BYTES).decode("utf8")))
     except (yaml.YAMLError, TypeError, AttributeError, ValueError, RecursionError) as error:
         message = " ".join(str(error).split())[:300]
         raise DatasetDamaged(
@@ -135,7 +132,7 @@ def read_manifest(path: Path, name: str) -> Manifest:
         ) from error
 
 
-def ways_out(directory: Path, set_name: str) -> str:
+def ways_out(directory: str | Path, set_name: str) -> str:
     """What to do about a caption set that is not finished: the end of every message that says so."""
     return (
         "finish it by running its command again, without --limit, --keys or --where, or take it out: "
@@ -266,6 +263,17 @@ class DatasetFolder:
                 f"{self.path / 'images'} lacks {shard_name(missing[0])}; restore it or ingest again"
             )
         return numbers
+
+    def check_records(self) -> None:
+        """Refuse to work on nothing.
+
+        Raises:
+            DatasetEmpty: there is no record.
+        """
+        if not any(self.rows(shard) for shard in self.shards()):
+            raise DatasetEmpty(
+                f"{self.path} holds no records; finish its ingest by running its command again, or ingest other images"
+            )
 
     def finished_captions(self, set_name: str) -> list[int]:
         """Numbers of the image shards whose captions in this set are finished."""

@@ -13,7 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import pyarrow as pa
+
 from recapdata.atomic import write_atomic
+from recapdata.dataset.bounded import TooLarge, read_lines
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.errors import DatasetDamaged
 from recapdata.records import Caption
@@ -44,7 +47,7 @@ def replay(path: Path) -> Replay:
                 captions.pop(key, None)
         else:
             for key, values in zip(entry["keys"], entry["captions"], strict=True):
-                captions[key] = Caption(**values)
+                captions[key] = Caption(**values)  # `_check_entry` has looked at them
             wanted.difference_update(entry["keys"])
     return Replay(captions, wanted)
 
@@ -126,12 +129,14 @@ def forget(path: Path, keys: Iterable[str]) -> None:
 
 def _whole_bytes(path: Path) -> int:
     """Length of the journal without a torn last line."""
-    whole = 0
-    with open(path, "rb") as file:
-        for line in file:
-            if line.endswith(b"\n"):
-                whole += len(line)
-    return whole
+    try:
+        return sum(len(line) for line in read_lines(path) if line.endswith(b"\n"))
+    except TooLarge as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _damaged(path: Path, what: str) -> DatasetDamaged:
+    return DatasetDamaged(f"{path}: {what}; delete the file, and its captions are made again")
 
 
 def _check_entry(entry: dict[str, Any]) -> None:
@@ -147,21 +152,22 @@ def _check_entry(entry: dict[str, Any]) -> None:
         if len(keys) != len(entry["captions"]):
             raise ValueError("keys and captions differ in number")
         for values in entry["captions"]:
-            Caption(**values)
+            Caption.from_dict(values)
 
 
 def _entries(path: Path) -> Iterable[dict[str, Any]]:
     if not path.is_file():
         return
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
+    number = 0
+    try:
+        for line in read_lines(path):
+            number += 1
             if not line.endswith(b"\n"):
                 return  # torn by a crash; its batch is captioned again
-            try:
-                entry = json.loads(line)
-                _check_entry(entry)
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
-                raise DatasetDamaged(
-                    f"{path}: line {number} is not a journal's ({error}); delete the file, and its captions are made again"
-                ) from error
+            entry = json.loads(line)
+            _check_entry(entry)
             yield entry
+    except TooLarge as error:
+        raise _damaged(path, str(error)) from error
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError, pa.ArrowException) as error:
+        raise _damaged(path, f"line {number} is not a journal's ({str(error)[:300]})") from error

@@ -5,6 +5,7 @@ become `DatasetDamaged` here; errors of the disk and of the network stay what th
 """
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,11 @@ _ARROW = (
     UnicodeDecodeError,  # in the name of a column
 )
 _KEYS = (pa.string(), pa.large_string())
+UNPACKED_BYTES = 512 * 2**20
+"""What any file may unpack to; beyond that it may be at most `UNPACKED_TIMES` its size."""
+UNPACKED_TIMES = 64
+FREE_ROWS = 1_000_000
+"""Rows that any file may have; beyond that at most as many as it has bytes, since every record has a key of its own."""
 
 
 class ShardFile(pq.ParquetFile):  # type: ignore[misc]  # pyarrow has no types
@@ -46,14 +52,22 @@ class ShardFile(pq.ParquetFile):  # type: ignore[misc]  # pyarrow has no types
         with _damage(self.name):
             super().__init__(source, **options)
             schema = self.schema_arrow
+        self._limit = _limit(source)
+        self._check_size()
         if "key" in schema.names and schema.field("key").type not in _KEYS:
             raise _damaged(self.name, f"its column 'key' is {schema.field('key').type}")
 
     def read(self, columns: Sequence[str] | None = None, **options: Any) -> pa.Table:
         """All rows of the named columns (of all where None)."""
-        self._need(columns)
+        batches, total = [], 0
+        for batch in self.iter_batches(columns=columns, **options):
+            total += batch.nbytes
+            if self._limit is not None and total > self._limit:
+                raise self._bomb()
+            batches.append(batch)
         with _damage(self.name):
-            return _valid(super().read(columns, **options))
+            schema = batches[0].schema if batches else super().read(columns, **options).schema
+            return pa.Table.from_batches(batches, schema)
 
     def read_row_group(self, i: int, columns: Sequence[str] | None = None, **options: Any) -> pa.Table:
         """The rows of one row group."""
@@ -90,6 +104,18 @@ class ShardFile(pq.ParquetFile):  # type: ignore[misc]  # pyarrow has no types
                 values |= zip(here, table.take([row - start for row in here]).to_pylist(), strict=True)
             start = end
         return [values[row] for row in rows]
+
+    def _check_size(self) -> None:
+        """Refuse a few bytes that unpack to all the memory there is."""
+        groups = [self.metadata.row_group(i).total_byte_size for i in range(self.num_row_groups)]
+        if self._limit is not None and max(groups, default=0) > self._limit:
+            raise self._bomb()
+        size = (self._limit or 0) // UNPACKED_TIMES
+        if self._limit is not None and self.metadata.num_rows > max(FREE_ROWS, size):
+            raise self._bomb()
+
+    def _bomb(self) -> DatasetDamaged:
+        return _damaged(self.name, "it unpacks to many times its size, as nothing that was written here does")
 
     def _need(self, columns: Iterable[str] | None) -> None:
         names = self.schema_arrow.names
@@ -257,6 +283,12 @@ class ShardWriter:
                 self.commit()
         else:
             self.abort()
+
+
+def _limit(source: Any) -> int | None:
+    """The bytes that a file may unpack to; None where its size is not known."""
+    size = os.path.getsize(source) if isinstance(source, str | Path) else getattr(source, "size", None)
+    return max(UNPACKED_BYTES, UNPACKED_TIMES * size) if isinstance(size, int) else None
 
 
 @contextmanager

@@ -8,10 +8,12 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from recapdata.dataset.bounded import TooLarge, read_small
 from recapdata.dataset.digest import DIGITS, ArrowDigest
 from recapdata.dataset.target import Target
 from recapdata.errors import DatasetDamaged
@@ -116,6 +118,12 @@ class Contents:
                     f"{CONTENTS} is of format {values['format']}, this version reads {FORMAT}; "
                     "it was published by a later recapdata: upgrade"
                 )
+            for shard in values["shards"]:
+                _check(f"{shard['rows']:d}", shard["keys"], shard["columns"])
+                _check(*shard["sets"].items())
+            _check(values["keys"], *values["columns"].items(), *values["sets"].items())
+            for release in values["history"]:
+                _check(release["version"], release["date"], release.get("commit") or "", *release["changes"])
             return cls(
                 columns=values["columns"],
                 shards=tuple(ShardContents(**shard) for shard in values["shards"]),
@@ -128,6 +136,14 @@ class Contents:
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DatasetDamaged(f"{CONTENTS} cannot be read: {error}; publish the version again") from error
+
+
+def _check(*values: Any) -> None:
+    """Refuse what are no texts, or pairs of texts."""
+    for value in values:
+        for text in value if isinstance(value, tuple) else (value,):
+            if not isinstance(text, str):
+                raise TypeError(f"{str(text)[:80]!r} is no text")
 
 
 def read_contents(target: Target, show: Callable[[int, pa.RecordBatch], None] | None = None) -> Contents:
@@ -188,4 +204,11 @@ def contents_of(target: Target) -> Contents:
 def published_contents(target: Target) -> Contents | None:
     """The contents of a published version; None where it was published without (not by recapdata)."""
     path = target.file(CONTENTS)
-    return None if path is None else Contents.from_json(path.read_text(encoding="utf8"))
+    return None if path is None else _read(path)
+
+
+def _read(path: Path) -> Contents:
+    try:
+        return Contents.from_json(read_small(path).decode("utf8"))
+    except (TooLarge, UnicodeDecodeError) as error:
+        raise DatasetDamaged(f"{CONTENTS} cannot be read: {error}; publish the version again") from error
