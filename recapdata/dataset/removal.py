@@ -12,7 +12,14 @@ from pathlib import Path
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.keys import read_keys_file
 from recapdata.dataset.shards import read_shard
-from recapdata.dataset.writing import complete_removal, note_keys, note_sets, pending_sets, writing
+from recapdata.dataset.writing import (
+    complete_removal,
+    note_keys,
+    note_sets,
+    pending_sets,
+    removed_sets,
+    writing,
+)
 from recapdata.display import shown_as_text
 from recapdata.errors import OptionError
 from recapdata.records import Counts
@@ -28,7 +35,8 @@ class RemoveSummary:
         taken_out: those of them that the folder held, now or when an earlier run took them out.
         never_seen: those that it never held; a later ingest leaves them out all the same.
         examples: the first few of the latter.
-        sets: caption sets that were taken out.
+        sets: caption sets that were taken out, now or when an earlier run took them out.
+        sets_before: those of them that an earlier run took out.
         published: the version that was published last, which still holds what was taken out; None before the first.
         dataset: counts of the folder afterwards.
     """
@@ -39,6 +47,7 @@ class RemoveSummary:
     never_seen: int
     examples: tuple[str, ...]
     sets: tuple[str, ...]
+    sets_before: tuple[str, ...] = ()
     published: str | None
     shards_rewritten: int
     dataset: Counts
@@ -49,7 +58,8 @@ class RemoveSummary:
         lines = []
         if self.sets:
             for name in self.sets:
-                lines.append(f"Caption set {name} is taken out of {self.directory}, with its audit.")
+                before = " by an earlier removal: nothing to do" if name in self.sets_before else ""
+                lines.append(f"Caption set {name} is taken out of {self.directory}, with its audit{before}.")
             if self.published is not None:
                 lines.append(
                     "Versions that were published with it keep it; the next one without it has to be a MAJOR one."
@@ -109,7 +119,8 @@ def remove(
     sets = tuple(dict.fromkeys(captions))
     begun = pending_sets(folder)  # by the same command, maybe, which was killed
     with writing(folder):
-        note_sets(folder, [name for name in sets if name not in begun])
+        before = [name for name in removed_sets(folder) if name in sets and name not in begun]
+        note_sets(folder, [name for name in sets if name not in (*begun, *before)])
         note_keys(folder, asked)
         rewritten = complete_removal(folder)
         held = _taken_out(folder, asked)
@@ -122,6 +133,7 @@ def remove(
         never_seen=len(unknown),
         examples=tuple(unknown[:3]),
         sets=sets,
+        sets_before=tuple(before),
         published=manifest.version,
         shards_rewritten=rewritten,
         dataset=manifest.counts,

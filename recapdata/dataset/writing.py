@@ -1,7 +1,7 @@
 """Opens a dataset folder for writing, and first completes or clears what a killed command left in it.
 
 A removal notes what is to go before it touches anything: keys in `removed/keys.parquet`, where every ingest looks, with the marker
-`removed/.pending`; caption sets in `removed/.sets`. Every shard that holds such a key is then written anew without it. The files of
+`removed/.pending`; caption sets in `removed/.sets`, and in `removed/sets.json` once they are out. Every shard that holds such a key is then written anew without it. The files of
 one shard are made under other names and change over together, by a list that is on disk before the first rename. Killed at any
 moment, the removal is completed by whoever opens the folder for writing next, and nothing is published before.
 """
@@ -19,6 +19,7 @@ import pyarrow as pa
 from recapdata.atomic import rename, write_atomic
 from recapdata.console import progress
 from recapdata.dataset.audit_files import SUMMARY
+from recapdata.dataset.bounded import read_lines, read_small
 from recapdata.dataset.extents import read_extents
 from recapdata.dataset.folder import (
     CORRECTIONS,
@@ -79,6 +80,7 @@ def complete_removal(folder: DatasetFolder) -> int:
         _pending_keys(folder).unlink()
     if sets := pending_sets(folder):  # last: until then the command that named them can be given again
         _remove_sets(folder, sets)
+        _write_names(_removed_sets(folder), {*sets, *_noted(_removed_sets(folder))})
         _pending_sets(folder).unlink()
     return rewritten
 
@@ -123,7 +125,7 @@ def note_sets(folder: DatasetFolder, names: Sequence[str]) -> None:
     with _audits_held(folder):
         pass
     if names:
-        write_atomic(_pending_sets(folder), json.dumps(sorted({*names, *pending_sets(folder)})).encode())
+        _write_names(_pending_sets(folder), {*names, *pending_sets(folder)})
 
 
 def pending_sets(folder: DatasetFolder) -> list[str]:
@@ -132,8 +134,17 @@ def pending_sets(folder: DatasetFolder) -> list[str]:
     Raises:
         DatasetDamaged: the note of them names what is no caption set.
     """
-    path = _pending_sets(folder)
-    return _read_names(path, valid_set_name, "caption sets to take out") if path.is_file() else []
+    return _noted(_pending_sets(folder))
+
+
+def removed_sets(folder: DatasetFolder) -> list[str]:
+    """Sets that a removal took out, and that were not made again since.
+
+    Raises:
+        DatasetDamaged: the note of them names what is no caption set.
+    """
+    sets = folder.manifest.sets
+    return [name for name in _noted(_removed_sets(folder)) if name not in sets]
 
 
 def _pending_keys(folder: DatasetFolder) -> Path:
@@ -144,10 +155,22 @@ def _pending_sets(folder: DatasetFolder) -> Path:
     return folder.path / "removed" / ".sets"
 
 
+def _removed_sets(folder: DatasetFolder) -> Path:
+    return folder.path / "removed" / "sets.json"
+
+
+def _noted(path: Path) -> list[str]:
+    return _read_names(path, valid_set_name, "caption sets to take out") if path.is_file() else []
+
+
+def _write_names(path: Path, names: Collection[str]) -> None:
+    write_atomic(path, json.dumps(sorted(names)).encode())
+
+
 def _read_names(path: Path, check: Callable[[Any], str], what: str) -> list[str]:
     """A JSON list of names, each checked: it may come from anybody, and files are deleted by it."""
     try:
-        names = json.loads(path.read_bytes())
+        names = json.loads(read_small(path))
         if not isinstance(names, list):
             raise ValueError("no list")
         return [check(name) for name in names]
@@ -192,7 +215,7 @@ def _audits_held(folder: DatasetFolder) -> AbstractContextManager[None]:
 def _drop_figures(path: Path, set_name: str) -> None:
     """Take a set out of the summary of the audit; a summary of no set is none."""
     try:
-        summary = json.loads(path.read_bytes()) if path.is_file() else {}
+        summary = json.loads(read_small(path)) if path.is_file() else {}
         if set_name not in summary.get("sets", ()):
             return
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -209,8 +232,8 @@ def _drop_corrections(folder: DatasetFolder, is_gone: Callable[[Mapping[str, Any
     path = folder.path / CORRECTIONS
     if not path.is_file():
         return
-    lines = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
     try:
+        lines = [line for line in read_lines(path) if line.endswith(b"\n")]
         kept = [line for line in lines if not is_gone(json.loads(line))]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DatasetDamaged(f"{path}: a line is no correction ({error}); take the line out") from error

@@ -21,7 +21,7 @@ from recapdata.errors import CaptionSetNotFound, DatasetBusy, OptionError, Publi
 from recapdata.ingestion import IngestOptions, ingest
 from recapdata.publishing.survey import look_at_folder
 from recapdata.records import Caption, image_key
-from tests.builders import build_dataset, png, write_audit
+from tests.builders import add_set, build_dataset, png, write_audit
 from tests.recapdata.ingestion.sources import Interrupted, files, leftovers
 
 KEYS = [image_key(png(index)) for index in range(6)]
@@ -56,12 +56,24 @@ def test_a_set_leaves_and_nothing_else_changes(folder: DatasetFolder) -> None:
         after["audits/corrections.jsonl"].decode()
         == json.dumps({"key": KEYS[0], "set": "alt", "right": True}) + "\n"
     )
-    told = ("recapdata.yaml", "audits/summary.json", "audits/corrections.jsonl")
+    told = ("recapdata.yaml", "audits/summary.json", "audits/corrections.jsonl", "removed/sets.json")
     kept = {name: each for name, each in before.items() if "/pilot/" not in name and name not in told}
     assert {name: each for name, each in after.items() if name not in told} == kept
     assert look_at_folder(folder).manifest.sets.keys() == {"alt"}
-    with pytest.raises(CaptionSetNotFound, match="has no caption set 'pilot'; it has alt"):
-        remove(folder.path, captions=["pilot"])
+
+
+def test_a_set_that_is_out_is_out_when_the_command_is_given_again(folder: DatasetFolder) -> None:
+    remove(folder.path, captions=["pilot"])  # and is killed before it can say so
+    before = files(folder.path)
+    summary = remove(folder.path, captions=["pilot"])
+    assert (summary.sets, summary.sets_before) == (("pilot",), ("pilot",))
+    assert "with its audit by an earlier removal: nothing to do" in summary.text()
+    assert files(folder.path) == before
+    with pytest.raises(CaptionSetNotFound, match="has no caption set 'pilots'; it has alt"):
+        remove(folder.path, captions=["pilot", "pilots"])
+    add_set(folder, "pilot", ["x"] * 6)  # made again, it can be taken out again
+    assert remove(folder.path, captions=["pilot"]).sets_before == ()
+    assert list(folder.manifest.sets) == ["alt"]
 
 
 def test_the_last_audited_set_takes_the_summary_with_it(folder: DatasetFolder) -> None:
