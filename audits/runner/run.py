@@ -42,7 +42,7 @@ from audits.text.names import alt_source, load_names, names_identity
 from recapdata.atomic import write_atomic
 from recapdata.console import progress, say
 from recapdata.dataset.audit_files import SUMMARY_FILE, read_audit, read_summary
-from recapdata.dataset.folder import hold
+from recapdata.dataset.folder import hold, ways_out
 from recapdata.dataset.shards import ShardFile
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.engines import check_engine
@@ -165,7 +165,7 @@ def run(
         workers: processes here, actors on a cluster; as many as there are cores where None.
 
     Raises:
-        CaptionSetNotFound: no such caption set, or the dataset has none.
+        CaptionSetNotFound: no such caption set, the dataset has none, or the set has no captions yet.
         OptionError: no place for the results of a published version, or prompts without a CLIP model.
         ClusterError: there is no cluster, or its nodes do not see the dataset.
     """
@@ -295,7 +295,13 @@ def _sets(target: Target, captions: Sequence[str]) -> list[str]:
         raise CaptionSetNotFound(
             f"{target.name} has no caption set to audit; make one with recapdata import-captions or recaption"
         )
-    return sets
+    begun = [name for name in sets if target.captioned_shards(name)]
+    if empty := [name for name in sets if name not in begun]:
+        message = f"caption set {empty[0]!r} of {target.name} has no captions yet; {ways_out(target.name, empty[0])}"
+        if captions or not begun:
+            raise CaptionSetNotFound(message)
+        say(message)
+    return begun
 
 
 def _summarize(

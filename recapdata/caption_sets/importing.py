@@ -97,6 +97,7 @@ def import_captions(
         overwrite: replace a set of that name that was made otherwise.
 
     Raises:
+        DatasetEmpty: there is no record.
         ColumnNotFound: no such column came along.
         OptionError: the column holds no text, an index is missing or too many, or the set's name cannot be used.
         CaptionSetExists: the set was made otherwise, and `overwrite` is not set.
@@ -104,6 +105,7 @@ def import_captions(
     """
     began = time.monotonic()
     folder = DatasetFolder.open(directory)
+    folder.check_records()
     check_set_name(folder, set_name)
     with writing(folder):
         schema = folder.schema()

@@ -17,7 +17,7 @@ from recapdata.dataset.decoding import let_pillow_decode
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.shards import ShardFile, read_schema
 from recapdata.dataset.target import Target, open_dataset
-from recapdata.errors import DatasetDamaged, HubError
+from recapdata.errors import DatasetDamaged, DatasetEmpty, HubError
 from recapdata.extras import naming_extras
 from recapdata.loading.streaming import parts_of, stream
 from recapdata.publishing.published import data_path, features
@@ -88,6 +88,7 @@ def load(
 
     Raises:
         SourceNotFound, NotADataset, HubError: there is no such dataset or revision, or the Hub cannot be reached.
+        DatasetEmpty: it holds no records.
         CaptionSetNotFound: no such caption set, or it is not finished (local folders).
         OptionError: a revision for a folder, another split than train, or a mixture that cannot be read.
 
@@ -102,6 +103,8 @@ def load(
     """
     opened = open_dataset(target, revision)
     let_pillow_decode(opened.max_pixels)
+    if not any(opened.rows(shard) for shard in opened.shards()):
+        raise DatasetEmpty(f"{opened.name} holds no records; finish its ingest, or load another version")
     parts = parts_of(opened, split)
     blend = Mixture.of(mixture) if mixture is not None else None
     wanted = opened.set_names() if sets is None else [sets] if isinstance(sets, str) else list(sets)

@@ -107,6 +107,7 @@ def recaption(
         captioner: a name of the table of captioners, `NAME:MODEL`, or a model id or folder.
 
     Raises:
+        DatasetEmpty: there is no record.
         CaptionSetExists: the set was made with other settings.
         CaptionerNotFound, ModelNotSupported, OptionError, HubError: see `open_captioner`.
         DatasetBusy: another process writes to the folder.
@@ -114,6 +115,7 @@ def recaption(
     began = time.monotonic()
     run = run or RunOptions()
     folder = DatasetFolder.open(directory)
+    folder.check_records()
     check_set_name(folder, set_name)
     name, model = parse_captioner(captioner)
     asked = replace(options or CaptionerOptions(), model=model)
