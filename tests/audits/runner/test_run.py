@@ -17,8 +17,9 @@ from recapdata.errors import CaptionSetNotFound, ModelNotSupported, OptionError
 from recapdata.records import Claim, Object, image_key
 from tests.audits.models import save_small_clip
 from tests.builders import build_dataset, png, write_captions
+from tests.calls import AVAILABLE
 from tests.console import run_command
-from tests.recapdata.killing import KILLED, Killing
+from tests.forked import KILLED, Forks
 
 AUDITS = Path(sys.executable).with_name("audits")
 ALT = ["a dog", "two dogs", None, "a red car", "a cat on a table", "dog."]
@@ -336,17 +337,19 @@ def test_the_manifest_is_not_touched(folder: DatasetFolder) -> None:
     assert (folder.path / "recapdata.yaml").read_bytes() == before
 
 
+@pytest.mark.skipif(not AVAILABLE, reason="follows system calls of Linux on x86-64")
 def test_killed_anywhere_the_same_command_finishes(folder: DatasetFolder, clip: Path, tmp_path: Path) -> None:
     whole = build_dataset(tmp_path / "whole", sets={"alt": ALT, "long": LONG}, objects=OBJECTS)
     options = ["--clip", clip, "--workers", "1"]
-    with Killing("audits") as killing:
-        changes = killing.run(["run", whole.path, *options], whole.path).changes
+    with Forks(["audits"]) as forks:
+        changes = forks.run(["audits", "run", whole.path, *options], whole.path).changes
         for at in (2, changes // 2):  # the second goes on where the first was killed
-            assert killing.run(["run", folder.path, *options], folder.path, at).code == KILLED
+            killed = forks.run(["audits", "run", folder.path, *options], folder.path, kill_at=at)
+            assert killed.code == KILLED
             for path in (folder.path / "audits").glob("*/train-*.parquet"):
                 assert read_identity(path) is not None
         assert not (folder.path / "audits" / "summary.json").exists()
-        assert killing.run(["run", folder.path, *options], folder.path).code == 0
+        assert forks.run(["audits", "run", folder.path, *options]).code == 0
     for name in ("alt", "long"):
         assert rows(folder, name) == rows(whole, name)
     assert not list((folder.path / "audits").glob("*/.*.tmp"))

@@ -12,23 +12,26 @@ import pytest
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.records import Counts
 from tests.builders import png
+from tests.calls import AVAILABLE
+from tests.forked import KILLED, Forks
 from tests.recapdata.ingestion.sources import files, leftovers
-from tests.recapdata.killing import KILLED, Killing
 
 ROWS = 600
 SHARD_ROWS = 100
 
+pytestmark = pytest.mark.skipif(not AVAILABLE, reason="follows system calls of Linux on x86-64")
+
 
 @pytest.fixture(scope="module")
-def killing() -> Iterator[Killing]:
-    with Killing() as process:
+def forks() -> Iterator[Forks]:
+    with Forks() as process:
         yield process
 
 
-def finish(killing: Killing, arguments: list[str | Path], under: Path) -> int:
+def finish(forks: Forks, arguments: list[str | Path], under: Path) -> int:
     """Run a command to its end; returns how many changes it made."""
-    outcome = killing.run(arguments, under)
-    assert outcome.code == 0, outcome.said
+    outcome = forks.run(arguments, under)
+    assert outcome.code == 0, outcome.errors
     return outcome.changes
 
 
@@ -43,21 +46,21 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def ingesting(source: Path, path: Path) -> list[str | Path]:
-    return ["ingest", f"urls:{source}", path, "--shard-rows", str(SHARD_ROWS)]
+    return ["recapdata", "ingest", f"urls:{source}", path, "--shard-rows", str(SHARD_ROWS)]
 
 
 @pytest.fixture(scope="module")
-def whole(killing: Killing, source: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+def whole(forks: Forks, source: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     """The dataset of an ingest that nothing interrupted, and how many changes it took."""
     path = tmp_path_factory.mktemp("whole") / "out"
-    changes = finish(killing, ingesting(source, path), path)
+    changes = finish(forks, ingesting(source, path), path)
     # Blank are 24, 49, …: 24 of 600; of the 60 repeats (9, 19, …) 24 + 25k is 9 mod 10 for every second k: 12.
     assert DatasetFolder.open(path).manifest.counts == Counts(600, 528, 48, 24)
     return path, changes
 
 
 def test_an_ingest_killed_again_and_again(
-    killing: Killing, source: Path, whole: tuple[Path, int], tmp_path: Path
+    forks: Forks, source: Path, whole: tuple[Path, int], tmp_path: Path
 ) -> None:
     dice = random.Random(2)
     out = tmp_path / "out"
@@ -65,8 +68,8 @@ def test_an_ingest_killed_again_and_again(
         6
     ):  # each goes on where the one before was killed, and has more than a tenth of the changes left
         at = dice.randint(1, whole[1] // 10)
-        assert killing.run(ingesting(source, out), out, at).code == KILLED
-    finish(killing, ingesting(source, out), out)
+        assert forks.run(ingesting(source, out), out, kill_at=at).code == KILLED
+    finish(forks, ingesting(source, out), out)
     expected, found = files(whole[0]), files(out)
     assert found.keys() == expected.keys()
     assert [name for name, content in expected.items() if found[name] != content] == []
@@ -74,7 +77,7 @@ def test_an_ingest_killed_again_and_again(
 
 
 def test_a_removal_and_an_import_killed_again_and_again(
-    killing: Killing, whole: tuple[Path, int], tmp_path: Path
+    forks: Forks, whole: tuple[Path, int], tmp_path: Path
 ) -> None:
     dice = random.Random(3)
     keys = [key for shard in (0, 3, 5) for key in DatasetFolder.open(whole[0]).read_keys(shard)[::9]]
@@ -83,11 +86,11 @@ def test_a_removal_and_an_import_killed_again_and_again(
     for path in (once, killed):
         shutil.copytree(whole[0], path)
     for command, *rest in (["import-captions", "alt", "caption"], ["remove", "--keys", tmp_path / "keys"]):
-        changes = finish(killing, [command, once, *rest], once)
+        changes = finish(forks, ["recapdata", command, once, *rest], once)
         for _ in range(3):
             at = dice.randint(1, changes // 4)
-            assert killing.run([command, killed, *rest], killed, at).code == KILLED
-        finish(killing, [command, killed, *rest], killed)
+            assert forks.run(["recapdata", command, killed, *rest], killed, kill_at=at).code == KILLED
+        finish(forks, ["recapdata", command, killed, *rest], killed)
     expected, found = files(once, dates=False), files(killed, dates=False)
     assert [name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)] == []
     assert leftovers(killed) == []
