@@ -12,11 +12,11 @@ import importlib
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
 import sys
-import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -24,8 +24,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.waiting import HANGS
+
 KILLED = -signal.SIGKILL
-TOO_LONG = -signal.SIGALRM
+TOO_LONG = (-signal.SIGXCPU, -signal.SIGALRM)
+"""How a command ends that takes too much of the processor, or hangs."""
 UNREAD = re.compile(r"\.tmp$|\.partial/|^\.keys\.sqlite")
 """Names of files that are written and then renamed, and of the index that is derived from the shards."""
 _SHARED = (
@@ -77,7 +80,7 @@ class Order:
         kill_at: the change, from 1, just before which the command dies.
         copies: a folder for copies of `under`, one of each state that differs from those before it (`state`).
         whole: what is in the `UNREAD` files tells states apart, too.
-        seconds: after so long the command dies by SIGALRM.
+        seconds: of the processor, after which the command dies; on a busy machine they are many more on the clock.
         env: further environment variables.
     """
 
@@ -98,6 +101,7 @@ class Outcome:
     Attributes:
         changes: the changes that it came to.
         errors: standard error, to the letter.
+        seconds: of the processor, 0 where changes are counted.
         peak: bytes of memory at the most, those of the libraries included.
     """
 
@@ -129,7 +133,7 @@ class Forks:
     ) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(30)
+        self._process.wait(HANGS)
 
     def run(self, arguments: Sequence[str | Path], under: Path | None = None, **options: Any) -> Outcome:
         """Run a command (the fields of `Order` are options)."""
@@ -172,7 +176,8 @@ def _child(order: Order, output: int, errors: int) -> None:
             from tests.calls import stop_here
 
             stop_here()
-        signal.alarm(order.seconds)
+        resource.setrlimit(resource.RLIMIT_CPU, (order.seconds, order.seconds + 5))
+        signal.alarm(int(HANGS))
         _call(order.arguments)
         code = 0
     except SystemExit as end:
@@ -230,22 +235,20 @@ def copy(folder: Path, to: Path) -> None:
 
 def _answer(order: Order) -> Outcome:
     output, errors = os.memfd_create("output"), os.memfd_create("errors")
-    began = time.monotonic()
     if (child := os.fork()) == 0:
         _child(order, output, errors)
     if order.under is not None:
         status, changes = _observed(child, order)
-        peak = 0
+        seconds, peak = 0.0, 0
     else:
         changes = 0
         _, status, usage = os.wait4(child, 0)
-        peak = usage.ru_maxrss * 1024
+        seconds, peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
     texts = []
     for handle in (output, errors):
         os.lseek(handle, 0, os.SEEK_SET)
         with os.fdopen(handle, "rb") as file:
             texts.append(file.read().decode(errors="replace"))
-    seconds = time.monotonic() - began
     return Outcome(os.waitstatus_to_exitcode(status), changes, *texts, seconds, peak)
 
 
