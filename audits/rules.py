@@ -25,11 +25,11 @@ VERSIONS: Mapping[str, int] = {
     "scores": 2,  # audits/clip/scores.py: what of a caption is scored by CLIP, and how
     "counterfactual": 1,  # audits/clip/counterfactuals.py and its table: captions with one claim made false
     "skew": 1,  # audits/clip/skew.py: the distance of captions from prompts
-    "grounding": 1,  # audits/grounding and the lexicon: claims × evidence → verdicts
+    "grounding": 2,  # audits/grounding and the lexicon: claims × evidence → verdicts
     "annotations": 1,  # audits/evidence/annotations.py
     "detector": 1,  # audits/evidence/detector.py and detections.py: which detections count
-    "colors": 1,  # audits/evidence/colors.py and color_names.py: colors by pixels
-    "clip_colors": 1,  # audits/evidence/color_clip.py: colors by CLIP
+    "colors": 2,  # audits/evidence/colors.py and color_names.py: colors by pixels
+    "clip_colors": 2,  # audits/evidence/color_clip.py: colors by CLIP
     "ocr": 1,  # audits/evidence/ocr.py: which of the words that were read count
 }
 

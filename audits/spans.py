@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
+from audits.extraction.words import quantity
+
 Mark = Literal["contradicted", "supported", "unknown", "claim", ""]
 ORDER: tuple[Mark, ...] = ("contradicted", "supported", "unknown", "claim")
 """Where claims overlap the first of these is shown: an error must not hide under what is right about it."""
@@ -30,7 +32,7 @@ class Statement:
 
 
 def phrase(claim: Mapping[str, Any]) -> str:
-    """A claim in a few words: `3 circle`, `red circle`, `circle left of star`, `"STOP"`.
+    """A claim in a few words: `3 circles`, `red circle`, `circle left of star`, `"STOP"`.
 
     Args:
         claim: by the field names of `CLAIM_TYPE`; fields without a value may be missing.
@@ -42,7 +44,16 @@ def phrase(claim: Mapping[str, Any]) -> str:
         return f"{claim.get('subject')} {where}"
     if kind == "text":
         return f'"{claim.get("text")}"'
-    return str(claim.get("object")) if kind == "object" else f"{claim.get(kind)} {claim.get('object')}"
+    noun = str(claim.get("object"))
+    if kind == "count":
+        return quantity(int(claim.get("count") or 0), noun)
+    if kind == "object":
+        return noun
+    value = str(claim.get(kind))
+    article = (
+        "" if value != noun else "an " if noun[:1] in "aeiou" else "a "
+    )  # no word said twice: "an orange orange"
+    return f"{article}{value} {noun}"
 
 
 def statements(claims: Sequence[Mapping[str, Any]]) -> list[Statement]:

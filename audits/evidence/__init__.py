@@ -39,6 +39,7 @@ class Observation:
         category: its class, in lower case; None for a written word.
         colors: its basic colors (keys of `colors` in the lexicon), the leading one first.
         near_colors: colors that it could be called as well, or shows a little of: no claim of them is contradicted.
+        sure: whether its first color is sure and stands out, so that a caption that leaves it out misses it.
         mask: COCO's compressed run lengths.
         area: in pixels, of its mask where it has one.
         score: the source's confidence from 0 to 1; None for a person's annotation.
@@ -48,6 +49,7 @@ class Observation:
     category: str | None = None
     colors: tuple[str, ...] = ()
     near_colors: frozenset[str] = frozenset()
+    sure: bool = True
     size: str | None = None
     text: str | None = None
     mask: Mapping[str, Any] | None = None

@@ -22,6 +22,7 @@ OBSERVATION_TYPE = pa.struct(
         ("category", pa.string()),
         ("colors", pa.list_(pa.string())),
         ("near_colors", pa.list_(pa.string())),
+        ("sure", pa.bool_()),
         ("size", pa.string()),
         ("text", pa.string()),
         ("area", pa.float64()),
@@ -184,6 +185,7 @@ def _observation(row: Mapping[str, Any]) -> Observation:
         bbox=None if row["bbox"] is None else tuple(row["bbox"]),
         colors=tuple(map(_text, row["colors"])),
         near_colors=frozenset(map(_text, row["near_colors"])),
+        sure=row["sure"] is True,
         **{name: row[name] for name in ("category", "size", "text", "area", "score")},
     )
 

@@ -28,6 +28,8 @@ PROMPTS = (
 GROUND = (0x99, 0x99, 0x99)
 UNCLEAR = 0.3
 """Where the likeliest color has less than this probability, nothing is said."""
+SURE = 0.8
+"""Probability from which on a color is sure; gray never is: it is white in the shade, or steel."""
 POSSIBLE = 0.1
 """Probability from which on no claim of a color is wrong."""
 
@@ -100,7 +102,8 @@ def with_likely_colors(seen: Observation, likely: "np.ndarray[Any, Any]") -> Obs
     if likely[order[0]] < UNCLEAR:
         return seen
     near = frozenset(NAMES[place] for place in order[1:] if likely[place] >= POSSIBLE)
-    return replace(seen, colors=(NAMES[order[0]],), near_colors=near)
+    sure = NAMES[order[0]] != "gray" and bool(likely[order[0]] >= SURE)
+    return replace(seen, colors=(NAMES[order[0]],), near_colors=near, sure=sure)
 
 
 _MODELS: dict[str, tuple[Any, dict[str, "torch.Tensor"]]] = {}

@@ -3,7 +3,8 @@
 `colors` looks at the objects that the sources named before it saw, and alone at the annotated ones. By a mask the object's pixels are
 known. In a box, a pixel is background where it looks like what surrounds the box (a ring around it). The pixels get the eleven
 basic color names (`color_names`), and the object those that cover a good part of it; one that covers a little, or that many
-pixels could be called, is never held against a caption. `colors:MODEL` asks a CLIP model about the crop instead, as GenEval
+pixels could be called, is never held against a caption; and a caption misses only a color that is sure and stands out
+(`salience`). `colors:MODEL` asks a CLIP model about the crop instead, as GenEval
 does (Ghosh et al. 2023): its prompts, its gray around the mask; with gray as an eleventh color.
 
 People and traffic lights are left out: "a white man" is no statement on pixels, and a green light is a lamp in a black box.
@@ -21,6 +22,7 @@ from audits.evidence import Evidence, Observation, Record, Scope
 from audits.evidence.annotations import annotated
 from audits.evidence.color_names import NAMES, names_of, neutral_light, relit, to_lab
 from audits.evidence.masks import decode_mask
+from audits.evidence.salience import salient
 from audits.rules import source_rules
 from recapdata.dataset.digest import rows_hash
 from recapdata.dataset.target import Target
@@ -47,6 +49,29 @@ ALIKE = 10.0
 """Distance in CIELAB within which two pixels look alike …"""
 COMMON = 0.05
 """… and share of the ring that a pixel has to look like to be background."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sure:
+    """When the first color of an object is sure.
+
+    Attributes:
+        share: of its pixels that have the color, at least.
+        other: of its pixels that could be called any other color, at most; grays and whites are no other.
+        around: of the rest of the picture that has the color, at most: beyond, it may be that of the light.
+    """
+
+    share: float = 0.6
+    other: float = 0.5
+    around: float = 0.5
+
+
+SURE: Mapping[str, Sure] = {
+    "white": Sure(share=0.5, other=0.4),
+    "black": Sure(share=0.65, other=0.3),  # dark blue, dark brown or dark red, with the light behind
+    "brown": Sure(share=0.8, other=0.4, around=0.3),  # what a lamp makes of most things
+}
+"""By color, where it differs from that of any other; gray never is sure: it is white in the shade, or steel."""
 BARE = 0.1
 """Where less than this share of a box differs from its surroundings, the object cannot be told from them."""
 
@@ -83,8 +108,15 @@ class Pixels:
     def name(self, picture: Image.Image, objects: Sequence[Observation]) -> list[Observation]:
         """The objects, with their colors where they are clear."""
         pixels = np.asarray(picture)
-        gains = neutral_light(_spread(pixels.reshape(-1, 3)))
-        return [_named(seen, relit(own(pixels, seen), gains)) for seen in objects]
+        sample = _spread(pixels.reshape(-1, 3))
+        gains = neutral_light(sample)
+        everywhere = _shares(names_of(relit(sample, gains))[0])
+        named = []
+        for seen in objects:
+            mine = relit(own(pixels, seen), gains)
+            covered = (seen.area or 0.0) / (picture.width * picture.height)
+            named.append(_named(seen, mine, everywhere, min(covered, 0.99)))
+        return named
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +152,9 @@ class Colors:
         return Evidence(
             source=self.name,
             scope=Scope(classes=classes, attributes=frozenset({"color"}), kinds=frozenset({"color"})),
-            objects=tuple(replace(one, mask=None) for one in self.namer.name(picture, asked)),
+            objects=tuple(
+                replace(one, mask=None) for one in salient(picture, self.namer.name(picture, asked))
+            ),
             width=picture.width,
             height=picture.height,
         )
@@ -180,12 +214,18 @@ def own(pixels: NDArray[np.uint8], seen: Observation) -> NDArray[np.uint8]:
     return foreground if len(foreground) >= BARE * len(flat) else flat[:0]
 
 
-def _named(seen: Observation, pixels: NDArray[np.uint8]) -> Observation:
-    """The object with the colors that its pixels have."""
+def _named(
+    seen: Observation, pixels: NDArray[np.uint8], everywhere: NDArray[np.float64], covered: float
+) -> Observation:
+    """The object with the colors that its pixels have.
+
+    Args:
+        everywhere: shares of the colors in the whole picture, [11]; of which the object covers a share.
+    """
     if len(pixels) < FEWEST:
         return seen
     names, possible = names_of(pixels)
-    shares = np.bincount(names, minlength=len(NAMES)) / len(names)
+    shares = _shares(names)
     order = [int(place) for place in np.argsort(-shares, kind="stable")]
     if shares[order[0]] < UNCLEAR:
         return seen
@@ -193,7 +233,28 @@ def _named(seen: Observation, pixels: NDArray[np.uint8]) -> Observation:
     traces = {NAMES[place] for place in order if shares[place] >= _trace(NAMES[place])}
     near = {NAMES[place] for place in order if possible[:, place].mean() >= POSSIBLE}
     shades = set().union(*(SHADES.get(name, ()) for name in leading))
-    return replace(seen, colors=leading, near_colors=frozenset(traces | near | shades) - set(leading))
+    around = (everywhere[order[0]] - covered * shares[order[0]]) / (1 - covered)
+    sure = _sure(NAMES[order[0]], float(shares[order[0]]), possible.mean(0), float(around))
+    near_colors = frozenset(traces | near | shades) - set(leading)
+    return replace(seen, colors=leading, near_colors=near_colors, sure=sure)
+
+
+def _sure(color: str, share: float, possible: NDArray[np.float64], around: float) -> bool:
+    """Whether the first color of an object is sure.
+
+    Args:
+        share: of the object's pixels that have it.
+        possible: shares of its pixels that could be called each color, [11].
+        around: share of the rest of the picture that has it.
+    """
+    rule = SURE.get(color, Sure())
+    others = {NAMES[place] for place in np.flatnonzero(possible > rule.other)} - {color, "gray", "white"}
+    return color != "gray" and share >= rule.share and around <= rule.around and not others
+
+
+def _shares(names: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Shares of the colors, [11], among names by place."""
+    return np.bincount(names, minlength=len(NAMES)) / max(len(names), 1)
 
 
 def _trace(name: str) -> float:

@@ -120,6 +120,42 @@ def among_colors(lower: list[str], index: int) -> bool:
     )
 
 
+_PLURALS = {single: plural for plural, single in reversed(IRREGULAR.items())} | {"person": "people"}
+_ENDINGS = {"man": "men", "child": "children", "person": "people"}
+_NO_MEN = frozenset({"human", "german", "roman", "shaman", "talisman"})
+_UNCHANGED = frozenset(
+    {"skis", "sheep", "deer", "fish", "broccoli", "furniture", "luggage", "equipment", "bread"}
+)
+
+
+def plural(noun: str) -> str:
+    """The plural of a noun phrase, by rule: of its last word, or of the one before "of"; one that is plural stays as it is."""
+    head, of, rest = noun.partition(" of ")
+    before, blank, word = head.rpartition(" ")
+    return f"{before}{blank}{_plural(word)}{of}{rest}"
+
+
+def quantity(number: int, noun: str) -> str:
+    """`no bear`, `1 dog`, `6 dining tables`, `2 cars or trucks`."""
+    several = " or ".join(map(plural, noun.split(" or ")))
+    return f"{number or 'no'} {noun if number < 2 else several}"
+
+
+def _plural(word: str) -> str:
+    if word in _PLURALS:
+        return _PLURALS[word]
+    for single, several in _ENDINGS.items():
+        if word.endswith(single) and word not in _NO_MEN:
+            return word.removesuffix(single) + several
+    sibilant = word.endswith(("ss", "us", "is", "x", "z", "ch", "sh"))
+    is_plural = singular(word) != word or (word in INVARIABLE and word.endswith("s") and not sibilant)
+    if not word or word in _UNCHANGED or is_plural:
+        return word
+    if word.endswith("y") and word[-2:-1] not in "aeiou":
+        return f"{word[:-1]}ies"
+    return f"{word}es" if sibilant or word.endswith(("tomato", "potato", "mango", "hero")) else f"{word}s"
+
+
 @lru_cache(maxsize=1 << 16)
 def singular(word: str) -> str:
     """The singular of a plural noun, by rule: for nouns that the pipeline's lemmatizer has not met."""

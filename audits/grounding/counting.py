@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from audits.evidence import Evidence, Observation
+from audits.extraction.words import quantity
 from audits.grounding.recall import MEDIUM
 from audits.grounding.spatial import overlap
 from audits.lexicon import load_lexicon
@@ -60,10 +61,13 @@ class Counted:
             return f"no {name}"
         crowd = " and a crowd" if self.crowd else ""
         if self.total == self.most:
-            return f"{self.total} {name}{crowd}"
-        if not self.total:
-            return f"up to {self.most} {name}, none of them sure{crowd}"
-        return f"{self.total} to {self.most} {name}{crowd}"
+            return f"{quantity(self.total, name)}{crowd}"
+        up_to = quantity(self.most, name)
+        return (
+            f"up to {up_to}, none of them sure{crowd}"
+            if not self.total
+            else f"{self.total} to {up_to}{crowd}"
+        )
 
 
 def counted(objects: Sequence[Observation], classes: frozenset[str], evidence: Evidence) -> Counted:

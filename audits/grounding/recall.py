@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audits.evidence import Evidence, Observation
+from audits.extraction.words import plural, quantity
 from audits.grounding.quoted_text import quoted
 from audits.lexicon import meaning
 from recapdata.dataset.audit_files import EXTENTS
@@ -71,11 +72,7 @@ def recall(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> Recall:
         right = [class_ for class_ in known if _right(kind, said.get(class_, ()))]
         shares[f"{kind}s"] = _share(sources, list(known), right)
         # Of what was not mentioned at all, the number and the color are not missed on top.
-        missed += [
-            f"{found} {class_}"
-            for class_, found in known.items()
-            if class_ in mentioned and class_ not in right
-        ]
+        missed += [found for class_, found in known.items() if class_ in mentioned and class_ not in right]
     shares["texts"], unread = _texts(claims, evidence)
     return Recall(shares, (*missed, *(f'{WORD}"{text}"' for text in unread)))
 
@@ -111,7 +108,7 @@ def _extents(evidence: Sequence[Evidence]) -> dict[str, str]:
 
 
 def _several(evidence: Sequence[Evidence]) -> dict[str, str]:
-    """Classes of which the first source that sees them shows more than one, and how many."""
+    """Classes of which the first source that sees them shows more than one, and how many, as in `6 dining tables`."""
     found: dict[str, str] = {}
     for each in evidence:
         sure = [seen for seen in each.objects if seen.score is None or seen.score >= each.counting]
@@ -119,20 +116,28 @@ def _several(evidence: Sequence[Evidence]) -> dict[str, str]:
         names = [seen.category for seen in sure if seen.category in counted and seen.text is None]
         for name in dict.fromkeys(names):
             if names.count(name) > 1 and name not in each.uncounted | each.unplaced:
-                found.setdefault(str(name), str(names.count(name)))
+                found.setdefault(str(name), quantity(names.count(name), str(name)))
     return found
 
 
 def _colored(evidence: Sequence[Evidence]) -> dict[str, str]:
-    """Classes whose color some source knows, and the leading colors of their objects."""
+    """Classes whose color some source is sure of, and the leading colors of their objects, as in `a red car`, `gray and white dogs`."""
     found: dict[str, list[str]] = {}
     for each in evidence:
         for seen in each.objects if "color" in each.scope.kinds else ():
             if seen.category is None or seen.category in each.scope.prompted or seen.text is not None:
                 continue
-            if seen.colors:
+            if seen.colors and seen.sure:
                 found.setdefault(seen.category, []).append(seen.colors[0])
-    return {class_: ", ".join(dict.fromkeys(colors)) for class_, colors in found.items()}
+    return {class_: _colored_words(class_, colors) for class_, colors in found.items()}
+
+
+def _colored_words(class_: str, colors: Sequence[str]) -> str:
+    """Objects of a class with their colors, one for each."""
+    words = " and ".join(dict.fromkeys(colors))
+    if len(colors) > 1:
+        return f"{words} {plural(class_)}"
+    return f"{'an' if words[:1] in 'aeiou' else 'a'} {words} {class_}"
 
 
 def _claims_of(class_: str, claims: Sequence[Claim], evidence: Sequence[Evidence]) -> list[Claim]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from audits.evidence import Evidence, Observation
+from audits.extraction.words import quantity
 from audits.grounding import quoted_text, spatial
 from audits.grounding import recall as left_out
 from audits.grounding.context import Context, read_context
@@ -189,9 +190,9 @@ def _ways_to_count(claim: Claim, meaning: Meaning, context: Context, evidence: E
 def _counted_text(noun: str, number: int, way: Counted) -> str:
     """The number that is supported, and what it counts."""
     if noun in way.classes and len(way.classes) == 1 and number == way.total:
-        return f"{number} {noun}"
+        return quantity(number, noun)
     names = _named(frozenset(str(observation.category) for observation in way.sure) or way.classes)
-    return f"{number} {noun} = {names} ({way.text(names)})"
+    return f"{quantity(number, noun)} = {names} ({way.text(names)})"
 
 
 def _sum_of_mentions(claim: Claim, context: Context) -> int | None:
@@ -320,4 +321,4 @@ def _named(classes: frozenset[str]) -> str:
 
 def _listed(objects: Sequence[Observation]) -> str:
     names = [observation.category or "" for observation in objects]
-    return ", ".join(f"{names.count(name)} {name}" for name in dict.fromkeys(names))
+    return ", ".join(quantity(names.count(name), name) for name in dict.fromkeys(names))

@@ -353,7 +353,9 @@ def _picture() -> tuple[Image.Image, list[Observation]]:
 
 def _colors() -> dict[str, Any]:
     named = Pixels().name(*_picture())
-    return {str(number): [each.colors, sorted(each.near_colors)] for number, each in enumerate(named)}
+    return {
+        str(number): [each.colors, sorted(each.near_colors), each.sure] for number, each in enumerate(named)
+    }
 
 
 def _clip_colors() -> dict[str, Any]:
@@ -365,7 +367,7 @@ def _clip_colors() -> dict[str, Any]:
         "crops": [
             hashlib.sha256(color_clip.crop(picture, each).tobytes()).hexdigest() for each in objects[-4:]
         ],
-        "named": [[each.colors, sorted(each.near_colors)] for each in named],
+        "named": [[each.colors, sorted(each.near_colors), each.sure] for each in named],
     }
 
 

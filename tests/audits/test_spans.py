@@ -1,8 +1,10 @@
 """Captions cut at the ends of their claims."""
 
 import numpy as np
+import pytest
 
-from audits.spans import Piece, cut, pieces
+from audits.extraction.words import plural, quantity
+from audits.spans import Piece, cut, phrase, pieces
 from recapdata.records import Claim
 
 
@@ -71,7 +73,50 @@ def test_claims_as_the_app_keeps_them_are_cut_at_the_end_of_the_caption() -> Non
         Piece("A "),
         Piece("red 🐶", "contradicted", "red dog: contradicted (x: y)"),
         Piece(" and "),
-        Piece("<b>two</b> cats", "claim", "2 cat\ncat"),
+        Piece("<b>two</b> cats", "claim", "2 cats\ncat"),
     ]
     assert pieces("plain", []) == [Piece("plain")]
     assert pieces("", []) == []
+
+
+@pytest.mark.parametrize(
+    ("stated", "words"),
+    [
+        (Claim(kind="count", span=(0, 1), object="dining table", count=6), "6 dining tables"),
+        (Claim(kind="count", span=(0, 1), object="person", count=2), "2 people"),
+        (Claim(kind="count", span=(0, 1), object="wine glass", count=3), "3 wine glasses"),
+        (Claim(kind="count", span=(0, 1), object="pair of skis", count=2), "2 pairs of skis"),
+        (Claim(kind="count", span=(0, 1), object="sheep", count=12), "12 sheep"),
+        (Claim(kind="count", span=(0, 1), object="dog", count=1), "1 dog"),
+        (Claim(kind="count", span=(0, 1), object="bear", count=0), "no bear"),
+        (Claim(kind="color", span=(0, 1), object="orange", color="orange"), "an orange orange"),
+        (Claim(kind="color", span=(0, 1), object="peach", color="peach"), "a peach peach"),
+        (Claim(kind="color", span=(0, 1), object="car", color="red"), "red car"),
+        (Claim(kind="size", span=(0, 1), object="car", size="small"), "small car"),
+        (Claim(kind="text", span=(0, 1), text="STOP"), '"STOP"'),
+        (Claim(kind="position", span=(0, 1), subject="dog", relation="on", object="bed"), "dog on bed"),
+        (Claim(kind="position", span=(0, 1), subject="dog", region="left"), "dog left"),
+    ],
+)
+def test_a_claim_in_a_few_words(stated: Claim, words: str) -> None:
+    assert phrase(stated.to_struct()) == words
+
+
+@pytest.mark.parametrize(
+    ("noun", "expected"),
+    [("bus", "buses"), ("bench", "benches"), ("city", "cities"), ("toy", "toys"), ("knife", "knives"),
+     ("giraffe", "giraffes"), ("couch", "couches"), ("mouse", "mice"), ("fireman", "firemen"), ("human", "humans"),
+     ("grandchild", "grandchildren"), ("hot dog", "hot dogs"), ("scissors", "scissors"), ("skis", "skis"),
+     ("broccoli", "broccoli"), ("dogs", "dogs"), ("people", "people"), ("cup of tea", "cups of tea"),
+     ("tomato", "tomatoes"), ("photo", "photos"), ("", "")],
+)  # fmt: skip
+def test_plurals(noun: str, expected: str) -> None:
+    assert plural(noun) == expected
+
+
+def test_quantities() -> None:
+    assert [quantity(number, "car or bus") for number in (0, 1, 2)] == [
+        "no car or bus",
+        "1 car or bus",
+        "2 cars or buses",
+    ]

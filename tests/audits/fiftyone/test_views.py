@@ -143,7 +143,7 @@ def test_wrong_claims_stand_on_the_boxes_they_concern(dataset: Any) -> None:
     dog, cat = [0, 0.5, 0.25, 0.5], [0.75, 0.5, 0.25, 0.5]
     assert boxes(0) == [("red dog", dog)]  # the invented cat is nowhere
     assert boxes(1) == [("cat left of dog", dog), ("cat left of dog", cat)]
-    assert boxes(2) == [("3 dog", dog)]
+    assert boxes(2) == [("3 dogs", dog)]
     assert dataset.match({"key": KEYS[3]}).first().alt_wrong is None
 
 

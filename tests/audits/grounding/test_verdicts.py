@@ -406,7 +406,7 @@ def test_what_is_there_and_was_not_said() -> None:
         "counts_present": 1, "counts_said": 0, "colors_present": 0, "colors_said": 0,
         "texts_present": 1, "texts_said": 0,
     }  # fmt: skip
-    assert found.recall.missed == ("star", "2 circle", 'the word "STOP"')
+    assert found.recall.missed == ("star", "2 circles", 'the word "STOP"')
 
 
 def shares(found: Grounding) -> dict[str, int | None]:
@@ -455,7 +455,7 @@ def test_numbers_and_colors_that_were_said() -> None:
     assert (found["colors_present"], found["colors_said"]) == (2, 1)
     assert true.recall.missed == ("star",)  # of what is not mentioned at all, the color is not missed on top
     false = ground([object_("circle"), count("circle", 3), color("circle", "green")], [seen])
-    assert false.recall.missed == ("star", "2 circle", "red circle")
+    assert false.recall.missed == ("star", "2 circles", "red circles")
 
 
 def test_classes_that_only_a_caption_asked_for_are_not_missed() -> None:
@@ -487,7 +487,7 @@ def test_only_sure_objects_are_counted() -> None:
         "unknown",
         "contradicted",
     ]
-    assert ground([object_("dog")], [seen]).recall.missed == ("2 dog",)
+    assert ground([object_("dog")], [seen]).recall.missed == ("2 dogs",)
 
 
 def test_a_color_that_a_thing_could_be_called_is_not_wrong() -> None:
