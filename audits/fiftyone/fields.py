@@ -14,6 +14,7 @@ from typing import Any
 
 from bson import ObjectId
 
+from audits.boxed import seen_once
 from audits.lexicon import load_lexicon
 from audits.spans import phrase
 from recapdata.caption_sets.edits import EDITED
@@ -29,7 +30,7 @@ COUNTS: Mapping[str, str] = {
     **{verdict: f"Claims that are {verdict} by the evidence" for verdict in VERDICTS},
     **{
         f"{verdict}_{kind}": f"Claims of kind {kind} that are {verdict}"
-        for verdict in VERDICTS[:2]
+        for verdict in VERDICTS
         for kind in CLAIM_KINDS
     },
 }
@@ -99,7 +100,7 @@ def audit_value(row: Mapping[str, Any] | None) -> Any:
         **{verdict: verdicts.count(verdict) if judged else None for verdict in VERDICTS},
         **{
             f"{verdict}_{kind}": pairs.count((verdict, kind)) if judged else None
-            for verdict in VERDICTS[:2]
+            for verdict in VERDICTS
             for kind in CLAIM_KINDS
         },
         says=[phrase(claim) for claim in claims],
@@ -147,13 +148,14 @@ def values(
     size = record["width"], record["height"]
     rows = {name: audits.get(name) if record[name] is not None else None for name in fields}
     seen = _seen(rows.values())
-    things = [*(record["objects"] or ()), *(seen or ())]
+    objects, others = seen_once(record["objects"], seen)
+    things = [*(objects or ()), *(others or ())]
     found: dict[str, Any] = {
         "key": record["key"],
         "source": record["source"],
         "license": record["license"],
-        ANNOTATIONS: annotation_value(record["objects"], *size),
-        DETECTIONS: detection_value(seen, *size),
+        ANNOTATIONS: annotation_value(objects, *size),
+        DETECTIONS: detection_value(others, *size),
     }
     for set_name, field in fields.items():
         row = rows[set_name]

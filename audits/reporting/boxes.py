@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from audits.boxed import seen_once
+
 BOXES = 40
 """Boxes drawn on a picture, the largest first."""
 LABELED = 10
@@ -85,8 +87,10 @@ def _seen(
     objects: Sequence[Mapping[str, Any]] | None, audits: Sequence[Mapping[str, Any]]
 ) -> list[tuple[str, Mapping[str, Any], str]]:
     """Source, thing and color of what has a box, the largest first."""
-    seen = [("annotations", each, each.get("color") or "") for each in objects or ()]
-    for each in next((audit["detections"] for audit in audits if audit.get("detections")), ()):
+    detections = next((audit["detections"] for audit in audits if audit.get("detections")), ())
+    annotated, others = seen_once(objects or (), detections)
+    seen = [("annotations", each, each.get("color") or "") for each in annotated or ()]
+    for each in others or ():
         seen.append((each["source"], each, ", ".join(each.get("colors") or ())))
     boxed = [each for each in seen if each[1]["bbox"] is not None]
     return sorted(boxed, key=lambda each: -each[1]["bbox"][2] * each[1]["bbox"][3])
