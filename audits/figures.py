@@ -208,6 +208,15 @@ TABLE: tuple[Figure, ...] = (
         "claims judged", numbers(SUPPORTED, CONTRADICTED), numbers(*VERDICTS), better=None, rests_on=JUDGED, group="truth",
         shown="captions with a judged claim",
     ),
+    *(
+        Figure(
+            f"{kind} claims judged", numbers(f"{SUPPORTED}_{kind}", f"{CONTRADICTED}_{kind}"),
+            numbers(*(f"{verdict}_{kind}" for verdict in VERDICTS)),
+            better=None, rests_on=JUDGED, group="truth", shown=f"captions with a judged claim of kind {kind}",
+            hint="share of these claims that the evidence can tell; precision speaks of them only",
+        )
+        for kind in CLAIM_KINDS
+    ),
     _recall("object recall", "objects_{}", "objects", glance=True),
     *(_recall(f"object recall ({size})", f"objects_{{}}_{size}", f"{size} objects") for size in EXTENTS),
     _recall("count recall", "counts_{}", "how many there are"),

@@ -19,7 +19,7 @@ from recapdata.dataset.folder import shard_name
 from recapdata.dataset.shards import ShardFile, aligned
 from recapdata.dataset.target import Target
 
-BUILD = 3
+BUILD = 4
 """Raised when the fields of a sample change, so that datasets of an older build are rebuilt."""
 BATCH = 256
 

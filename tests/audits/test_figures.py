@@ -15,6 +15,7 @@ from audits.sums import numbers
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.errors import OptionError
 from recapdata.publishing.card import render_card
+from recapdata.records import Object
 from recapdata.versions.figures import compare_figures
 from tests.builders import add_set, build_dataset
 from tests.recapdata.publishing.test_card import facts
@@ -135,3 +136,26 @@ def test_what_is_behind_a_figure_follows_from_its_unit_and_direction() -> None:
     assert Figure("x", field, better="lower").behind == ("counted", "captions that count")
     assert Figure("x", field, unit="points").behind == ("lowest", "the lowest first")
     assert Figure("x", field, unit="points", better="lower").behind == ("highest", "the highest first")
+
+
+def test_how_many_claims_of_each_kind_were_judged(tmp_path: Path) -> None:
+    """Two objects a caption of which annotators look for one; a count of either; nobody looks at sizes."""
+    captions = ["Two dogs and three moons.", "A small dog and a moon.", None]
+    dog = Object(bbox=(0, 0, 4, 4), category="dog")
+    folder = build_dataset(tmp_path / "ds", rows=3, sets={"alt": captions}, objects=[[dog], [dog], []])
+    plain = run(folder.path).sets["alt"]["figures"]
+    assert not [name for name in plain if name.endswith("claims judged")]
+    figures = run(folder.path, evidence=["annotations"]).sets["alt"]["figures"]
+    shares = {
+        name: (each["value"], each["better"])
+        for name, each in figures.items()
+        if name.endswith("claims judged")
+    }
+    assert shares == {
+        "claims judged": (pytest.approx(3 / 7, rel=1e-5), None),
+        "object claims judged": (0.5, None),
+        "count claims judged": (0.5, None),
+        "size claims judged": (0.0, None),
+    }
+    write_report(folder.path, tmp_path / "page.html")
+    assert "object claims judged" in (tmp_path / "page.html").read_text()
