@@ -8,6 +8,8 @@
     comparison/   `audits compare`: two sets or versions, record by record
     reporting/    `audits report`: one HTML page
     fiftyone/     `audits view`
+    contradicted.py `audits wrong`: the captions with a wrong claim, as a table
+    cache.py      what was seen of pictures, kept by key
     api.py        the functions below; results.py: what they return
 
 In Python, with pandas tables:
@@ -15,6 +17,7 @@ In Python, with pandas tables:
     audit = audits.run("my-dataset", evidence=["annotations"])
     audit.figures                      # a row per caption set and figure, with its confidence interval
     audit.captions, audit.claims       # a row per caption, a row per claim
+    audit.wrong                        # the captions with a wrong claim; as CSV: audit.export_wrong("wrong.csv")
     difference = audits.compare("my-dataset", "recap-short", "recap-long")
     difference.figures, difference.rows
 """
@@ -24,15 +27,15 @@ from typing import TYPE_CHECKING
 from recapdata.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from audits.api import claims, compare, report, run, view
+    from audits.api import claims, compare, report, run, view, wrong
     from audits.results import Audit, Difference
 
-__all__ = ["Audit", "Difference", "claims", "compare", "report", "run", "view"]
+__all__ = ["Audit", "Difference", "claims", "compare", "report", "run", "view", "wrong"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        **dict.fromkeys(["claims", "compare", "report", "run", "view"], "audits.api"),
+        **dict.fromkeys(["claims", "compare", "report", "run", "view", "wrong"], "audits.api"),
         **dict.fromkeys(["Audit", "Difference"], "audits.results"),
     },
 )

@@ -10,6 +10,7 @@ from recapdata.extras import naming_extras
 if TYPE_CHECKING:
     from spacy.language import Language
 
+    from audits.contradicted import WrongSummary
     from audits.fiftyone.dataset import ViewSummary
     from audits.reporting import ReportSummary
     from audits.results import Audit, Difference
@@ -205,6 +206,43 @@ def report(
 
     folder = None if audit is None else Path(audit)
     return write_report(target, Path(out), audits=folder, worst=worst, random=random, seed=seed)
+
+
+@naming_extras()
+def wrong(
+    target: "str | Path | Target",
+    out: str | Path,
+    *,
+    captions: Sequence[str] = (),
+    audit: str | Path | None = None,
+) -> "WrongSummary":
+    """Write the captions with a contradicted claim as a CSV table, with the file's name and what is wrong.
+
+    Columns: key, source, set, caption, contradicted, wrong, left_out, flags. `Audit.wrong` has the same rows as a DataFrame.
+
+    Args:
+        target: a dataset folder, or `user/name@revision`.
+        out: the table to write.
+        captions: the caption sets; all that were audited where empty.
+        audit: where `audits run --out` put the audit; the target's own where None.
+
+    Raises:
+        CaptionSetNotFound: no such caption set.
+        AuditNotFound: a set that was named was not audited, or none was.
+        OptionError: `out` is a folder.
+
+    Example:
+        >>> import audits
+        >>> audits.wrong("drawn", "wrong.csv").rows
+        {'alt': 1, 'human': 0}
+    """
+    given = locals()
+    from audits.contradicted import write_wrong
+    from audits.options import WrongOptions
+    from recapdata.options import gather
+
+    options = gather(WrongOptions, given)
+    return write_wrong(target, Path(out), sets=options.captions, audits=options.audit)
 
 
 @naming_extras()

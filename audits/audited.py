@@ -56,16 +56,18 @@ class AuditedSet:
         """Stream the named columns (nested ones as `scores.words`): the shard, the number of its first row, and the batch.
 
         Args:
-            columns: those of `AUDIT_SCHEMA`, and `caption` for the text beside its `key`.
+            columns: those of `AUDIT_SCHEMA`, and beside the `key`, `caption` for the text and `source` for where the image came from.
             shards: only these; all where None.
         """
-        audited = [name for name in columns if name != "caption"]
+        beside = {"caption": self.set_name, "source": "source"}
+        audited = [name for name in columns if name not in beside]
+        others = {name: column for name, column in beside.items() if name in columns}
         for shard in shards if shards is not None else self.paths:
             with ShardFile(self.paths[shard]) as file:
                 start = 0
                 found = read_audit(file, audited, batch_rows=BATCH)
-                if "caption" in columns:
-                    found = with_captions(found, self.target, self.set_name, shard)
+                if others:
+                    found = with_columns(found, self.target, others, shard)
                 for batch in found:
                     yield shard, start, batch
                     start += batch.num_rows
@@ -88,13 +90,21 @@ class AuditedSet:
         return [captions[row] for row in rows]
 
 
-def with_captions(
-    audit: Iterator[pa.RecordBatch], target: Target, set_name: str, shard: int
+def with_columns(
+    audit: Iterator[pa.RecordBatch], target: Target, columns: Mapping[str, str], shard: int
 ) -> Iterator[pa.RecordBatch]:
-    """Audit rows of a shard, `key` among their columns, with the text of each in a column `caption`."""
-    texts = target.read(shard, ["key", set_name], batch_rows=BATCH)
-    for batch, captions in aligned([audit, texts], where=f"{set_name}, {shard_name(shard)}"):
-        yield batch.append_column("caption", captions.column(set_name))
+    """Audit rows of a shard, `key` among their columns, with columns of the dataset.
+
+    Args:
+        columns: what a column is called here, and what in the dataset.
+    """
+    # One stream for each: those of a published version are in different files.
+    streams = [target.read(shard, ["key", column], batch_rows=BATCH) for column in columns.values()]
+    where = f"{target.name}, {shard_name(shard)}"
+    for batch, *others in aligned([audit, *streams], where=where):
+        for (name, column), values in zip(columns.items(), others, strict=True):
+            batch = batch.append_column(name, values.column(column))
+        yield batch
 
 
 def open_audit(target: Target, set_name: str, audits: Path | None = None) -> AuditedSet:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from audits.options import AuditOptions, ReportOptions, ViewOptions
+from audits.options import AuditOptions, ReportOptions, ViewOptions, WrongOptions
 from recapdata.console import Summary, application, command, finish
 from recapdata.console import run as run_application
 from recapdata.options import values
@@ -117,6 +117,27 @@ def report(
     return write_report(
         target, out, audits=options.audit, worst=options.worst, random=options.random, seed=options.seed
     )
+
+
+@command(
+    app,
+    "audits wrong my-dataset wrong.csv",
+    "audits wrong me/my-dataset@v1.0.0 wrong.csv --captions recap-long\n--audit audit",
+)
+def wrong(
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="A dataset folder, or user/name@revision.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT.csv", help="The table to write.")],
+    options: WrongOptions,
+) -> Summary:
+    """Write the captions with a contradicted claim as a CSV table, with the file's name and what is wrong.
+
+    Columns: key, source, set, caption, contradicted, wrong, left_out, flags. A
+    cell that a spreadsheet would take for a formula has an apostrophe before
+    it.
+    """
+    from audits.contradicted import write_wrong
+
+    return write_wrong(target, out, sets=options.captions, audits=options.audit)
 
 
 @command(

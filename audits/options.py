@@ -86,6 +86,26 @@ class ReportOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WrongOptions:
+    """Which captions are looked through for wrong claims."""
+
+    captions: tuple[str, ...] = option(
+        (),
+        metavar="SET",
+        help="A caption set; may be given again. All that were audited if not given.",
+        repeated=True,
+    )
+    audit: Path | None = option(
+        None,
+        metavar="DIR",
+        help="Where `audits run --out` put the audit; TARGET's own if not given.",
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ViewOptions:
     """The FiftyOne dataset to build, and the App that shows it."""
 

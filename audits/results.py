@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from audits.audited import open_audit
 from audits.comparison import Comparison
 from audits.comparison.outcome import FigureDifference, RowChange
+from audits.contradicted import COLUMNS, write_wrong, wrong_rows
 from audits.runner.run import AuditSummary
 from recapdata.dataset.audit_files import SCORES_TYPE
 from recapdata.dataset.target import Target
@@ -32,10 +33,10 @@ DIFFERENCES = (
     *("set_a", "set_b", "figure", "a", "b", "difference", "low", "high"),
     *("unit", "n", "verdict", "reason"),
 )
-AUDITED = ("key", "set", "claims", "scores", "caption")
+AUDITED = ("key", "source", "set", "claims", "scores", "caption")
 SIDES = ("caption", "words", "clip_score", "contradicted")
 CHANGES = (
-    *("set_a", "set_b", "key", "direction"),
+    *("set_a", "set_b", "key", "source", "direction"),
     *(f"{name}_{side}" for name in SIDES for side in "ab"),
     *("clip_change", "now_wrong", "no_longer_wrong"),
 )
@@ -56,6 +57,10 @@ class Audit:
     out: Path
 
     def __repr__(self) -> str:
+        return self.summary.brief()
+
+    def text(self) -> str:
+        """All figures as a table, as `audits run` prints them."""
         return self.summary.text()
 
     def _repr_html_(self) -> str:
@@ -88,7 +93,7 @@ class Audit:
     def captions(self) -> "pd.DataFrame":
         """A row per caption of the audited sets, in the dataset's order; a missing caption has its row too.
 
-        Columns: key, set, caption, the scores of `SCORES_TYPE` (words, clip_tokens, flags, clip_score in 100·cos,
+        Columns: key, source (the file or row that the image came from), set, caption, the scores of `SCORES_TYPE` (words, clip_tokens, flags, clip_score in 100·cos,
         objects_present, missed, …; null where that part was not run), claims (how many), claims_<kind>, and how many are
         supported, contradicted and unknown (null where nothing was judged).
         """
@@ -98,11 +103,28 @@ class Audit:
     def claims(self) -> "pd.DataFrame":
         """A row per claim of the audited sets, in the order of the captions.
 
-        Columns: key, set, kind, start and end (code points of the caption, end exclusive), words (the text of the span), the
+        Columns: key, source, set, kind, start and end (code points of the caption, end exclusive), words (the text of the span), the
         fields of the kind (object, count, color, size, subject, relation, region, text), verdict (`supported`, `contradicted`,
         `unknown`; null where nothing was judged), evidence (what the verdict rests on).
         """
         return _frame(map(_claim_columns, self._batches()))
+
+    @cached_property
+    def wrong(self) -> "pd.DataFrame":
+        """A row per caption of the audited sets with a contradicted claim, in the dataset's order.
+
+        Columns: key, source, set, caption, contradicted (how many claims), wrong (the claims with the evidence against them),
+        left_out (what is there and not said), flags; texts of several parts have semicolons between them.
+        """
+        import pandas as pd
+
+        sets = (open_audit(self.target, name, self.out) for name in self.summary.audited)
+        return pd.DataFrame([row for each in sets for row in wrong_rows(each)], columns=list(COLUMNS))
+
+    def export_wrong(self, path: str | Path) -> Path:
+        """Write the rows of `wrong` as CSV, as `audits wrong` does, and return its path."""
+        write_wrong(self.target, Path(path), sets=self.summary.audited, audits=self.out)
+        return Path(path)
 
     def report(self, path: str | Path) -> Path:
         """Write the HTML page of `audits.report`, and return its path."""
@@ -129,6 +151,10 @@ class Difference:
     comparison: Comparison
 
     def __repr__(self) -> str:
+        return self.comparison.brief()
+
+    def text(self) -> str:
+        """All figures and the rows that changed most, as `audits compare` prints them."""
         return self.comparison.text()
 
     def _repr_html_(self) -> str:
@@ -166,7 +192,7 @@ class Difference:
     def rows(self) -> "pd.DataFrame":
         """The rows that changed most, for the worse and for the better, most changed first.
 
-        Columns: set_a, set_b, key, direction (`worse`, `better`; `changed` where nothing tells), caption_a, caption_b, words_a,
+        Columns: set_a, set_b, key, source, direction (`worse`, `better`; `changed` where nothing tells), caption_a, caption_b, words_a,
         words_b, clip_score_a, clip_score_b, clip_change (100·cos), contradicted_a, contradicted_b (how many claims),
         now_wrong and no_longer_wrong (lists of claims with the evidence against them).
         """
@@ -199,7 +225,7 @@ def _difference(sets: tuple[str, str], figure: FigureDifference) -> dict[str, An
 def _change(sets: tuple[str, str], row: RowChange) -> dict[str, Any]:
     """A row of `CHANGES`."""
     values: dict[str, Any] = {"set_a": sets[0], "set_b": sets[1], "clip_change": row.clip_change}
-    values |= {"key": row.key, "direction": row.direction}
+    values |= {"key": row.key, "source": row.source, "direction": row.direction}
     for name, side in (("a", row.a), ("b", row.b)):
         values |= {f"{column}_{name}": getattr(side, column) for column in SIDES}
         values[f"contradicted_{name}"] = len(side.contradicted)
@@ -209,7 +235,7 @@ def _change(sets: tuple[str, str], row: RowChange) -> dict[str, Any]:
 def _caption_columns(audit: pa.RecordBatch) -> pa.Table:
     """The columns of `Audit.captions`."""
     claims, scores = audit.column("claims"), audit.column("scores")
-    columns: dict[str, pa.Array] = {name: audit.column(name) for name in ("key", "set", "caption")}
+    columns: dict[str, pa.Array] = {name: audit.column(name) for name in ("key", "source", "set", "caption")}
     for field in SCORES_TYPE:
         known = scores.type.get_field_index(field.name) >= 0
         columns[field.name] = (
@@ -245,6 +271,7 @@ def _claim_columns(audit: pa.RecordBatch) -> pa.Table:
     words = [text[slice(*span)] for text, span in zip(texts, spans, strict=True)]
     columns: dict[str, Any] = {
         "key": audit.column("key").take(parents),
+        "source": audit.column("source").take(parents),
         "set": audit.column("set").take(parents),
         "kind": pc.struct_field(claim, "kind"),
         "start": pa.array([span[0] for span in spans], pa.int32()),

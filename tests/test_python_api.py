@@ -126,8 +126,10 @@ def test_results_are_shown_as_their_text_and_as_tables(datasets: Path) -> None:
     audit, difference = audits.run(drawn, evidence=["annotations"]), audits.compare(drawn, "alt", "human")
     changes = recapdata.diff("me/drawn@v1.0.0", drawn)
     for result, text in (
-        (audit, audit.summary.text()),
-        (difference, difference.comparison.text()),
+        (audit, audit.summary.brief()),
+        (audit.summary, audit.summary.brief()),
+        (difference, difference.comparison.brief()),
+        (difference.comparison, difference.comparison.brief()),
         (changes, changes.text()),
         (plan := recapdata.publish(drawn, "me/other", version="1.0.0"), plan.text()),
         (imported := recapdata.import_captions(drawn, "alt", "alt_text"), imported.text()),
@@ -138,6 +140,35 @@ def test_results_are_shown_as_their_text_and_as_tables(datasets: Path) -> None:
     assert "<tr><td>object precision</td>" in audit._repr_html_()
     assert "<th>a: alt</th><th>b: human</th><th>b − a</th>" in difference._repr_html_()
     assert f"me/drawn@v1.0.0 → {drawn} (MINOR): caption set human added" in changes._repr_html_()
+
+
+def test_what_a_notebook_shows_is_short_however_many_sets(datasets: Path, tmp_path: Path) -> None:
+    drawn = shutil.copytree(datasets / "drawn", tmp_path / "drawn")
+    for number in range(6):
+        recapdata.import_captions(drawn, f"human-{number}", "human_long" if number % 2 else "human_short")
+    audit = audits.run(drawn, evidence="annotations")
+    assert len(audit.text()) > 10 * len(repr(audit)) or len(audit.text().splitlines()) > 40
+    difference = audits.compare(drawn, drawn)
+    for result in (audit, audit.summary, difference, difference.comparison, difference.comparison.sets[0]):
+        assert len(repr(result)) < 3000
+    assert "object precision" in repr(audit)
+    assert "and 5 more caption sets" in repr(audit)
+    assert repr(audit).splitlines()[-1].startswith("all of it: print(audit.text()); tables: audit.figures")
+    words = audits.compare(drawn, "alt", "human")
+    assert "▲ color coverage: " in repr(words)
+    assert f"; {len(words.comparison.rows)} rows that changed most" in repr(words)
+    assert len(words.text()) > 5 * len(repr(words))
+    assert words.text() == words.comparison.text()
+
+
+def test_a_plain_string_stands_for_a_list_of_one_or_more(datasets: Path) -> None:
+    drawn = str(datasets / "drawn")
+    listed = audits.run(drawn, captions=["alt"], evidence=["annotations"])
+    plain = audits.run(drawn, captions="alt", evidence="annotations")
+    assert plain.summary.evidence == listed.summary.evidence == ["annotations"]
+    assert plain.summary.audited == ["alt"]
+    with pytest.raises(OptionError, match=r"no evidence source 'annotation' \(did you mean annotations\?\)"):
+        audits.run(drawn, evidence="annotation")
 
 
 def test_one_name_stands_for_a_list_of_one(datasets: Path, tmp_path: Path) -> None:

@@ -70,19 +70,20 @@ def _scaled(change: np.ndarray) -> np.ndarray:
 # --- the chosen rows, read whole -----------------------------------------------------------------------------------------
 
 
-def _sides(side: AuditedSet, rows: np.ndarray, *, judged: bool) -> list[tuple[str, RowSide]]:
-    """Key and content of the rows with these numbers, in that order."""
+def _sides(side: AuditedSet, rows: np.ndarray, *, judged: bool) -> list[tuple[str, str, RowSide]]:
+    """Key, source and content of the rows with these numbers, in that order."""
     counts = [(shard, side.target.rows(shard)) for shard in side.paths]
     starts = dict(zip([shard for shard, _ in counts], np.cumsum([0, *(n for _, n in counts)]), strict=False))
-    found: dict[int, tuple[str, RowSide]] = {}
+    found: dict[int, tuple[str, str, RowSide]] = {}
     for shard, count in counts:
         first = int(starts[shard])
         here = sorted({int(row) for row in rows if first <= row < first + count})
         if here:
             places = [row - first for row in here]
             audits, captions = side.rows(shard, places), side.captions(shard, places)
-            for row, audit, caption in zip(here, audits, captions, strict=True):
-                found[row] = (audit["key"], _side(audit, caption or "", judged))
+            records = side.target.take(shard, places, ["source"])
+            for row, audit, caption, record in zip(here, audits, captions, records, strict=True):
+                found[row] = (audit["key"], record.get("source") or "", _side(audit, caption or "", judged))
     return [found[int(row)] for row in rows]
 
 
@@ -100,10 +101,11 @@ def _side(audit: Mapping[str, Any], caption: str, judged: bool) -> RowSide:
     )
 
 
-def _row(direction: Direction, one: tuple[str, RowSide], other: tuple[str, RowSide]) -> RowChange:
-    a, b = one[1], other[1]
+def _row(direction: Direction, one: tuple[str, str, RowSide], other: tuple[str, str, RowSide]) -> RowChange:
+    (key, source, a), (_, _, b) = one, other
     return RowChange(
-        key=one[0],
+        key=key,
+        source=source,
         direction=direction,
         a=a,
         b=b,

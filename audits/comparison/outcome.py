@@ -19,6 +19,8 @@ SYMBOLS: dict[Verdict, str] = {
 SHOWN_CHARACTERS = 240
 SHOWN_ROWS = 5
 SHOWN_CLAIMS = 4
+BRIEF_SETS, BRIEF_FIGURES = 3, 8
+"""Caption sets, and of either the figures that differ, in the short form of a comparison."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +94,13 @@ class RowChange:
     """A record that changed much.
 
     Attributes:
+        source: the file or row that its image came from.
         direction: `changed` where neither evidence nor CLIP can tell which way is better.
         now_wrong: contradicted claims that only the second side makes; `no_longer_wrong` only the first.
     """
 
     key: str
+    source: str
     direction: Direction
     a: RowSide
     b: RowSide
@@ -136,6 +140,10 @@ class SetComparison:
     figures: tuple[FigureDifference, ...]
     rows: tuple[RowChange, ...]
 
+    def __repr__(self) -> str:
+        a, b = self.sets
+        return f"<{a} → {b}: {self.pairs:,} pairs, {len(self.figures)} figures, {len(self.rows)} rows that changed most>"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
@@ -160,6 +168,20 @@ class Comparison:
     def rows(self) -> tuple[RowChange, ...]:
         """The rows of all compared sets that changed most."""
         return tuple(row for each in self.sets for row in each.rows)
+
+    def __repr__(self) -> str:
+        return self.brief()
+
+    def brief(self) -> str:
+        """What differs between the first sets, figure by figure, and how many rows changed: what a notebook shows of it."""
+        lines: list[str] = []
+        for each in self.sets[:BRIEF_SETS]:
+            lines += [*self._head(each), *_differing(each), ""]
+        more = len(self.sets) - BRIEF_SETS
+        lines += (
+            [f"and {more} more caption sets" if more > 1 else "and one more caption set"] if more > 0 else []
+        )
+        return "\n".join([*lines, "all of it: print(difference.text()); tables: difference.figures, .rows"])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for `--json`."""
@@ -194,6 +216,16 @@ class Comparison:
                 yield f"  {only:,} records only in {side}, left out"
             if without:
                 yield f"  {without:,} records without a caption in {side}, left out"
+
+
+def _differing(each: SetComparison) -> Iterator[str]:
+    """The figures that differ, the first of them by name, and how many do not."""
+    verdicts = [figure.verdict for figure in each.figures]
+    differing = [figure for figure in each.figures if figure.verdict in ("better", "worse", "different")]
+    for figure in differing[:BRIEF_FIGURES]:
+        yield f"  {SYMBOLS[figure.verdict]} {figure.name}: {figure.text()}"
+    counts = [f"{verdicts.count(verdict)} {verdict}" for verdict in SYMBOLS if verdict in verdicts]
+    yield f"  figures: {', '.join(counts)}; {len(each.rows)} rows that changed most"
 
 
 def _table(each: SetComparison) -> Iterator[str]:
@@ -235,7 +267,7 @@ def _rows(each: SetComparison) -> Iterator[str]:
         more = f" (the first {len(shown)} of {len(rows)}; all with --json)" if len(rows) > len(shown) else ""
         yield f"{title}{more}:"
         for row in shown:
-            yield f"  {row.key[:12]}  {'; '.join(row.what())}"
+            yield f"  {row.key[:12]}  {row.source}  {'; '.join(row.what())}"
             yield f"    a  {_short(row.a.caption)}"
             yield f"    b  {_short(row.b.caption)}"
 

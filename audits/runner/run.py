@@ -6,7 +6,7 @@ of a set are read once to plan (see `plan.SetCaptions`), and once more by the pr
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,14 +14,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from audits.audited import made_by, with_captions
+from audits.audited import made_by, with_columns
 from audits.cache import cache_roots, prune
 from audits.clip.cache import embeddings_maker
 from audits.clip.scorer import PARTS
 from audits.clip.skew import Skew, content_hash, open_prompts, sampler, skews
 from audits.evidence import open_evidence
 from audits.evidence.cache import makers
-from audits.figures import in_reading_order, reads_captions, title
+from audits.figures import in_reading_order, reads_captions, registered, title
 from audits.language.pipeline import identity, load_pipeline
 from audits.runner.plan import (
     BATCH,
@@ -50,6 +50,9 @@ from recapdata.errors import CaptionSetNotFound, DatasetDamaged, OptionError
 from recapdata.models.dual_encoders import ClipSource, find_clip
 from recapdata.models.sources import caution
 from recapdata.versions.figures import read_figures
+
+BRIEF_SETS = 3
+"""Caption sets in the short form of an audit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +85,24 @@ class AuditSummary:
         """Whether every image was read; a set under way is audited as far as it is, and said to be a sample."""
         return not self.unreadable
 
+    def __repr__(self) -> str:
+        return self.brief()
+
     def text(self) -> str:
         """The table of figures, a column per set, and where the results lie."""
-        return "\n".join([*self._head(), "", *self._table(), "", *self._foot()])
+        return "\n".join([*self._head(), "", *self._table(list(self.sets)), "", *self._foot()])
+
+    def brief(self) -> str:
+        """The figures at a glance of the first sets: what a notebook shows of an audit that has nothing else to show it by."""
+        glance = {figure.name for figure in registered() if figure.glance}
+        more = len(self.sets) - BRIEF_SETS
+        lines = [*self._head(), "", *self._table(list(self.sets)[:BRIEF_SETS], glance), ""]
+        lines += (
+            [f"and {more} more caption sets" if more > 1 else "and one more caption set"] if more > 0 else []
+        )
+        return "\n".join(
+            [*lines, "all of it: print(audit.text()); tables: audit.figures, .captions, .claims, .wrong"]
+        )
 
     def _head(self) -> list[str]:
         used = [f"pipeline {self.pipeline}"]
@@ -92,19 +110,22 @@ class AuditSummary:
         used += [f"evidence {', '.join(self.evidence)}"] if self.evidence else []
         return [f"Audit of {self.target}: {self.records:,} records", "; ".join(used)]
 
-    def _table(self) -> list[str]:
-        names = in_reading_order(figure for each in self.sets.values() for figure in each["figures"])
-        rows = [("", list(self.sets))]
-        rows.append(("captions", [f"{each['captions']:,}" for each in self.sets.values()]))
-        missing = {name: each["missing"] for name, each in self.sets.items() if name not in self.unfinished}
+    def _table(self, sets: Sequence[str], only: Collection[str] | None = None) -> list[str]:
+        """A column per set; `only` some figures, where given."""
+        shown = {name: self.sets[name] for name in sets}
+        names = in_reading_order(figure for each in shown.values() for figure in each["figures"])
+        names = [name for name in names if only is None or name in only]
+        rows = [("", list(shown))]
+        rows.append(("captions", [f"{each['captions']:,}" for each in shown.values()]))
+        missing = {name: each["missing"] for name, each in shown.items() if name not in self.unfinished}
         if any(missing.values()):
-            rows.append(("missing", [f"{missing[name]:,}" if name in missing else "–" for name in self.sets]))
-        figures = list(read_figures({"sets": self.sets}).values())
+            rows.append(("missing", [f"{missing[name]:,}" if name in missing else "–" for name in shown]))
+        figures = list(read_figures({"sets": shown}).values())
         rows += [
             (title(name), [each[name].text() if name in each else "–" for each in figures]) for name in names
         ]
         first = max(len(name) for name, _ in rows)
-        widths = [max(len(cells[place]) for _, cells in rows) for place in range(len(self.sets))]
+        widths = [max(len(cells[place]) for _, cells in rows) for place in range(len(shown))]
         return [
             f"{name:<{first}}"
             + "".join(f"   {cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
@@ -357,4 +378,5 @@ def _audit_batches(target: Target, plans: Sequence[ShardPlan]) -> Iterator[pa.Re
         with ShardFile(plan.path) as file:
             columns = ["claims", "scores", *(["key"] if texts else [])]
             found = read_audit(file, columns, batch_rows=BATCH)
-            yield from with_captions(found, target, plan.set_name, plan.shard) if texts else found
+            texts_beside = {"caption": plan.set_name}
+            yield from with_columns(found, target, texts_beside, plan.shard) if texts else found

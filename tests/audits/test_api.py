@@ -58,6 +58,10 @@ def test_figures(audit: audits.Audit) -> None:
 def test_captions(audit: audits.Audit) -> None:
     table = audit.captions
     assert list(table["key"][:6]) == [image_key(png(index)) for index in range(6)]
+    assert list(table.columns)[:4] == ["key", "source", "set", "caption"]
+    sources = next(audit.target.read(0, ["source"])).column("source").to_pylist()
+    assert list(table["source"][: len(sources)]) == sources
+    assert all(sources)
     assert list(table["set"]) == ["short"] * 6 + ["long"] * 6
     short = table[table["set"] == "short"]
     assert list(short["caption"][:3]) == SHORT[:3]
@@ -73,6 +77,10 @@ def test_captions(audit: audits.Audit) -> None:
 def test_claims(audit: audits.Audit) -> None:
     table = audit.claims
     assert len(table) == audit.captions["claims"].sum()
+    named = audit.captions.set_index(["key", "set"])["source"]
+    assert table["source"].tolist() == [
+        named[key, name] for key, name in zip(table["key"], table["set"], strict=True)
+    ]
     wrong = table[(table["verdict"] == "contradicted") & (table["set"] == "short")]
     assert wrong[["kind", "object", "words"]].values.tolist() == [
         ["object", "heart", "heart"],
@@ -94,6 +102,9 @@ def test_compare(audit: audits.Audit, folder: DatasetFolder) -> None:
     assert table.loc["color coverage", "verdict"] == "no difference"
     worse = difference.rows[difference.rows["direction"] == "worse"]
     assert worse["key"].tolist() == [image_key(png(1))]
+    named = audit.captions.set_index("key")["source"]
+    assert worse["source"].tolist() == [named[image_key(png(1))].iloc[0]]
+    assert f"{image_key(png(1))[:12]}  {worse['source'].iloc[0]}" in difference.text()
     assert worse[["contradicted_a", "contradicted_b"]].values.tolist() == [[0, 1]]
     assert worse.iloc[0]["now_wrong"] == ["heart (annotations: no heart)"]
     versions = audits.compare(folder.path, folder.path)
