@@ -1,6 +1,7 @@
 """Reading the files that a source names: never outside its folder, never more than is sane, never a device."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -85,6 +86,12 @@ def read_caption(root: Path, name: str, source: str) -> str | Item | None:
         missing = content.error is not None and content.error.error == "MissingFile"
         return None if missing else content
     return content.decode("utf-8-sig", "surrogateescape").strip()
+
+
+def captions_of(text: str) -> list[str]:
+    """The captions of a text that has one a line; a blank text is one blank caption."""
+    lines = [line.strip() for line in re.split(r"\r\n|\r|\n", text)]
+    return [line for line in lines if line] or [""]
 
 
 def is_file(root: Path, name: str) -> bool:

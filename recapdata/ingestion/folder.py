@@ -7,7 +7,6 @@
 - Where an image has several captions, in several rows or in several lines of its text, the column is a list.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,7 +18,7 @@ import pyarrow as pa
 from recapdata.dataset.paths import inside
 from recapdata.errors import SourceError, SourceNotFound
 from recapdata.ingestion.columns import holds_captions, plan_columns
-from recapdata.ingestion.files import check_own, is_file, read_caption, read_image
+from recapdata.ingestion.files import captions_of, check_own, is_file, read_caption, read_image
 from recapdata.ingestion.gathering import Gathering, Values, listed_type, one_of_each, together
 from recapdata.ingestion.listing import IMAGE, OTHER, TEXT_SUFFIX, Listing
 from recapdata.ingestion.source import IngestOptions, failed, stamp_of
@@ -179,7 +178,7 @@ class Folder:
             if (beside := self._listing.text_of(name)) is not None:
                 texts += 1
                 text = read_caption(self._root, beside, name)
-                lines += isinstance(text, str) and len(_lines(text)) > 1
+                lines += isinstance(text, str) and len(captions_of(text)) > 1
         for name in self._listing.names(OTHER):
             if PurePosixPath(name).name not in METADATA:
                 self._aside[PurePosixPath(name).suffix or "without one"] += 1
@@ -245,7 +244,7 @@ class Folder:
         """A text beside an image as the column of captions has it."""
         if text is None or (CAPTION not in self._lists and not pa.types.is_list(self._kinds[CAPTION])):
             return text
-        return _lines(text)
+        return captions_of(text)
 
     def _missing_column(self, table: str) -> Item:
         names = ", ".join(self._types[table]) or "none"
@@ -304,9 +303,3 @@ def _beside(table: str, name: str) -> str:
         else:
             parts.append(part)
     return str(PurePosixPath(*parts)) if parts else "."
-
-
-def _lines(text: str) -> list[str]:
-    """The captions of a text that has one a line; a blank text is one blank caption."""
-    lines = [line.strip() for line in re.split(r"\r\n|\r|\n", text)]
-    return [line for line in lines if line] or [""]

@@ -28,6 +28,10 @@ class IngestOptions:
     )
     max_bytes: int = option(32 * 2**20, metavar="BYTES", minimum=1, help="A larger image file is not read.")
     keep_blank: bool = option(False, help="A blank caption is no failure: the image comes in without it.")
+    last_dot: bool = option(
+        False,
+        help="wds: a key ends at the last dot of a file's name, as in photo.v1.jpg; WebDataset's rule is the first.",
+    )
     connections: int = option(16, metavar="N", minimum=1, help="urls: downloads at once.")
     timeout: float = option(
         30.0, metavar="SECONDS", help="urls: time for one download with its redirects.", check=above(0)

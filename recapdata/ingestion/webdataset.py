@@ -3,7 +3,8 @@
 The tars are gone through once beforehand, headers and small members only, so that the columns are known, and so is where to go
 on. A second image of a sample and members of other kinds are left aside, and counted.
 
-A sample is neighboring members of one base name, `0001.jpg` `0001.txt` `0001.json`. Nothing is unpacked to disk. A member that
+A sample is neighboring members of one base name, `0001.jpg` `0001.txt` `0001.json`: what stands before the first dot of the file's
+name, or with `last_dot` before the last. A text of several lines is as many captions. Nothing is unpacked to disk. A member that
 points outside, a link or a device spoils its sample; a tar that breaks off spoils the sample it breaks in, and says so, since
 Python's `tarfile` takes garbage in the middle for the end.
 """
@@ -14,6 +15,7 @@ import gzip
 import json
 import lzma
 import tarfile
+import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -26,14 +28,17 @@ import pyarrow as pa
 from recapdata.dataset.paths import inside
 from recapdata.errors import SourceNotFound
 from recapdata.ingestion.columns import Columns, plan_columns
+from recapdata.ingestion.files import captions_of
 from recapdata.ingestion.images import EXTENSIONS
 from recapdata.ingestion.source import IngestOptions, failed, stamp_of
-from recapdata.ingestion.tables import BATCH_ROWS, fit, merge_types, plain_type
+from recapdata.ingestion.tables import BATCH_ROWS, fit, json_object, merge_types, plain_type
 from recapdata.records import Item
 
 TEXTS = ("txt", "text", "caption")
 """Extensions of captions; the first that a sample has is its column txt."""
-OWN = ("txt", "cls")
+TEXT = "txt"
+"""The column of captions."""
+OWN = (TEXT, "cls")
 """Columns that are no keys of the JSON; such a key comes along as `json_<key>`."""
 
 _BROKEN = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError)
@@ -44,6 +49,10 @@ _OPENERS: dict[bytes, Callable[[str], IO[bytes]]] = {
     b"\xfd7zXZ": lzma.open,  # type: ignore[dict-item]
 }
 
+FIRST_DOT = (
+    "a key ends at the first dot of a file's name (WebDataset's rule); with --last-dot it ends at the last"
+)
+
 
 @dataclass(slots=True)
 class Sample:
@@ -51,8 +60,7 @@ class Sample:
 
     Attributes:
         name: path inside the tar up to the extension.
-        members: content by extension (what follows the first dot of the file name), in the tar's order; None when it was not
-            asked for.
+        members: content by extension (what follows the key's dot), in the tar's order; None when it was not asked for.
         error: a type and a message when the sample cannot be used.
     """
 
@@ -67,6 +75,8 @@ class WebDataset:
     def __init__(self, name: str, paths: list[Path], options: IngestOptions) -> None:
         self._paths = paths
         self._max_bytes = options.max_bytes
+        self._last_dot = options.last_dot
+        self._several_lines = 0
         self._aside: Counter[str] = Counter()
         self._samples: list[int] = []
         self.name = f"wds:{name}"
@@ -76,7 +86,8 @@ class WebDataset:
         self.columns = self._columns.types
         self.captions = self._columns.captions
         self.total: int | None = sum(self._samples)
-        self.stamp = stamp_of(f"{path.name}:{path.stat().st_size}" for path in paths)
+        names = [f"{path.name}:{path.stat().st_size}" for path in paths]
+        self.stamp = stamp_of([*names, "last dot"] if options.last_dot else names)
 
     def items(self, start: int) -> Iterator[Item]:
         """Samples from number `start` on; tars before it are not opened."""
@@ -84,17 +95,27 @@ class WebDataset:
         for path, count in zip(self._paths, self._samples, strict=True):
             if position + count > start:
                 skip = max(0, start - position)
-                for number, sample in enumerate(read_samples(path, _is_wanted, self._max_bytes)):
+                for number, sample in enumerate(self._read(path, _is_wanted)):
                     if number >= skip:
                         yield self._item(path, sample)
             position += count
 
     def notes(self) -> list[str]:
-        """Which members were left aside."""
-        if not self._aside:
-            return []
-        kinds = ", ".join(f"{count:,} .{extension}" for extension, count in self._aside.most_common(8))
-        return [f"members of other kinds, and second images, were left aside ({kinds})"]
+        """Which members were left aside, and which texts are several captions."""
+        notes = []
+        if self._aside:
+            kinds = ", ".join(f"{count:,} .{extension}" for extension, count in self._aside.most_common(8))
+            dotted = [extension for extension in self._aside if _is_dotted_image(extension)]
+            rule = f"; {FIRST_DOT}" if dotted and not self._last_dot else ""
+            notes.append(f"members of other kinds, and second images, were left aside ({kinds}){rule}")
+        if self._several_lines:
+            notes.append(
+                f"{self._several_lines:,} texts have several lines: column 'txt' is a list with a caption a line"
+            )
+        return notes
+
+    def _read(self, path: Path, wanted: "Wanted") -> "Iterator[Sample]":
+        return read_samples(path, wanted, self._max_bytes, last_dot=self._last_dot)
 
     def _survey(self) -> dict[str, pa.DataType]:
         """Count samples and what is left aside, and find the columns with their types."""
@@ -102,16 +123,20 @@ class WebDataset:
         batch: list[Mapping[str, Any]] = []
         for path in self._paths:
             count = 0
-            for sample in read_samples(path, _is_small, self._max_bytes):
+            for sample in self._read(path, _is_small):
                 count += 1
                 self._aside.update(_left_aside(sample))
                 if sample.error is None:
-                    batch.append(_values(sample)[0])
+                    values = _values(sample)[0]
+                    self._several_lines += len(captions_of(values.get(TEXT) or "")) > 1
+                    batch.append(values)
                 if len(batch) >= BATCH_ROWS:
                     merge_types(types, batch)
                     batch = []
             self._samples.append(count)
         merge_types(types, batch)
+        if self._several_lines:
+            types[TEXT] = pa.list_(pa.string())
         return {name: plain_type(kind) for name, kind in types.items()}
 
     def _item(self, path: Path, sample: Sample) -> Item:
@@ -121,10 +146,14 @@ class WebDataset:
             return failed(source, *sample.error)
         if image is None:
             members = ", ".join(f".{extension}" for extension in sample.members)
-            return failed(source, "NoImage", f"the sample has only {members}")
+            dotted = not self._last_dot and any(map(_is_dotted_image, sample.members))
+            rule = f"; {FIRST_DOT}" if dotted else ""
+            return failed(source, "NoImage", f"the sample has only {members}{rule}")
         values, problem = _values(sample)
         if problem is not None:
             return failed(source, "BadMetadata", problem)
+        if self._several_lines and TEXT in values:
+            values[TEXT] = captions_of(values[TEXT])
         values = {name: fit(value, self._types[name]) for name, value in values.items()}
         return self._columns.item(source, sample.members[image], values)
 
@@ -137,7 +166,7 @@ def open_webdataset(argument: str, options: IngestOptions) -> WebDataset:
     """
     pattern = str(Path(argument).expanduser())
     paths = sorted(Path(each) for each in glob.glob(pattern, recursive=True))
-    paths = [path for path in paths if path.is_file()]
+    paths = [path for path in paths if path.is_file()]  # no FIFO, and no link that leads nowhere
     if not paths:
         raise SourceNotFound(
             f"wds:{argument}: no file matches; give the tars by a pattern in quotes, such as 'wds:data/*.tar'"
@@ -146,7 +175,13 @@ def open_webdataset(argument: str, options: IngestOptions) -> WebDataset:
 
 
 def _is_small(extension: str) -> bool:
-    return extension in ("json", "cls")
+    return extension in ("json", "cls", *TEXTS)
+
+
+def _is_dotted_image(extension: str) -> bool:
+    """Whether an extension is that of an image by the last dot, and not by the first."""
+    first, dot, last = extension.rpartition(".")
+    return bool(dot and first) and f".{last}" in EXTENSIONS
 
 
 def _is_wanted(extension: str) -> bool:
@@ -173,13 +208,14 @@ def _values(sample: Sample) -> tuple[dict[str, Any], str | None]:
     values: dict[str, Any] = {}
     text, number, json_text = (sample.members.get(each) for each in (_text_of(sample) or "", "cls", "json"))
     if _text_of(sample) is not None:
-        values["txt"] = (text or b"").decode("utf-8-sig", "surrogateescape").strip()
+        values[TEXT] = (text or b"").decode("utf-8-sig", "surrogateescape").strip()
     if number is not None:
         label = number.decode("utf8", "surrogateescape").strip()
         values["cls"] = int(label) if label.isascii() and label.isdecimal() and len(label) < 19 else label
     if json_text is not None:
         try:
-            members = json.loads(json_text.decode("utf-8-sig", "surrogateescape"))
+            text_of_json = json_text.decode("utf-8-sig", "surrogateescape")
+            members = json.loads(text_of_json, object_pairs_hook=json_object)
         except (ValueError, RecursionError) as error:
             return values, f"its .json is no JSON: {error}"
         if not isinstance(members, dict):
@@ -194,7 +230,7 @@ Wanted = Callable[[str], bool]
 """Whether a member is read, by its extension."""
 
 
-def read_samples(path: Path, wanted: Wanted, max_bytes: int) -> Iterator[Sample]:
+def read_samples(path: Path, wanted: Wanted, max_bytes: int, *, last_dot: bool = False) -> Iterator[Sample]:
     """The samples of a tar, plain or compressed, in order; a broken tar ends in a sample with the error `BrokenTar`.
 
     How many samples there are does not depend on what is wanted.
@@ -206,7 +242,7 @@ def read_samples(path: Path, wanted: Wanted, max_bytes: int) -> Iterator[Sample]
                 tar.members = []  # type: ignore[attr-defined]  # tarfile would keep every header in memory
                 if member.isdir() or _is_hidden(member.name):
                     continue
-                name, extension = _split(member.name)
+                name, extension = _split(member.name, last_dot)
                 if sample is not None and sample.name != name:
                     yield sample
                     sample = None
@@ -241,7 +277,7 @@ def _add(
     wanted: Wanted,
     max_bytes: int,
 ) -> None:
-    if not inside(member.name):
+    if not inside(member.name.replace("\\", "/")):
         sample.error = ("UnsafeMember", f"the member {member.name!a} points outside the tar")
     elif member.issym() or member.islnk():
         sample.error = ("UnsafeMember", f"the member {member.name!a} is a link to {member.linkname!a}")
@@ -271,10 +307,12 @@ def _end_problem(raw: IO[bytes], offset: int) -> str | None:
     return "more stands behind its end mark" if raw.read(2**20).strip(b"\0") else None
 
 
-def _split(name: str) -> tuple[str, str]:
+def _split(name: str, last_dot: bool) -> tuple[str, str]:
+    """Key and extension; members that another system named with backslashes or decomposed accents are of the same key."""
+    name = unicodedata.normalize("NFC", name).replace("\\", "/")
     folder, slash, file = name.rpartition("/")
-    base, _, extension = file.partition(".")
-    return folder + slash + base, extension.lower()
+    base, dot, extension = file.rpartition(".") if last_dot else file.partition(".")
+    return folder + slash + (base if dot else file), extension.lower() if dot else ""
 
 
 def _is_hidden(name: str) -> bool:

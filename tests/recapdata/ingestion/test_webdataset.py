@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import tarfile
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -199,3 +200,66 @@ def test_bad_members_are_failures_of_an_ingest(tmp_path: Path) -> None:
 def test_no_tar_at_all_is_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(SourceNotFound, match="no file matches"):
         open_webdataset(str(tmp_path / "*.tar"), IngestOptions())
+
+
+def test_keys_with_dots_end_at_the_first_dot_or_if_asked_at_the_last(tmp_path: Path) -> None:
+    members: list[Member] = []
+    for number in range(3):
+        members += [
+            (f"d.1/v1.0.{number}.png", png(number)),
+            (f"d.1/v1.0.{number}.txt", b"caption %d" % number),
+        ]
+    (tmp_path / "a.tar").write_bytes(tar_bytes(members))
+    _, items = read(tmp_path)
+    assert outcome(items) == ["NoImage"]
+    assert (
+        "ends at the first dot of a file's name (WebDataset's rule); with --last-dot"
+        in items[0].error.message
+    )
+    source = open_webdataset(str(tmp_path / "a.tar"), IngestOptions(last_dot=True))
+    items = list(source.items(0))
+    assert outcome(items) == [0, 1, 2]
+    assert [each.source for each in items] == [f"a.tar/d.1/v1.0.{number}.png" for number in range(3)]
+    assert [each.columns["txt"] for each in items] == ["caption 0", "caption 1", "caption 2"]
+    assert source.stamp != open_webdataset(str(tmp_path / "a.tar"), IngestOptions()).stamp
+
+
+def test_the_rule_of_the_first_dot_is_said_where_an_image_was_left_aside(tmp_path: Path) -> None:
+    members = [("photo.png", png(1)), ("photo.v2.png", png(2)), ("photo.txt", b"x")]
+    (tmp_path / "a.tar").write_bytes(tar_bytes(members))
+    source, items = read(tmp_path)
+    assert outcome(items) == [1]
+    assert source.notes() == [
+        "members of other kinds, and second images, were left aside (1 .v2.png); a key ends at the first dot of a file's "
+        "name (WebDataset's rule); with --last-dot it ends at the last"
+    ]
+
+
+def test_members_of_one_key_whatever_its_spelling(tmp_path: Path) -> None:
+    members = [
+        (unicodedata.normalize("NFD", "in/é.png"), png(1)),
+        (unicodedata.normalize("NFC", "in\\é.txt"), b"x"),
+    ]
+    (tmp_path / "a.tar").write_bytes(tar_bytes(members))
+    _, items = read(tmp_path)
+    assert [(each.image, each.columns["txt"]) for each in items] == [(png(1), "x")]
+
+
+def test_lines_of_a_text_are_captions(tmp_path: Path) -> None:
+    members: list[Member] = [
+        ("1.png", png(1)),
+        ("1.txt", b"one\r\ntwo\n"),
+        ("2.png", png(2)),
+        ("2.txt", b"only"),
+        ("3.png", png(3)),
+    ]
+    (tmp_path / "a.tar").write_bytes(tar_bytes(members))
+    source, items = read(tmp_path)
+    assert source.columns == {"txt": pa.list_(pa.string())}
+    assert [each.columns.get("txt") for each in items] == [["one", "two"], ["only"], None]
+    assert source.notes() == ["1 texts have several lines: column 'txt' is a list with a caption a line"]
+
+
+def test_a_key_that_a_json_has_twice_comes_along_twice(tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_bytes(tar_bytes([("1.png", png(1)), ("1.json", b'{"a": "one", "a": "two"}')]))
+    assert dict(read(tmp_path)[1][0].columns) == {"a": "one", "a_2": "two"}
