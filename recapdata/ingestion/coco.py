@@ -20,6 +20,7 @@ from recapdata.errors import SourceError, SourceNotFound
 from recapdata.ingestion.files import check_own, read_image, walk
 from recapdata.ingestion.images import is_image_name
 from recapdata.ingestion.jsonstream import NoObject, elements
+from recapdata.ingestion.listing import Skipped, spelled
 from recapdata.ingestion.source import IngestOptions, failed, stamp_of
 from recapdata.records import Item, Note, Object
 
@@ -70,7 +71,8 @@ class Coco:
         self._db.execute("BEGIN")
         for number, path in enumerate(files):
             self._read_annotations(number, path)
-        paths = (name for name in walk(root) if is_image_name(name))
+        self._skipped = Skipped()
+        paths = (name for name in walk(root, skipped=self._skipped) if is_image_name(name))
         self._db.executemany(
             "INSERT INTO files VALUES (?, ?)", ((_base(path), _plain(path)) for path in paths)
         )
@@ -101,7 +103,7 @@ class Coco:
         found["entries of the annotation files are no objects, or nest too deep, and were left aside"] = (
             self._unreadable
         )
-        return [f"{count:,} {what}" for what, count in found.items() if count]
+        return [*self._skipped.notes(), *(f"{count:,} {what}" for what, count in found.items() if count)]
 
     def _count(self, query: str) -> int:
         return int(self._db.execute(query).fetchone()[0])
@@ -167,11 +169,15 @@ class Coco:
 
     def _find(self, number: int, name: str, base: str) -> str | Item:
         """The path of an image's file: where its name leads, else the file of that name in a folder named in a JSON's name."""
-        if not inside(name):
+        if not inside(name) or not inside(name.replace("\\", "/")):
             return failed(self._source(name), "UnsafePath", f"file_name leads outside the source: {name!a}")
         rows = self._db.execute("SELECT path FROM files WHERE base = ?", (base,))
         paths = [row[0] for row in rows]
-        paths = [path for path in paths if path == name or path.endswith(f"/{name}")] or paths
+        for same in (lambda path: path, spelled):  # as it is, else whatever the spelling
+            exact = [path for path in paths if f"/{same(path)}".endswith(f"/{same(name)}")]
+            if exact:
+                paths = exact
+                break
         if len(paths) > 1:
             seen = self._db.execute("SELECT file FROM seen WHERE number = ?", (number,))
             splits = [self._files[row[0]].stem for row in seen]
@@ -278,7 +284,7 @@ def _digest(path: Path) -> str:
 
 
 def _base(name: str) -> str:
-    return _plain(PurePosixPath(name).name)
+    return spelled(name).rpartition("/")[2]
 
 
 def _plain(value: Any) -> Any:

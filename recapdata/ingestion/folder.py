@@ -19,7 +19,7 @@ from recapdata.dataset.paths import inside
 from recapdata.errors import SourceError, SourceNotFound
 from recapdata.ingestion.columns import holds_captions, plan_columns
 from recapdata.ingestion.files import captions_of, check_own, is_file, read_caption, read_image
-from recapdata.ingestion.gathering import Gathering, Values, listed_type, one_of_each, together
+from recapdata.ingestion.gathering import Gathering, Values, listed_type, together
 from recapdata.ingestion.listing import IMAGE, OTHER, TEXT_SUFFIX, Listing
 from recapdata.ingestion.source import IngestOptions, failed, stamp_of
 from recapdata.ingestion.tables import Row, column_types, doubled_columns, fit, read_rows
@@ -28,7 +28,6 @@ from recapdata.records import Item, Note
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 FILE_NAME = "file_name"
 CAPTION = "caption"
-LICENSE = "license"
 
 
 class Folder:
@@ -106,12 +105,7 @@ class Folder:
             notes.append(
                 f"{self._several_lines:,} texts beside images have several lines: column {CAPTION!r} is a list with a caption a line"
             )
-        pictures, rows = self._rows.repeated
-        if pictures:
-            lists = ", ".join(sorted(self._lists & set(self._columns.names))) or "none"
-            notes.append(
-                f"{rows:,} rows are of {pictures:,} images and were brought together; columns that became lists: {lists}"
-            )
+        notes += self._rows.note("images", self._lists & set(self._columns.names))
         for path in self._tables:
             for name, times in doubled_columns(self._root / path).items():
                 notes.append(
@@ -168,7 +162,7 @@ class Folder:
         for path, number, row in self._all_rows():
             if row is not None and (image := self._image_of(path, row)) is not None:
                 self._rows.keep(image, number, self._fitted(row))
-        return self._rows.varying() - {FILE_NAME, LICENSE}
+        return self._rows.varying() - {FILE_NAME}
 
     def _scan(self) -> tuple[int, int, int]:
         """How many images no row names, how many have a text beside them, and how many of these texts have several lines."""
@@ -216,8 +210,6 @@ class Folder:
             return failed(where, "UnsafePath", f"{FILE_NAME} leads outside the source: {name!a}")
         rows = others or [self._fitted(row)]
         values = together(rows, self._lists, self._kinds)
-        if LICENSE in values and self._kinds[LICENSE] == pa.string():
-            values[LICENSE] = one_of_each(each.get(LICENSE) for each in rows)
         return self._item(path, self._source(path), values)
 
     def _item(self, name: str, source: str, values: Values) -> Item:

@@ -6,7 +6,7 @@ first item is given, in a temporary database on disk, so that memory does not gr
 
 import pickle
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -17,6 +17,14 @@ CREATE TABLE named (name BLOB PRIMARY KEY, first INTEGER, rows INTEGER) WITHOUT 
 CREATE TABLE kept (name BLOB, number INTEGER, row BLOB, PRIMARY KEY (name, number)) WITHOUT ROWID;
 """
 _ADD = "INSERT INTO named VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET rows = rows + 1"
+# A row that was counted may not be readable whole: what is kept is what there is.
+_SETTLE = """
+UPDATE named SET first = (SELECT coalesce(min(number), 0) FROM kept WHERE kept.name = named.name),
+rows = (SELECT count(*) FROM kept WHERE kept.name = named.name) WHERE rows > 1
+"""
+
+LICENSE = "license"
+"""The column of which a record has one text: other licenses are joined."""
 
 Values = Mapping[str, Any]
 
@@ -43,6 +51,13 @@ class Gathering:
         """Whether a row is of this picture."""
         return self._of(name)[1] > 0
 
+    def note(self, what: str, lists: Collection[str]) -> list[str]:
+        """What was done with the rows of pictures that have several, in a sentence, where there are any."""
+        pictures, rows = self.repeated
+        names = ", ".join(sorted(lists)) or "none"
+        text = f"{rows:,} rows are of {pictures:,} {what} and were brought together; columns that became lists: {names}"
+        return [text] if pictures else []
+
     @property
     def repeated(self) -> tuple[int, int]:
         """How many pictures have several rows, and how many rows those have."""
@@ -61,7 +76,8 @@ class Gathering:
         return [pickle.loads(each[0]) for each in self._db.execute(query, (_key(name),))]
 
     def varying(self) -> set[str]:
-        """Columns in which rows of one picture differ."""
+        """Columns in which rows of one picture differ; licenses do not become a list."""
+        self._db.execute(_SETTLE)
         found: set[str] = set()
         kept = self._db.execute("SELECT name, row FROM kept ORDER BY name, number")
         for _, group in groupby(kept, key=lambda each: each[0]):
@@ -70,7 +86,7 @@ class Gathering:
                 for column, value in pickle.loads(row).items():
                     if value not in (None, "") and first.setdefault(column, value) != value:
                         found.add(column)
-        return found
+        return found - {LICENSE}
 
     def _of(self, name: str) -> tuple[int, int]:
         query = "SELECT first, rows FROM named WHERE name = ?"
@@ -93,7 +109,9 @@ def together(
     values: dict[str, Any] = {}
     for column in dict.fromkeys(name for row in rows for name in row):
         each = [row.get(column) for row in rows]
-        if column not in lists:
+        if column == LICENSE and len(rows) > 1 and column not in lists:
+            values[column] = "; ".join(dict.fromkeys(value for value in each if value)) or None
+        elif column not in lists:
             values[column] = next((value for value in each if value not in (None, "")), each[0])
         elif all(value is None for value in each):
             values[column] = None
@@ -102,12 +120,6 @@ def together(
         else:
             values[column] = each
     return values
-
-
-def one_of_each(values: Iterator[Any]) -> str | None:
-    """Different texts as one, for a column that cannot be a list."""
-    texts = dict.fromkeys(value for value in values if value)
-    return "; ".join(texts) or None
 
 
 def _key(name: str) -> bytes:

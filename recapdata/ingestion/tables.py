@@ -129,13 +129,15 @@ def parquet_types(file: pq.ParquetFile) -> dict[str, pa.DataType]:
     return {name: plain_type(field.type) for name, field in zip(distinct(schema.names), schema, strict=True)}
 
 
-def read_parquet(path: Path, start: int = 0) -> Iterator[Row]:
-    """Rows from number `start` (from 0) on; row groups before it are not read."""
+def read_parquet(path: Path, start: int = 0, columns: Sequence[str] | None = None) -> Iterator[Row]:
+    """Rows from number `start` (from 0) on, with all columns or these; row groups before it are not read."""
     with open_parquet(path) as file:
-        yield from parquet_rows(file, start, local=True)
+        yield from parquet_rows(file, start, columns, local=True)
 
 
-def parquet_rows(file: pq.ParquetFile, start: int = 0, *, local: bool = False) -> Iterator[Row]:
+def parquet_rows(
+    file: pq.ParquetFile, start: int = 0, columns: Sequence[str] | None = None, *, local: bool = False
+) -> Iterator[Row]:
     """Rows of an open file from number `start` (from 0) on; those of a damaged row group say so.
 
     Args:
@@ -147,7 +149,7 @@ def parquet_rows(file: pq.ParquetFile, start: int = 0, *, local: bool = False) -
     position = start
     while position < file.metadata.num_rows:
         try:
-            for row in _sound_rows(file, position):
+            for row in _sound_rows(file, position, columns):
                 yield row
                 position = row.number
         except (*DAMAGED, OSError) as error:
@@ -176,7 +178,7 @@ def _group_end(file: pq.ParquetFile, position: int) -> int:
     return end
 
 
-def _sound_rows(file: pq.ParquetFile, start: int) -> Iterator[Row]:
+def _sound_rows(file: pq.ParquetFile, start: int, columns: Sequence[str] | None) -> Iterator[Row]:
     """Rows from number `start` (from 0) on, a few megabytes at a time whatever its row groups are."""
     before = 0
     for group in range(file.metadata.num_row_groups):
@@ -185,7 +187,7 @@ def _sound_rows(file: pq.ParquetFile, start: int) -> Iterator[Row]:
         if before + rows > start:
             number = before
             size = max(1, min(BATCH_ROWS, BATCH_BYTES * rows // max(1, footer.total_byte_size)))
-            for batch in file.iter_batches(size, row_groups=[group], use_threads=False):
+            for batch in file.iter_batches(size, row_groups=[group], columns=columns, use_threads=False):
                 for row in _batch_rows(batch):
                     number += 1
                     if number > start:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -269,3 +270,22 @@ def test_annotations_that_are_a_link_out_are_not_read(root: Path, tmp_path: Path
     (root / "annotations" / "captions_more.json").symlink_to(tmp_path / "secret.json")
     with pytest.raises(SourceError, match="is a link that leads out"):
         read(root)
+
+
+def test_names_match_whatever_their_spelling_and_links_are_said(tmp_path: Path) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "é.png") for form in ("NFC", "NFD"))
+    for index, name in enumerate([f"images/{decomposed}", "images/in/b.png"]):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(png(index))
+    (tmp_path / "images/linked").symlink_to(tmp_path.parent)
+    names = [composed, "in\\b.png", "..\\..\\own.png"]
+    images = [{"id": number, "file_name": name} for number, name in enumerate(names)]
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations/captions_a.json").write_text(json.dumps({"images": images, "annotations": []}))
+    source = open_coco(str(tmp_path), IngestOptions())
+    items = list(source.items(0))
+    assert [each.image for each in items] == [png(0), png(1), None]
+    assert items[2].error.error == "UnsafePath"
+    assert source.notes() == [
+        "left aside: 1 symbolic links to folders, which are not followed, first images/linked"
+    ]

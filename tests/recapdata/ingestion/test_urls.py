@@ -342,3 +342,36 @@ def test_no_secret_of_an_address_is_written_down(tmp_path: Path, server: Server)
     assert table(tmp_path / "out", "images")[0]["source"] == f"{server.url}/image/1?token=REDACTED"
     written = b"".join(files(tmp_path / "out").values()) + summary.text().encode()
     assert b"hunter" not in written
+
+
+def test_an_address_of_several_rows_is_fetched_once(tmp_path: Path, server: Server) -> None:
+    urls = [f"{server.url}/image/{number}" for number in (1, 2, 1, 3, 1)]
+    columns = {
+        "url": urls,
+        "caption": list("abcde"),
+        "lang": ["en"] * 5,
+        "license": ["mit", None, "cc0-1.0", None, "mit"],
+    }
+    source = source_of(tmp_path, columns)
+    everything = list(source.items(0))
+    assert source.columns == {"caption": pa.list_(pa.string()), "lang": pa.string()}
+    assert [(each.image, each.columns["caption"], each.license) for each in everything] == [
+        (png(1), ["a", "c", "e"], "mit; cc0-1.0"),
+        (png(2), ["b"], None),
+        (png(3), ["d"], None),
+    ]
+    assert source.total == 3
+    assert server.hits["/image/1"] == 1
+    assert source.notes() == [
+        "3 rows are of 1 addresses and were brought together; columns that became lists: caption"
+    ]
+    for start in range(4):
+        assert list(source.items(start)) == everything[start:]
+
+
+def test_columns_of_one_name_both_come_along(tmp_path: Path) -> None:
+    arrays = [pa.array([png(1)]), pa.array(["one"]), pa.array(["two"])]
+    pq.write_table(pa.Table.from_arrays(arrays, ["jpg", "text", "text"]), tmp_path / "rows.parquet")
+    source = open_urls(str(tmp_path / "rows.parquet"), LIMITS)
+    assert [dict(each.columns) for each in source.items(0)] == [{"text": "one", "text_2": "two"}]
+    assert "column 'text' 2 times" in source.notes()[0]

@@ -97,7 +97,8 @@ def test_members_of_one_base_name_belong_together(tmp_path: Path) -> None:
     }
     assert [each.license for each in items] == ["mit", None, None]
     assert source.notes() == [
-        "members of other kinds, and second images, were left aside (1 .seg.png, 1 .npy)"
+        "members of other kinds, and second images, were left aside (1 .seg.png, 1 .npy); a key ends at the first dot of a "
+        "file's name (WebDataset's rule); with --last-dot it ends at the last"
     ]
 
 
