@@ -113,7 +113,7 @@ def accepting_aliases(options: Callable[[], type]) -> Callable[[Function], Funct
 
 def at_least(least: float) -> Check:
     """A check for finite numbers."""
-    return lambda value: None if least <= value < math.inf else f"it must be at least {least}"
+    return lambda value: None if least <= value < math.inf else _finite(value, f"at least {least}")
 
 
 def at_most(most: float) -> Check:
@@ -123,7 +123,11 @@ def at_most(most: float) -> Check:
 
 def above(least: float) -> Check:
     """A check for finite numbers."""
-    return lambda value: None if least < value < math.inf else f"it must be above {least}"
+    return lambda value: None if least < value < math.inf else _finite(value, f"above {least}")
+
+
+def _finite(value: float, wanted: str) -> str:
+    return "it must be finite" if math.isinf(value) and value > 0 else f"it must be {wanted}"
 
 
 def between(least: float, most: float) -> Check:

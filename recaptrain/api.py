@@ -56,6 +56,7 @@ def train_captioner(
     mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto",
     gradient_checkpointing: bool = False,
     checkpoint_every: int | None = None,
+    keep: int = 1,
     resume: bool = False,
     push_to_hub: str | None = None,
     public: bool = False,
@@ -88,6 +89,7 @@ def train_captioner(
         mixed_precision: `auto` takes what this machine is good at.
         gradient_checkpointing: less memory, about a quarter slower.
         checkpoint_every: steps between checkpoints; at each validation where None.
+        keep: checkpoints to keep, the latest ones.
         resume: continue the run in `out` from its last checkpoint.
         push_to_hub: `user/model` to upload the model and its card to.
         public: a new repository is public.
@@ -143,6 +145,7 @@ def train_diffusion(
     gradient_checkpointing: bool = False,
     latent_cache: str | Path | None = None,
     checkpoint_every: int = 500,
+    keep: int = 1,
     resume: bool = False,
     push_to_hub: str | None = None,
     public: bool = False,
@@ -176,6 +179,7 @@ def train_diffusion(
         gradient_checkpointing: less memory, about a quarter slower.
         latent_cache: folder of encoded pictures, to share between runs; inside `out` where None.
         checkpoint_every: steps between checkpoints.
+        keep: checkpoints to keep, the latest ones.
         resume: continue the run in `out` from its last checkpoint.
         push_to_hub: `user/model` to upload the pipeline and its card to.
         public: a new repository is public.

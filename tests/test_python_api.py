@@ -96,7 +96,9 @@ def test_the_defaults_are_those_of_the_command_line(
     app = __import__(f"{package}.cli", fromlist=["app"]).app
     command = command.removeprefix("train_")
     options = {
-        max(parameter.opts, key=len).removeprefix("--").replace("-", "_"): parameter
+        next(opt for opt in parameter.opts if opt.startswith("--"))
+        .removeprefix("--")
+        .replace("-", "_"): parameter
         for parameter in typer.main.get_command(app).commands[command.replace("_", "-")].params
         if parameter.param_type_name == "option"
     }

@@ -140,6 +140,13 @@ class CaptionerSettings:
     checkpoint_every: int | None = option(
         None, help="Steps between checkpoints.", shown="at each look", check=at_least(1), outcome=False
     )
+    keep: int = option(
+        1,
+        help="Checkpoints to keep, the latest ones.",
+        check=at_least(1),
+        aliases=("checkpoints_total_limit",),
+        outcome=False,
+    )
     resume: bool = option(False, help="Go on with the run in OUT from its last checkpoint.", outcome=False)
     push_to_hub: str | None = option(
         None,
@@ -178,6 +185,7 @@ class CaptionerSettings:
             ema_decay=None,
             seed=self.seed,
             checkpoint_every=self.checkpoint_every or self.validation_interval,
+            keep=self.keep,
         )
 
 

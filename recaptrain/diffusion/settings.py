@@ -84,7 +84,11 @@ class DiffusionSettings:
     )
     seed: int = option(0, help="Of everything random.", check=at_least(0))
     resolution: int | None = option(
-        None, help="Side of the pictures in pixels.", shown="the base's", identity=False
+        None,
+        help="Side of the pictures in pixels.",
+        shown="the base's",
+        check=at_least(1),
+        identity=False,
     )
     fit: Fit = option("crop", help="How a picture is made square: crop (the middle), stretch or pad.")
     mixed_precision: MixedPrecision = option(
@@ -95,6 +99,13 @@ class DiffusionSettings:
         None, help="Folder of encoded pictures, to share between runs.", shown="inside OUT", outcome=False
     )
     checkpoint_every: int = option(500, help="Steps between checkpoints.", check=at_least(1), outcome=False)
+    keep: int = option(
+        1,
+        help="Checkpoints to keep, the latest ones.",
+        check=at_least(1),
+        aliases=("checkpoints_total_limit",),
+        outcome=False,
+    )
     resume: bool = option(False, help="Go on with the run in OUT from its last checkpoint.", outcome=False)
     push_to_hub: str | None = option(
         None,
@@ -138,6 +149,7 @@ class DiffusionSettings:
             ema_decay=self.ema_decay,
             seed=self.seed,
             checkpoint_every=self.checkpoint_every,
+            keep=self.keep,
         )
 
 

@@ -12,7 +12,6 @@ from recaptrain.training import loop
 from recaptrain.training.accelerator import open_accelerator
 from recaptrain.training.checkpoints import RunFolder
 from recaptrain.training.settings import Optimization, RateCourse
-from recaptrain.training.trackers import Lines
 
 if TYPE_CHECKING:
     import torch
@@ -90,6 +89,6 @@ def train(
     accelerator = open_accelerator("no", cpu=on_cpu)  # the losses choose their precision themselves
     training = loop.prepare(accelerator, {name: model}, optimization, betas=BETAS)
     model.train()
-    loop.train(training, _Steps(loss_of), run, trackers=[Lines(name, stage.steps)])
+    loop.train(training, _Steps(loss_of), run, title=name)
     training.take_average()
     accelerator.free_memory()

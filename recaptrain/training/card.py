@@ -1,7 +1,5 @@
 """The card of a trained model: which data, captions, base and settings made it, so that it can be made again."""
 
-import importlib.metadata
-import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +10,7 @@ from recapdata.models.sources import ModelSource
 from recapdata.options import command_line, outcome_of, table
 from recapdata.publishing.card import escape
 from recapdata.templates import render
+from recaptrain.training.checkpoints import library_versions
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -23,11 +22,6 @@ def base_name(source: ModelSource) -> str:
     """What a card calls a base: a repository id, `embedded`, or a folder's own name without its path on this machine."""
     path = Path(source.name)
     return path.resolve().name if path.is_dir() else source.name
-
-
-def library_versions(names: Sequence[str]) -> dict[str, str]:
-    """Versions of what decides the weights, of those that are installed."""
-    return {name: importlib.metadata.version(name) for name in names if importlib.util.find_spec(name)}
 
 
 def write_card(

@@ -1,18 +1,23 @@
 """The folder of a training run: its settings, its logs, and atomic checkpoints that it resumes from exactly."""
 
+import importlib.metadata
+import importlib.util
 import json
 import os
+import platform
 import re
 import shutil
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recapdata.atomic import write_atomic
 from recapdata.dataset.digest import ArrowDigest
 from recapdata.errors import DatasetDamaged, OptionError
-from recapdata.options import identity
+from recapdata.options import identity, values
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,6 +26,13 @@ if TYPE_CHECKING:
     from recapdata.dataset.target import Target
     from recapdata.models.sources import ModelSource
 
+LIBRARIES = ("recapdata", "torch", "diffusers", "transformers", "accelerate", "peft", "datasets", "numpy")
+"""Whose versions are noted at each start."""
+ENVIRONMENT = (
+    "HF_ENDPOINT", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF", "WORLD_SIZE",
+    "ACCELERATE_MIXED_PRECISION", "ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_FSDP",
+)  # fmt: skip
+"""Variables that are noted at each start; no secrets are among them."""
 _STEP = re.compile(r"step-(\d+)")
 
 
@@ -63,10 +75,26 @@ class RunFolder:
                 f"--resume: the run in {self.path.parent} has other settings ({differences}); use the same, or another folder"
             )
 
+    def note_start(self, **facts: Any) -> None:
+        """Add to `starts.json` when, by which command and where the run is started or continued, and `facts`."""
+        path = self.path / "starts.json"
+        starts = json.loads(path.read_text(encoding="utf8")) if path.is_file() else []
+        start = {
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": sys.argv,
+            "after_step": max(self.steps(), default=0),
+            **facts,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "versions": library_versions(LIBRARIES),
+            "environment": {name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
+        }
+        write_atomic(path, json.dumps([*starts, start], indent=2, ensure_ascii=False).encode())
+
     # -- state --------------------------------------------------------------------------------------------------------
 
-    def save(self, accelerator: "Accelerator", step: int) -> None:
-        """Save the state after `step` steps, then delete earlier ones. Call on every process."""
+    def save(self, accelerator: "Accelerator", step: int, *, keep: int = 1) -> None:
+        """Save the state after `step` steps, then delete all but the last `keep`. Call on every process."""
         partial = self.path / f".step-{step}.partial"
         if accelerator.is_main_process:
             shutil.rmtree(partial, ignore_errors=True)
@@ -75,9 +103,8 @@ class RunFolder:
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
             os.replace(partial, self.path / f"step-{step}")
-            for earlier in self.steps():
-                if earlier < step:
-                    shutil.rmtree(self.path / f"step-{earlier}")
+            for earlier in self.steps()[:-keep]:
+                shutil.rmtree(self.path / f"step-{earlier}")
         accelerator.wait_for_everyone()
 
     def load(self, accelerator: "Accelerator") -> int:
@@ -132,6 +159,11 @@ class RunFolder:
             ) from error
 
 
+def library_versions(names: Sequence[str]) -> dict[str, str]:
+    """Versions of what decides the weights, of those that are installed."""
+    return {name: importlib.metadata.version(name) for name in names if importlib.util.find_spec(name)}
+
+
 def begin_run(
     folder: RunFolder,
     target: "Target",
@@ -172,6 +204,22 @@ def begin_run(
     }
     with accelerator.main_process_first():
         folder.begin(outcome, resume=settings.resume or not accelerator.is_main_process)
+    if accelerator.is_main_process:
+        folder.note_start(
+            arguments={each: _plain(value) for each, value in values(settings).items()},
+            dataset={"name": target.name, "commit": target.commit},
+            base={"name": base.name, "revision": base.revision},
+            device=str(accelerator.device),
+            precision=accelerator.mixed_precision,
+            processes=accelerator.num_processes,
+        )
+
+
+def _plain(value: Any) -> Any:
+    """A value of an option as JSON has it."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return value if isinstance(value, bool | int | float | str | tuple | None) else str(value)
 
 
 def leave_out_frozen(accelerator: "Accelerator") -> None:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from diffusers.training_utils import EMAModel
 
+RECENT, RISEN = 20, 1.5
+"""The loss has been rising where the second half of so many steps lies so many times above the first."""
+
 
 class Task(Protocol):
     """What is learned: the inputs of a step, and the loss on them."""
@@ -140,11 +143,15 @@ def train(
     callback: Callback | None = None,
     *,
     trackers: Sequence[Tracker] = (),
+    title: str = "training",
 ) -> None:
     """Make the steps that are still to make, logging each, with a checkpoint now and then and at the end.
 
+    Args:
+        title: what progress is shown under.
+
     Raises:
-        OptionError: the loss is no longer a number.
+        OptionError: loss or gradients are no longer finite; no checkpoint is made of that.
     """
     settings, accelerator = training.optimization, training.accelerator
     first = folder.load(accelerator)
@@ -153,16 +160,18 @@ def train(
     accelerator.wait_for_everyone()
     if callback is not None and callback.begin(first):
         return
-    shown = progress_bar(first, settings.steps) if accelerator.is_main_process else nullcontext()
+    images = settings.batch_size * settings.accumulate * accelerator.num_processes
+    shown = (
+        progress_bar(first, settings.steps, title=title, images=images)
+        if accelerator.is_main_process
+        else nullcontext()
+    )
     with shown as bar, _ahead(task, first, settings.steps) as inputs_of:
         for step in range(first, settings.steps):
             began = time.monotonic()
-            figures = _step(training, task, inputs_of(step), step)
-            if not math.isfinite(figures["loss"]):
-                raise OptionError(
-                    f"the loss of step {step + 1} is {figures['loss']}; lower --lr (it is {settings.learning_rate:g}), then "
-                    "go on from the last checkpoint in a new folder or start again"
-                )
+            figures, norm = _step(training, task, inputs_of(step), step)
+            if not (math.isfinite(figures["loss"]) and math.isfinite(norm)):
+                raise OptionError(_diverged(training, folder, step, figures["loss"]))
             if bar is not None:
                 rate, seconds = settings.rate_at(step), round(time.monotonic() - began, 4)
                 row = {"step": step + 1, "loss": figures["loss"], "lr": rate, "seconds": seconds, **figures}
@@ -171,7 +180,7 @@ def train(
                     tracker.log(row)
             over = callback is not None and callback.after_step(step + 1)
             if over or (step + 1) % settings.checkpoint_every == 0 or step + 1 == settings.steps:
-                folder.save(accelerator, step + 1)
+                folder.save(accelerator, step + 1, keep=settings.keep)
                 if callback is not None:
                     callback.after_checkpoint()
             if over:
@@ -193,14 +202,49 @@ def _ahead(task: Task, first: int, steps: int) -> Iterator[Callable[[int], list[
         yield inputs_of
 
 
-def _step(training: Training, task: Task, inputs: list[Any], step: int) -> dict[str, float]:
-    """One optimizer step over its micro-batches; the mean loss and figures over all of them and all processes."""
+def _diverged(training: Training, folder: RunFolder, step: int, loss: float) -> str:
+    """What went wrong in a step whose loss or gradients are not finite, as far as the log tells, and the way back."""
+    settings, precision = training.optimization, training.accelerator.mixed_precision
+    recent = [row["loss"] for row in folder.rows()[-RECENT:]]
+    half = len(recent) // 2
+    rising = half > 0 and sum(recent[-half:]) > RISEN * sum(recent[:half])
+    if rising:
+        cause = f"the loss had been rising (from {recent[0]:.4g} to {recent[-1]:.4g}): --lr {settings.learning_rate:g} is too high"
+    elif precision == "fp16":
+        cause = "in fp16 numbers above 65,504 overflow: use --mixed-precision bf16 or no"
+    else:
+        cause = (
+            f"the loss had not been rising, so it is this step's examples or a --lr ({settings.learning_rate:g}) that is much "
+            "too high"
+        )
+    what = (
+        f"loss of step {step + 1} is {loss}"
+        if not math.isfinite(loss)
+        else f"gradients of step {step + 1} are not finite"
+    )
+    kept = folder.steps()
+    back = (
+        f"{folder.path / f'step-{kept[-1]}'} is from before: --resume goes on from there"
+        if kept
+        else "there is no checkpoint yet"
+    )
+    return f"the {what}; {cause}. {back}; with another --lr or precision start in a new folder"
+
+
+def _step(training: Training, task: Task, inputs: list[Any], step: int) -> tuple[dict[str, float], float]:
+    """One optimizer step over its micro-batches.
+
+    Returns:
+        The mean loss and figures over all of them and all processes; the norm of the gradients, 0 of a step that the gradient
+        scaler of fp16 left out.
+    """
     import torch
 
     settings, accelerator = training.optimization, training.accelerator
     for group in training.optimizer.param_groups:
         group["lr"] = settings.rate_at(step)
     share = settings.batch_size * accelerator.num_processes
+    norm: Any = 0.0
     totals: dict[str, torch.Tensor] = defaultdict(lambda: torch.zeros((), device=accelerator.device))
     for micro, each in enumerate(inputs):
         start = micro * share + accelerator.process_index * settings.batch_size
@@ -209,11 +253,12 @@ def _step(training: Training, task: Task, inputs: list[Any], step: int) -> dict[
             loss, figures = task.loss(each, draw)
             accelerator.backward(loss)
             if accelerator.sync_gradients:
-                accelerator.clip_grad_norm_(training.parameters, settings.max_norm)
+                norm = accelerator.clip_grad_norm_(training.parameters, settings.max_norm)
             training.optimizer.step()
             training.optimizer.zero_grad()
         for name, value in {"loss": loss, **figures}.items():
             totals[name] += torch.as_tensor(value).detach().float() / settings.accumulate
     if training.average is not None:
         training.average.step(training.parameters)
-    return {name: float(accelerator.reduce(total, reduction="mean")) for name, total in totals.items()}
+    means = {name: float(accelerator.reduce(total, reduction="mean")) for name, total in totals.items()}
+    return means, 0.0 if norm is None or accelerator.optimizer_step_was_skipped else float(norm)

@@ -14,6 +14,7 @@ class Optimization:
 
     Attributes:
         batch_size: examples of one forward pass on one process; a step uses batch_size × accumulate × processes.
+        keep: how many checkpoints stay.
         ema_decay: of the average of weights that is saved; None saves the weights themselves.
     """
 
@@ -28,6 +29,7 @@ class Optimization:
     ema_decay: float | None
     seed: int
     checkpoint_every: int
+    keep: int = 1
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step: linear warm-up, then constant, half a cosine down to 0, or a line down to 0."""

@@ -106,7 +106,7 @@ def test_python_may_write_what_the_command_line_writes():
         ({"trays": 0}, "--trays 0: it must be at least 1"),
         ({"turns": 0}, "--turns 0: it must be at least 1"),
         ({"rise": "never"}, "--rise never: it must be one of slow, fast"),
-        ({"heat": float("inf")}, "--heat inf: it must be above 0"),
+        ({"heat": float("inf")}, "--heat inf: it must be finite"),
         (
             {"swaps": "milk=water,milk=oats"},
             "--swaps: milk is given twice (milk=water and milk=oats); give it once",

@@ -71,6 +71,12 @@ def test_an_interrupted_run_ends_as_the_uninterrupted_one(tmp_path, scenes, base
     assert len(losses(broken)) == 3
     train_diffusion(replace(both, resume=True), broken)
 
+    starts = json.loads((broken / "training" / "starts.json").read_text(encoding="utf8"))
+    assert [start["after_step"] for start in starts] == [0, 2]
+    assert starts[0]["arguments"]["gradient_accumulation_steps"] == 2
+    assert starts[0]["base"]["revision"].startswith("sha256:")
+    assert starts[0]["versions"]["torch"] == torch.__version__.split("+")[0]
+    assert starts[0]["command"]
     assert losses(broken) == losses(whole)
     assert len(losses(whole)) == 4
     assert equal(weights(whole), weights(broken))
@@ -100,7 +106,7 @@ def test_a_saved_pipeline_says_nothing_of_where_its_base_lay(tmp_path, scenes, b
     said = [
         path.read_text(encoding="utf8")
         for path in (tmp_path / "out").rglob("*.*")
-        if path.suffix in (".json", ".md")
+        if path.suffix in (".json", ".md") and path.name != "starts.json"  # of the run, which is never pushed
     ]
     assert len(said) > 5
     assert not [text for text in said if str(base.parent) in text or str(scenes.parent) in text]

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from recapdata.errors import OptionError
+from recaptrain.training import trackers
 from recaptrain.training.accelerator import open_accelerator
 from recaptrain.training.checkpoints import RunFolder
 from recaptrain.training.loop import prepare, shuffled, train
 from recaptrain.training.settings import Optimization
-from recaptrain.training.trackers import Lines
 
 PLAIN = Optimization(
     steps=4,
@@ -105,13 +105,48 @@ def test_the_average_takes_the_weights_place(tmp_path):
 
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(Weight, "inputs", lambda self, step: [float("inf"), float("-inf")])
-    with pytest.raises(OptionError, match="loss of step 1 is nan; lower --lr"):
+    with pytest.raises(
+        OptionError, match=r"loss of step 1 is nan; the loss had not been rising.* no checkpoint yet"
+    ):
         run(tmp_path)
 
 
-def test_lines_come_every_so_often_and_at_the_last_step(capsys):
-    lines = Lines("reading", steps=5, every=2)
-    for step in range(1, 6):
-        lines.log({"step": step, "loss": 0.5})
-    said = [line for line in capsys.readouterr().err.splitlines() if line]
-    assert said == ["reading 2/5 loss 0.5", "reading 4/5 loss 0.5", "reading 5/5 loss 0.5"]
+def test_the_cause_and_the_way_back_are_said(tmp_path, monkeypatch):
+    """A weight of 1 that grows by the rate each step: the loss rises until the inputs overflow in step 4."""
+    monkeypatch.setattr(Weight, "inputs", lambda self, step: [-1.0, -1.0] if step < 3 else [-3e38, -3e38])
+    with pytest.raises(OptionError, match=r"step-2 is from before: --resume goes on from there"):
+        run(tmp_path, learning_rate=2.0)
+    assert RunFolder(tmp_path).steps() == [2]
+
+
+def test_gradients_that_are_not_finite_end_the_run_before_a_checkpoint(tmp_path, monkeypatch):
+    """The square root of a weight's square has no slope at nothing: loss 0, gradient 0 · ∞."""
+
+    def loss(self, inputs, draw):
+        (weight,) = self.model.parameters()
+        return (weight - weight.detach()).square().sqrt().sum(), {}
+
+    monkeypatch.setattr(Weight, "loss", loss)
+    with pytest.raises(OptionError, match="gradients of step 1 are not finite"):
+        run(tmp_path, checkpoint_every=1)
+    assert RunFolder(tmp_path).steps() == []
+
+
+def test_the_last_checkpoints_are_kept(tmp_path):
+    run(tmp_path, steps=5, checkpoint_every=1, keep=3)
+    assert RunFolder(tmp_path).steps() == [3, 4, 5]
+    assert [row["step"] for row in RunFolder(tmp_path).rows()] == [1, 2, 3, 4, 5]
+
+
+def test_without_a_terminal_progress_is_said_in_lines(monkeypatch, capsys):
+    """Two images a step, two seconds a step, a line every five seconds."""
+    clock = iter([0.0, 2.0, 4.0, 6.0, 6.0, 8.0, 10.0, 10.0])
+    monkeypatch.setattr(trackers.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(trackers, "SECONDS_A_LINE", 5.0)
+    with trackers.progress_bar(10, 15, title="reading", images=2) as lines:
+        for step, loss in enumerate((1.0, 2.0, 3.0, 4.0, 5.0), 11):
+            lines.log({"step": step, "loss": loss, "seconds": 2.0})
+    assert capsys.readouterr().err.splitlines() == [
+        "reading: step 13/15, loss 2.0000, 1 images/s, 4 s to go",
+        "reading: step 15/15, loss 4.5000, 1 images/s, 0 s to go",
+    ]
