@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from recapdata.dataset.image_columns import has_image_type
 from recapdata.dataset.masks import is_number
 from recapdata.ingestion.addresses import without_secrets
 from recapdata.ingestion.annotations import check_objects
@@ -51,7 +52,7 @@ def check_item(item: Item, source: Source, options: IngestOptions) -> Checked:
     if item.error is not None:
         message = without_secrets(_plain(item.error.message))
         return Checked(item, failure=replace(item.error, source=item.source, message=message))
-    item = _with_visible_captions(item, source)
+    item = _with_held_images(_with_visible_captions(item, source), source)
     if options.keep_blank:
         item = replace(item, columns=_without_blanks(item.columns, source))
     assert item.image is not None
@@ -101,6 +102,23 @@ def _with_visible_captions(item: Item, source: Source) -> Item:
             taken = sum(map(len, _texts(value))) - sum(map(len, _texts(seen)))
             text = f"byte-order marks, zero-width characters and blanks beside them were taken out of {name!a} ({taken:,})"
             notes.append(Note("InvisibleCharacters", text))
+    return replace(item, columns=columns, notes=tuple(notes))
+
+
+def _with_held_images(item: Item, source: Source) -> Item:
+    """The item without images of other columns that are but a path, which whoever reads the dataset would open; and a note on them."""
+    columns, notes = dict(item.columns), list(item.notes)
+    for name in (name for name, kind in source.columns.items() if has_image_type(kind)):
+        value = columns.get(name)
+        values = value if isinstance(value, list) else [value]
+        named = [each for each in values if isinstance(each, Mapping) and each.get("bytes") is None]
+        if named:
+            held = [
+                None if isinstance(each, Mapping) and each.get("bytes") is None else each for each in values
+            ]
+            columns[name] = held if isinstance(value, list) else held[0]
+            paths = ", ".join(ascii(each.get("path"))[:100] for each in named[:3])
+            notes.append(Note("MissingImage", f"column {name!a} names what the row does not hold: {paths}"))
     return replace(item, columns=columns, notes=tuple(notes))
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recapdata.dataset.image_columns import has_image_type
 from recapdata.endpoint import configure_client, endpoint, hub_api, hub_errors
 from recapdata.errors import OptionError, SourceError, SourceNotFound
 from recapdata.ingestion.columns import bytes_column, plan_columns
@@ -62,6 +63,9 @@ class HubDataset:
         features = _features(place, builder, self._splits)
         self._image = _image_column(place, features)
         self._classes = _class_names(features)
+        self._pictures = frozenset(
+            field.name for field in features.arrow_schema if has_image_type(plain_type(field.type))
+        ) - {self._image}
         self._published = set(RECORD_SCHEMA.names) <= set(features)
         types = {name: plain_type(kind) for name, kind in _types(features, self._classes).items()}
         self._has_splits = len(self._splits) > 1 and SPLIT not in types
@@ -130,14 +134,31 @@ class HubDataset:
         image = self._image_bytes(values.get(self._image), source)
         if isinstance(image, Item):
             return image
-        named = {
-            name: self._class_name(name, value) if name in self._classes else value
-            for name, value in values.items()
-        }
+        named = dict(values)
+        for name, value in values.items():
+            if name in self._classes:
+                named[name] = self._class_name(name, value)
+            elif name in self._pictures:
+                held = self._held(value, source)
+                if isinstance(held, Item):
+                    return held
+                named[name] = held
         return self._columns.item(source, image, {**named, SPLIT: split} if self._has_splits else named)
 
     def _source(self, split: str, number: int) -> str:
         return f"{self._place.repo_id}@{self._place.commit[:12]}/{split}#{number}"
+
+    def _held(self, value: Any, source: str) -> Any:
+        """An image of another column, or a list of them, by its bytes; or the failure of the row that names one."""
+        if isinstance(value, list):
+            held = [self._held(each, source) for each in value]
+            return next((each for each in held if isinstance(each, Item)), held)
+        if not isinstance(value, Mapping) or value.get("bytes") is not None:
+            return value
+        if not value.get("path"):
+            return None
+        content = self._image_bytes(value, source)
+        return content if isinstance(content, Item) else {"bytes": content, "path": None}
 
     def _image_bytes(self, value: Any, source: str) -> bytes | Item:
         """The original bytes of an image that was not decoded, in the row or in the repository; or the row's failure."""

@@ -5,7 +5,7 @@ been downloaded before, as long as it holds the same pictures; only the small ca
 in memory: what `datasets` loads is memory-mapped.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from recapdata.caption_sets.mixture import Mixture
 from recapdata.dataset.decoding import let_pillow_decode
 from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.image_columns import image_columns
 from recapdata.dataset.shards import ShardFile, read_schema
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import DatasetDamaged, DatasetEmpty, HubError
@@ -153,12 +154,14 @@ def _images(target: Target, split: str) -> "Dataset":
     else:
         files = [str(path) for path in _data_files(target)]
         schema = read_schema(Path(files[0])) if files else RECORD_SCHEMA
-    rows = _parquet(files, [schema.field(name) for name in columns], split)
-    _check_images(rows, target)
+    images = image_columns([Path(file) for file in files], schema)
+    rows = _parquet(files, [schema.field(name) for name in columns], split, images)
+    for name in ("image", *sorted(images)):
+        _check_images(rows, name, target)
     return rows
 
 
-def _check_images(rows: "Dataset", target: Target) -> None:
+def _check_images(rows: "Dataset", name: str, target: Target) -> None:
     """Refuse images that are paths: `datasets` would open them, on this machine or elsewhere, when a row is read.
 
     Only the columns' validity is looked at, no image.
@@ -166,7 +169,8 @@ def _check_images(rows: "Dataset", target: Target) -> None:
     Raises:
         DatasetDamaged: a row has a path and no bytes.
     """
-    for images in rows.data.column("image").chunks:
+    for images in rows.data.column(name).chunks:
+        images = images.flatten() if pa.types.is_list(images.type) else images
         content, path = (pc.struct_field(images, name) for name in ("bytes", "path"))
         if content.null_count and pc.any(pc.and_(content.is_null(), path.is_valid())).as_py():
             raise DatasetDamaged(
@@ -180,7 +184,9 @@ def _captions(target: Target, name: str, split: str) -> "Dataset":
     return _parquet(files, fields, split).rename_column("caption", name)
 
 
-def _parquet(files: list[str], fields: list[pa.Field], split: str) -> "Dataset":
+def _parquet(
+    files: list[str], fields: list[pa.Field], split: str, images: Collection[str] = frozenset()
+) -> "Dataset":
     from datasets import load_dataset
     from datasets.exceptions import DatasetGenerationError
 
@@ -190,7 +196,7 @@ def _parquet(files: list[str], fields: list[pa.Field], split: str) -> "Dataset":
             "parquet",
             data_files={"train": files},
             columns=columns,
-            features=features(fields, image=True),
+            features=features(fields, image=True, images=images),
             split=split,
         )
     except (DatasetGenerationError, pa.ArrowException, OSError):

@@ -56,6 +56,7 @@ _MARKUP = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+_PLAIN_NAME = re.compile(r"[\w.-]+(?: [\w.-]+)*")
 _NUMBERED = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
 _ENGLISH = re.compile(r"\b(a|an|the|of|on|in|with|and|is|to)\b", re.IGNORECASE)
 _SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
@@ -126,6 +127,7 @@ def render_card(facts: CardFacts) -> str:
         moved=[change for change in facts.figures if change.verdict],
         history=list(reversed(facts.contents.history)),
         text=escape,
+        column=as_code,
         cell=lambda value: escape(_short(value)),
         code=json.dumps,
         handle=re.sub(r"\W+", "_", facts.repo_id).lower(),
@@ -220,6 +222,11 @@ def escape(value: object) -> str:
     return _NUMBERED.sub(lambda match: f"{match[1]}&#{ord(match[2])};", escaped)
 
 
+def as_code(name: str) -> str:
+    """A name that came with data as code, whatever it holds."""
+    return f"`{name}`" if _PLAIN_NAME.fullmatch(name) else f"<code>{escape(name)}</code>"
+
+
 def _short(value: str | None) -> str:
     if value is None:
         return "(no caption)"
@@ -304,11 +311,10 @@ def _configs(folder: DatasetFolder, plan: PublishPlan, sizes: Mapping[str, int])
     def weigh(top: str) -> int:
         return sum(size for path, size in sizes.items() if path.startswith(top) and path.endswith(".parquet"))
 
-    configs = {
-        "default": ConfigFacts(
-            features=features(list(data_schema(folder)), image=True), rows=rows, size=weigh("data/")
-        )
-    }
+    from datasets import Features
+
+    columns = Features.from_arrow_schema(data_schema(folder))
+    configs = {"default": ConfigFacts(features=columns, rows=rows, size=weigh("data/"))}
     if plan.manifest.sets:
         configs["captions"] = ConfigFacts(
             features=captions_features(), rows=rows * len(plan.manifest.sets), size=weigh("captions/")

@@ -3,7 +3,7 @@
 import fnmatch
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from recapdata.dataset.folder import (
     shard_name,
     shard_number,
 )
+from recapdata.dataset.image_columns import image_columns
 from recapdata.dataset.shards import ShardFile, ShardWriter, read_schema
 from recapdata.errors import DatasetDamaged, PublishRefused
 from recapdata.records import CAPTION_SCHEMA
@@ -81,24 +82,32 @@ def data_schema(folder: DatasetFolder) -> pa.Schema:
         PublishRefused: a column is of a type that `datasets` does not know.
     """
     columns = [*folder.schema(), *(pa.field(name, pa.string()) for name in folder.manifest.sets)]
-    return features(columns, image=True).arrow_schema
+    shards = [folder.image_shard(shard) for shard in folder.shards()]
+    images = image_columns(shards, folder.schema())
+    return features(columns, image=True, images=images).arrow_schema
 
 
-def features(columns: Sequence[pa.Field], *, image: bool) -> "Features":
+def features(
+    columns: Sequence[pa.Field], *, image: bool, images: Collection[str] = frozenset()
+) -> "Features":
     """The features of `datasets` for these columns; with `image`, the column of that name is decoded.
+
+    Args:
+        images: other columns that hold images, or lists of them (see `image_columns`).
 
     Raises:
         PublishRefused: a column is of a type that `datasets` does not know.
     """
-    from datasets import Features, Image
+    from datasets import Features, Image, List
     from datasets.features.features import generate_from_arrow_type
 
     found = {}
     for column in columns:
         try:
-            found[column.name] = (
-                Image() if image and column.name == "image" else generate_from_arrow_type(column.type)
-            )
+            if (image and column.name == "image") or column.name in images:
+                found[column.name] = List(Image()) if pa.types.is_list(column.type) else Image()
+            else:
+                found[column.name] = generate_from_arrow_type(column.type)
         except (ValueError, NotImplementedError) as error:
             raise PublishRefused(
                 f"column {column.name!r} is of type {column.type}, which load_dataset cannot read; "

@@ -375,3 +375,18 @@ def test_columns_of_one_name_both_come_along(tmp_path: Path) -> None:
     source = open_urls(str(tmp_path / "rows.parquet"), LIMITS)
     assert [dict(each.columns) for each in source.items(0)] == [{"text": "one", "text_2": "two"}]
     assert "column 'text' 2 times" in source.notes()[0]
+
+
+def test_another_image_that_is_only_a_path_is_noted_and_never_opened(tmp_path: Path) -> None:
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    edited = pa.array(
+        [{"bytes": png(2), "path": "b.png"}, {"bytes": None, "path": "/etc/passwd"}, None], kind
+    )
+    source = pa.table({"jpg": [png(0), png(1), png(3)], "edited": edited})
+    pq.write_table(source, tmp_path / "rows.parquet")
+    ingest(f"urls:{tmp_path / 'rows.parquet'}", tmp_path / "out")
+    rows = table(tmp_path / "out", "images")
+    assert [row["edited"] and row["edited"]["bytes"] for row in rows] == [png(2), None, None]
+    assert [(row["note"], "'/etc/passwd'" in row["message"]) for row in table(tmp_path / "out", "notes")] == [
+        ("MissingImage", True)
+    ]

@@ -310,3 +310,28 @@ def test_the_head_names_the_license_as_the_hub_reads_it(license, fields):
     manifest = replace(facts().manifest, license=license)
     data = DatasetCard(render_card(facts(manifest=manifest))).data.to_dict()
     assert {name: each for name, each in data.items() if name.startswith("license")} == fields
+
+
+def test_no_name_of_a_column_becomes_markup():
+    names = (
+        "plain-name_1",
+        "a`b",
+        "x\n\n# Heading",
+        "<script>alert(1)</script>",
+        "![x](http://e)",
+        "a|b",
+        "\x1b[2J",
+    )
+    columns = [*RECORD_SCHEMA, *(pa.field(name, pa.string()) for name in names)]
+    config = ConfigFacts(features=features(columns, image=True), rows=6, size=100)
+    manifest = replace(facts().manifest, columns=names)
+    card = render_card(facts(manifest=manifest, configs={"default": config}))
+    body = DatasetCard(card).text
+    html = MarkdownIt("commonmark", {"html": True}).render(body)
+    assert "<h1>Heading" not in html
+    assert "<script" not in html
+    assert "<img" not in html
+    assert "\x1b" not in card
+    assert "`plain-name_1`, <code>a&#96;b</code>" in body
+    read = DatasetCard(card).data.to_dict()["dataset_info"]["features"]
+    assert [each["name"] for each in read[-len(names) :]] == list(names)
