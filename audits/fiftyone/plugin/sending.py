@@ -103,7 +103,7 @@ class RecaptionSelection(operators.Operator):
         form.str(
             "captioner",
             label="Captioner",
-            description=f"embedded, the id or folder of a model, or the address of a server: {usual.server}",
+            description=f"the id or folder of a model, the address of a server ({usual.server}), or embedded, which knows drawn scenes only",
             default=usual.name,
             required=True,
         )
