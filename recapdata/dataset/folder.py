@@ -306,7 +306,8 @@ class DatasetFolder:
         wanted = pa.schema(
             [schema.field(name) for name in (columns if columns is not None else schema.names)]
         )
-        with ShardFile(self.image_shard(shard)) as file:
+        checksums = None if "image" in wanted.names else True
+        with ShardFile(self.image_shard(shard), checksums=checksums) as file:
             present = set(wanted.names) & set(file.schema_arrow.names)
             for batch in file.iter_batches(batch_rows, columns=sorted(present) or ["key"], use_threads=False):
                 arrays = [

@@ -1,7 +1,8 @@
 """The Parquet files of a dataset: read so that damage is reported in one way, written whole or not at all.
 
 Arrow reports a torn file as invalid data, as an I/O error without a number, or as a value that is not implemented. All of them
-become `DatasetDamaged` here; errors of the disk and of the network stay what they are.
+become `DatasetDamaged` here; errors of the disk and of the network stay what they are. Pages carry checksums (files of earlier
+versions have none). A picture is held against its key instead, so that of a damaged shard the other pictures can be saved.
 """
 
 import json
@@ -40,18 +41,23 @@ class ShardFile(pq.ParquetFile):  # type: ignore[misc]  # pyarrow has no types
         DatasetDamaged: the file is truncated or corrupt, or lacks a column that was asked for; from every method.
     """
 
-    def __init__(self, source: Any, *, name: str | None = None, **options: Any) -> None:
+    def __init__(
+        self, source: Any, *, name: str | None = None, checksums: bool | None = None, **options: Any
+    ) -> None:
         """Open a file.
 
         Args:
             source: a path, or an open binary file.
             name: what messages call it; the path where omitted.
+            checksums: whether those of pages are compared; where omitted, unless the file holds pictures.
             options: those of `pyarrow.parquet.ParquetFile`.
         """
         self.name = name or str(source)
         with _damage(self.name):
-            super().__init__(source, **options)
+            super().__init__(source, page_checksum_verification=checksums is not False, **options)
             schema = self.schema_arrow
+            if checksums is None and "image" in schema.names:
+                super().__init__(source, **options)
         self._limit = _limit(source)
         self._check_size()
         if "key" in schema.names and schema.field("key").type not in _KEYS:
@@ -205,6 +211,18 @@ def read_footer(path: Path) -> pq.FileMetaData:
         return file.metadata
 
 
+def check_pages(path: Path) -> None:
+    """Read everything but pictures for nothing but its checksums, a row group at a time.
+
+    Raises:
+        DatasetDamaged: it is truncated or corrupt.
+    """
+    with ShardFile(path, checksums=True) as file:
+        columns = [name for name in file.schema_arrow.names if name != "image"]
+        for group in range(file.num_row_groups):
+            file.read_row_group(group, columns=columns, use_threads=False)
+
+
 def read_note(path: Path, name: bytes) -> dict[str, Any] | None:
     """The JSON object noted under a name in the footer of a file; None where nothing is.
 
@@ -250,6 +268,7 @@ class ShardWriter:
             compression="snappy",
             use_content_defined_chunking=True,
             write_page_index=True,
+            write_page_checksum=True,
         )
 
     def write(self, table: pa.Table) -> None:

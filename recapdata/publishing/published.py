@@ -21,7 +21,7 @@ from recapdata.dataset.folder import (
     shard_number,
 )
 from recapdata.dataset.image_columns import image_columns
-from recapdata.dataset.shards import ShardFile, ShardWriter, read_schema
+from recapdata.dataset.shards import ShardFile, ShardWriter, check_pages, read_schema
 from recapdata.errors import DatasetDamaged, PublishRefused
 from recapdata.records import CAPTION_SCHEMA
 
@@ -159,6 +159,7 @@ def build_data_shard(folder: DatasetFolder, shard: int, schema: pa.Schema, path:
         DatasetDamaged: the captions of a set are not of the rows of the image shard, a picture is not that of its key, or
             a file is truncated or corrupt.
     """
+    check_pages(folder.image_shard(shard))
     sets = list(folder.manifest.sets)
     captions = {name: folder.read_captions(name, shard, ["key", "caption"]) for name in sets}
     start = 0

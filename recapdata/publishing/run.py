@@ -18,6 +18,7 @@ import pyarrow as pa
 from recapdata.console import progress
 from recapdata.dataset.folder import DatasetFolder, hold
 from recapdata.dataset.revision import DEFAULT_BRANCH
+from recapdata.dataset.shards import check_pages
 from recapdata.dataset.target import open_dataset
 from recapdata.display import shown_as_text
 from recapdata.endpoint import endpoint, hub_api, hub_errors
@@ -268,8 +269,14 @@ def _next_group(waiting: Sequence[Part], room: int) -> list[Part]:
 
 
 def _local_file(folder: DatasetFolder, part: Part, schema: pa.Schema, temporary: Path) -> Path:
-    """The file of a part: as it lies in the folder, or built now."""
+    """The file of a part: as it lies in the folder, or built now.
+
+    Raises:
+        DatasetDamaged: it, or what it is built from, is truncated or corrupt.
+    """
     if part.shard is None:
+        if part.path.endswith(".parquet"):
+            check_pages(folder.path / part.path)
         return folder.path / part.path
     path = temporary / Path(part.path).name
     build_data_shard(folder, part.shard, schema, path)

@@ -14,7 +14,7 @@ from recapdata.dataset.extents import read_extents
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.keys import KeyIndex
 from recapdata.dataset.removal import remove
-from recapdata.dataset.shards import ShardFile, ShardWriter, read_footer, read_schema, read_shard
+from recapdata.dataset.shards import ShardFile, ShardWriter, check_pages, read_footer, read_schema, read_shard
 from recapdata.dataset.target import open_dataset
 from recapdata.errors import DatasetDamaged
 from recapdata.ingestion import IngestOptions, ingest
@@ -202,3 +202,32 @@ def test_a_picture_without_bytes_is_not_that_of_its_key() -> None:
     table = pa.table({"key": [image_key(b"a")], "image": pa.array([{"bytes": None, "path": "a.png"}], kind)})
     with pytest.raises(DatasetDamaged, match="row 7: the picture"):
         check_images(table, Path("birds/images/train-00000.parquet"), 7)
+
+
+def test_a_bit_flipped_anywhere_is_noticed_before_it_is_sent(tmp_path: Path) -> None:
+    """Every seventh byte of the pages of captions, audits and pictures with what lies beside them, one at a time."""
+    folder = build_dataset(tmp_path / "birds", sets={"alt": [f"a bird on a roof {row}" for row in range(6)]})
+    write_audit(folder, ["alt"])
+    schema = data_schema(folder)
+    for path in (
+        folder.caption_shard("alt", 0),
+        folder.path / "audits/alt/train-00000.parquet",
+        folder.image_shard(0),
+    ):
+        whole = path.read_bytes()
+        check_pages(path)
+        before = pq.read_table(path, use_threads=False)
+        pages = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")  # then the footer
+        for place in range(4, pages, 7):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+            try:
+                check_pages(path)
+                if path == folder.image_shard(0):
+                    build_data_shard(folder, 0, schema, tmp_path / "data.parquet")
+                after = pq.read_table(path, use_threads=False)
+            except DatasetDamaged:
+                continue
+            except pa.ArrowException:  # statistics and indexes, which are of no use to readers of the whole
+                raise AssertionError(f"{path.name}: byte {place} was not noticed") from None
+            assert after.equals(before), f"{path.name}: byte {place} was not noticed"
+        path.write_bytes(whole)
