@@ -246,6 +246,8 @@ def hub(
     The stock clients (huggingface_hub, datasets, transformers, diffusers)
     speak to it once the printed lines are exported.
     """
+    from functools import partial
+
     from recapdata.hub.server import print_exports, print_ready, serve
 
     serve(
@@ -254,7 +256,7 @@ def hub(
         port=port,
         user=user,
         names=name or (),
-        on_ready=print_ready if json else print_exports,
+        on_ready=print_ready if json else partial(print_exports, host=host, names=name or ()),
     )
     say(f"stopped; everything is kept in {root.resolve()}")
 

@@ -15,7 +15,7 @@ EXTRAS = {
     "audit": (*MODELS, *READING),
     "view": ("fiftyone", "eta", "bson", *MODELS, *READING),
     "train": ("accelerate", "diffusers", "peft", *MODELS),
-    "hub": ("pygit2", "starlette", "uvicorn", "pathspec"),
+    "hub": ("pygit2", "starlette", "uvicorn"),
     "ray": ("ray",),
     "ocr": ("rapidocr", "onnxruntime"),
     "onnx": ("onnxruntime",),

@@ -1,9 +1,12 @@
 """The Hub as a web application: one table of addresses, who may use each, and how errors are answered."""
 
+import re
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Literal, NamedTuple
 
+import pygit2
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.convertors import Convertor, register_url_convertor
@@ -11,14 +14,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recapdata.hub.call import Call, signed_in, writer
 from recapdata.hub.endpoints import account, content, repos, uploads, versions
 from recapdata.hub.folder import HubFolder
+from recapdata.hub.objects import disk_refusal, is_full_disk
 from recapdata.hub.refusals import Refusal, answer
 from recapdata.hub.repositories import KINDS
 
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9=;:_-]{1,128}")
 BODY_MAX_BYTES = 32 * 2**20  # of what is read as a whole; commits and large objects are streams
 
 
@@ -81,10 +86,32 @@ ADDRESSES = (
     Address("GET", _REPO + "/discussions", "anyone", account.list_discussions),
     Address("POST", _REPO + "/discussions", "writer", account.no_discussions),
     Address("POST", _REPO + "/super-squash/{branch}", "writer", account.no_squash),
+    Address("GET", _REPO + "/lfs-files", "anyone", content.lfs_files),
+    Address("POST", _REPO + "/lfs-files/batch", "writer", account.no_squash),
+    Address("GET", "/api/settings/repositories", "writer", account.storage),
+    Address("GET", "/api/organizations/{namespace}/settings/repositories", "writer", account.storage),
     Address("POST", "/lfs/complete/{upload}/{sha256}", "anyone", uploads.complete_parts),
     # Names without a namespace, as the public Hub has a few: none is here, and clients are to know what is missing.
-    Address("GET", "/api/{kind:kind}/{name}/revision/{revision}", "anyone", repos.unnamespaced),
-    Address("GET", "/api/{kind:kind}/{name}/tree/{revision}", "anyone", repos.unnamespaced),
+    *(
+        Address(method, "/api/{kind:kind}/{name}" + path, "anyone", repos.unnamespaced)  # type: ignore[arg-type]
+        for method, path in (
+            *(
+                ("GET", each)
+                for each in ("/revision/{revision}", "/tree/{revision}", "/tree/{revision}/{path:path}")
+            ),
+            *(("GET", each) for each in ("/commits/{revision}", "/auth-check/write")),
+            *(
+                ("POST", each)
+                for each in ("/preupload/{revision}", "/paths-info/{revision}", "/commit/{revision}")
+            ),
+            *(
+                ("POST", each)
+                for each in ("/branch/{revision}", "/tag/{revision}", "/super-squash/{revision}")
+            ),
+            *(("DELETE", each) for each in ("/branch/{revision}", "/tag/{revision}")),
+            ("PUT", "/settings"),
+        )
+    ),
     Address("GET", "/{kind:kind}/{name}/resolve/{revision}/{path:path}", "anyone", repos.unnamespaced),
     Address("GET", "/{name}/resolve/{revision}/{path:path}", "anyone", repos.unnamespaced),
     *(
@@ -107,6 +134,8 @@ def application(folder: HubFolder, on_ready: Callable[[], None]) -> ASGIApp:
         Refusal: _on_refusal,
         HTTPException: _on_http_exception,
         ClientDisconnect: _on_disconnect,
+        OSError: _on_full_disk,
+        pygit2.GitError: _on_full_disk,
         Exception: _on_bug,
     }
 
@@ -119,15 +148,32 @@ def application(folder: HubFolder, on_ready: Callable[[], None]) -> ASGIApp:
 
 
 class _QuotedPaths:
-    """Routes on addresses as they were sent, so that the quoted slash of a branch `a%2Fb` is no separator."""
+    """Routes on addresses as they were sent, so that the quoted slash of a branch `a%2Fb` is no separator; numbers requests."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            scope = {**scope, "path": scope["raw_path"].decode("ascii", "replace")}
-        await self.app(scope, receive, send)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        number = _request_id(scope)
+
+        async def numbered(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], (b"x-request-id", number)]}
+            await send(message)
+
+        scope = {**scope, "path": scope["raw_path"].decode("ascii", "replace")}
+        await self.app(scope, receive, numbered)
+
+
+def _request_id(scope: Scope) -> bytes:
+    """The number that the client gave its request, which the stock one shows in its errors; else a new one."""
+    for name, value in scope["headers"]:
+        if name in (b"x-request-id", b"x-amzn-trace-id") and _REQUEST_ID.fullmatch(value):
+            return bytes(value)
+    return secrets.token_hex(16).encode()
 
 
 class _Kind(Convertor[str]):
@@ -189,6 +235,13 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 async def _on_disconnect(request: Request, error: Exception) -> Response:
     """The client has gone: nobody reads this, and nothing of what it sent was kept."""
     return Response(status_code=499)
+
+
+async def _on_full_disk(request: Request, error: Exception) -> Response:
+    """A disk without room is no mistake of the Hub's: nothing of the request was kept."""
+    if is_full_disk(error):
+        return answer(disk_refusal(error))
+    raise error
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:

@@ -1,93 +1,119 @@
-"""The YAML head of a README.md: card data, tags to filter by, and its errors."""
+"""The YAML head of a README.md: read within bounds, as card data and as tags to filter by."""
 
+import math
 import re
 from typing import Any
 
 import yaml
 
-FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)(?:\r?\n)?^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
+FRONT_MATTER = re.compile(
+    r"\A\ufeff?(?:\s*\n)?---[ \t]*\r?\n(.*?)(?:\r?\n)?^---[ \t]*\r?$", re.DOTALL | re.MULTILINE
+)
+"""As on the public Hub, empty lines may come before it."""
+HEAD_MAX_CHARACTERS = 2 * 2**20
+VALUES_MAX = 200_000
+"""Values of a head, those that aliases repeat counted each time."""
+DEPTH_MAX = 40
+INTEGER_MAX = 2**63 - 1
 # Fields whose values become tags `field:value`, by which the clients filter lists.
 _ORIGIN_FIELDS = ("annotations_creators", "language_creators", "language", "license", "multilinguality")
 _TAGGED = (*_ORIGIN_FIELDS, "size_categories", "source_datasets", "task_categories", "task_ids")
-_WORD_FIELDS = ("license", "license_name", "pretty_name", "pipeline_tag", "library_name")
-_LIST_FIELDS = ("tags", "language", "task_categories", "size_categories", "annotations_creators", "datasets")
 
 
-def read_card(readme: str) -> dict[str, Any] | None:
-    """The YAML head of a README as plain values; None if there is none or it cannot be read."""
+class HeadError(ValueError):
+    """A head that is no YAML, or more of it than anybody needs."""
+
+
+def find_head(readme: str) -> str | None:
+    """The text between the two lines of dashes; None if there is none."""
     match = FRONT_MATTER.match(readme)
-    if not match:
-        return None
+    return match[1] if match else None
+
+
+def load_head(text: str) -> Any:
+    """The value of a head, of plain values as JSON has them (dates become texts).
+
+    Raises:
+        HeadError: it is no YAML, refers to itself, or is larger or deeper than `VALUES_MAX` and `DEPTH_MAX` allow.
+    """
     try:
-        card = yaml.safe_load(match[1])
-    except yaml.YAMLError:
-        return None
-    return _plain(card) if isinstance(card, dict) else None
+        _check_size(text)
+        return _plain(yaml.load(text, Loader=yaml.CSafeLoader))  # a safe one, in C
+    except HeadError:
+        raise
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise HeadError(f"The YAML head cannot be read: {' '.join(str(error).split())[:300]}") from error
+
+
+def read_card(readme: str) -> dict[str, Any]:
+    """The fields of a README's head; none if it has no head, or one that cannot be read."""
+    head = find_head(readme)
+    try:
+        card = load_head(head) if head is not None else None
+    except HeadError:
+        return {}
+    return card if isinstance(card, dict) else {}
 
 
 def tags(card: dict[str, Any]) -> list[str]:
     """The tags of a card: its own, and one per value of the fields that lists are filtered by."""
-    found = [tag for tag in _as_list(card.get("tags")) if isinstance(tag, str)]
+    found = [tag for tag in as_list(card.get("tags")) if isinstance(tag, str)]
     for name in _TAGGED:
-        found += [f"{name}:{value}" for value in _as_list(card.get(name))]
-    found += [f"dataset:{value}" for value in _as_list(card.get("datasets"))]
+        found += [f"{name}:{value}" for value in as_list(card.get(name))]
+    found += [f"dataset:{value}" for value in as_list(card.get("datasets"))]
     return list(dict.fromkeys(found))
 
 
-def problems(readme: str) -> tuple[list[str], list[str]]:
-    """What is wrong with a README's head (errors) and what could be better (warnings), as the Hub checks before a commit."""
-    match = FRONT_MATTER.match(readme)
-    if not match:
-        return [], ["empty or missing yaml metadata in repo card"]
-    try:
-        card = yaml.safe_load(match[1])
-    except yaml.YAMLError as error:
-        return [f"The YAML head cannot be read: {' '.join(str(error).split())}"], []
-    if card is None:
-        return [], ["empty or missing yaml metadata in repo card"]
-    if not isinstance(card, dict):
-        return ["The YAML head has to be a mapping of fields to values."], []
-    errors = [
-        f'"{name}" has to be one word or text' for name in _WORD_FIELDS if not _is_word(card.get(name, ""))
-    ]
-    errors += [
-        f'"{name}" has to be a text or a list of texts'
-        for name in _LIST_FIELDS
-        if not all(isinstance(value, str) for value in _as_list(card.get(name)))
-    ]
-    return errors + _config_problems(card.get("configs")), []
-
-
-def _config_problems(configs: object) -> list[str]:
-    if configs is None:
-        return []
-    if not isinstance(configs, list) or not all(isinstance(config, dict) for config in configs):
-        return ['"configs" has to be a list of mappings']
-    names = [config.get("config_name") for config in configs]
-    errors = [] if all(isinstance(name, str) for name in names) else ['every config needs a "config_name"']
-    if len(set(map(str, names))) < len(names):
-        errors.append('two "configs" have the same "config_name"')
-    return errors
-
-
-def _is_word(value: object) -> bool:
-    return (
-        value is None
-        or isinstance(value, str)
-        or (isinstance(value, list) and all(isinstance(v, str) for v in value))
-    )
-
-
-def _as_list(value: object) -> list[Any]:
+def as_list(value: object) -> list[Any]:
+    """A list, or a value that stands for a list of one; none for null."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
 
 
+def _check_size(text: str) -> None:
+    """Walk through the events of a head, before anything is made of it.
+
+    Raises:
+        HeadError: it is too large or too deep, or an alias refers to what it is part of.
+    """
+    if len(text) > HEAD_MAX_CHARACTERS:
+        raise HeadError(f"The YAML head has {len(text):,} characters; at most {HEAD_MAX_CHARACTERS:,}.")
+    sizes: dict[str, int] = {}  # values below each anchor, aliases counted in full
+    open_nodes: list[tuple[str | None, int]] = []  # anchor, and the count when it began
+    count = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in sizes:
+                raise HeadError(f"The YAML head's alias *{event.anchor} refers to itself or to nothing.")
+            count += sizes[event.anchor]
+        elif isinstance(event, yaml.CollectionStartEvent):
+            count += 1
+            open_nodes.append((event.anchor, count))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = open_nodes.pop()
+            if anchor is not None:
+                sizes[anchor] = count - before + 1
+        elif isinstance(event, yaml.ScalarEvent):
+            count += 1
+            if event.anchor is not None:
+                sizes[event.anchor] = 1
+        if len(open_nodes) > DEPTH_MAX:
+            raise HeadError(f"The YAML head is nested more than {DEPTH_MAX} levels deep.")
+        if count > VALUES_MAX:
+            raise HeadError(f"The YAML head has more than {VALUES_MAX:,} values, aliases included.")
+
+
 def _plain(value: Any) -> Any:
-    """YAML values as JSON has them: dates become texts."""
+    """YAML values as JSON has them."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(_plain(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        return value if abs(value) <= INTEGER_MAX else hex(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return str(value).encode("utf-8", "replace").decode()

@@ -14,10 +14,12 @@ from pygit2.enums import FileMode
 
 from recapdata.hub import history
 from recapdata.hub.objects import ObjectStore, Pointer, parse_pointer
-from recapdata.hub.refusals import Refusal, bad_request, entry_not_found
+from recapdata.hub.refusals import Refusal, bad_request, entry_not_found, unprocessable
 from recapdata.hub.repositories import flush_objects, flush_reference, signature
 
 PATH_MAX_BYTES = 1024
+NAME_MAX_BYTES = 255  # what file systems take
+_DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 _NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
@@ -59,13 +61,20 @@ def checked_path(path: object) -> str:
     """A path in a repository.
 
     Raises:
-        Refusal: 400 if it is none: absolute, with `.`, `..`, `.git` or an empty part, or with control characters.
+        Refusal: 422 if it is none: absolute, with `.`, `..`, `.git` or an empty part, or with control characters.
     """
     if not isinstance(path, str) or not path or len(path.encode("utf-8", "replace")) > PATH_MAX_BYTES:
-        raise bad_request(f"A path has 1 to {PATH_MAX_BYTES} bytes; got {str(path)[:80]!r}.")
-    parts = path.split("/")
-    if any(part in ("", ".", "..") or part.lower() == ".git" for part in parts) or _NO_TEXT.search(path):
-        raise bad_request(f"{path!r} cannot be a path in a repository.")
+        raise unprocessable(f"A path has 1 to {PATH_MAX_BYTES} bytes; got {str(path)[:80]!r}.")
+    parts = re.split(
+        r"[/\\]", path
+    )  # a backslash separates folders on Windows, where somebody may download it
+    if (
+        any(part in ("", ".", "..") or part.lower() == ".git" for part in parts)
+        or any(len(part.encode("utf-8", "replace")) > NAME_MAX_BYTES for part in parts)
+        or _NO_TEXT.search(path)
+        or _DRIVE.match(path)
+    ):
+        raise unprocessable(f"{path!r} cannot be a path in a repository.")
     return path
 
 
@@ -118,7 +127,8 @@ def commit(repo: pygit2.Repository, branch: str, changes: Changes, author: str) 
     if changes.parent and not str(head.id).startswith(changes.parent):
         raise Refusal(
             412,
-            f"A commit has happened since {changes.parent}: {branch} is at {head.id}. Refresh and try again.",
+            "The branch was updated since you opened this page. Please refresh and try again. "
+            f"({branch} is at {head.id}, and no longer at {changes.parent}.)",
         )
     written = [step.blob for step in changes.steps if step.blob]
     nodes = _nested(_net_changes(repo, head, changes.steps))
@@ -129,8 +139,8 @@ def commit(repo: pygit2.Repository, branch: str, changes: Changes, author: str) 
     message = f"{changes.summary}\n\n{changes.description}" if changes.description else changes.summary
     commit_id = repo.create_commit(None, me, me, message, tree, [head.id])
     flush_objects(repo, [*written, tree, commit_id])
-    repo.references.create(history.BRANCHES + branch, commit_id, force=True)
-    flush_reference(repo, history.BRANCHES + branch)
+    repo.references.create(history.BRANCHES + history.branch_name(branch), commit_id, force=True)
+    flush_reference(repo, history.BRANCHES + history.branch_name(branch))
     return repo[commit_id].peel(pygit2.Commit)
 
 
@@ -156,11 +166,12 @@ def _net_changes(
 def _present(
     repo: pygit2.Repository, head: pygit2.Commit, net: dict[str, pygit2.Oid | None], step: Step
 ) -> list[str]:
-    """The files that a deletion takes, as things stand after the steps before it."""
+    """The files that a deletion takes, as things stand after the steps before it; a folder may be named without its slash."""
     entry = history.entry_at(repo, head, step.path)
     if step.kind == "delete":
         stands = net[step.path] is not None if step.path in net else isinstance(entry, history.File)
-        return [step.path] if stands else []
+        if stands:
+            return [step.path]
     inside = f"{step.path}/"
     paths = {path for path in net if path.startswith(inside)}
     if isinstance(entry, history.Folder):

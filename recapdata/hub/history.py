@@ -80,10 +80,15 @@ def branch_head(repo: pygit2.Repository, branch: str) -> pygit2.Commit:
     Raises:
         Refusal: RevisionNotFound; 400 where the word is a tag or a commit, to which nothing can be added.
     """
-    if commit := _commit_of_reference(repo, BRANCHES + branch):
+    if commit := _commit_of_reference(repo, BRANCHES + branch_name(branch)):
         return commit
     resolve(repo, branch)
     raise Refusal(400, f"{branch!r} is no branch: commits go to a branch; create one from it first.")
+
+
+def branch_name(revision: str) -> str:
+    """The short name of a branch that may be given with its full one."""
+    return revision.removeprefix(BRANCHES)
 
 
 def file_at(repo: pygit2.Repository, path: str, entry: pygit2.Object) -> File:
@@ -111,9 +116,23 @@ def entry_at(repo: pygit2.Repository, commit: pygit2.Commit, path: str) -> Entry
     return file_at(repo, path, found) if found.type == ObjectType.BLOB else None
 
 
-def walk(repo: pygit2.Repository, tree: pygit2.Tree, prefix: str = "", *, recursive: bool) -> Iterator[Entry]:
-    """The entries of a folder in git's order, each folder before what is in it."""
-    for entry in tree:
+def walk(
+    repo: pygit2.Repository, tree: pygit2.Tree, prefix: str = "", *, recursive: bool, after: str = ""
+) -> Iterator[Entry]:
+    """The entries of a folder in git's order, each folder before what is in it.
+
+    Args:
+        after: a path below `tree`: begin behind it, without reading what comes before.
+    """
+    entries = iter(tree)
+    if after:
+        name, _, below = after.partition("/")
+        for entry in entries:
+            if entry.name == name:
+                if recursive and isinstance(entry, pygit2.Tree):
+                    yield from walk(repo, entry, f"{prefix}{name}/", recursive=True, after=below)
+                break
+    for entry in entries:
         path = f"{prefix}{entry.name}"
         if isinstance(entry, pygit2.Tree):
             yield Folder(path, str(entry.id))

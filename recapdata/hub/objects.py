@@ -4,12 +4,16 @@ An object is received under a temporary name, hashed while it streams to disk, f
 are what its name promises. So whatever a commit can name is whole, whenever the process was killed.
 """
 
+import errno
 import hashlib
+import os
 import re
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 import pygit2
 from pygit2.enums import AttrCheck
@@ -22,9 +26,10 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 PART_BYTES = 256 * 2**20  # of a multipart upload
 WRITE_BYTES = 2**20  # handed to a worker thread at a time: hashing and writing never block the event loop
 POINTER = re.compile(
-    rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize (0|[1-9][0-9]*)\n"
+    rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize (0|[1-9][0-9]{0,15})\n"
 )
 POINTER_MAX_BYTES = 200
+SIZE_MAX_BYTES = 5 * 2**40  # of one file
 REGULAR_MAX_BYTES = 10 * 2**20  # a larger file is always a large object, whatever .gitattributes says
 
 # What the public Hub tracks in every new repository, and the images, sounds and films it adds for datasets.
@@ -67,6 +72,11 @@ def is_large(repo: pygit2.Repository, commit: pygit2.Commit, path: str, size: in
     return repo.get_attr(path, "filter", flags, commit.id) == "lfs"
 
 
+def is_size(value: object) -> TypeGuard[int]:
+    """Whether a value is a number of bytes that a file may have."""
+    return type(value) is int and 0 <= value <= SIZE_MAX_BYTES
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectStore:
     """The folder of large objects.
@@ -91,6 +101,10 @@ class ObjectStore:
             return self.path(sha256).stat().st_size
         except FileNotFoundError:
             return None
+
+    def free_bytes(self) -> int:
+        """What the disk has room for."""
+        return shutil.disk_usage(self.incoming).free
 
     async def receive(self, chunks: AsyncIterator[bytes], pointer: Pointer) -> None:
         """Take an object in from a stream.
@@ -191,6 +205,16 @@ async def write_all(chunks: AsyncIterator[bytes], write: Callable[[bytes], objec
         await run_in_threadpool(write, b"".join(pending))
 
 
-def disk_refusal(error: OSError) -> Refusal:
+def disk_refusal(error: Exception) -> Refusal:
     """The answer to a failing disk; 507 is no status that clients retry."""
-    return Refusal(507, f"The Hub cannot write to its folder: {error.strerror or error}.")
+    return Refusal(507, f"The Hub cannot write to its folder: {getattr(error, 'strerror', None) or error}.")
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether an error is that of a disk (or a quota) without room; libgit2 says so in words only."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return isinstance(error, pygit2.GitError) and any(
+        os.strerror(number).lower() in str(error).lower()
+        for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    )

@@ -35,6 +35,8 @@ class Refusal(Exception):
 def answer(refusal: Refusal) -> JSONResponse:
     """The response of a refusal."""
     headers = dict(refusal.headers)
+    if refusal.status < 400:
+        return JSONResponse({"message": refusal.message}, status_code=refusal.status, headers=headers)
     if refusal.message.isascii() and refusal.message.isprintable():  # else the body alone carries it
         headers["X-Error-Message"] = refusal.message
     if refusal.code:
@@ -49,7 +51,9 @@ def repository_not_found(name: str, *, anonymous: bool) -> Refusal:
     if anonymous:  # what the public Hub answers, so that a private name cannot be probed
         message = f"No public repository {name} on this Hub; if it is private, export this Hub's HF_TOKEN."
         return Refusal(401, message, code="RepoNotFound")
-    return Refusal(404, f"No repository {name} on this Hub.", code="RepoNotFound")
+    return Refusal(
+        404, "Repository not found", hint=f"No repository {name} on this Hub.", code="RepoNotFound"
+    )
 
 
 def revision_not_found(revision: str) -> Refusal:
@@ -64,6 +68,14 @@ def entry_not_found(path: str, commit_id: str) -> Refusal:
 
 def bad_request(message: str) -> Refusal:
     return Refusal(400, message)
+
+
+def unprocessable(message: str) -> Refusal:
+    return Refusal(422, message)
+
+
+def too_large(message: str) -> Refusal:
+    return Refusal(413, message)
 
 
 def conflict(message: str) -> Refusal:

@@ -29,6 +29,7 @@ RESERVED = frozenset({"api", "datasets", "models", "spaces", "kernels", "buckets
 NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?")
 DEFAULT_BRANCH = "main"
 SETTINGS = "hub.json"
+MOVES = "moves.json"
 DELETIONS = "deletions"
 """A file beside the kinds: a repository was deleted, so the next start looks for large objects to remove."""
 _FLUSH_THREADS = 8
@@ -125,6 +126,21 @@ class Repositories:
             Refusal: 409 if it exists.
         """
         temporary = self.incoming / f"{secrets.token_hex(16)}.git"
+        try:
+            self._first_commit(temporary, private=private)
+            with self._layout:
+                if (taken := self._spelled(repo_id)) is not None:
+                    raise conflict(f"You already created this {KINDS[repo_id.kind]} repo: {taken}.")
+                target = self.path(repo_id)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.rename(temporary, target)
+                flush(target.parent)
+                self._note_moves(None, repo_id)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def _first_commit(self, temporary: Path, *, private: bool) -> None:
+        """Make a repository in an empty folder."""
         repo = pygit2.init_repository(str(temporary), bare=True, initial_head=DEFAULT_BRANCH)
         builder = repo.TreeBuilder()
         blob = repo.create_blob(INITIAL_GITATTRIBUTES)
@@ -136,14 +152,6 @@ class Repositories:
         flush_objects(repo, [blob, tree, commit_id])
         flush_reference(repo, reference)
         replace_text(temporary / SETTINGS, json.dumps(asdict(Settings(private, timestamp(author.time)))))
-        target = self.path(repo_id)
-        with self._layout:
-            if target.exists():
-                shutil.rmtree(temporary)
-                raise conflict(f"You already created this {KINDS[repo_id.kind]} repo: {repo_id}.")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.rename(temporary, target)
-            flush(target.parent)
 
     def delete(self, repo_id: RepoId) -> None:
         """Take a repository out. Its large objects stay until a later start: others may name the same content."""
@@ -151,6 +159,7 @@ class Repositories:
         gone = self.incoming / f"{secrets.token_hex(16)}.git"
         with self.writing(repo_id), self._layout:
             self._move_out(repo_id, gone)
+            self._note_moves(repo_id, None)
         shutil.rmtree(gone)
 
     def move(self, source: RepoId, target: RepoId) -> None:
@@ -160,10 +169,55 @@ class Repositories:
             Refusal: 409 if the new name is taken.
         """
         with self.writing(source), self._layout:
-            if self.exists(target):
-                raise conflict(f"There is a repository {target} already; choose another name.")
+            taken = self._spelled(target)
+            if taken is not None and taken != source:
+                raise conflict(
+                    f"A {KINDS[target.kind]} repository called {taken} already exists; choose another name."
+                )
             self.path(target).parent.mkdir(parents=True, exist_ok=True)
             self._move_out(source, self.path(target))
+            self._note_moves(source, target)
+
+    def present(self, repo_id: RepoId) -> RepoId:
+        """The name that a repository has now: in its own spelling, and after it was renamed; else the name itself."""
+        if (spelled := self._spelled(repo_id)) is not None:
+            return spelled
+        target = self._moves().get(_moved_name(repo_id))
+        return RepoId(repo_id.kind, *target.split("/")) if target else repo_id
+
+    def _spelled(self, repo_id: RepoId) -> RepoId | None:
+        """The repository of this name in whatever case; None if there is none."""
+        if self.exists(repo_id):
+            return repo_id
+        for namespace in _like(self.folder / repo_id.kind, repo_id.namespace):
+            for name in _like(self.folder / repo_id.kind / namespace, f"{repo_id.name}.git"):
+                return RepoId(repo_id.kind, namespace, name.removesuffix(".git"))
+        return None
+
+    def _moves(self) -> dict[str, str]:
+        """Names that repositories had: `kind/namespace/name` in lower case → the present `namespace/name`."""
+        try:
+            moves = json.loads((self.folder / MOVES).read_text())
+        except FileNotFoundError:
+            return {}
+        return {str(old): str(new) for old, new in moves.items()}
+
+    def _note_moves(self, source: RepoId | None, target: RepoId | None) -> None:
+        """Remember that a repository got another name (None: it is new, or gone)."""
+        before = self._moves()
+        moves = dict(before)
+        if source is not None:
+            kind = f"{source.kind}/"
+            led_here = [old for old, new in moves.items() if old.startswith(kind) and new == str(source)]
+            for old in [*led_here, _moved_name(source)]:
+                if target is None:
+                    moves.pop(old, None)
+                else:
+                    moves[old] = str(target)
+        if target is not None:
+            moves.pop(_moved_name(target), None)
+        if moves != before:
+            replace_text(self.folder / MOVES, json.dumps(moves, indent=1))
 
     def _move_out(self, repo_id: RepoId, target: Path) -> None:
         try:
@@ -193,6 +247,19 @@ class Repositories:
         """One writer at a time per repository: commits, branches and tags never interleave."""
         with self._writers.setdefault(repo_id, threading.Lock()):
             yield
+
+
+def _moved_name(repo_id: RepoId) -> str:
+    return f"{repo_id.kind}/{repo_id}".lower()
+
+
+def _like(folder: Path, name: str) -> list[str]:
+    """Names in a folder that are this one in another case."""
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(each for each in names if each.lower() == name.lower())
 
 
 def signature(author: str) -> pygit2.Signature:

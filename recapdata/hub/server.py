@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from recapdata.console import say
 from recapdata.errors import HubError
-from recapdata.hub.own_pages import LOOPBACK
+from recapdata.hub.own_pages import LOOPBACK, WILDCARDS
 from recapdata.hub.process import client_env
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ def serve(
     # All that hf_xet shows of a refusal is its status line, so that line has to say what to do.
     h11_impl.STATUS_PHRASES[XET_STATUS] = XET_PHRASE.encode()
     with _listening(host, port) as listening, opened(root, token=token, user=user) as folder:
-        shown = f"[{host}]" if ":" in host else host
-        endpoint = f"http://{shown}:{listening.getsockname()[1]}"
+        endpoint = _address(host, listening.getsockname()[1])
         app = application(folder, lambda: on_ready(endpoint, folder) if on_ready else None)
         config = uvicorn.Config(
             OwnPagesOnly(app, Names(host, names), is_page=lambda path: path == "/"),
@@ -68,6 +67,21 @@ def serve(
         # uvicorn finishes what is under way and then raises the interrupt again: this is how a Hub is stopped.
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listening])
+
+
+def _address(host: str, port: int) -> str:
+    """Where clients reach a server; one that listens on all addresses, at this machine's loopback."""
+    host = LOOPBACK[1] if host in WILDCARDS else host
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _own_address() -> str:
+    """The address under which other machines reach this one (no packet is sent to find out), or its name."""
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # an address of documentation (RFC 5737)
+        if (address := probe.getsockname()[0]) not in ("0.0.0.0", LOOPBACK[1]):
+            return str(address)
+    return socket.gethostname()
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -97,8 +111,12 @@ def _listening(host: str, port: int) -> socket.socket:
     return listening
 
 
-def print_exports(endpoint: str, folder: "HubFolder") -> None:
-    """The lines to export on standard output, what else a person wants to know on standard error."""
+def print_exports(endpoint: str, folder: "HubFolder", *, host: str = "", names: Collection[str] = ()) -> None:
+    """The lines to export on standard output, what else a person wants to know on standard error.
+
+    Args:
+        host, names: those given to `serve`.
+    """
     exports = client_env(endpoint, folder.token)
     say(f"Serving the Hub in {folder.root}. In another terminal:\n")
     sys.stdout.write("".join(f"export {name}={value}\n" for name, value in exports.items()))
@@ -106,9 +124,12 @@ def print_exports(endpoint: str, folder: "HubFolder") -> None:
     say(
         f"\nThe token writes to every namespace; a repository without one is {folder.user}/NAME. Ctrl-C stops the Hub."
     )
-    if urlsplit(endpoint).hostname not in LOOPBACK:
+    at = urlsplit(endpoint)
+    elsewhere = next(iter(names), _own_address()) if host in WILDCARDS and host else at.hostname
+    if elsewhere not in LOOPBACK:
         say(
-            "Other machines reach it under this one's name; what they send is not encrypted, the token included."
+            f"On other machines: export HF_ENDPOINT=http://{elsewhere}:{at.port}. What they send is not encrypted, the token "
+            "included."
         )
 
 

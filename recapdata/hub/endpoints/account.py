@@ -1,10 +1,13 @@
 """The Hub's user, and the small requests that clients make around others."""
 
+from typing import Any
+
 from starlette.responses import JSONResponse, Response
 
-from recapdata.hub import cards
+from recapdata.hub import card_checks, history
 from recapdata.hub.call import Call
 from recapdata.hub.refusals import bad_request
+from recapdata.hub.repositories import DEFAULT_BRANCH, KINDS, timestamp
 
 
 def whoami(call: Call) -> Response:
@@ -27,13 +30,38 @@ def whoami(call: Call) -> Response:
 
 def validate_yaml(call: Call) -> Response:
     """Check the head of a README.md before it is committed."""
-    errors, warnings = cards.problems(str(call.json().get("content", "")))
+    errors, warnings = card_checks.problems(str(call.json().get("content", "")))
     if errors and "text/plain" in call.request.headers.get(
         "accept", ""
     ):  # RepoCard.validate shows the body as it is
         return Response("\n".join(errors), status_code=400, media_type="text/plain")
     found = {"errors": [{"message": m} for m in errors], "warnings": [{"message": m} for m in warnings]}
     return JSONResponse(found, status_code=400 if errors else 200)
+
+
+def storage(call: Call) -> Response:
+    """Repositories with the bytes of their files at `main` (`hf repos ls`): all of them, or those of one namespace."""
+    namespace = call.request.path_params.get("namespace")
+    rows: list[dict[str, Any]] = []
+    for kind, word in KINDS.items():
+        for repo_id, settings in call.folder.repositories.all(kind):
+            if namespace and repo_id.namespace.lower() != namespace.lower():
+                continue
+            repo = call.folder.repositories.open(repo_id)
+            head = history.resolve(repo, DEFAULT_BRANCH)
+            rows.append(
+                {
+                    "id": str(repo_id),
+                    "type": word,
+                    "updatedAt": timestamp(head.commit_time),
+                    "visibility": "private" if settings.private else "public",
+                    "storage": sum(file.size for file in history.files(repo, head)),
+                }
+            )
+    total = sum(row["storage"] for row in rows)
+    for row in rows:
+        row["storagePercent"] = 100 * row["storage"] / total if total else 0
+    return JSONResponse(rows)
 
 
 def agent_harnesses(call: Call) -> Response:

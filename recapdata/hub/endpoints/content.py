@@ -10,12 +10,12 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from recapdata.hub import history
 from recapdata.hub.call import TRUE, Call
-from recapdata.hub.refusals import Refusal, entry_not_found
-from recapdata.hub.repositories import timestamp
+from recapdata.hub.refusals import Refusal, bad_request, entry_not_found
+from recapdata.hub.repositories import DEFAULT_BRANCH, timestamp
 
 TREE_PAGE, EXPANDED_PAGE = 1000, 50
 PATHS_MAX = 1000  # per request, as on the public Hub
-_RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE)
+_RANGE = re.compile(r"\s*bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*", re.IGNORECASE)
 
 
 class LargeFile(FileResponse):
@@ -27,7 +27,7 @@ class LargeFile(FileResponse):
 def tree(call: Call) -> Response:
     """The files and folders of a folder, or of everything below it."""
     repo = call.repo()
-    pinned, start = call.cursor()
+    pinned, after = call.cursor_text()
     commit = history.resolve(repo, pinned or call.word("revision"))
     path = call.word("path").strip("/") if "path" in call.request.path_params else ""
     entry = history.entry_at(repo, commit, path)
@@ -36,9 +36,12 @@ def tree(call: Call) -> Response:
     expand = call.flag("expand")
     limit = EXPANDED_PAGE if expand else TREE_PAGE
     top = repo[entry.tree_id].peel(pygit2.Tree)
-    entries = history.walk(repo, top, f"{path}/" if path else "", recursive=call.flag("recursive"))
-    rows = _rows(repo, commit, list(islice(entries, start, start + limit + 1)), expand=expand)
-    return call.page(rows, limit=limit, start=start, commit_id=str(commit.id))
+    prefix = f"{path}/" if path else ""
+    entries = history.walk(repo, top, prefix, recursive=call.flag("recursive"), after=after)
+    listed = list(islice(entries, limit + 1))
+    following = listed[limit - 1].path.removeprefix(prefix) if len(listed) > limit else ""
+    rows = _rows(repo, commit, listed, expand=expand)
+    return call.page(rows, limit=limit, following=following, commit_id=str(commit.id))
 
 
 def paths_info(call: Call) -> Response:
@@ -52,6 +55,8 @@ def paths_info(call: Call) -> Response:
         form = call.form()
         paths, expand = form.get("paths", []), form.get("expand", [""])[0].lower() in TRUE
     paths = [paths] if isinstance(paths, str) else paths
+    if not isinstance(paths, list):
+        raise bad_request("The body has to hold a list of texts under 'paths'.")
     if len(paths) > PATHS_MAX:
         raise Refusal(413, f"At most {PATHS_MAX} paths at once; got {len(paths):,}.")
     found = (history.entry_at(repo, commit, str(path).strip("/")) for path in paths)
@@ -89,6 +94,28 @@ def _requested(call: Call) -> tuple[pygit2.Repository, pygit2.Commit, history.Fi
     if not isinstance(file, history.File):
         raise entry_not_found(path, str(commit.id))
     return repo, commit, file
+
+
+def lfs_files(call: Call) -> Response:
+    """The large files at the branches and tags, each content once with the first name and reference that it has."""
+    repo = call.repo()
+    rows: dict[str, dict[str, Any]] = {}
+    for reference in sorted(
+        history.references(repo, "refs/"), key=lambda name: name != f"heads/{DEFAULT_BRANCH}"
+    ):
+        commit = history.resolve(repo, f"refs/{reference}")
+        for file in history.files(repo, commit):
+            if file.pointer and file.pointer.sha256 not in rows:
+                rows[file.pointer.sha256] = {
+                    "fileOid": file.blob_id,
+                    "filename": file.path,
+                    "oid": file.pointer.sha256,
+                    "pushedAt": timestamp(commit.commit_time),
+                    "ref": f"refs/{reference}",
+                    "size": file.size,
+                }
+    _, start = call.cursor()
+    return call.page(list(rows.values())[start : start + TREE_PAGE + 1], limit=TREE_PAGE, start=start)
 
 
 def _headers(commit: pygit2.Commit, file: history.File) -> dict[str, str]:

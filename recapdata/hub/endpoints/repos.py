@@ -6,7 +6,7 @@ import pygit2
 from starlette.responses import JSONResponse, Response
 
 from recapdata.hub import cards, history
-from recapdata.hub.call import TRUE, Call
+from recapdata.hub.call import CURSOR_NUMBER, TRUE, Call
 from recapdata.hub.refusals import Refusal, bad_request, repository_not_found
 from recapdata.hub.repositories import (
     DEFAULT_BRANCH,
@@ -29,10 +29,7 @@ _CARDS_MAX = 10_000
 
 def create(call: Call) -> Response:
     body = call.json()
-    kind = _kind_of(body)
-    repo_id = parse_repo_id(
-        kind, str(body.get("organization") or call.folder.user), str(body.get("name") or "")
-    )
+    repo_id = _named(call, body, body.get("organization"), str(body.get("name") or ""))
     answer = {"url": f"{call.endpoint}/{repo_id.url_path}", "name": str(repo_id), "id": str(repo_id)}
     try:
         call.folder.repositories.create(repo_id, private=_is_private(body) or False)
@@ -46,20 +43,17 @@ def create(call: Call) -> Response:
 
 def delete(call: Call) -> Response:
     body = call.json()
-    repo_id = parse_repo_id(
-        _kind_of(body), str(body.get("organization") or call.folder.user), str(body.get("name") or "")
-    )
-    call.folder.repositories.delete(repo_id)
+    repo_id = _named(call, body, body.get("organization"), str(body.get("name") or ""))
+    call.folder.repositories.delete(call.folder.repositories.present(repo_id))
     return JSONResponse({})
 
 
 def move(call: Call) -> Response:
     body = call.json()
     source, target = (
-        parse_repo_id(_kind_of(body), *str(body.get(name) or "").partition("/")[::2])
-        for name in ("fromRepo", "toRepo")
+        _named(call, body, *_split(str(body.get(name) or ""))) for name in ("fromRepo", "toRepo")
     )
-    call.folder.repositories.move(source, target)
+    call.folder.repositories.move(call.folder.repositories.present(source), target)
     return JSONResponse({})
 
 
@@ -113,7 +107,8 @@ def list_repos(call: Call) -> Response:
     order = query.get("sort")
     if order in ("lastModified", "createdAt"):
         rows.sort(key=lambda about: about[order], reverse=True)
-    limit = min(int(query["limit"]), LIST_PAGE) if query.get("limit", "").isdecimal() else LIST_PAGE
+    given = query.get("limit", "")
+    limit = min(max(int(given), 1), LIST_PAGE) if CURSOR_NUMBER.fullmatch(given) else LIST_PAGE
     _, start = call.cursor()
     return call.page(rows[start : start + limit + 1], limit=limit, start=start)
 
@@ -122,7 +117,7 @@ def _listed(call: Call, repo_id: RepoId, settings: Settings) -> dict[str, Any] |
     """One row of a list, or None if the filters leave it out."""
     query = call.request.query_params
     words = [word.lower() for word in query.getlist("search")]
-    if query.get("author", repo_id.namespace) != repo_id.namespace:
+    if query.get("author", repo_id.namespace).lower() != repo_id.namespace.lower():
         return None
     if not all(word in str(repo_id).lower() for word in words):
         return None
@@ -179,7 +174,7 @@ def _card(repo: pygit2.Repository, commit: pygit2.Commit) -> dict[str, Any]:
     card = _cards.get(readme.blob_id)
     if card is None:
         text = repo[readme.blob_id].read_raw().decode("utf-8", "replace")
-        card = cards.read_card(text) or {}
+        card = cards.read_card(text)
         if len(_cards) >= _CARDS_MAX:
             _cards.clear()
         _cards[readme.blob_id] = card
@@ -194,6 +189,16 @@ def _sibling(file: history.File, *, detailed: bool) -> dict[str, Any]:
         pointer = file.pointer
         row["lfs"] = {"sha256": pointer.sha256, "size": pointer.size, "pointerSize": len(pointer.text())}
     return row
+
+
+def _named(call: Call, body: dict[str, Any], namespace: object, name: str) -> RepoId:
+    """The repository that a body names; without a namespace it is the user's."""
+    return parse_repo_id(_kind_of(body), str(namespace or call.folder.user), name)
+
+
+def _split(name: str) -> tuple[str | None, str]:
+    namespace, slash, rest = name.partition("/")
+    return (namespace, rest) if slash else (None, name)
 
 
 def _kind_of(body: dict[str, Any]) -> str:

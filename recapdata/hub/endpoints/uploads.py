@@ -9,27 +9,30 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
 
-import pathspec
 import pygit2
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from recapdata.hub import commits, history
+from recapdata.hub import card_checks, commits, history
 from recapdata.hub.call import Call, writer
 from recapdata.hub.endpoints.account import no_discussions
+from recapdata.hub.ignoring import IgnoreRules
 from recapdata.hub.objects import (
     PART_BYTES,
     REGULAR_MAX_BYTES,
     SHA256,
+    SIZE_MAX_BYTES,
     ObjectStore,
     Pointer,
     is_large,
+    is_size,
 )
 from recapdata.hub.refusals import Refusal, bad_request
 
 # Of a commit's body: a file in base64, and its path.
 LINE_MAX_BYTES = REGULAR_MAX_BYTES * 4 // 3 + 2**16
 MULTIPART_FROM = 2**30
+CARD = "README.md"
 LINK_SECONDS = 24 * 3600
 # Of no meaning elsewhere: server.py gives it a reason phrase, which is all that hf_xet shows of an answer.
 XET_STATUS = 430
@@ -42,19 +45,17 @@ def preupload(call: Call) -> Response:
         return no_discussions(call)
     repo = call.repo()
     commit = history.branch_head(repo, call.word("revision"))
-    ignored = pathspec.GitIgnoreSpec.from_lines(
-        _gitignore(repo, commit, call.json().get("gitIgnore")).splitlines()
-    )
+    ignored = IgnoreRules(_gitignore(repo, commit, call.json().get("gitIgnore")))
     answers = []
     for row in call.rows("files"):
         path, size = commits.checked_path(row.get("path")), row.get("size")
-        if not isinstance(size, int):
-            raise bad_request(f"{path!r} comes without a size.")
+        if not is_size(size):
+            raise bad_request(f"{path!r} comes without a size of at most {SIZE_MAX_BYTES:,} bytes.")
         large = is_large(repo, commit, path, size)
         answer = {
             "path": path,
             "uploadMode": "lfs" if large else "regular",
-            "shouldIgnore": ignored.match_file(path),
+            "shouldIgnore": ignored.match(path),
         }
         entry = history.entry_at(repo, commit, path)
         if isinstance(entry, history.File):
@@ -92,16 +93,17 @@ def lfs_batch(call: Call) -> Response:
 
 def _instructions(call: Call, row: dict[str, Any], transfers: list[str]) -> dict[str, Any]:
     sha256, size = row.get("oid"), row.get("size")
+    if not isinstance(sha256, str) or not SHA256.fullmatch(sha256) or not is_size(size):
+        what = f"an object has a SHA-256 in lower case and a size of at most {SIZE_MAX_BYTES:,} bytes"
+        return {"oid": str(sha256), "size": 0, "error": {"code": 422, "message": what}}
     answer: dict[str, Any] = {"oid": sha256, "size": size}
-    if not isinstance(sha256, str) or not SHA256.fullmatch(sha256) or not isinstance(size, int) or size < 0:
-        return answer | {
-            "error": {"code": 422, "message": "an object has a SHA-256 in lower case and a size"}
-        }
     held = call.folder.objects.size(sha256)
     if held == size:
         return answer
     if held is not None:
         return answer | {"error": {"code": 422, "message": f"the Hub holds this object with {held:,} bytes"}}
+    if size > (free := call.folder.objects.free_bytes()):
+        return answer | {"error": {"code": 507, "message": f"the Hub's disk has {free:,} bytes left"}}
     if "multipart" not in transfers or (size < MULTIPART_FROM and "basic" in transfers):
         return answer | {"actions": {"upload": {"href": _link(call, "objects", sha256, size), "header": {}}}}
     name = call.folder.objects.begin_parts()
@@ -148,8 +150,10 @@ async def put_object(call: Call) -> Response:
 
 async def put_part(call: Call) -> Response:
     """One part of a large object."""
-    _linked_size(call)
-    name, number = call.word("upload"), int(call.word("number"))
+    size = _linked_size(call)
+    name, number = call.word("upload"), int(call.word("number"))  # the link is signed, so it is a number
+    if not 1 <= number <= -(-size // PART_BYTES):
+        raise bad_request(f"An upload of {size:,} bytes has no part {number}.")
     await call.folder.objects.receive_part(name, number, call.request.stream())
     return Response(headers={"ETag": f'"{number}"'})
 
@@ -221,7 +225,10 @@ def _take(repo: pygit2.Repository, store: ObjectStore, changes: commits.Changes,
             changes.description = commits.checked_message(value.get("description") or "")
             changes.parent = _parent(value.get("parentCommit"))
         elif key == "file":
-            blob = commits.add_content(repo, store, _content(value))
+            content = _content(value)
+            if path == CARD:
+                _check_card(content)
+            blob = commits.add_content(repo, store, content)
             changes.steps.append(commits.Step("add", path, blob))
         elif key == "lfsFile":
             pointer = commits.checked_pointer(store, value.get("oid"), value.get("size"))
@@ -232,8 +239,15 @@ def _take(repo: pygit2.Repository, store: ObjectStore, changes: commits.Changes,
             changes.steps.append(commits.Step("delete folder", path))
         else:
             raise bad_request(f"This Hub knows no commit operation {key!r}.")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise bad_request(f"A line of the commit is no operation: {line[:80]!r} ({error})") from error
+
+
+def _check_card(content: bytes) -> None:
+    """Raises: Refusal 400 where the head of a README.md has mistakes."""
+    errors, _ = card_checks.problems(content.decode("utf-8", "replace"))
+    if errors:
+        raise bad_request(f"Invalid metadata in {CARD}: {'; '.join(errors)[:1000]}")
 
 
 def _parent(value: object) -> str | None:

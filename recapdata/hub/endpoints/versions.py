@@ -59,9 +59,9 @@ def create_branch(call: Call) -> Response:
 
 
 def delete_branch(call: Call) -> Response:
-    name = call.word("branch")
+    name = history.branch_name(call.word("branch"))
     if name == DEFAULT_BRANCH:
-        raise Refusal(403, f"{DEFAULT_BRANCH} is the default branch and stays.")
+        raise Refusal(403, f"Cannot delete {history.BRANCHES}{name}: the default branch stays.")
     _delete(call, history.BRANCHES, name)
     return JSONResponse({})
 
@@ -70,10 +70,10 @@ def create_tag(call: Call) -> Response:
     """A tag on a revision; annotated if it comes with a message."""
     repo_id, _ = call.visible()
     body = call.json()
-    name = _new_name(str(body.get("tag") or ""))
     with call.folder.repositories.writing(repo_id):
         repo = call.folder.repositories.open(repo_id)
         commit = call.commit(repo)
+        name = _new_name(str(body.get("tag") or ""))
         _refuse_taken(repo, name)
         reference = history.TAGS + name
         if message := body.get("message"):
@@ -87,7 +87,7 @@ def create_tag(call: Call) -> Response:
 
 
 def delete_tag(call: Call) -> Response:
-    _delete(call, history.TAGS, call.word("tag"))
+    _delete(call, history.TAGS, call.word("tag").removeprefix(history.TAGS))
     return JSONResponse({})
 
 
@@ -116,7 +116,7 @@ def _refuse_taken(repo: pygit2.Repository, name: str) -> None:
     for prefix, kind in ((history.BRANCHES, "branch"), (history.TAGS, "tag")):
         for taken in history.references(repo, prefix):
             if taken == name:
-                raise conflict(f"There is a {kind} {name!r} already.")
+                raise conflict(f"Reference {prefix}{name} already exists: there is a {kind} of this name.")
             if taken.startswith(f"{name}/") or name.startswith(f"{taken}/"):
                 raise conflict(f"{name!r} cannot stand beside the {kind} {taken!r}: choose another name.")
 
@@ -128,7 +128,9 @@ def _delete(call: Call, prefix: str, name: str) -> None:
         try:
             repo.references.delete(prefix + name)
         except (KeyError, ValueError) as error:
-            raise revision_not_found(name) from error
+            refusal = revision_not_found(name)
+            refusal.message = f"Invalid rev id: {refusal.message}"
+            raise refusal from error
 
 
 def _commit_row(commit: pygit2.Commit, *, formatted: bool) -> dict[str, Any]:

@@ -124,7 +124,7 @@ def test_pull_requests_are_refused(api: HfApi, repo_id: str) -> None:
 
 def test_deleting_what_is_not_there(api: HfApi, repo_id: str) -> None:
     api.create_commit(repo_id, [Add("d/a.txt", b"1")], commit_message="first")
-    for path in ("none.txt", "d", "none/"):  # a folder is no file
+    for path in ("none.txt", "d/none.txt", "none/"):
         with pytest.raises(RemoteEntryNotFoundError, match="A file with this name doesn't exist"):
             api.create_commit(repo_id, [Add("b.txt", b"b"), Delete(path)], commit_message="no")
     assert files(api, repo_id) == ["d/a.txt"]  # the rest of such a commit is not there either
@@ -148,7 +148,7 @@ def test_a_file_and_a_folder_never_share_a_name(api: HfApi, hub: Hub, repo_id: s
 def test_paths_that_are_none(api: HfApi, hub: Hub, repo_id: str, path: str) -> None:
     before = api.repo_info(repo_id).sha
     status, error = raw_commit(hub, repo_id, HEADER, file_row(path))
-    assert status == 400
+    assert status == 422
     assert "path" in error
     assert api.repo_info(repo_id).sha == before
 
@@ -188,7 +188,7 @@ def test_malformed_commits(
     api: HfApi, hub: Hub, repo_id: str, rows: list[dict[str, object]], words: str
 ) -> None:
     status, error = raw_commit(hub, repo_id, *rows)
-    assert (status, words in error) == (400, True), error
+    assert (status in (400, 422), words in error) == (True, True), error
     assert files(api, repo_id) == []
 
 
@@ -215,3 +215,18 @@ def test_many_files_in_one_commit(api: HfApi, repo_id: str) -> None:
     api.create_commit(repo_id, operations, commit_message="many")
     assert len(files(api, repo_id)) == 1100
     assert content(api, repo_id, "f1/1002.txt") == b"1002"
+
+
+def test_a_folder_is_deleted_by_its_bare_name(api: HfApi, repo_id: str) -> None:
+    api.create_commit(repo_id, [Add("d/a.txt", b"1"), Add("d/e/b.txt", b"2")], commit_message="first")
+    api.create_commit(repo_id, [Add("d2", b"3"), Delete("d")], commit_message="second")
+    assert api.list_repo_files(repo_id) == [".gitattributes", "d2"]
+
+
+def test_a_branch_under_its_full_name(api: HfApi, repo_id: str) -> None:
+    api.create_commit(repo_id, [Add("a", b"1")], commit_message="first", revision="refs/heads/main")
+    assert content(api, repo_id, "a", "refs/heads/main") == b"1"
+    assert api.model_info(repo_id, revision="refs/heads/main").sha == api.model_info(repo_id).sha
+    api.create_branch(repo_id, branch="b")
+    api.delete_branch(repo_id, branch="refs/heads/b")
+    assert [branch.name for branch in api.list_repo_refs(repo_id).branches] == ["main"]

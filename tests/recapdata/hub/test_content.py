@@ -215,3 +215,29 @@ def test_when_the_hub_is_gone_the_cache_is_used(hub: Hub, repo: str, tmp_path: P
     kept = HfApi().hf_hub_download(repo, "text.txt", cache_dir=tmp_path)
     nowhere = HfApi(endpoint="http://127.0.0.1:9")
     assert nowhere.hf_hub_download(repo, "text.txt", cache_dir=tmp_path) == kept
+
+
+def test_a_large_tree_is_paged_without_walking_it_again(tmp_path: Path) -> None:
+    """Three folders in 2,500 files: pages of 1,000, each beginning behind the last path of the one before."""
+    import pygit2
+
+    from recapdata.hub import history
+
+    repo = pygit2.init_repository(str(tmp_path / "r.git"), bare=True)
+    blob = repo.create_blob(b"x")
+    top = repo.TreeBuilder()
+    for folder in ("a", "a-b", "b"):  # git sorts folders as if their names ended in a slash: a-b, a, b
+        inside = repo.TreeBuilder()
+        for number in range(800):
+            inside.insert(f"{number:05d}", blob, pygit2.enums.FileMode.BLOB)
+        top.insert(folder, inside.write(), pygit2.enums.FileMode.TREE)
+    for number in range(100):
+        top.insert(f"a{number:03d}", blob, pygit2.enums.FileMode.BLOB)
+    tree = repo[top.write()]
+    whole = [entry.path for entry in history.walk(repo, tree, recursive=True)]
+    assert len(whole) == 3 * 801 + 100
+    for place in (0, 1, 799, 800, 801, 900, 901, 1702, len(whole) - 1):
+        rest = [entry.path for entry in history.walk(repo, tree, recursive=True, after=whole[place])]
+        assert rest == whole[place + 1 :]
+    flat = [entry.path for entry in history.walk(repo, tree, recursive=False)]
+    assert [e.path for e in history.walk(repo, tree, recursive=False, after=flat[1])] == flat[2:]

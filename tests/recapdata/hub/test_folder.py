@@ -57,7 +57,7 @@ def test_a_repository_is_not_looked_for_in_the_folders_above(tmp_path: Path) -> 
     repo_id = RepoId("models", "me", "x")
     with opened(tmp_path / "hub", token=None, user="me") as folder:
         folder.repositories.path(repo_id).mkdir(parents=True)
-        with pytest.raises(Refusal, match="No repository"):
+        with pytest.raises(Refusal, match="Repository not found"):
             folder.repositories.open(repo_id)
 
 

@@ -1,8 +1,11 @@
 """Repositories as wholes, through the stock client."""
 
+from pathlib import Path
+
 import pytest
-from huggingface_hub import DatasetCard, HfApi
+from huggingface_hub import CommitOperationAdd, DatasetCard, HfApi
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+from huggingface_hub.utils import get_session
 
 from recapdata.hub.process import Hub
 
@@ -60,16 +63,117 @@ def test_delete(hub: Hub, repo_id: str) -> None:
     api.create_repo(repo_id)  # the name is free again
 
 
-def test_move(hub: Hub, repo_id: str) -> None:
+def test_a_renamed_repository_answers_under_every_name_that_it_had(hub: Hub, repo_id: str) -> None:
     api = HfApi()
     api.create_repo(repo_id)
-    head = api.repo_info(repo_id).sha
-    api.create_repo(f"{repo_id}.taken")
-    api.move_repo(repo_id, f"{repo_id}.moved")
+    api.create_commit(repo_id, [CommitOperationAdd("a b.bin", b"12345")], commit_message="large")
+    second, third = f"{repo_id}.second", f"{repo_id}.third"
+    api.move_repo(repo_id, second)
+    api.move_repo(second, third)
+    head = api.repo_info(third).sha
+    for name in (repo_id, second, third):
+        info = api.repo_info(name)
+        assert (info.id, info.sha) == (third, head)
+        assert Path(api.hf_hub_download(name, "a b.bin", force_download=True)).read_bytes() == b"12345"
+        assert [file.path for file in api.list_repo_tree(name, recursive=True)] == [
+            ".gitattributes",
+            "a b.bin",
+        ]
+    api.create_commit(repo_id, [CommitOperationAdd("more", b"1")], commit_message="under its first name")
+    assert api.file_exists(third, "more")
+
+
+def test_a_name_that_is_given_anew_leads_to_its_new_repository(hub: Hub, repo_id: str) -> None:
+    api, second = HfApi(), f"{repo_id}.second"
+    api.create_repo(repo_id)
+    api.move_repo(repo_id, second)
+    api.create_repo(repo_id)
+    assert api.repo_info(repo_id).id == repo_id
+    api.delete_repo(repo_id)
     assert not api.repo_exists(repo_id)
-    assert api.repo_info(f"{repo_id}.moved").sha == head
-    with pytest.raises(HfHubHTTPError, match="choose another name"):
-        api.move_repo(f"{repo_id}.moved", f"{repo_id}.taken")
+    api.move_repo(second, f"{repo_id}.third")
+    api.delete_repo(f"{repo_id}.third")
+    api.create_repo(f"{repo_id}.third")
+    assert not api.repo_exists(second)  # another repository of the same name is none of its business
+
+
+def test_a_name_that_is_taken_is_not_given_again(hub: Hub, repo_id: str) -> None:
+    api = HfApi()
+    api.create_repo(repo_id)
+    api.create_repo(f"{repo_id}.taken")
+    with pytest.raises(HfHubHTTPError, match=r"A model repository called .* already exists"):
+        api.move_repo(repo_id, f"{repo_id}.TAKEN")
+    api.move_repo(repo_id, repo_id.upper().replace("TESTS/", "tests/"))  # another case is another spelling
+    assert api.repo_info(repo_id).id == repo_id.upper().replace("TESTS/", "tests/")
+
+
+def test_the_new_name_of_a_private_repository_is_not_told(hub: Hub, repo_id: str) -> None:
+    HfApi().create_repo(repo_id, private=True)
+    HfApi().move_repo(repo_id, f"{repo_id}.secret")
+    with pytest.raises(RepositoryNotFoundError) as raised:
+        HfApi(token=False).model_info(repo_id)
+    assert "secret" not in str(raised.value) + str(raised.value.response.headers)
+
+
+def test_names_are_one_in_whatever_case(hub: Hub, repo_id: str) -> None:
+    api, other = HfApi(), repo_id.swapcase()
+    api.create_repo(repo_id)
+    api.create_commit(other, [CommitOperationAdd("a", b"1")], commit_message="in another case")
+    assert api.model_info(other).id == repo_id
+    assert Path(api.hf_hub_download(other, "a")).read_bytes() == b"1"
+    with pytest.raises(HfHubHTTPError, match=f"already created this model repo: {repo_id}"):
+        api.create_repo(other)
+    assert repo_id in [model.id for model in api.list_models(author="TESTS")]
+
+
+def test_names_without_a_namespace(hub: Hub, tmp_path: Path) -> None:
+    """Every request about one raises the error of a repository that is not there."""
+    api = HfApi()
+    for ask in (
+        lambda: api.create_commit("gpt2", [CommitOperationAdd("a", b"1")], commit_message="no"),
+        lambda: api.list_repo_refs("gpt2"),
+        lambda: list(api.list_repo_commits("gpt2")),
+        lambda: list(api.list_repo_tree("gpt2", "d")),
+        lambda: api.get_paths_info("gpt2", ["a"]),
+        lambda: api.create_tag("gpt2", tag="v1"),
+        lambda: api.delete_branch("gpt2", branch="b"),
+        lambda: api.update_repo_settings("gpt2", private=True),
+        lambda: api.auth_check("gpt2", write=True),
+    ):
+        with pytest.raises(RepositoryNotFoundError):
+            ask()
+    assert not api.repo_exists("gpt2")
+
+
+def test_storage_of_all_repositories(hub: Hub, repo_id: str) -> None:
+    api = HfApi()
+    api.create_repo(repo_id, repo_type="dataset", private=True)
+    api.upload_file(path_or_fileobj=b"12345", path_in_repo="a.bin", repo_id=repo_id, repo_type="dataset")
+    sizes = {file.path: file.size for file in api.list_repo_tree(repo_id, repo_type="dataset")}
+    for rows in (list(api.list_user_repos()), list(api.list_user_repos(namespace="tests"))):
+        (mine,) = (row for row in rows if row.id == repo_id)
+        assert (mine.type, mine.visibility, mine.storage) == ("dataset", "private", sum(sizes.values()))
+        assert 0 < mine.storage_percent <= 100
+
+
+def test_large_files_of_all_branches(hub: Hub, repo_id: str) -> None:
+    api = HfApi()
+    api.create_repo(repo_id)
+    for branch, name in (("main", "a.bin"), ("side", "b.bin")):
+        api.create_branch(repo_id, branch=branch, exist_ok=True)
+        api.upload_file(path_or_fileobj=name.encode(), path_in_repo=name, repo_id=repo_id, revision=branch)
+    files = {file.filename: file.ref for file in api.list_lfs_files(repo_id)}
+    assert files == {"a.bin": "refs/heads/main", "b.bin": "refs/heads/side"}
+    with pytest.raises(HfHubHTTPError, match="never rewrites history"):
+        api.permanently_delete_lfs_files(repo_id, api.list_lfs_files(repo_id))
+
+
+def test_every_answer_carries_the_number_of_its_request(hub: Hub) -> None:
+    with pytest.raises(RepositoryNotFoundError, match=r"\(Request ID: [\w-]+"):
+        HfApi().model_info("tests/none")
+    for given, number in (("abc-1", "abc-1"), ("a b", None), ("x" * 200, None)):
+        answer = get_session().get(f"{hub.endpoint}/", headers={"X-Request-Id": given})
+        assert (answer.headers["x-request-id"] == given) == (number is not None)
 
 
 def test_visibility(hub: Hub, repo_id: str) -> None:

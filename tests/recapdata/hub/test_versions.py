@@ -37,7 +37,7 @@ def test_a_tag_stays_where_it_was_set(api: HfApi, repo_id: str) -> None:
 def test_tags_are_not_moved_but_can_be_deleted(api: HfApi, repo_id: str) -> None:
     api.create_tag(repo_id, tag="v1", repo_type="dataset")
     api.create_tag(repo_id, tag="v1", repo_type="dataset", exist_ok=True)
-    with pytest.raises(HfHubHTTPError, match="There is a tag 'v1' already") as raised:
+    with pytest.raises(HfHubHTTPError, match="Reference refs/tags/v1 already exists") as raised:
         api.create_tag(repo_id, tag="v1", repo_type="dataset")
     assert raised.value.response.status_code == 409
     with pytest.raises(RevisionNotFoundError):
