@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Literal, NamedTuple
@@ -17,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recapdata.hub.call import Call, signed_in, writer
-from recapdata.hub.endpoints import account, content, repos, uploads, versions
+from recapdata.hub.endpoints import account, cloning, content, pages, repos, uploads, versions
 from recapdata.hub.folder import HubFolder
 from recapdata.hub.objects import disk_refusal, is_full_disk
 from recapdata.hub.refusals import Refusal, answer
@@ -56,8 +57,19 @@ STREAMS = (
     Stream("PUT", "/lfs/parts/{upload}/{number}", uploads.put_part),
 )
 
+_PAGE_PREFIXES = ("/{kind:kind}/{namespace}/{name}", "/{namespace}/{name}")
+PAGES = (
+    ("", pages.repository),
+    ("/tree/{revision}", pages.repository),
+    ("/tree/{revision}/{path:path}", pages.repository),
+    ("/blob/{revision}/{path:path}", pages.repository),
+    ("/commit/{revision}", pages.commit_page),
+    ("/commits/{revision}", pages.commits_page),
+)
+
 ADDRESSES = (
     Address("GET", "/", "anyone", account.welcome),
+    Address("GET", "/lfs/objects/{sha256}", "anyone", uploads.get_object),
     Address("GET", "/api/whoami-v2", "writer", account.whoami),
     Address("GET", "/api/agent-harnesses", "anyone", account.agent_harnesses),
     Address("POST", "/api/validate-yaml", "anyone", account.validate_yaml),
@@ -118,10 +130,18 @@ ADDRESSES = (
         Address(method, prefix + path, who, endpoint)  # type: ignore[arg-type]
         for prefix in ("/{kind:kind}/{namespace}/{name}", "/{namespace}/{name}")
         for method, path, who, endpoint in (
-            ("POST", "/info/lfs/objects/batch", "writer", uploads.lfs_batch),
+            ("POST", "/info/lfs/objects/batch", "anyone", uploads.lfs_batch),
+            ("GET", "/info/refs", "anyone", cloning.info_refs),
+            ("POST", "/git-upload-pack", "anyone", cloning.send_pack),
+            ("POST", "/git-receive-pack", "anyone", cloning.no_push),
             ("GET", "/resolve/{revision}/{path:path}", "anyone", content.resolve),
             ("GET", "/raw/{revision}/{path:path}", "anyone", content.raw),
         )
+    ),
+    *(
+        Address("GET", prefix + path, "anyone", endpoint)
+        for prefix in _PAGE_PREFIXES
+        for path, endpoint in PAGES
     ),
 )
 
@@ -210,10 +230,24 @@ def _streamed(row: Stream, folder: HubFolder) -> Callable[[Request], Awaitable[R
     return handle
 
 
+def is_page(path: str) -> bool:
+    """Whether a path may be that of a page for people, to which a link on another site may lead."""
+    words = path.split("/")
+    return words[1] not in ("api", "lfs") and not {"resolve", "raw", "info", "git-upload-pack"} & set(
+        words[3:5]
+    )
+
+
 async def _body(request: Request) -> bytes:
+    unpack = (
+        zlib.decompressobj(zlib.MAX_WBITS | 16) if request.headers.get("content-encoding") == "gzip" else None
+    )
     body = bytearray()
     async for chunk in request.stream():
-        body += chunk
+        try:
+            body += unpack.decompress(chunk, BODY_MAX_BYTES + 1) if unpack else chunk
+        except zlib.error as error:
+            raise Refusal(400, f"The body is no gzip: {error}.") from error
         if len(body) > BODY_MAX_BYTES:
             raise Refusal(413, f"At most {BODY_MAX_BYTES:,} bytes at once.")
     return bytes(body)
@@ -221,6 +255,13 @@ async def _body(request: Request) -> bytes:
 
 async def _on_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
+    path = request.scope["path"]
+    if error.status == 401 and not path.startswith("/api/"):  # git and browsers then ask for the token
+        error.headers.setdefault(
+            "WWW-Authenticate", 'Basic realm="recapdata hub: any name, the token as password"'
+        )
+    if "text/html" in request.headers.get("accept", "") and is_page(path):
+        return pages.refusal_page(error)
     return answer(error)
 
 

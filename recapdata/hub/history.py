@@ -14,6 +14,7 @@ from recapdata.hub.refusals import Refusal, revision_not_found
 COMMIT_ID = re.compile(r"[0-9a-f]{7,40}")
 BRANCHES, TAGS = "refs/heads/", "refs/tags/"
 _KNOWN_FILES_MAX = 200_000
+_KNOWN_REPOSITORIES_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ Entry = File | Folder
 
 # Blob id → size and pointer. Content-addressed, so it never grows stale; bounded, so that it never grows large.
 _known: dict[str, tuple[int, Pointer | None]] = {}
+# A repository's folder and the commits of its references → the large files behind them.
+_large_objects: dict[tuple[str, tuple[str, ...]], frozenset[str]] = {}
 
 
 def open_bare(path: Path) -> pygit2.Repository:
@@ -180,3 +183,33 @@ def references(repo: pygit2.Repository, prefix: str) -> dict[str, str]:
         if name.startswith(prefix) and (commit := _commit_of_reference(repo, name)):
             found[name.removeprefix(prefix)] = str(commit.id)
     return found
+
+
+def large_objects(repo: pygit2.Repository) -> frozenset[str]:
+    """The SHA-256 of every large file that a branch or tag leads to, at whatever commit."""
+    tips = tuple(sorted(references(repo, "refs/").values()))
+    if (known := _large_objects.get((repo.path, tips))) is not None:
+        return known
+    seen: set[pygit2.Oid] = set()
+    found: set[str] = set()
+    for tip in dict.fromkeys(tips):
+        for commit in commits(repo, repo[tip].peel(pygit2.Commit)):
+            if commit.id in seen:
+                break
+            seen.add(commit.id)
+            _gather(repo, commit.tree, seen, found)
+    if len(_large_objects) >= _KNOWN_REPOSITORIES_MAX:
+        _large_objects.clear()
+    _large_objects[repo.path, tips] = frozenset(found)
+    return _large_objects[repo.path, tips]
+
+
+def _gather(repo: pygit2.Repository, tree: pygit2.Tree, seen: set[pygit2.Oid], found: set[str]) -> None:
+    if tree.id in seen:
+        return
+    seen.add(tree.id)
+    for entry in tree:
+        if isinstance(entry, pygit2.Tree):
+            _gather(repo, entry, seen, found)
+        elif pointer := file_at(repo, "", entry).pointer:
+            found.add(pointer.sha256)

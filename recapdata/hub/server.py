@@ -46,7 +46,7 @@ def serve(
     import uvicorn
     from uvicorn.protocols.http import h11_impl
 
-    from recapdata.hub.app import application
+    from recapdata.hub.app import application, is_page
     from recapdata.hub.endpoints.uploads import XET_PHRASE, XET_STATUS
     from recapdata.hub.folder import opened
     from recapdata.hub.own_pages import Names, OwnPagesOnly
@@ -57,7 +57,7 @@ def serve(
         endpoint = _address(host, listening.getsockname()[1])
         app = application(folder, lambda: on_ready(endpoint, folder) if on_ready else None)
         config = uvicorn.Config(
-            OwnPagesOnly(app, Names(host, names), is_page=lambda path: path == "/"),
+            OwnPagesOnly(app, Names(host, names), is_page=is_page),
             http="h11",
             log_level="error",
             access_log=False,

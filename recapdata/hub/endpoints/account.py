@@ -6,6 +6,7 @@ from starlette.responses import JSONResponse, Response
 
 from recapdata.hub import card_checks, history
 from recapdata.hub.call import Call
+from recapdata.hub.endpoints import pages
 from recapdata.hub.refusals import bad_request
 from recapdata.hub.repositories import DEFAULT_BRANCH, KINDS, timestamp
 
@@ -70,7 +71,9 @@ def agent_harnesses(call: Call) -> Response:
 
 
 def welcome(call: Call) -> Response:
-    """What a person sees who opens the Hub's address."""
+    """What a person sees who opens the Hub's address: in a browser all repositories."""
+    if "text/html" in call.request.headers.get("accept", ""):
+        return pages.home(call)
     text = (
         "A recapdata Hub: the Hugging Face Hub's protocol, served from a folder. Speak to it with the stock clients:\n\n"
         f"  export HF_ENDPOINT={call.endpoint}\n  export HF_HUB_DISABLE_XET=1\n\n"

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from recapdata.hub import card_checks, commits, history
 from recapdata.hub.call import Call, writer
 from recapdata.hub.endpoints.account import no_discussions
+from recapdata.hub.endpoints.content import LargeFile
 from recapdata.hub.ignoring import IgnoreRules
 from recapdata.hub.objects import (
     PART_BYTES,
@@ -75,13 +76,17 @@ def _gitignore(repo: pygit2.Repository, commit: pygit2.Commit, given: object) ->
 
 
 def lfs_batch(call: Call) -> Response:
-    """Where each large object is to be sent; no action for one that the Hub holds (git-lfs batch API)."""
+    """Where each large object is to be sent, or is to be had (git-lfs batch API); no action for one that the Hub holds already."""
     call.visible()
     body = call.json()
+    if body.get("operation") == "download":
+        repo = call.repo()
+        known = history.large_objects(repo)
+        rows = [_download(call, row, known) for row in call.rows("objects")]
+        return JSONResponse({"transfer": "basic", "objects": rows}, media_type="application/vnd.git-lfs+json")
+    writer(call)
     if body.get("operation") != "upload":
-        raise bad_request(
-            "This Hub takes git-lfs uploads only: download with the stock clients, or from /resolve/."
-        )
+        raise bad_request("A git-lfs batch is of the operation upload or download.")
     transfers = body.get("transfers") or ["basic"]
     rows = [_instructions(call, row, transfers) for row in call.rows("objects")]
     multipart = any(
@@ -113,6 +118,24 @@ def _instructions(call: Call, row: dict[str, Any], transfers: list[str]) -> dict
     return answer | {
         "actions": {"upload": {"href": _link(call, f"complete/{name}", sha256, size), "header": header}}
     }
+
+
+def _download(call: Call, row: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    """Where a large object is to be had: one that this repository names, not what another may hold."""
+    sha256 = str(row.get("oid"))
+    size = call.folder.objects.size(sha256) if sha256 in known else None
+    if size is None:
+        missing = {"code": 404, "message": "no large object of this repository"}
+        return {"oid": sha256, "size": 0, "error": missing}
+    action = {"href": _link(call, "objects", sha256, size), "header": {}}
+    return {"oid": sha256, "size": size, "authenticated": True, "actions": {"download": action}}
+
+
+def get_object(call: Call) -> Response:
+    """A large object, by a link of a batch."""
+    _linked_size(call)
+    path = call.folder.objects.path(call.word("sha256"))
+    return LargeFile(path, media_type="application/octet-stream")
 
 
 def _link(call: Call, what: str, name: str, size: int) -> str:
