@@ -7,7 +7,6 @@ An object of which a part was left out stays with the rest of it: without a plac
 where that was none. So nothing is lost, and the audit knows that there is more than it can judge by (`audits.evidence.annotations`).
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from recapdata.dataset.masks import is_number, run_lengths
+from recapdata.ingestion.jsonstream import parse_json
 from recapdata.records import OBJECT_TYPE, Note, Object
 
 CATEGORIES = ("category", "categories", "label", "labels")
@@ -42,8 +42,8 @@ def read_objects(
     """
     if isinstance(value, str):
         try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
+            value = parse_json(value)
+        except ValueError:
             return None, (Note("BadAnnotations", f"the annotations are no JSON: {_show(value)}"),)
     if value is None:
         return None, ()
@@ -67,8 +67,8 @@ def is_annotation(value: Any) -> bool:
         if value.lstrip()[:1] not in ("[", "{"):
             return False
         try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
+            value = parse_json(value)
+        except ValueError:
             return False
     values = value if isinstance(value, list) else [value]
     return any(

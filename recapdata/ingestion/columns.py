@@ -10,11 +10,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from recapdata.errors import SourceError
 from recapdata.ingestion.annotations import ANNOTATED, CATEGORIES, read_objects
 from recapdata.ingestion.invisible import without_invisible
 from recapdata.records import RECORD_SCHEMA, Item
 
 CAPTION_NAMES = frozenset({"text", "txt", "alt", "alt_text", "alttext", "description", "prompt"})
+MOST_COLUMNS = 2000
+"""Columns of a source: each costs every shard and every reader something, and a hostile header may name a million."""
 OBJECTS = "objects"
 """The column of annotations, here and in a source."""
 IMAGE_NAMES = (
@@ -74,7 +77,17 @@ class Columns:
 def plan_columns(
     types: Mapping[str, pa.DataType], *, leave: Sequence[str] = (), categories: Sequence[str] = ()
 ) -> Columns:
-    """Plan for columns of these types, without those to leave (the one that names the image, say)."""
+    """Plan for columns of these types, without those to leave (the one that names the image, say).
+
+    Raises:
+        SourceError: they are too many for one dataset.
+    """
+    if len(types) > MOST_COLUMNS:
+        first = ", ".join(ascii(name)[:40] for name in list(types)[:3])
+        raise SourceError(
+            f"the source has {len(types):,} columns ({first}, …), and a dataset at most {MOST_COLUMNS:,}; leave out those that are "
+            "not needed"
+        )
     license = "license" if types.get("license") == pa.string() and "license" not in leave else None
     objects = OBJECTS if OBJECTS in types and _are_objects(types[OBJECTS]) else None
     names: dict[str, str] = {}

@@ -15,6 +15,7 @@ CHUNK = 2**20
 DEEPEST = 64
 """Arrays and objects inside each other; COCO's nest no deeper than four."""
 TOO_DEEP = "nests too deep"
+_TOO_DEEP = f"arrays and objects inside each other, more than {DEEPEST} deep"
 _DIGITS = 4300
 """The longest integer that Python reads from text."""
 _MARKS = re.compile(r'\\.|["\[\]{}]', re.DOTALL)
@@ -121,6 +122,25 @@ class _Text:
         chunk = self._file.read(max(CHUNK, len(rest)))
         self._window, self._at = rest + chunk, 0
         return bool(chunk)
+
+
+def parse_json(text: str, **options: Any) -> Any:
+    """The value of a text that holds one.
+
+    Args:
+        options: of `json.loads`.
+
+    Raises:
+        ValueError: it is no JSON, holds an integer of thousands of digits, or nests deeper than `DEEPEST`: Arrow, Parquet and much
+            else go down into values by recursion.
+    """
+    try:
+        value = json.loads(text, **options)
+    except RecursionError as error:
+        raise ValueError(_TOO_DEEP) from error
+    if text.count("[") + text.count("{") > DEEPEST and _depth(value) > DEEPEST:
+        raise ValueError(_TOO_DEEP)
+    return value
 
 
 def _integer(digits: str) -> int | str:

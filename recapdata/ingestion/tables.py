@@ -18,9 +18,13 @@ import pyarrow.parquet as pq
 from recapdata.errors import SourceError
 from recapdata.ingestion.annotations import ANNOTATED, is_annotation
 from recapdata.ingestion.columns import OBJECTS, holds_captions
+from recapdata.ingestion.jsonstream import parse_json
 
 BATCH_ROWS = 1000
 """Rows read, or looked at for their types, at once."""
+MOST_LEVELS = 16
+MOST_MEMBERS = 1000
+"""How deep a column's type may nest, and how many members it, or a row of JSON, may have in all."""
 BATCH_BYTES = 8 * 2**20
 DAMAGED = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
 """What Arrow raises of values that it cannot read."""
@@ -70,9 +74,10 @@ def fit(value: Any, kind: pa.DataType) -> Any:
 def plain_type(kind: pa.DataType) -> pa.DataType:
     """A type that every shard can share: no dictionaries, no 64-bit offsets, no column of nothing.
 
-    Values with an empty struct in them, which Parquet cannot hold, become text.
+    Values with an empty struct in them, which Parquet cannot hold, become text, and so do those that nest deeper, or have more
+    members, than its readers take.
     """
-    if _holds_empty_struct(kind):
+    if _holds_empty_struct(kind) or not _is_modest(kind):
         return pa.string()
     if pa.types.is_dictionary(kind):
         return plain_type(kind.value_type)
@@ -85,6 +90,18 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_struct(kind):
         return pa.struct([pa.field(each.name, plain_type(each.type)) for each in kind])
     return kind
+
+
+def _is_modest(kind: pa.DataType) -> bool:
+    level, members = [kind], 0
+    for _ in range(MOST_LEVELS):
+        level = [
+            child for each in level for child in (each.field(place).type for place in range(each.num_fields))
+        ]
+        members += len(level)
+        if not level or members > MOST_MEMBERS:
+            break
+    return not level
 
 
 def _holds_empty_struct(kind: pa.DataType) -> bool:
@@ -295,14 +312,16 @@ def _read_jsonl(path: Path) -> Iterator[Row]:
                 continue
             number += 1
             try:
-                values = json.loads(line, object_pairs_hook=json_object)
-            except (ValueError, RecursionError) as error:
+                values = parse_json(line, object_pairs_hook=json_object)
+            except ValueError as error:
                 yield Row(number, {}, f"is no JSON: {error}")
                 continue
-            if isinstance(values, dict):
-                yield Row(number, values)
-            else:
+            if not isinstance(values, dict):
                 yield Row(number, {}, "is no JSON object")
+            elif len(values) > MOST_MEMBERS:
+                yield Row(number, {}, f"has {len(values):,} members; at most {MOST_MEMBERS:,} come along")
+            else:
+                yield Row(number, values)
 
 
 def _csv_types(path: Path) -> dict[str, pa.DataType]:

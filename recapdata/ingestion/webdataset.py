@@ -12,7 +12,6 @@ Python's `tarfile` takes garbage in the middle for the end.
 import bz2
 import glob
 import gzip
-import json
 import lzma
 import tarfile
 import unicodedata
@@ -30,8 +29,9 @@ from recapdata.errors import SourceNotFound
 from recapdata.ingestion.columns import Columns, plan_columns
 from recapdata.ingestion.files import captions_of
 from recapdata.ingestion.images import EXTENSIONS
+from recapdata.ingestion.jsonstream import parse_json
 from recapdata.ingestion.source import IngestOptions, failed, stamp_of
-from recapdata.ingestion.tables import BATCH_ROWS, fit, json_object, merge_types, plain_type
+from recapdata.ingestion.tables import BATCH_ROWS, MOST_MEMBERS, fit, json_object, merge_types, plain_type
 from recapdata.records import Item
 
 TEXTS = ("txt", "text", "caption")
@@ -215,11 +215,13 @@ def _values(sample: Sample) -> tuple[dict[str, Any], str | None]:
     if json_text is not None:
         try:
             text_of_json = json_text.decode("utf-8-sig", "surrogateescape")
-            members = json.loads(text_of_json, object_pairs_hook=json_object)
-        except (ValueError, RecursionError) as error:
+            members = parse_json(text_of_json, object_pairs_hook=json_object)
+        except ValueError as error:
             return values, f"its .json is no JSON: {error}"
         if not isinstance(members, dict):
             return values, "its .json is no object"
+        if len(members) > MOST_MEMBERS:
+            return values, f"its .json has {len(members):,} members; at most {MOST_MEMBERS:,} come along"
         values |= {f"json_{name}" if name in OWN else name: value for name, value in members.items()}
     return values, None
 

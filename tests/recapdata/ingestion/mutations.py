@@ -193,19 +193,16 @@ def _lines(root: Path, random: Random) -> Truth:
             mutate(random.choice(rows), random)
     content = "\n".join(_dumps(row) for row in rows).encode()
     (root / "metadata.jsonl").write_bytes(damage(content, random) if bytewise else content)
-    return Truth(str(root), None if bytewise else PICTURES + _unlisted(rows))
+    return Truth(str(root), None if bytewise else _items(rows))
 
 
-def _unlisted(rows: list[dict[str, Any]]) -> int:
-    """Pictures that no row names; a row that cannot be read names none."""
-    named = set()
-    for row in rows:
-        try:
-            json.loads(_dumps(row))
-        except (ValueError, RecursionError):
-            continue
-        named.add(row.get("file_name") if isinstance(row.get("file_name"), str) else None)
-    return sum(f"{number}.png" not in named for number in range(PICTURES))
+def _items(rows: list[dict[str, Any]]) -> int:
+    """How many items rows give: one per picture that is named, per row that names none, and per picture that no row names."""
+    readable = [row for row in rows if not any(mark in json.dumps(row) for mark in _RAW)]
+    texts = [row["file_name"] for row in readable if isinstance(row.get("file_name"), str)]
+    named = {text for text in texts if text.strip()}
+    without = len(rows) - sum(bool(text.strip()) for text in texts)
+    return len(named) + without + sum(f"{number}.png" not in named for number in range(PICTURES))
 
 
 def _cells(root: Path, random: Random) -> Truth:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from recapdata.errors import SourceError
 from recapdata.ingestion import IngestSummary, ingest
 from tests.builders import png
 from tests.recapdata.ingestion.sources import table
@@ -47,6 +48,39 @@ def test_a_bad_row_is_one_failure(tmp_path: Path, name: str, value: str) -> None
     read(tmp_path, [good, f'{{"file_name": "1.png", "{name}": {value}}}'])
     expected = "NotUtf8" if "ud" in value else "BadMetadata"
     assert [row["error"] for row in table(tmp_path / "out", "failures")] == [expected]
+
+
+@pytest.mark.parametrize("depth", [20, 60, 65, 300, 700, 900, 970])
+@pytest.mark.parametrize("nested", ["[", '{"a":'])
+@pytest.mark.parametrize("name", ["meta", "objects", "caption"])
+def test_whatever_nests_is_text_or_a_failure_of_its_row(
+    tmp_path: Path, name: str, nested: str, depth: int
+) -> None:
+    value = nested * depth + ("" if nested == "[" else "1") + {"[": "]"}.get(nested, "}") * depth
+    good = json.dumps({"file_name": "0.png", "text": "fine"})
+    summary = read(tmp_path, [good, f'{{"file_name": "1.png", "text": "odd", "{name}": {value}}}'])
+    assert [each.error for each in summary.failures] == (["BadMetadata"] if depth > 63 else [])
+    assert (
+        len(table(tmp_path / "out", "images")) == summary.counts.records == 2
+    )  # a picture without its row comes in
+
+
+def test_a_row_of_a_thousand_members_and_one_is_a_failure(tmp_path: Path) -> None:
+    wide = {"file_name": "1.png", **{f"k{number}": number for number in range(1000)}}
+    summary = read(tmp_path, [json.dumps({"file_name": "0.png", "text": "fine"}), json.dumps(wide)])
+    assert [each.error for each in summary.failures] == ["BadMetadata"]
+    deep = {"file_name": "0.png", "meta": {f"k{number}": number for number in range(1001)}}
+    (tmp_path / "second").mkdir()
+    read(tmp_path / "second", [json.dumps(deep)])
+    assert isinstance(table(tmp_path / "second/out", "images")[0]["meta"], str)
+
+
+def test_a_header_of_thousands_of_columns_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "0.png").write_bytes(png(0))
+    names = ",".join(["file_name", *(f"k{number}" for number in range(2000))])
+    (tmp_path / "metadata.csv").write_text(f"{names}\n0.png\n")
+    with pytest.raises(SourceError, match="2,001 columns"):
+        ingest(str(tmp_path), tmp_path / "out")
 
 
 def test_columns_of_one_name_both_come_along(tmp_path: Path) -> None:
