@@ -1,9 +1,13 @@
 """A column that came along with the images becomes a caption set: `alt_text` → `alt`, `captions[2]` → `human`, ….
 
+A source may hold a picture several times, with a caption each: of a column of text, place 0 is the record's own and the following
+are those of its duplicates, in the order in which they came.
+
 Shard by shard, so that an interrupted import, or one before records were appended, is completed by the same command.
 """
 
 import re
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -16,7 +20,7 @@ import pyarrow as pa
 from recapdata.caption_sets.resuming import begin_set, check_set_name
 from recapdata.console import progress
 from recapdata.dataset.folder import ROW_GROUP_ROWS, DatasetFolder
-from recapdata.dataset.shards import ShardWriter
+from recapdata.dataset.shards import ShardFile, ShardWriter
 from recapdata.dataset.writing import writing
 from recapdata.display import shown_as_text
 from recapdata.errors import ColumnNotFound, DatasetDamaged, OptionError
@@ -92,7 +96,8 @@ def import_captions(
     """Make a caption set of a column that came along; the same call completes it after an interruption or an append.
 
     Args:
-        column: a column of text, or `NAME[i]` for place i (from 0) of a column of lists.
+        column: a column of text, or `NAME[i]` for place i (from 0) of a column of lists; of a column of text, place i is the text
+            of the picture's duplicate i, and 0 the record's own.
         writer: `human`, `web` or `import`; by itself guessed from the names (alt… is the web's, human… is people's).
         overwrite: replace a set of that name that was made otherwise.
 
@@ -152,7 +157,7 @@ def find_column(folder: DatasetFolder, schema: pa.Schema, text: str) -> Column:
     kind = schema.field(column.name).type
     if kind not in (pa.string(), pa.list_(pa.string())):
         raise OptionError(f"column {column.name!r} holds {kind}, not text, so it cannot become captions")
-    if kind == pa.string() and column.index is not None:
+    if kind == pa.string() and column.index is not None and not folder.ledger_rows("duplicates"):
         raise OptionError(f"column {column.name!r} holds one text per image; leave out [{column.index}]")
     if kind != pa.string() and column.index is None:
         raise OptionError(
@@ -179,10 +184,13 @@ def _write_shards(folder: DatasetFolder, set_name: str, column: Column, schema: 
     finished = set(folder.finished_captions(set_name))
     missing = [shard for shard in folder.shards() if shard not in finished]
     done = 0
+    others = None
+    if missing and column.index is not None and schema.field(column.name).type == pa.string():
+        others = _OtherTexts(folder, column.name)
     with progress("import", sum(folder.rows(shard) for shard in missing), unit="captions") as advance:
         for shard in missing:
             with ShardWriter(folder.caption_shard(set_name, shard), CAPTION_SCHEMA) as writer:
-                for table in _caption_tables(folder, set_name, shard, column, schema):
+                for table in _caption_tables(folder, set_name, shard, column, schema, others):
                     writer.write(table)
                     advance(table.num_rows)
                     done += table.num_rows
@@ -198,11 +206,41 @@ def _count_errors(folder: DatasetFolder, set_name: str) -> Counter[str | None]:
     return errors
 
 
+class _OtherTexts:
+    """Texts that came with duplicates, in a temporary database on disk."""
+
+    def __init__(self, folder: DatasetFolder, column: str) -> None:
+        self._db = sqlite3.connect("", isolation_level=None)
+        self._db.execute("CREATE TABLE texts (number INTEGER PRIMARY KEY, key TEXT, text TEXT)")
+        self._db.execute("BEGIN")
+        for path in folder.ledgers("duplicates"):
+            with ShardFile(path) as file:
+                if column not in file.schema_arrow.names:
+                    continue
+                for batch in file.iter_batches(ROW_GROUP_ROWS, columns=["key", column]):
+                    rows = zip(batch.column("key").to_pylist(), batch.column(column).to_pylist(), strict=True)
+                    self._db.executemany("INSERT INTO texts (key, text) VALUES (?, ?)", rows)
+        self._db.execute("COMMIT")
+        self._db.execute("CREATE INDEX texts_of ON texts (key, number)")
+
+    def after(self, own: str | None, key: str) -> list[str | None]:
+        """The record's own text, then those of its duplicates."""
+        rows = self._db.execute("SELECT text FROM texts WHERE key = ? ORDER BY number", (key,))
+        return [own, *(row[0] for row in rows)]
+
+
 def _caption_tables(
-    folder: DatasetFolder, set_name: str, shard: int, column: Column, schema: pa.Schema
+    folder: DatasetFolder,
+    set_name: str,
+    shard: int,
+    column: Column,
+    schema: pa.Schema,
+    others: _OtherTexts | None,
 ) -> Iterator[pa.Table]:
     batches = folder.read_images(shard, ["key", column.name], schema=schema, batch_rows=ROW_GROUP_ROWS)
     for batch in batches:
         keys, values = batch.column("key").to_pylist(), batch.column(column.name).to_pylist()
+        if others is not None:
+            values = [others.after(value, key) for key, value in zip(keys, values, strict=True)]
         rows = [column.caption(value).to_row(key, set_name) for key, value in zip(keys, values, strict=True)]
         yield pa.Table.from_pylist(rows, schema=CAPTION_SCHEMA)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pyarrow as pa
 from PIL import Image
 
 from recapdata.console import progress
@@ -295,5 +296,16 @@ def _close(
         seconds=round(time.monotonic() - began, 3),
         failures=group_failures(folder, own),
         noted=group_notes(folder, own),
-        notes=tuple(source.notes()),
+        notes=(*source.notes(), *_other_captions(folder, source, counts.duplicates)),
     )
+
+
+def _other_captions(folder: DatasetFolder, source: Source, duplicates: int) -> list[str]:
+    """How to come by the captions of pictures that a source has several times."""
+    columns = sorted(name for name in source.captions if source.columns[name] == pa.string())
+    if not duplicates or not columns:
+        return []
+    return [
+        f"captions of duplicates can be imported too, the first of each picture as {columns[0]}[1]: "
+        f"recapdata import-captions {folder.path} SET '{columns[0]}[1]'"
+    ]

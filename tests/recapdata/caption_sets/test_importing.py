@@ -4,12 +4,15 @@ import os
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from recapdata.caption_sets.importing import ImportSummary, import_captions
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.errors import CaptionSetExists, ColumnNotFound, NotADataset, OptionError
-from tests.builders import build_dataset
+from recapdata.ingestion import IngestOptions, ingest
+from recapdata.records import Counts
+from tests.builders import build_dataset, png
 from tests.recapdata.ingestion.sources import Interrupted, files, leftovers, table
 
 ALT = ["one", None, " ", "four", "fünf", "six"]
@@ -164,3 +167,26 @@ def test_interrupted_between_shards_the_same_command_completes_it(
     assert len(table(out, "captions/alt")) == 4
     assert import_captions(out, "alt", "alt_text").done == 2
     assert leftovers(out) == []
+
+
+def test_texts_of_duplicates_are_places_after_the_records_own(tmp_path: Path) -> None:
+    pictures = [png(number) for number in (1, 2, 1, 3, 1, 2)]
+    rows = pa.table({"jpg": pictures, "caption": ["1a", "2a", "1b", "3a", "1c", None]})
+    pq.write_table(rows, tmp_path / "rows.parquet")
+    summary = ingest(
+        f"urls:{tmp_path / 'rows.parquet'}", tmp_path / "out", options=IngestOptions(shard_rows=2)
+    )
+    assert summary.counts == Counts(6, 3, 3)
+    assert "import-captions" in summary.notes[0]
+    assert "'caption[1]'" in summary.notes[0]
+    import_captions(tmp_path / "out", "first", "caption[0]")
+    import_captions(tmp_path / "out", "second", "caption[1]")
+    import_captions(tmp_path / "out", "third", "caption[2]")
+    out = tmp_path / "out"
+    assert [caption for caption, _ in captions(out, "first")] == ["1a", "2a", "3a"]
+    assert captions(out, "second") == [
+        ("1b", None),
+        (None, "EmptyCaption: an empty text in column caption[1]"),
+        (None, "NoCaption: only 1 in column caption"),
+    ]
+    assert [caption for caption, _ in captions(out, "third")] == ["1c", None, None]
