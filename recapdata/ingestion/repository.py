@@ -7,9 +7,10 @@ zip archive there.
 
 import posixpath
 import re
+import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -66,12 +67,11 @@ class RepositoryFiles:
         """
         from huggingface_hub.errors import HfHubHTTPError
 
-        found = self.locate(path)
-        if found is None:
+        found = list(dict.fromkeys(map(self.locate, _spellings(path))))
+        if None in found:
             return failed(source, "UnsafePath", f"the path leads outside the repository: {path[:200]!a}")
         try:
-            with self._open(*found) as file:
-                content = file.read(max_bytes + 1)
+            content = self._read_first(found, max_bytes + 1)
         except (FileNotFoundError, KeyError):
             return failed(source, "MissingFile", f"the repository has no {path[:200]!a}")
         except HfHubHTTPError as error:
@@ -85,6 +85,18 @@ class RepositoryFiles:
         if len(content) > max_bytes:
             return failed(source, "TooLarge", f"more than the limit of {max_bytes:,} bytes")
         return content
+
+    def _read_first(self, places: Sequence[tuple[str, str | None] | None], size: int) -> bytes:
+        """The first bytes of the first of these places that there is."""
+        *others, last = [place for place in places if place is not None]
+        for place in others:
+            try:
+                with self._open(*place) as file:
+                    return file.read(size)
+            except (FileNotFoundError, KeyError):
+                continue
+        with self._open(*last) as file:
+            return file.read(size)
 
     def _open(self, name: str, member: str | None) -> IO[bytes]:
         if member is None:
@@ -120,6 +132,12 @@ def check_card(repo_id: str, commit: str) -> None:
                     f"{name} of {repo_id} names data files outside of the repository: {pattern[:200]!a}; "
                     "only what is in the repository is read"
                 )
+
+
+def _spellings(path: str) -> list[str]:
+    """A path as it is, and as other systems write it: with slashes, with accents composed or decomposed."""
+    plain = path.replace("\\", "/")
+    return [path, *(unicodedata.normalize(form, plain) for form in ("NFC", "NFD"))]
 
 
 def _is_plain(name: str) -> bool:

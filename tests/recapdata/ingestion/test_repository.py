@@ -5,6 +5,7 @@ import io
 import json
 import os
 import threading
+import unicodedata
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -311,3 +312,26 @@ def test_layouts_that_open_files_of_their_own_are_not_read(repo_id: str) -> None
     upload(repo_id, {"data.h5": b"\x89HDF\r\n\x1a\n" + bytes(100)})
     with pytest.raises(SourceError, match=r"layout 'hdf5'; read are arrow, csv, imagefolder"):
         open_hub(repo_id, IngestOptions())
+
+
+@pytest.mark.usefixtures("hub")
+def test_paths_of_other_systems_and_images_of_other_columns(repo_id: str, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    images = [
+        {"bytes": None, "path": unicodedata.normalize("NFC", "in\\é.png")},
+        {"bytes": png(1), "path": None},
+    ]
+    edited = [{"bytes": None, "path": "edited.png"}, {"bytes": None, "path": "nowhere.png"}]
+    table_ = pa.table({"image": pa.array(images, IMAGE_TYPE), "edited": pa.array(edited, IMAGE_TYPE)})
+    pq.write_table(table_, buffer)
+    name = unicodedata.normalize("NFD", "in/é.png")
+    upload(repo_id, {"data/train.parquet": buffer.getvalue(), name: png(5), "edited.png": png(6)})
+    ingest(f"hf:{repo_id}", tmp_path / "out")
+    rows = pq.read_table(tmp_path / "out/images/train-00000.parquet").to_pylist()
+    assert [(row["image"]["bytes"], row["edited"]) for row in rows] == [
+        (png(5), {"bytes": png(6), "path": None})
+    ]
+    failures = pq.read_table(tmp_path / "out/failures/train-00000.parquet").to_pylist()
+    assert [(row["error"], row["message"]) for row in failures] == [
+        ("MissingFile", "the repository has no 'nowhere.png'")
+    ]
