@@ -9,6 +9,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from recapdata.errors import OptionError
+
+
+def check_folder(out: Path) -> None:
+    """Check that files may be written below a path: it is a folder, or nothing yet.
+
+    Raises:
+        OptionError: it is a file, or lies below one.
+    """
+    for folder in (out, *out.parents):
+        if folder.is_symlink() or folder.exists():
+            if not folder.is_dir():
+                raise OptionError(f"{out}: {folder} is a file; name a folder")
+            return
+
 
 @contextmanager
 def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:

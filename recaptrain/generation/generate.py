@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recapdata.atomic import write_atomic
+from recapdata.atomic import check_folder, write_atomic
 from recapdata.caption_sets.mixture import fitting_sentences
 from recapdata.console import progress
 from recapdata.display import shown_as_text
@@ -97,6 +97,7 @@ def generate(
     from recaptrain.diffusion.base import load_pipeline
 
     began = time.monotonic()
+    check_folder(out)
     given = read_prompts(
         prompts, settings.seed, images_per_prompt=settings.images_per_prompt, limit=settings.limit
     )

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recapdata.atomic import check_folder
 from recapdata.dataset.folder import MANIFEST
 from recapdata.endpoint import endpoint, hub_api, hub_errors
 from recapdata.errors import HubError, OptionError
@@ -25,11 +26,7 @@ def check_out(out: Path, base: str) -> None:
     Raises:
         OptionError: it is a file or lies below one, in a dataset folder, or is that of the base.
     """
-    for folder in (out, *out.parents):
-        if folder.is_symlink() or folder.exists():
-            if not folder.is_dir():
-                raise OptionError(f"{out}: {folder} is a file; name a folder for what is trained")
-            break
+    check_folder(out)
     place = out.resolve()
     for folder in (place, *place.parents):
         if (folder / MANIFEST).is_file():

@@ -116,6 +116,13 @@ def test_more_pictures_of_a_prompt_leave_the_first_as_it_was(tmp_path, model):
     assert (out / "00001.png").read_bytes() == first != (out / "00001-1.png").read_bytes()
 
 
+def test_pictures_need_a_folder(tmp_path):
+    (tmp_path / "file").write_text("mine", encoding="utf8")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(OptionError, match="file is a file; name a folder"):
+            generate("embedded", tmp_path / "prompts.txt", out, GenerateSettings())
+
+
 def test_a_limit_draws_prompts_by_their_names(tmp_path):
     prompts = prompts_file(tmp_path, *(f"{number} cats" for number in range(40)))
     few, more = (read_prompts(prompts, 0, limit=limit) for limit in (5, 10))
