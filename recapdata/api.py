@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from recapdata.ingestion import IngestSummary
     from recapdata.publishing import PublishPlan, PublishSummary
     from recapdata.recaptioning import RecaptionSummary
+    from recapdata.recaptioning.merging import MergeSummary
     from recapdata.versions.difference import DiffSummary
 
 
@@ -123,6 +124,7 @@ def recaption(
     limit: int | None = None,
     keys: str | Path | None = None,
     where: str | None = None,
+    fill: str | None = None,
     retry_failed: bool = False,
     overwrite: bool = False,
     engine: str = "local",
@@ -148,6 +150,7 @@ def recaption(
         limit: a pilot of so many images, a sample over all shards.
         keys: a text file of keys, one a line: only those records.
         where: only what an audit says this of, such as `"alt: contradicted > 0 and clip_score < 20"`.
+        fill: of what is not chosen take the captions of this set; where None the set that `where` speaks of; "none" leaves gaps.
         retry_failed: caption again what failed, and nothing else.
         overwrite: replace the set where it was made with other settings.
         engine: `local`, or `ray` for the cluster that this machine belongs to.
@@ -179,6 +182,50 @@ def recaption(
 
     options, run = gather(CaptionerOptions, given), gather(RunOptions, given)
     return run_recaption(directory, set_name, captioner=captioner, options=options, run=run)
+
+
+@naming_extras()
+def merge_captions(
+    directory: str | Path,
+    set_name: str,
+    sets: str | Iterable[str],
+    *,
+    fewest_contradictions: bool = False,
+    overwrite: bool = False,
+) -> "MergeSummary":
+    """Make a caption set that takes each caption from one of several sets; the same call brings it up to date.
+
+    Args:
+        directory: the dataset folder.
+        set_name: name of the caption set to make.
+        sets: the sets to take captions from, the preferred one first; they need not be whole.
+        fewest_contradictions: take the caption of which the audit contradicts the fewest claims; among equals the first.
+        overwrite: replace a set of that name that was made otherwise.
+
+    Returns:
+        The counts: records = captions + failures (no set has a caption), and captions by the set whose words they are.
+
+    Raises:
+        CaptionSetNotFound: there is no such set.
+        CaptionSetExists: the set was made otherwise, and `overwrite` is not set.
+        AuditNotFound: the audit of a set is missing, or of other captions.
+        OptionError: a set is named twice, or is the one to be made.
+        DatasetBusy: another process writes to the folder.
+
+    Example:
+        >>> import recapdata
+        >>> recapdata.merge_captions("drawn", "best", ["human", "alt"]).origins
+        {'human': 24}
+    """
+    from recapdata.recaptioning.merging import merge_captions as run_merge
+
+    return run_merge(
+        directory,
+        set_name,
+        (sets,) if isinstance(sets, str) else tuple(sets),
+        fewest_contradictions=fewest_contradictions,
+        overwrite=overwrite,
+    )
 
 
 @overload

@@ -157,11 +157,49 @@ def recaption(
     clip_score and other scores; claims, flags, missed (how many);
     supported, contradicted, unknown, also by kind (contradicted_color);
     caption (the text). It knows and, or, not, in, comparisons, + - * /.
-    "SET:" in front says whose audit.
+    "SET:" in front says whose audit. Of records that are not chosen the
+    captions of that set are taken over (--fill), so that the set is whole.
     """
     from recapdata.recaptioning import recaption as run_recaption
 
     return run_recaption(directory, set_name, captioner=captioner, options=options, run=run)
+
+
+@command(
+    app,
+    "recapdata merge-captions my-dataset recap-v2 fixed recap-long",
+    "recapdata merge-captions my-dataset best recap-long recap-short\n--fewest-contradictions",
+    name="merge-captions",
+)
+def merge_captions(
+    directory: Directory,
+    set_name: Annotated[str, typer.Argument(metavar="OUT", help="Name of the caption set to make.")],
+    sets: Annotated[
+        list[str],
+        typer.Argument(metavar="SET [SET …]", help="Sets to take captions from, the preferred one first."),
+    ],
+    *,
+    fewest_contradictions: Annotated[
+        bool,
+        typer.Option(
+            "--fewest-contradictions",
+            help="Of each record the caption of which the audit contradicts the fewest claims; among equals the first.",
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the set where it was made otherwise.")
+    ] = False,
+) -> Summary:
+    """Make one caption set of several: of each record the first caption there is.
+
+    Every row says whose words it holds (origin). The sets need not be whole,
+    and may be removed afterwards. Run it again after they have changed.
+    """
+    from recapdata.recaptioning.merging import merge_captions as run_merge
+
+    return run_merge(
+        directory, set_name, sets, fewest_contradictions=fewest_contradictions, overwrite=overwrite
+    )
 
 
 @command(

@@ -21,7 +21,7 @@ CLAIM_KINDS: tuple[ClaimKind, ...] = ("object", "count", "color", "size", "posit
 Verdict = Literal["supported", "contradicted", "unknown"]
 VERDICTS: tuple[Verdict, ...] = ("supported", "contradicted", "unknown")
 Hedge = Literal["depicted", "owner", "sought", "partial"]
-Writer = Literal["model", "human", "web", "import"]
+Writer = Literal["model", "human", "web", "import", "merge"]
 
 
 MAX_PIXELS = 89_478_485
@@ -223,6 +223,7 @@ CAPTION_SCHEMA = pa.schema(
         ("finish_reason", pa.string()),
         ("tokens", pa.int32()),
         ("error", pa.string()),
+        ("origin", pa.string()),
     ]
 )
 
@@ -237,6 +238,7 @@ class Caption:
             it), or None on failure.
         tokens: generated tokens in the captioner's own tokenizer.
         error: `Type: message` when there is no caption.
+        origin: the set whose words these are, where they were taken over from another set; None for words written for this one.
     """
 
     caption: str | None
@@ -244,6 +246,7 @@ class Caption:
     finish_reason: str | None = None
     tokens: int | None = None
     error: str | None = None
+    origin: str | None = None
 
     @classmethod
     def from_dict(cls, values: Any) -> "Caption":
@@ -272,15 +275,20 @@ class Provenance:
     """Who wrote a caption set and how, complete enough to write it again.
 
     Attributes:
-        writer: `model`, `human` (people wrote it), `web` (alt text), or `import` (a column of unknown writer).
+        writer: `model`, `human` (people wrote it), `web` (alt text), `import` (a column of unknown writer), or `merge` (each caption is
+            one of another set).
         column: the column a set was imported from; None for a model's.
         captioner: the captioner's name in the table of captioners.
         model: model id or path as given; `revision` is the commit or content hash it resolved to, never a branch.
         prompt: the exact text the model was given; `prompt_hash` its SHA-256.
         sampling: parameters of the decoding (max_new_tokens, temperature, top_p, …).
         libraries: versions of what decides the words (torch, transformers, …).
-        base: the set whose captions stand where a person edited none; None but for the set of edits (`edited`).
-        edits: how many captions of it a person changed.
+        base: the set whose captions stand where a person edited none (`edited`), or the model was asked for none (a recaptioned
+            selection); None for other sets.
+        edits: how many captions of it a person changed, or the model wrote.
+        sources: the sets that a merged one was made of, as they were named; `choice` is `first` or `fewest contradictions`.
+        parts: by set whose words stand in a merged one, its provenance, which holds when that set is gone.
+        origins: by set whose words stand in a merged one, how many captions.
         date: when the run began, ISO 8601 in UTC; the only field that two equal runs differ in.
     """
 
@@ -299,12 +307,18 @@ class Provenance:
     libraries: Mapping[str, str] = field(default_factory=dict)
     base: str | None = None
     edits: int | None = None
+    sources: tuple[str, ...] = ()
+    choice: str | None = None
+    parts: Mapping[str, "Provenance"] = field(default_factory=dict)
+    origins: Mapping[str, int] = field(default_factory=dict)
     date: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """A mapping without the empty fields, as the manifest holds it."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {name: value for name, value in values.items() if value not in (None, {})}
+        values["sources"] = list(self.sources)
+        values["parts"] = {name: part.to_dict() for name, part in self.parts.items()}
+        return {name: value for name, value in values.items() if value not in (None, {}, [])}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Provenance":
@@ -312,14 +326,30 @@ class Provenance:
 
         Raises:
             TypeError: a field is unknown or of another type.
-            ValueError: `base` is no name of a set, or the settings are too many.
+            ValueError: `base` or another name is no name of a set, or the settings are too many.
         """
-        provenance = cls(**_named(values))
+        values = _named(values)
+        parts = _named(values.get("parts") or {})
+        _check_plain("parts", parts)  # before it is read part by part: parts have none of their own
+        provenance = cls(
+            **{
+                **values,
+                "sources": _texts("sources", values.get("sources")),
+                "parts": {
+                    valid_set_name(name): cls.from_dict(
+                        {key: value for key, value in _named(part).items() if key != "parts"}
+                    )
+                    for name, part in parts.items()
+                },
+            }
+        )
+        for name in (*provenance.sources, *provenance.origins):
+            valid_set_name(name)
         for f in fields(cls):
             value = getattr(provenance, f.name)
-            if f.name in ("sampling", "libraries"):
+            if f.name in ("sampling", "libraries", "origins"):
                 _check_plain(f.name, _named(value))
-            elif value is not None:
+            elif value is not None and f.name not in ("sources", "parts"):
                 _check_type(f.name, value, int if f.name in ("seed", "batch_size", "edits") else str)
         if provenance.base is not None:
             valid_set_name(provenance.base)

@@ -14,13 +14,13 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
 from recapdata.errors import OptionError, RecapdataError
+from recapdata.suggestions import did_you_mean
 
 DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 """A path to code: `package.module:attribute`."""
@@ -140,8 +140,7 @@ class Registry:
         return found
 
     def _unknown(self, name: str) -> str:
-        close = " or ".join(get_close_matches(name, self.names(), n=2))
-        meant = f" (did you mean {close}?)" if close else ""
+        meant = did_you_mean(name, self.names())
         if not self.names():
             return f"no {self.kind} {name!r}; give package.module:name"
         return f"no {self.kind} {name!r}{meant}; there are {', '.join(self.names())}, or give package.module:function"

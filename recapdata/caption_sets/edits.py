@@ -1,8 +1,8 @@
 """Captions that a person changed: the caption set `edited`, which is another set with the edits put in.
 
 The set is complete from the first edit on, so that it can be audited, compared, published and trained on like any other: where
-nobody edited anything it holds the caption of its base set, and the row of an edit says so (`finish_reason` is `edit`). No other
-set is ever written to. An edit rewrites one shard of captions whole and renames it, so it is there or it is not.
+nobody edited anything it holds the caption of its base set (`origin` says whose words they are), and the row of an edit says so
+(`finish_reason` is `edit`). No other set is ever written to. An edit rewrites one shard of captions whole and renames it, so it is there or it is not.
 """
 
 from collections.abc import Mapping
@@ -104,7 +104,7 @@ def complete_edited(directory: Any) -> int:
     """
     folder = DatasetFolder.open(directory)
     provenance = folder.manifest.sets.get(EDITED)
-    if provenance is None or provenance.base is None:
+    if provenance is None or provenance.base is None or not is_of_edits(provenance):
         return 0
     base = provenance.base
     stale = []
@@ -128,7 +128,7 @@ def complete_edited(directory: Any) -> int:
 
 def is_of_edits(provenance: Provenance | None) -> bool:
     """Whether a set of this provenance takes edits: it is not there yet, or is the set of edits."""
-    return provenance is None or provenance.base is not None
+    return provenance is None or (provenance.writer == "human" and provenance.base is not None)
 
 
 def _provenance(folder: DatasetFolder, of: str) -> Provenance:
@@ -169,6 +169,8 @@ def _with_edits(folder: DatasetFolder, base: str, shard: int, edits: Mapping[str
     rows = folder.read_captions(base, shard)
     names = pa.array([EDITED] * rows.num_rows, pa.string())
     rows = rows.set_column(CAPTION_SCHEMA.get_field_index("set"), CAPTION_SCHEMA.field("set"), names)
+    origins = pc.fill_null(rows.column("origin"), base)
+    rows = rows.set_column(CAPTION_SCHEMA.get_field_index("origin"), CAPTION_SCHEMA.field("origin"), origins)
     parts, start = [], 0
     for index, key in enumerate(rows.column("key").to_pylist() if edits else ()):
         text = edits.get(key)

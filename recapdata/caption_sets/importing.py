@@ -167,7 +167,7 @@ def find_column(folder: DatasetFolder, schema: pa.Schema, text: str) -> Column:
 
 
 def _writer(writer: str | None, set_name: str, column: str) -> Writer:
-    allowed = tuple(name for name in get_args(Writer) if name != "model")
+    allowed = tuple(name for name in get_args(Writer) if name not in ("model", "merge"))
     if writer is None:
         for name in (set_name, column):
             for start, guess in (("alt", "web"), ("human", "human")):

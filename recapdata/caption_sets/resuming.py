@@ -10,8 +10,9 @@ from typing import Any
 from recapdata.captioners import CaptionerOptions
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.writing import delete_captions
-from recapdata.errors import CaptionSetExists, OptionError
+from recapdata.errors import CaptionSetExists, CaptionSetNotFound, OptionError
 from recapdata.records import RECORD_SCHEMA, SET_NAME, Provenance
+from recapdata.suggestions import did_you_mean
 
 
 def check_set_name(folder: DatasetFolder, set_name: str) -> None:
@@ -30,6 +31,24 @@ def check_set_name(folder: DatasetFolder, set_name: str) -> None:
             f"{set_name!r} is a column of {folder.path}, and a set becomes a column of that name; call it otherwise, "
             f"for example recap-{set_name.replace('_', '-')}"
         )
+
+
+def check_known_set(folder: DatasetFolder, set_name: str, where: str) -> str:
+    """The name of a caption set that the folder has.
+
+    Args:
+        where: what it was given for, as the message opens.
+
+    Raises:
+        CaptionSetNotFound: there is no such set.
+    """
+    sets = folder.manifest.sets
+    if set_name not in sets:
+        raise CaptionSetNotFound(
+            f"{where} {set_name}: {folder.path} has no caption set {set_name!r}{did_you_mean(set_name, sets)}; it has "
+            f"{', '.join(sets) or 'none'}"
+        )
+    return set_name
 
 
 def keep_revision(
@@ -67,7 +86,8 @@ def begin_set(folder: DatasetFolder, set_name: str, provenance: Provenance, *, o
             f"Give another set name, the same settings, or --overwrite to replace it"
         )
     if recorded is not None and not differences:
-        provenance = _with_libraries(recorded, provenance)
+        base = provenance.base or recorded.base
+        provenance = replace(_with_libraries(recorded, provenance), base=base)
     else:
         stray = folder.path / "captions" / set_name
         if differences or (stray.is_dir() and any(stray.iterdir())):
@@ -96,7 +116,9 @@ def _differences(recorded: Provenance, now: Provenance) -> Iterator[str]:
         if name == "model" and moved:
             continue
         before, after = getattr(recorded, name), getattr(now, name)
-        if name in ("date", "libraries", "prompt_hash") or before == after:
+        if name in ("date", "libraries", "prompt_hash", "edits") or before == after:
+            continue
+        if name == "base" and before is None:  # its gaps may be filled later on
             continue
         yield f"{name.replace('_', ' ')} was {_shown(before)}, now {_shown(after)}"
 

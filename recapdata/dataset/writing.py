@@ -118,8 +118,9 @@ def note_sets(folder: DatasetFolder, names: Sequence[str]) -> None:
                 f"{folder.path} has no caption set {name!r}; it has {', '.join(sets) or 'none'}"
             )
         if above := next((other for other in sets if sets[other].base == name and other not in names), None):
+            put_in = "people's edits" if sets[above].writer == "human" else "some captions written anew"
             raise OptionError(
-                f"caption set {above!r} of {folder.path} is {name!r} with people's edits put in, and is nothing without it; "
+                f"caption set {above!r} of {folder.path} is {name!r} with {put_in} put in, and is nothing without it; "
                 f"to take out both, add --captions {above}"
             )
     with _audits_held(folder):

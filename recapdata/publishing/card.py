@@ -41,6 +41,7 @@ WRITERS = {
     "human": "people",
     "web": "the web (alt text)",
     "import": "unknown (came with the data)",
+    "merge": "several",
 }
 _MARKUP = re.compile(
     r"""
@@ -205,9 +206,14 @@ def check_head(head: Mapping[str, Any]) -> None:
 
 def who(provenance: Provenance) -> str:
     """Who wrote a set, in one cell: `google/paligemma2-3b-pt-448 @ 4ab1…`."""
+    if provenance.sources:
+        return ", ".join(
+            f"{counted(count, 'caption')} of {name}" for name, count in provenance.origins.items()
+        )
     if provenance.model:
+        base = f"; where it wrote none, {provenance.base}" if provenance.base else ""
         revision = f" @ {provenance.revision.removeprefix('sha256:')[:12]}" if provenance.revision else ""
-        return f"{provenance.model}{revision}"
+        return f"{provenance.model}{revision}{base}"
     if provenance.base:
         return f"{provenance.base}, {counted(provenance.edits or 0, 'caption')} of it edited by people"
     column = f", column {provenance.column}" if provenance.column else ""

@@ -7,6 +7,9 @@ from recapdata.engines import EngineOptions
 from recapdata.errors import OptionError
 from recapdata.options import at_least, check_options, option
 
+NO_FILL = "none"
+"""What --fill takes for gaps that are left."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions(EngineOptions):
@@ -28,6 +31,12 @@ class RunOptions(EngineOptions):
         None,
         metavar="EXPR",
         help="Only what an audit says this of, such as 'alt: contradicted > 0 and clip_score < 20'.",
+        outcome=False,
+    )
+    fill: str | None = option(
+        None,
+        metavar="SET",
+        help="Of what is not chosen, take the captions of this set; by itself the set that --where speaks of. none: leave gaps.",
         outcome=False,
     )
     retry_failed: bool = option(False, help="Only what failed, once more.", outcome=False)

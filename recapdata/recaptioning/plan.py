@@ -13,8 +13,8 @@ from recapdata.dataset.target import open_dataset
 from recapdata.errors import ColumnNotFound, InputError
 from recapdata.recaptioning.batches import Batch, Rows, cut, pilot_keys, pilot_quotas
 from recapdata.recaptioning.options import RunOptions
-from recapdata.recaptioning.recorder import ShardStart, ShardState, failed_keys
-from recapdata.recaptioning.where import open_where
+from recapdata.recaptioning.recorder import ShardStart, ShardState, failed_keys, own
+from recapdata.recaptioning.where import Where
 from recapdata.records import Provenance
 
 TOLD = ("source", "license", "width", "height")
@@ -43,6 +43,7 @@ class Task:
 
     Attributes:
         columns: what the prompt needs to know of each record, in its order.
+        where: what --where chooses, opened.
     """
 
     folder: DatasetFolder
@@ -50,6 +51,7 @@ class Task:
     provenance: Provenance
     run: RunOptions
     columns: tuple[str, ...] = ()
+    where: Where | None = None
 
     @property
     def kind(self) -> str:
@@ -83,7 +85,7 @@ def selection_of(task: Task, states: list[ShardState]) -> Selection:
 def _chosen(task: Task, states: list[ShardState]) -> Selection:
     """What --keys and --where choose together."""
     wanted = _read_keys(task.folder, task.run.keys) if task.run.keys is not None else None
-    where = open_where(task.folder, task.run.where) if task.run.where is not None else None
+    where = task.where
     rows = sum(state.rows for state in states)
     if where is None and wanted is None:
         return Selection(lambda shard, keys: None, rows, rows)
@@ -127,7 +129,7 @@ def plan_shard(task: Task, state: ShardState, selection: Selection) -> Plan | No
     table = read_shard(path, ["key", "width", "height"])
     keys = table["key"].to_pylist()
     journal = replay(task.folder.journal(task.set_name, state.shard))
-    has = overlay(stored_captions(task.folder, task.set_name, state.shard), journal).keys()
+    has = own(overlay(stored_captions(task.folder, task.set_name, state.shard), journal))
     selected = selection.of(state.shard, keys)
     retry = sorted(set(selected or ()) - journal.wanted) if task.run.retry_failed else []
     missing = {key for key in keys if key not in has} | set(retry)

@@ -9,8 +9,8 @@ import errno
 import queue
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 import pyarrow as pa
@@ -18,14 +18,15 @@ import pyarrow as pa
 from recapdata.atomic import flush
 from recapdata.dataset.folder import ROW_GROUP_ROWS, DatasetFolder
 from recapdata.dataset.journal import Journal, captions_so_far, overlay, replay, stored_captions
-from recapdata.dataset.shards import ShardWriter, read_footer
+from recapdata.dataset.shards import ShardWriter, read_footer, read_shard
 from recapdata.errors import DatasetDamaged, DiskFull
 from recapdata.recaptioning.batches import Finished
-from recapdata.records import CAPTION_SCHEMA
+from recapdata.records import CAPTION_SCHEMA, Caption
 
 QUEUED = 8
 """Finished batches that may wait to be written; beyond, the model waits for the disk."""
 OPEN_JOURNALS = 64
+_STANDING = pa.schema([CAPTION_SCHEMA.field(name) for name in ("error", "origin")])
 
 
 # --- state ---------------------------------------------------------------------------------------------------------------
@@ -37,8 +38,9 @@ class ShardState:
 
     Attributes:
         rows: records of the image shard.
-        captioned: records that have a caption.
+        captioned: records that have a caption of the set's own.
         failures: records that have an error instead.
+        filled: records for which a caption of the base set stands; they lack one of the set's own.
         finished: whether the caption shard is written.
         journal: whether there is a journal, of a run or a retry under way or just ended.
     """
@@ -49,16 +51,17 @@ class ShardState:
     failures: int
     finished: bool
     journal: bool
+    filled: int = 0
 
     @property
     def lacking(self) -> int:
-        """Records that have neither."""
+        """Records that have neither caption nor error of the set's own."""
         return self.rows - self.captioned - self.failures
 
     @property
     def settled(self) -> bool:
         """Whether a run has nothing to do here (failures are settled until a retry asks for them)."""
-        return self.finished and not self.journal
+        return self.finished and not self.journal and not self.filled
 
 
 def survey(folder: DatasetFolder, set_name: str) -> list[ShardState]:
@@ -95,35 +98,24 @@ def _state(folder: DatasetFolder, set_name: str, shard: int) -> ShardState:
         raise DatasetDamaged(
             f"{path} has {there:,} rows, its image shard {rows:,}; delete it and run the same command again"
         )
-    if not has_journal:
-        failures = failures_in_file(folder, set_name, shard) if finished else 0
-        captioned = rows - failures if finished else 0
-        return ShardState(
-            shard=shard, rows=rows, captioned=captioned, failures=failures, finished=finished, journal=False
-        )
-    return _state_with_journal(folder, set_name, shard, rows, finished=finished)
-
-
-def _state_with_journal(
-    folder: DatasetFolder, set_name: str, shard: int, rows: int, *, finished: bool
-) -> ShardState:
-    journal = replay(folder.journal(set_name, shard))
-    errors: dict[str, str | None] = {}
-    if finished:
-        table = folder.read_captions(set_name, shard, ["key", "error"])
-        errors = dict(zip(table["key"].to_pylist(), table["error"].to_pylist(), strict=True))
-    for key in journal.wanted:
-        errors.pop(key, None)
-    errors |= {key: caption.error for key, caption in journal.captions.items()}
-    present = errors.keys() & set(folder.read_keys(shard))
-    failures = sum(errors[key] is not None for key in present)
+    if not finished and not has_journal:
+        return ShardState(shard=shard, rows=rows, captioned=0, failures=0, finished=False, journal=False)
+    if has_journal:
+        captions = captions_so_far(folder, set_name, shard)
+        rest = [(each.error, each.origin) for key in folder.read_keys(shard) if (each := captions.get(key))]
+    else:
+        table = read_shard(path, schema=_STANDING)
+        rest = list(zip(table["error"].to_pylist(), table["origin"].to_pylist(), strict=True))
+    failures = sum(error is not None for error, _ in rest)
+    filled = sum(error is None and origin is not None for error, origin in rest)
     return ShardState(
         shard=shard,
         rows=rows,
-        captioned=len(present) - failures,
+        captioned=len(rest) - failures - filled,
         failures=failures,
         finished=finished,
-        journal=True,
+        journal=has_journal,
+        filled=filled,
     )
 
 
@@ -132,12 +124,6 @@ def failed_keys(folder: DatasetFolder, set_name: str, shard: int) -> set[str]:
     journal = replay(folder.journal(set_name, shard))
     captions = overlay(stored_captions(folder, set_name, shard), journal)
     return {key for key, caption in captions.items() if caption.error is not None} | journal.wanted
-
-
-def failures_in_file(folder: DatasetFolder, set_name: str, shard: int) -> int:
-    """How many failures a finished caption shard holds; of it the errors alone are read."""
-    errors = folder.read_captions(set_name, shard, ["error"]).column("error")
-    return len(errors) - errors.null_count
 
 
 # --- recording -----------------------------------------------------------------------------------------------------------
@@ -246,10 +232,22 @@ class Recorder:
         return self._journals[shard]
 
 
-def write_shard(folder: DatasetFolder, set_name: str, shard: int) -> bool:
-    """Write a caption shard from its state and drop the journal; False where records still lack a caption row."""
+def own(captions: Mapping[str, Caption]) -> dict[str, Caption]:
+    """The captions that were written for the set itself, and its failures; those of its base stand only until there are such."""
+    return {key: caption for key, caption in captions.items() if caption.origin is None or caption.error}
+
+
+def write_shard(folder: DatasetFolder, set_name: str, shard: int, *, base: str | None = None) -> bool:
+    """Write a caption shard from its state and drop the journal; False where records still lack a caption row.
+
+    Args:
+        base: the set whose captions, as they are now, stand where the set has none of its own.
+    """
     path = folder.journal(set_name, shard)
     captions = captions_so_far(folder, set_name, shard)
+    if base is not None:
+        written = {key: caption for key, caption in captions.items() if caption.origin is None}
+        captions = {**taken_over(folder, base, shard), **written}
     keys = folder.read_keys(shard)
     if any(key not in captions for key in keys):
         return False
@@ -260,3 +258,15 @@ def write_shard(folder: DatasetFolder, set_name: str, shard: int) -> bool:
     path.unlink(missing_ok=True)
     flush(path.parent)
     return True
+
+
+def taken_over(folder: DatasetFolder, set_name: str, shard: int) -> dict[str, Caption]:
+    """The captions that a set has of a shard so far, by key, as another set takes them over: with whose words they are."""
+    captions = captions_so_far(folder, set_name, shard)
+    return {key: replace(caption, origin=caption.origin or set_name) for key, caption in captions.items()}
+
+
+def fill(folder: DatasetFolder, set_name: str, base: str) -> None:
+    """Put the captions of the base, as they are now, where a set has none of its own; the set must have begun."""
+    for shard in folder.shards():
+        write_shard(folder, set_name, shard, base=base)

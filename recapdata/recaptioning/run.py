@@ -14,18 +14,25 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Protocol
 
-from recapdata.caption_sets.resuming import begin_set, check_set_name, keep_revision
+from recapdata.caption_sets.resuming import (
+    begin_set,
+    check_known_set,
+    check_set_name,
+    keep_revision,
+    note_set,
+)
 from recapdata.captioners import Captioner, CaptionerOptions, parse_captioner, template_columns
 from recapdata.console import progress, say
 from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.keys import read_keys_file
 from recapdata.dataset.target import open_dataset
 from recapdata.dataset.writing import writing
 from recapdata.engines import EngineOptions, check_engine
-from recapdata.errors import CaptionSetNotFound, ModelNotSupported
+from recapdata.errors import CaptionSetNotFound, ModelNotSupported, OptionError
 from recapdata.models.sources import caution
 from recapdata.options import command_line, outcome_of
 from recapdata.recaptioning.batches import Batch, Finished
-from recapdata.recaptioning.options import RunOptions
+from recapdata.recaptioning.options import NO_FILL, RunOptions
 from recapdata.recaptioning.plan import (
     Plan,
     Task,
@@ -34,8 +41,9 @@ from recapdata.recaptioning.plan import (
     selection_of,
     total_of,
 )
-from recapdata.recaptioning.recorder import Recorder, ShardState, failures_by_type, survey
+from recapdata.recaptioning.recorder import Recorder, ShardState, failures_by_type, fill, survey
 from recapdata.recaptioning.summary import RecaptionSummary, images, machine
+from recapdata.recaptioning.where import Where, open_where
 from recapdata.records import Provenance, timestamp
 from recapdata.registry import load_attribute
 
@@ -121,6 +129,10 @@ def recaption(
     asked = replace(options or CaptionerOptions(), model=model)
     columns = template_columns(asked.style)
     check_columns(folder, columns, asked.style)
+    if run.keys is not None:
+        read_keys_file(run.keys)
+    where = open_where(folder, run.where) if run.where is not None else None
+    base = base_of(folder, set_name, run, where)
     agreed = keep_revision(folder.manifest.sets.get(set_name), asked, overwrite=run.overwrite)
     if warning := caution(name, open_dataset(directory)):
         say(warning)
@@ -128,8 +140,7 @@ def recaption(
     opened = captioning.open_captioner(name, agreed, run)
     with writing(folder):
         new = set_name not in folder.manifest.sets
-        provenance = _settle(folder, set_name, opened, run)
-        task = Task(folder, set_name, provenance, run, columns)
+        task = Task(folder, set_name, _settle(folder, set_name, opened, run, base), run, columns, where)
         try:
             done = _execute(task, captioning, opened, survey(folder, set_name))
         except BaseException:
@@ -138,6 +149,7 @@ def recaption(
             raise
         if new and run.where is not None:
             _withdraw(folder, set_name)  # where it chose nothing
+        provenance = _fill(task)
         after = survey(folder, set_name)
         kinds = failures_by_type(folder, set_name, after)
         written_bytes = sum(_size(folder, set_name, state.shard) for state in after)
@@ -147,10 +159,12 @@ def recaption(
         provenance=provenance,
         device=opened.device,
         records=sum(state.rows for state in after),
-        captions=sum(state.captioned for state in after),
+        captions=sum(state.captioned + state.filled for state in after),
         failures=sum(state.failures for state in after),
         failures_by_type=kinds,
-        lacking=sum(state.lacking for state in after),
+        lacking=sum(state.lacking - state.filled for state in after),
+        filled=sum(state.filled for state in after),
+        first_error=done.first_error,
         done=done.images,
         done_failures=done.failures,
         examples=done.examples,
@@ -178,6 +192,7 @@ class _Done:
     failures: int = 0
     among: int = 0
     examples: tuple[str, ...] = ()
+    first_error: str | None = None
     seconds: float = 0.0
     largest_batch: int | None = None
 
@@ -194,10 +209,54 @@ class _Done:
             images=self.images + len(finished.captions),
             failures=self.failures + finished.failures,
             examples=(*self.examples, *new[:missing]),
+            first_error=self.first_error
+            or next((caption.error for caption in finished.captions if caption.error), None),
         )
 
 
-def _settle(folder: DatasetFolder, set_name: str, captioner: Captioner, run: RunOptions) -> Provenance:
+def base_of(folder: DatasetFolder, set_name: str, run: RunOptions, where: Where | None) -> str | None:
+    """The set whose captions stand where a selection leaves gaps; None where none do.
+
+    Raises:
+        CaptionSetNotFound: --fill names no set.
+        OptionError: it names the set itself, or one that is made of it.
+    """
+    sets = folder.manifest.sets
+    recorded = None if run.overwrite else sets.get(set_name)
+    if run.fill is None:
+        if recorded is not None:
+            return recorded.base
+        return where.set_name if where is not None and where.set_name != set_name else None
+    if run.fill == NO_FILL:
+        return None
+    below: str | None = check_known_set(folder, run.fill, "--fill")
+    while below is not None and below in sets:
+        if below == set_name:
+            raise OptionError(f"--fill {run.fill}: it is {set_name!r}, or made of it; name another set")
+        below = sets[below].base
+    return run.fill
+
+
+def _fill(task: Task) -> Provenance:
+    """Put the base's captions into the gaps that a selection left, and note how many were written anew.
+
+    A pilot leaves them: what it was drawn from is captioned later.
+    """
+    folder, set_name, provenance = task.folder, task.set_name, task.provenance
+    states = survey(folder, set_name)
+    begun = any(state.captioned or state.failures for state in states)
+    if provenance.base is None or not begun:
+        return provenance
+    if task.run.limit is None or any(state.filled for state in states):
+        fill(folder, set_name, provenance.base)
+    provenance = replace(provenance, edits=sum(state.captioned for state in states))
+    note_set(folder, set_name, provenance)
+    return provenance
+
+
+def _settle(
+    folder: DatasetFolder, set_name: str, captioner: Captioner, run: RunOptions, base: str | None
+) -> Provenance:
     """Agree with the manifest on the set's provenance, and note it there before anything is captioned."""
     recorded = folder.manifest.sets.get(set_name)
     if run.retry_failed and recorded is None:
@@ -205,7 +264,7 @@ def _settle(folder: DatasetFolder, set_name: str, captioner: Captioner, run: Run
             f"{folder.path} has no caption set {set_name!r}, so nothing of it failed; leave out --retry-failed"
         )
     batch_size = run.batch_size or (recorded.batch_size if recorded else None) or captioner.batch_size
-    now = replace(captioner.provenance, batch_size=batch_size, date=timestamp())
+    now = replace(captioner.provenance, batch_size=batch_size, base=base, date=timestamp())
     return begin_set(folder, set_name, now, overwrite=run.overwrite)
 
 

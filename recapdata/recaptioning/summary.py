@@ -24,6 +24,8 @@ class RecaptionSummary:
         examples: the first few captions of this run.
         seconds: of the whole command; `caption_seconds` from the first batch to the last, without loading the model.
         caption_bytes: what the set takes on disk.
+        filled: captions of the base set, for records that were not chosen; they are among `captions`.
+        first_error: the first failure of this run, whose type and remedy others of it share.
         largest_batch: the largest batch that fit, where one did not fit.
         command: the command without what chooses images, to be typed again.
     """
@@ -48,6 +50,8 @@ class RecaptionSummary:
     caption_bytes: int
     largest_batch: int | None
     command: str
+    filled: int = 0
+    first_error: str | None = None
 
     @property
     def complete(self) -> bool:
@@ -62,9 +66,12 @@ class RecaptionSummary:
     def text(self) -> str:
         """The summary for a terminal."""
         lines = [self._headline(), ""]
-        lines.append(f"  {'captions':<10}{self.captions:>12,}")
+        parts = f"   {self.captions - self.filled:,} written, {self.filled:,} of {self.provenance.base}"
+        lines.append(f"  {'captions':<10}{self.captions:>12,}" + (parts if self.filled else ""))
         reasons = ", ".join(f"{kind} {count:,}" for kind, count in self.failures_by_type.items())
         lines.append(f"  {'failures':<10}{self.failures:>12,}" + (f"   {reasons}" if reasons else ""))
+        if self.first_error:
+            lines.append(f"  {'such as':<10}  {shorten(self.first_error, 300, placeholder=' …')}")
         if self.lacking:
             lines.append(f"  {'to do':<10}{self.lacking:>12,}")
         lines.append(f"  {'records':<10}{self.records:>12,}")

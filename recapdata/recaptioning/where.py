@@ -21,6 +21,7 @@ from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import AuditNotFound, CaptionSetNotFound, ColumnNotFound
 from recapdata.recaptioning.expression import Expression, parse
 from recapdata.records import CLAIM_KINDS, VERDICTS
+from recapdata.suggestions import did_you_mean
 
 CAPTION = "caption"
 CLAIMS = "claims"
@@ -77,8 +78,11 @@ class Where:
                 )
 
 
-def open_where(folder: DatasetFolder, text: str) -> Where:
+def open_where(folder: DatasetFolder, text: str, *, asked: str | None = None) -> Where:
     """The records that `--where TEXT` selects in a folder; reads the audit once.
+
+    Args:
+        asked: what messages call it, where it was not typed as such.
 
     Raises:
         OptionError: the expression cannot be parsed, or is no condition.
@@ -86,18 +90,19 @@ def open_where(folder: DatasetFolder, text: str) -> Where:
         ColumnNotFound: the expression names what no audit has.
         AuditNotFound: there is no audit, it is of other captions, or lacks a named column.
     """
+    asked = asked or f"--where {text}"
     target = open_dataset(folder.path).so_far()
     addressed = _ADDRESSED.fullmatch(text)
     expression = parse(addressed[2] if addressed else text)
     set_name = addressed[1] if addressed else _only_audited(target, text)
     if set_name not in target.set_names():
         raise CaptionSetNotFound(
-            f"--where {text}: {folder.path} has no caption set {set_name!r}; it has {', '.join(target.set_names()) or 'none'}"
+            f"{asked}: {folder.path} has no caption set {set_name!r}{did_you_mean(set_name, target.set_names())}; it has {', '.join(target.set_names()) or 'none'}"
         )
     command = f"audits run {folder.path} --captions {set_name}"
     shards = target.captioned_shards(set_name)
     if not shards:
-        raise AuditNotFound(f"--where {text}: {set_name} has no captions yet, so there is nothing to audit")
+        raise AuditNotFound(f"{asked}: {set_name} has no captions yet, so there is nothing to audit")
     taken: set[str] = set()
     for shard in shards:
         taken |= _taken(target, set_name, shard, expression, command)
@@ -112,7 +117,7 @@ def open_where(folder: DatasetFolder, text: str) -> Where:
             )  # a caption without claims has none of any verdict, judged or not
     if lacking := sorted(expression.names - taken):
         raise AuditNotFound(
-            f"--where {text}: the audit of {set_name} has no values of {lacking[0]}; {_remedy(lacking[0], command)}"
+            f"{asked}: the audit of {set_name} has no values of {lacking[0]}; {_remedy(lacking[0], command)}"
         )
     return where
 
@@ -158,7 +163,7 @@ def _taken(target: Target, set_name: str, shard: int, expression: Expression, co
     known = column_names(read_schema(path))
     if missing := sorted(expression.names - set(known)):
         raise ColumnNotFound(
-            f"--where {expression.text}: an audit has no {missing[0]!r}; it has {', '.join(known)}"
+            f"--where {expression.text}: an audit has no {missing[0]!r}{did_you_mean(missing[0], known)}; it has {', '.join(known)}"
         )
     identity = read_identity(path, any_format=True)
     if identity is None or identity.captions != target.captions_hash(set_name, shard):

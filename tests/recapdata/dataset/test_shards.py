@@ -22,7 +22,7 @@ from recapdata.loading.load import load
 from recapdata.publishing.published import build_data_shard, check_images, data_schema
 from recapdata.publishing.survey import look_at_folder
 from recapdata.recaptioning.batches import Batch, ImageReader
-from recapdata.recaptioning.recorder import failures_in_file, survey
+from recapdata.recaptioning.recorder import survey
 from recapdata.records import RECORD_SCHEMA, image_key
 from tests.builders import build_dataset, noise_jpeg, png, write_audit
 
@@ -81,7 +81,6 @@ CAPTION_READERS: dict[str, Callable[[DatasetFolder], object]] = {
     "target": lambda folder: read_target(folder, ["key", "alt"]),
     "load": lambda folder: load(folder.path),
     "state": lambda folder: survey(folder, "alt"),
-    "failures": lambda folder: failures_in_file(folder, "alt", 1),
     "publish": lambda folder: look_at_folder(folder),
 }
 

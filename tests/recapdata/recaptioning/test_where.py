@@ -111,7 +111,7 @@ def captioned(folder: DatasetFolder) -> list[int]:
 
 
 def test_only_those_are_captioned_and_the_rest_is_left_to_do(folder):
-    summary = caption(folder, where="contradicted > 0")
+    summary = caption(folder, where="contradicted > 0", fill="none")
     assert captioned(folder) == [0, 3]
     assert (summary.done, summary.lacking, summary.complete) == (2, 4, True)
     assert "2   --where contradicted > 0" in summary.text()
@@ -123,7 +123,7 @@ def test_only_those_are_captioned_and_the_rest_is_left_to_do(folder):
 def test_keys_and_limit_choose_among_them(folder, tmp_path):
     keys = tmp_path / "keys.txt"
     keys.write_text(f"{image_key(png(1))}\n{image_key(png(3))}\n")
-    assert caption(folder, where="contradicted > 0", keys=keys).done == 1
+    assert caption(folder, where="contradicted > 0", keys=keys, fill="none").done == 1
     assert captioned(folder) == [3]
     pilot = caption(folder, where="words > 0", limit=3)
     assert pilot.among == 5
@@ -146,7 +146,10 @@ def test_it_does_not_go_with_a_retry():
 
 
 def test_a_column_that_no_audit_has_names_those_there_are(folder):
-    with pytest.raises(ColumnNotFound, match=r"no 'wrods'; it has caption, words, .*contradicted_color"):
+    with pytest.raises(
+        ColumnNotFound,
+        match=r"no 'wrods' \(did you mean words\?\); it has caption, words, .*contradicted_color",
+    ):
         open_where(folder, "wrods > 3")
 
 
@@ -204,7 +207,9 @@ def test_a_pilot_s_audit_chooses_among_what_it_saw(folder):
             for batch in target.read(shard, ["key", "recap"])
             for row in batch.to_pylist()
         ]
-        noted = json.dumps({"captions": rows_hash(target.read(shard, ["key", "recap"]))})
+        noted = json.dumps(
+            {"captions": rows_hash(target.read(shard, ["key", "recap"])), "claims": "claims:1"}
+        )
         with ShardWriter(folder.audit_shard("recap", shard), AUDIT_SCHEMA) as writer:
             writer.write(pa.Table.from_pylist(rows, schema=AUDIT_SCHEMA))
             writer.commit({"recapdata.audit": noted})
