@@ -178,7 +178,11 @@ class CaptionVerdicts(operators.Panel):
             looks.text(panel, f"none_{place}", "There is no caption.", opacity=0.75)
             return
         claims = claims_of(ctx.dataset, sample, set_name)
-        looks.flowing(panel, f"caption_{place}", pieces(caption, claims))
+        parts = pieces(caption, claims)
+        looks.flowing(panel, f"caption_{place}", parts)
+        if len(parts) > looks.MARKED:
+            words = "Only the beginning of this caption is marked."
+            looks.text(panel, f"cut_{place}", words, fontSize="0.8rem", opacity=0.75)
         looks.text(panel, f"counts_{place}", _counts(caption, audit), fontSize="0.8rem", opacity=0.75)
         if audit is not None and audit["missed"]:
             self._left_out(ctx, panel, place, audit["missed"])
