@@ -11,6 +11,7 @@ from recapdata.publishing.card_edits import CardEdits, find_edits
 from recapdata.publishing.gate import audit_notes, other_changes, remarks
 from recapdata.publishing.licenses import check_license
 from recapdata.publishing.published import Part, is_of_version
+from recapdata.publishing.row_licenses import license_notes
 from recapdata.publishing.survey import Local, Published, Remote, RemoteFile, Request
 from recapdata.records import Manifest
 from recapdata.versions.changes import Changes, check_version, counted, parse_version, smallest_version
@@ -211,7 +212,11 @@ def make_plan(local: Local, remote: Remote, changes: Changes, request: Request) 
         delete=delete,
         temporary_bytes=max((part.size for part in send if part.shard is not None), default=0),
         figures=figures,
-        notes=(*notes, *remarks(local, remote, changes, request, card, delete)),
+        notes=(
+            *license_notes(license, local.licenses.rows, local.licenses.examples),
+            *notes,
+            *remarks(local, remote, changes, request, card, delete),
+        ),
         card=card,
     )
 

@@ -29,6 +29,7 @@ from recapdata.publishing.published import (
     left_out,
     verbatim_files,
 )
+from recapdata.publishing.row_licenses import LicenseCount
 from recapdata.records import Manifest
 from recapdata.versions.changes import parse_version
 from recapdata.versions.contents import Contents, contents_of, read_contents
@@ -45,6 +46,7 @@ class Local:
         examples: some rows to show: key → set → caption.
         stamp: changes with any file of the folder (see `folder_stamp`).
         notes: what the user should know of it.
+        licenses: those of single rows.
     """
 
     path: Path
@@ -55,6 +57,7 @@ class Local:
     examples: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
     stamp: str = ""
     notes: tuple[str, ...] = ()
+    licenses: LicenseCount = field(default_factory=LicenseCount)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +165,7 @@ def look_at_folder(folder: DatasetFolder) -> Local:
         examples=captions.examples,
         stamp=stamp,
         notes=(*_audit_gaps(target, parts), *_left_out(folder)),
+        licenses=captions.licenses,
     )
 
 
@@ -185,6 +189,7 @@ class _Captions:
     """What is to be known of the captions besides their contents, noted while these are read.
 
     Attributes:
+        licenses: those of single rows.
         examples: the first, the middle and the last row of the first shard that has rows: key → set → caption.
     """
 
@@ -193,11 +198,13 @@ class _Captions:
         self._hashes: dict[tuple[str, int], RowsHash] = defaultdict(RowsHash)
         self._first: int | None = None
         self._seen = 0
+        self.licenses = LicenseCount()
         self.examples: dict[str, dict[str, str | None]] = {}
 
     def add(self, shard: int, batch: pa.RecordBatch) -> None:
         """Note the next rows of a shard."""
         names = self._target.set_names()
+        self.licenses.add(batch.column("key").to_pylist(), batch.column("license").to_pylist())
         for name in names:
             self._hashes[name, shard].update(batch.select(["key", name]))
         if names and batch.num_rows and self._first in (None, shard):

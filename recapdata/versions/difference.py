@@ -12,6 +12,7 @@ from recapdata.versions.contents import contents_of
 from recapdata.versions.figures import FigureChange, compare_figures, incomparable, not_compared
 
 SHOWN_CHARACTERS = 160
+FIGURE_WIDTH = 26
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,19 +99,20 @@ class DiffSummary:
             for example in change.examples
         ]
         figures = [
-            (
-                figure.set_name,
-                figure.name,
-                figure.before.text() if figure.before else "–",
-                figure.after.text() if figure.after else "–",
-                self._verdict(figure),
-            )
-            for figure in self.figures
+            (figure.set_name, figure.name, *_texts(figure), self._verdict(figure)) for figure in self.moved
         ]
         phrases = "; ".join(self.changes.phrases()) or "rows, columns and captions are the same"
-        title = f"{self.names[0]} → {self.names[1]} ({self.changes.level.upper()}): {phrases}"
-        html = html_table(["set", "key", *self.names], captions, caption=title)
-        return html + (html_table(["set", "figure", *self.names, ""], figures) if figures else "")
+        level = "" if self.changes.level == "none" else f" ({self.changes.level.upper()})"
+        html = html_table(
+            ["set", "key", *self.names],
+            captions,
+            caption=f"{self.names[0]} → {self.names[1]}{level}: {phrases}",
+        )
+        if not self.figures:
+            return html
+        return html + html_table(
+            ["set", "figure", *self.names, ""], figures, caption=f"Audit: {self._same()}"
+        )
 
     def _audit(self) -> list[str]:
         if not self.figures:
@@ -120,20 +122,44 @@ class DiffSummary:
         if not all(audited):
             title = f"Audit       of {self.names[audited.index(True)]} only"
         lines = ["", title]
-        width = max(len(figure.name) for figure in self.figures)
+        heads = [name if len(name) <= FIGURE_WIDTH else f"…{name[1 - FIGURE_WIDTH :]}" for name in self.names]
+        width = max((len(figure.name) for figure in self.moved), default=0)
         shown = ""
-        for figure in self.figures:
+        for figure in self.moved:
             if figure.set_name != shown:
                 shown = figure.set_name
-                lines.append(f"  {shown}")
-            before = figure.before.text() if figure.before else "–"
-            after = figure.after.text() if figure.after else "–"
-            verdict = self._verdict(figure)
-            lines.append(f"    {figure.name:<{width}}  {before:>22}  {after:>22}  {verdict}".rstrip())
-        return [*lines, *(f"  {each}" for each in self.not_compared)]
+                lines.append(
+                    f"  {shown:<{width + 2}}  {heads[0]:>{FIGURE_WIDTH}}  {heads[1]:>{FIGURE_WIDTH}}"
+                )
+            before, after = _texts(figure)
+            line = f"    {figure.name:<{width}}  {before:>{FIGURE_WIDTH}}  {after:>{FIGURE_WIDTH}}  {self._verdict(figure)}"
+            lines.append(line.rstrip())
+        return [*lines, f"  {self._same()}", *(f"  {each}" for each in self.not_compared)]
+
+    @property
+    def moved(self) -> tuple[FigureChange, ...]:
+        """The figures that are not the same in both."""
+        return tuple(figure for figure in self.figures if figure.before != figure.after)
+
+    def _same(self) -> str:
+        same = len(self.figures) - len(self.moved)
+        if not self.moved:
+            return "all figures are the same" if same != 1 else "its one figure is the same"
+        return (
+            f"{counted(same, 'other figure')} {'are' if same != 1 else 'is'} the same"
+            if same
+            else "every figure differs"
+        )
 
     def _verdict(self, figure: FigureChange) -> str:
         return figure.verdict if (figure.set_name, figure.name) not in self.incomparable else "not compared"
+
+
+def _texts(figure: FigureChange) -> tuple[str, str]:
+    return (
+        figure.before.text() if figure.before else "–",
+        figure.after.text() if figure.after else "–",
+    )
 
 
 def diff(before: str, after: str) -> DiffSummary:

@@ -50,3 +50,23 @@ def test_two_versions_by_the_command(hub, repo_id, tmp_path):
     assert values["captions"]["alt"]["changed"] == 1
     assert values["captions"]["alt"]["examples"][0]["after"] is None
     assert f"of {repo_id}@v1.1.0 only" in succeed(*command)
+
+
+def test_figures_that_are_the_same_are_counted_and_not_listed(tmp_path):
+    same = {f"figure {number}": (0.5, 0.4, 0.6) for number in range(50)}
+    folders = [build_dataset(tmp_path / name, sets=["alt"]) for name in "ab"]
+    for folder, value in zip(folders, (0.2, 0.6), strict=True):
+        write_audit(folder, ["alt"], {**same, "object coverage": (value, value - 0.1, value + 0.1)})
+    summary = diff(str(folders[0].path), str(folders[1].path))
+    text = summary.text()
+    heads, row = text.split("\nAudit\n")[1].split("\n")[:2]
+    assert heads.split()[0] == "alt"
+    assert heads.endswith("/b")  # the figures' heads are the two targets
+    assert "object coverage" in row
+    assert "figure 7" not in text
+    assert "50 other figures are the same" in text
+    assert len(summary.to_dict()["figures"]) == 51
+    html = summary._repr_html_()
+    assert "figure 7" not in html
+    assert "(NONE)" not in html
+    assert "50 other figures are the same" in html
