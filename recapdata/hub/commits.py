@@ -19,7 +19,8 @@ from recapdata.hub.repositories import flush_objects, flush_reference, signature
 
 PATH_MAX_BYTES = 1024
 NAME_MAX_BYTES = 255  # what file systems take
-_DRIVE = re.compile(r"[A-Za-z]:[/\\]")
+_WINDOWS = re.compile(r"\.{0,2}\\|[A-Za-z]:[/\\]")
+"""Beginnings by which a path would leave its folder on Windows; as on the public Hub, a backslash elsewhere is part of a name."""
 _NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
@@ -65,14 +66,12 @@ def checked_path(path: object) -> str:
     """
     if not isinstance(path, str) or not path or len(path.encode("utf-8", "replace")) > PATH_MAX_BYTES:
         raise unprocessable(f"A path has 1 to {PATH_MAX_BYTES} bytes; got {str(path)[:80]!r}.")
-    parts = re.split(
-        r"[/\\]", path
-    )  # a backslash separates folders on Windows, where somebody may download it
+    parts = path.split("/")
     if (
         any(part in ("", ".", "..") or part.lower() == ".git" for part in parts)
         or any(len(part.encode("utf-8", "replace")) > NAME_MAX_BYTES for part in parts)
         or _NO_TEXT.search(path)
-        or _DRIVE.match(path)
+        or _WINDOWS.match(path)
     ):
         raise unprocessable(f"{path!r} cannot be a path in a repository.")
     return path

@@ -172,7 +172,7 @@ def test_rules_mean_what_they_mean_to_git(rules: str, ignored: list[str], kept: 
     assert [path for path in [*ignored, *kept] if matched.match(path)] == ignored
 
 
-@pytest.mark.parametrize("path", ["..\\x", "a\\..\\x", "C:\\x", "\\x", "a\\", "a/" + "b" * 256, "C:/x"])
+@pytest.mark.parametrize("path", ["..\\x", ".\\x", "C:\\x", "\\x", "a/" + "b" * 256, "C:/x"])
 def test_paths_that_would_leave_a_folder_on_windows(hub: Hub, repo_id: str, path: str) -> None:
     api = HfApi()
     api.create_repo(repo_id)
