@@ -94,7 +94,7 @@ class Object:
 
     Of a record, the values are sound: the box is finite, has an area and lies in the picture, the mask is of the picture's size.
     What was wrong was left out when the annotation came in, and the ledger of notes says so. A thing without category and text is
-    one of unknown class; of one without box and mask nobody knows where it is, or how many.
+    one of unknown class; of one without a box nobody knows where it is, or how many there are.
 
     A source may give an `Item` any values, and polygons or uncompressed run lengths for a mask; they are checked then.
     """

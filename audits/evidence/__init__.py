@@ -84,8 +84,8 @@ class Evidence:
     Attributes:
         objects: what is taken to be there; of a detector, the boxes above its threshold, with their scores.
         uncounted: classes of which there are more than it lists, such as a crowd.
-        unplaced: classes of which there are objects whose place is not known: nobody can say how many there are, where, or of
-            what look, so that no claim about them is contradicted.
+        unplaced: classes of which there are objects without a box: nobody can say how many there are, where, or of what look, so
+            that no claim about them is contradicted.
         unidentified: number of objects of unknown class: any claim may be about them, so that none is contradicted.
         counting: the score from which on an object is counted.
         doubtful: boxes at or below the threshold, down to the detector's lowest score (`Thresholds.doubt`). They support

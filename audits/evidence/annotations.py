@@ -10,7 +10,7 @@ unknown class nothing at all.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,16 +52,12 @@ class Annotations:
 
     def _evidence(self, row: Mapping[str, Any]) -> Evidence:
         known = [annotated(each) for each in row["objects"]]
-        identified = tuple(each for each in known if each.category is not None or each.text is not None)
+        identified = tuple(filter(is_identified, known))
         return Evidence(
             source=self.name,
             scope=self.scope,
             objects=identified,
-            unplaced=frozenset(
-                each.category
-                for each in identified
-                if each.category is not None and each.bbox is None and each.mask is None
-            ),
+            unplaced=unplaced(identified),
             unidentified=len(known) - len(identified),
             width=row["width"],
             height=row["height"],
@@ -112,6 +108,16 @@ def _crowds(target: Target) -> list[str]:
     batch = next(iter(target.read(target.shards()[0], [CROWDS], batch_rows=1)), None)
     fits = batch is not None and batch.schema.field(CROWDS).type == pa.list_(pa.string())
     return [CROWDS] if fits else []
+
+
+def is_identified(seen: Observation) -> bool:
+    """Whether it is known what an annotated object is: a thing of a class, or a written word."""
+    return seen.category is not None or seen.text is not None
+
+
+def unplaced(objects: Iterable[Observation]) -> frozenset[str]:
+    """Classes of the objects of which nobody knows where they are."""
+    return frozenset(each.category for each in objects if each.category is not None and each.bbox is None)
 
 
 def annotated(values: Mapping[str, Any]) -> Observation:

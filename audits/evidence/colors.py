@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from audits.evidence import Evidence, Observation, Record, Scope
-from audits.evidence.annotations import annotated
+from audits.evidence.annotations import annotated, is_identified, unplaced
 from audits.evidence.color_names import NAMES, names_of, neutral_light, relit, to_lab
 from audits.evidence.masks import decode_mask
 from audits.evidence.salience import salient
@@ -135,8 +135,11 @@ class Colors:
         return f"colors:{model.replace(' ', '_')}+{rules}" if model else f"colors+{rules}"
 
     def rests_on(self, record: Record) -> list[list[Any]]:
-        """The objects whose colors are asked for: where they are, by box or mask, and what."""
-        return [[one.bbox, one.category, one.mask and dict(one.mask)] for one in _uncolored(record)]
+        """The objects whose colors are asked for: where they are, by box or mask, and what; and which others there are."""
+        seen, unidentified = _seen(record)
+        asked = [[one.bbox, one.category, one.mask and dict(one.mask)] for one in _uncolored(seen)]
+        others = [sorted(unplaced(seen)), unidentified]
+        return [*asked, others] if any(others) else asked
 
     def collect(self, records: Sequence[Record]) -> list[Evidence | None]:
         """The objects of each picture with their colors; None where it has none, or cannot be decoded."""
@@ -145,7 +148,8 @@ class Colors:
         ]
 
     def _evidence(self, record: Record, picture: Image.Image) -> Evidence | None:
-        asked = _uncolored(record)
+        seen, unidentified = _seen(record)
+        asked = _uncolored(seen)
         if not asked:
             return None
         classes = frozenset(str(one.category) for one in asked)
@@ -155,16 +159,26 @@ class Colors:
             objects=tuple(
                 replace(one, mask=None) for one in salient(picture, self.namer.name(picture, asked))
             ),
+            unplaced=unplaced(seen),
+            unidentified=unidentified,
             width=picture.width,
             height=picture.height,
         )
 
 
-def _uncolored(record: Record) -> list[Observation]:
-    """The objects of a record whose colors are asked for."""
-    seen = [one for each in record.evidence if "object" in each.scope.kinds for one in each.objects]
+def _seen(record: Record) -> tuple[list[Observation], int]:
+    """The objects of a record, and the number of those of unknown class."""
     if not record.evidence:
-        seen = [annotated(each) for each in record.values["objects"] or ()]
+        known = [annotated(each) for each in record.values["objects"] or ()]
+        seen = list(filter(is_identified, known))
+        return seen, len(known) - len(seen)
+    sources = [each for each in record.evidence if "object" in each.scope.kinds]
+    unidentified = max((each.unidentified for each in sources), default=0)
+    return [one for each in sources for one in each.objects], unidentified
+
+
+def _uncolored(seen: Sequence[Observation]) -> list[Observation]:
+    """Those of the objects whose colors are asked for."""
     things = [one for one in seen if one.bbox and one.category and one.text is None]
     return [one for one in things if one.category not in UNTOLD and not one.colors]
 

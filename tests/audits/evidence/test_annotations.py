@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 from audits.evidence import Observation, Record, open_evidence
 from audits.evidence.annotations import annotated, open_annotations
+from audits.evidence.collect import collect
 from audits.grounding.verdicts import ground
 from audits.lexicon import load_lexicon
 from audits.runner.run import run
@@ -170,6 +172,42 @@ def test_beside_an_object_of_unknown_class_nothing_is_contradicted(tmp_path: Pat
         "three dogs": "unknown",
         "a cat at the right": "unknown",
     }
+
+
+@pytest.mark.parametrize(
+    "hidden", [{"category_id": 2, "bbox": None}, {"category_id": 90, "bbox": BOX}], ids=str
+)
+@pytest.mark.parametrize("evidence", [["annotations", "colors"], ["colors"]], ids=str)
+def test_no_other_source_judges_a_color_that_an_unread_object_may_have(
+    tmp_path: Path, hidden: dict[str, Any], evidence: list[str]
+) -> None:
+    # The picture is blue, and so is the dog whose box is sound; of the other thing nobody knows the place, or the class.
+    box = {"category_id": 2, "bbox": [8, 8, 40, 30]}
+    for name, things in (("sound", [box]), ("unread", [box, hidden])):
+        root = tmp_path / name
+        (root / "annotations").mkdir(parents=True)
+        picture = Image.new("RGB", (64, 48), "white")
+        picture.paste((0, 0, 255), (8, 8, 48, 38))
+        picture.save(root / "0.png")
+        content = {
+            "images": [{"id": 0, "file_name": "0.png"}],
+            "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}],
+            "annotations": [{"image_id": 0, **each} for each in things],
+        }
+        (root / "annotations/instances.json").write_text(json.dumps(content))
+        ingest(f"coco:{root}", tmp_path / f"{name}-out")
+    claim = Claim(kind="color", span=(0, 9), object="dog", color="red")
+    assert _color(tmp_path / "sound-out", evidence, claim) == "contradicted"
+    assert _color(tmp_path / "unread-out", evidence, claim) == "unknown"
+
+
+def _color(folder: Path, names: list[str], claim: Claim) -> str:
+    target = open_dataset(folder)
+    sources = [open_evidence(name, target) for name in names]
+    columns = list(dict.fromkeys(["key", *(column for source in sources for column in source.columns)]))
+    (batch,) = target.read(0, columns)
+    (found,) = collect(sources, batch, [frozenset({"dog"})])
+    return str(ground([claim], found.evidence, "a red dog").claims[0].verdict)
 
 
 def test_a_bad_mask_costs_no_verdict(tmp_path: Path) -> None:
