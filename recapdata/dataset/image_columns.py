@@ -4,8 +4,10 @@
 """
 
 import io
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from PIL import Image
@@ -29,6 +31,24 @@ def image_columns(shards: Sequence[Path], schema: pa.Schema) -> frozenset[str]:
         field.name for field in schema if has_image_type(field.type) and field.name not in RECORD_SCHEMA.names
     ]
     return frozenset(name for name in asked if (first := _first(shards, name)) and _is_image(first))
+
+
+def named_images(schema: pa.Schema) -> frozenset[str]:
+    """The same of a published data shard, whose metadata for `datasets` says it; nothing but the schema is read."""
+    try:
+        said = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return frozenset()
+    asked = [
+        field.name for field in schema if has_image_type(field.type) and field.name not in RECORD_SCHEMA.names
+    ]
+    return frozenset(name for name in asked if isinstance(said, dict) and _says_image(said.get(name)))
+
+
+def _says_image(feature: Any) -> bool:
+    if isinstance(feature, dict) and feature.get("_type") in ("List", "Sequence"):
+        feature = feature.get("feature")
+    return isinstance(feature, dict) and feature.get("_type") == "Image"
 
 
 def _first(shards: Sequence[Path], name: str) -> bytes | None:

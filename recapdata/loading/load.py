@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from recapdata.caption_sets.mixture import Mixture
 from recapdata.dataset.decoding import let_pillow_decode
 from recapdata.dataset.folder import DatasetFolder
-from recapdata.dataset.image_columns import image_columns
-from recapdata.dataset.shards import ShardFile, read_schema
+from recapdata.dataset.image_columns import image_columns, named_images
+from recapdata.dataset.shards import ShardFile
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import DatasetDamaged, DatasetEmpty, HubError
 from recapdata.extras import naming_extras
@@ -151,14 +151,20 @@ def _images(target: Target, split: str) -> "Dataset":
         folder = DatasetFolder(target.folder)
         files = [str(folder.image_shard(shard)) for shard in target.shards()]
         schema = folder.schema()
+        images = image_columns([folder.image_shard(shard) for shard in target.shards()], schema)
     else:
         files = [str(path) for path in _data_files(target)]
-        schema = read_schema(Path(files[0])) if files else RECORD_SCHEMA
-    images = image_columns([Path(file) for file in files], schema)
+        schema, images = _published_schema(Path(files[0])) if files else (RECORD_SCHEMA, frozenset())
     rows = _parquet(files, [schema.field(name) for name in columns], split, images)
     for name in ("image", *sorted(images)):
         _check_images(rows, name, target)
     return rows
+
+
+def _published_schema(path: Path) -> tuple[pa.Schema, frozenset[str]]:
+    """The columns of a data shard, and those beside `image` that hold images."""
+    with ShardFile(path) as file:
+        return file.schema_arrow.remove_metadata(), named_images(file.schema_arrow)
 
 
 def _check_images(rows: "Dataset", name: str, target: Target) -> None:

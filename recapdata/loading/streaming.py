@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from recapdata.dataset.decoding import let_pillow_decode
 from recapdata.dataset.folder import DatasetFolder
+from recapdata.dataset.image_columns import image_columns, named_images
 from recapdata.dataset.revision import PublishedTarget
 from recapdata.dataset.target import Target
 from recapdata.endpoint import hub_errors
@@ -39,15 +40,17 @@ def stream(target: Target, parts: list[Part], columns: list[str], draw: Draw | N
 
     schema = _schema(target)
     fields = [schema.field(name) for name in columns]
+    images = _images(target, schema)
     if draw is not None:
         fields += [pa.field(name, pa.string()) for name in ("caption", "caption_set")]
     return IterableDataset.from_generator(
         _examples,
-        features=features(fields, image=True),
+        features=features(fields, image=True, images=images),
         gen_kwargs={
             "parts": parts,
             "target": target,
             "columns": tuple(columns),
+            "images": tuple(images & set(columns)),
             "draw": draw,
         },
     )
@@ -84,7 +87,11 @@ def parts_of(target: Target, split: str) -> list[Part]:
 
 
 def _examples(
-    parts: list[Part], target: Target, columns: tuple[str, ...], draw: Draw | None
+    parts: list[Part],
+    target: Target,
+    columns: tuple[str, ...],
+    images: tuple[str, ...],
+    draw: Draw | None,
 ) -> Iterator[dict[str, Any]]:
     let_pillow_decode(target.max_pixels)  # in a loader's worker, too
     for shard, start, stop in parts:
@@ -100,9 +107,20 @@ def _examples(
                     raise DatasetDamaged(
                         f"{target.name}: an image of shard {shard} holds no bytes; ingest it again, from its source"
                     )
+            if any(_is_path(value) for name in images for value in values[name]):
+                raise DatasetDamaged(
+                    f"{target.name}: an image of shard {shard} names a file instead of holding its bytes; ingest it again"
+                )
             values = draw(values) if draw is not None else values
             for row in zip(*values.values(), strict=True):
                 yield dict(zip(values, row, strict=True))
+
+
+def _is_path(value: Any) -> bool:
+    """Whether an image, or one of a list, holds no bytes but names a file."""
+    if isinstance(value, list):
+        return any(map(_is_path, value))
+    return value is not None and value["bytes"] is None and value["path"] is not None
 
 
 def _read_folder(
@@ -138,6 +156,14 @@ def _cut(batch: pa.RecordBatch, place: int, start: int, stop: int | None) -> pa.
     first = min(max(start - place, 0), batch.num_rows)
     last = batch.num_rows if stop is None else max(min(stop - place, batch.num_rows), first)
     return batch.slice(first, last - first)
+
+
+def _images(target: Target, schema: pa.Schema) -> frozenset[str]:
+    """Columns beside `image` that hold images."""
+    if target.folder is None:
+        return named_images(schema)
+    folder = DatasetFolder(target.folder)
+    return image_columns([folder.image_shard(shard) for shard in target.shards()], folder.schema())
 
 
 def _schema(target: Target) -> pa.Schema:

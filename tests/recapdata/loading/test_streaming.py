@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from datasets import Image
 
 import recapdata
 from recapdata.dataset.folder import DatasetFolder
@@ -10,6 +12,7 @@ from recapdata.dataset.target import open_dataset
 from recapdata.errors import CaptionSetNotFound, DatasetDamaged, OptionError
 from recapdata.loading.streaming import parts_of
 from recapdata.publishing import plan_publication, publish
+from recapdata.records import IMAGE_TYPE
 from tests.builders import build_dataset, png
 from tests.recapdata.loading.test_load import data_files
 
@@ -131,3 +134,24 @@ def _make_paths(folder: DatasetFolder) -> None:
     place = table.schema.get_field_index("image")
     image = pa.array([{"bytes": None, "path": "/etc/hostname"}], table.schema.field("image").type)
     pq.write_table(table.set_column(place, table.schema.field("image"), image), folder.image_shard(0))
+
+
+def test_images_of_other_columns_are_decoded_too(hub, repo_id: str, tmp_path: Path) -> None:
+    edited = pa.array([{"bytes": png(7), "path": None}, None, {"bytes": png(8), "path": "b.png"}], IMAGE_TYPE)
+    folder = build_dataset(tmp_path / "pairs", rows=3, columns={"edited": edited}, license="cc0-1.0")
+    publish(plan_publication(folder.path, repo_id, version="1.0.0"))
+    for target in (str(folder.path), repo_id):
+        for rows in (recapdata.load(target), recapdata.load(target, streaming=True)):
+            assert isinstance(rows.features["edited"], Image)
+            found = [row["edited"] and row["edited"].getpixel((0, 0)) for row in rows]
+            assert found == [(3, 0, 7), None, (40, 0, 8)]  # png(n): 37 · n, 0, n
+
+
+def test_a_path_in_another_column_of_images_is_never_opened(tmp_path: Path) -> None:
+    (tmp_path / "own.png").write_bytes(png(9))
+    edited = [{"bytes": png(7), "path": None}, {"bytes": None, "path": str(tmp_path / "own.png")}]
+    folder = build_dataset(tmp_path / "pairs", rows=2, columns={"edited": pa.array(edited, IMAGE_TYPE)})
+    with pytest.raises(DatasetDamaged, match="names a file"):
+        recapdata.load(folder.path)
+    with pytest.raises(DatasetDamaged, match="names a file"):
+        list(recapdata.load(folder.path, streaming=True))
