@@ -195,9 +195,10 @@ def run(
     target = open_dataset(target).so_far()
     destination = _destination(target, out)
     sets = _sets(target, captions)
-    nlp = load_pipeline(pipeline)
     if prompts is not None and clip is None:
         raise OptionError("--prompts needs a CLIP model to compare texts with; name one with --clip")
+    sources = tuple(open_evidence(name, target) for name in dict.fromkeys(evidence))
+    nlp = load_pipeline(pipeline)
     records = sum(target.rows(shard) for shard in target.shards())
     sampled = sampler(records) if prompts is not None else None
 
@@ -211,7 +212,6 @@ def run(
     model = find_clip(clip) if clip is not None else None
     if clip is not None and (warning := caution(clip, target)):
         say(warning)
-    sources = tuple(open_evidence(name, target) for name in dict.fromkeys(evidence))
     alt = alt_source(target)
     names = load_names(pipeline, nlp) if alt is not None and sets != [alt] else None
     scores, margin = clip_wanted(model, clip_scores)

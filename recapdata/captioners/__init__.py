@@ -8,6 +8,7 @@ it can be pickled. `caption` is the model's half. Both are pure: the same pictur
 was captioned before.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from recapdata.captioners.template import parse_template
 from recapdata.errors import CaptionerNotFound, OptionError
 from recapdata.options import at_least, check_options, option
 from recapdata.registry import Registry
+from recapdata.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,6 +35,10 @@ CAPTIONERS = {
 """Name → opener. On the command line `NAME`, `NAME:MODEL`, a bare model id or folder, which means
 `vlm:MODEL` (`coca:MODEL` for a folder in open_clip's format), or a bare address, which means `server:ADDRESS`."""
 REGISTRY = Registry(kind="captioner", table=CAPTIONERS, group="recapdata.captioners", error=CaptionerNotFound)
+
+
+CODE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+"""A path to code that lacks its colon."""
 
 
 class OutOfMemory(Exception):
@@ -149,6 +155,16 @@ def parse_captioner(text: str) -> tuple[str, str | None]:
         return text, None
     if text.startswith(("http://", "https://")):
         return "server", text
+    if not Path(text).exists() and not set(text) & set("/:") and text not in REGISTRY.names():
+        meant = did_you_mean(text, REGISTRY.names())
+        if not meant and CODE.fullmatch(text):
+            module, _, attribute = text.rpartition(".")
+            meant = f" (code of your own is package.module:function: did you mean {module}:{attribute}?)"
+        if meant:
+            raise CaptionerNotFound(
+                f"--captioner {text}: there is no such folder and no such captioner{meant}; there are "
+                f"{', '.join(REGISTRY.names())}, models by id (user/name) or folder, and servers by address"
+            )
     if Path(text).exists() or (":" not in text and text not in REGISTRY.names()):
         from recapdata.models.open_clip import CONFIG
 
@@ -179,6 +195,19 @@ def open_captioner(name: str, options: CaptionerOptions) -> Captioner:
             f"--style {options.style}: the captioner {name} takes no values of columns; leave out what stands in braces"
         )
     return captioner
+
+
+def check_style(style: str) -> None:
+    """Refuse a mistyped style, which a model would be given as its prompt.
+
+    Raises:
+        OptionError: one word that names no style.
+    """
+    if style not in STYLES and re.fullmatch(r"[A-Za-z]{2,}", style.strip()):
+        raise OptionError(
+            f"--style {style}: there is no style of that name{did_you_mean(style, STYLES)}; there are {', '.join(STYLES)}, and a "
+            "prompt has more than a word"
+        )
 
 
 def template_columns(style: str) -> tuple[str, ...]:

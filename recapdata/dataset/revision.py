@@ -17,6 +17,7 @@ from recapdata.dataset.shards import ShardFile, read_footer, read_set, side_by_s
 from recapdata.endpoint import endpoint, hub_api, hub_errors
 from recapdata.errors import DatasetDamaged, HubError, NotADataset
 from recapdata.records import Manifest
+from recapdata.suggestions import did_you_mean
 
 DEFAULT_BRANCH = "main"
 
@@ -114,8 +115,11 @@ def open_revision(name: str, repo_id: str, revision: str) -> PublishedTarget:
         HubError: no such repository or revision, or the Hub cannot be reached.
     """
     api = hub_api()
-    with hub_errors(f"{name} (no folder of that name here)"):
-        commit = api.resolve_revision(repo_id, repo_type="dataset", revision=revision).resolved
+    try:
+        with hub_errors(f"{name} (no folder of that name here)"):
+            commit = api.resolve_revision(repo_id, repo_type="dataset", revision=revision).resolved
+    except HubError as error:
+        raise _with_versions(error, name, repo_id, revision) from error
     path = _download(repo_id, commit, MANIFEST, name)
     if path is None:
         raise NotADataset(
@@ -132,6 +136,20 @@ def open_revision(name: str, repo_id: str, revision: str) -> PublishedTarget:
         commit=commit,
         manifest=read_manifest(path, name),
         shard_numbers=tuple(sorted(number for number in numbers if number is not None)),
+    )
+
+
+def _with_versions(error: HubError, name: str, repo_id: str, revision: str) -> HubError:
+    """The error that a revision is not there, with those that are."""
+    from huggingface_hub.errors import RevisionNotFoundError
+
+    if not isinstance(error.__cause__, RevisionNotFoundError):
+        return error
+    with hub_errors(name):
+        tags = [tag.name for tag in hub_api().list_repo_refs(repo_id, repo_type="dataset").tags]
+    return HubError(
+        f"{name}: on {endpoint()} there is no such revision {revision!r}{did_you_mean(revision, tags)}; its versions are "
+        f"{', '.join(tags) or 'none yet'}"
     )
 
 

@@ -4,6 +4,7 @@ A record gets the caption of the first set that has one, or of the set whose cap
 none of its sources any more: its provenance holds theirs. The same command brings it up to date after they have changed.
 """
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,10 +15,12 @@ import pyarrow as pa
 from recapdata.caption_sets.resuming import check_known_set, check_set_name, note_set
 from recapdata.dataset.folder import ROW_GROUP_ROWS, DatasetFolder
 from recapdata.dataset.shards import ShardWriter
+from recapdata.dataset.target import open_dataset
 from recapdata.dataset.writing import delete_captions, writing
 from recapdata.display import shown_as_text
 from recapdata.errors import CaptionSetExists, OptionError
 from recapdata.recaptioning.recorder import taken_over
+from recapdata.recaptioning.summary import audit_options
 from recapdata.recaptioning.where import Where, open_where
 from recapdata.records import CAPTION_SCHEMA, Caption, Provenance, timestamp
 
@@ -34,6 +37,7 @@ class MergeSummary:
         choice: `first`, or `fewest contradictions`.
         origins: captions by the set whose words they are.
         failures: records of which no set has a caption.
+        audited_by: the options of the folder's audit, which the next one is to be held against.
     """
 
     directory: str
@@ -44,6 +48,7 @@ class MergeSummary:
     captions: int
     failures: int
     origins: Mapping[str, int]
+    audited_by: tuple[str, ...] = ()
 
     def text(self) -> str:
         """The summary for a terminal."""
@@ -55,7 +60,8 @@ class MergeSummary:
         ]
         lines += [f"    {name:<10}{count:>12,}" for name, count in self.origins.items()]
         lines += [f"  {'without':<12}{self.failures:>12,}", f"  {'records':<12}{self.records:>12,}"]
-        return "\n".join([*lines, "", "Next", f"  audits run {self.directory} --captions {self.set_name}"])
+        audit = shlex.join(["audits", "run", self.directory, "--captions", self.set_name, *self.audited_by])
+        return "\n".join([*lines, "", "Next", f"  {audit}"])
 
 
 def merge_captions(
@@ -110,6 +116,7 @@ def merge_captions(
         captions=origins.total(),
         failures=records - origins.total(),
         origins=counts,
+        audited_by=audit_options(open_dataset(directory).summary()),
     )
 
 

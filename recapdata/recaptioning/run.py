@@ -21,7 +21,7 @@ from recapdata.caption_sets.resuming import (
     keep_revision,
     note_set,
 )
-from recapdata.captioners import Captioner, CaptionerOptions, parse_captioner, template_columns
+from recapdata.captioners import Captioner, CaptionerOptions, check_style, parse_captioner, template_columns
 from recapdata.console import progress, say
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.keys import read_keys_file
@@ -42,7 +42,7 @@ from recapdata.recaptioning.plan import (
     total_of,
 )
 from recapdata.recaptioning.recorder import Recorder, ShardState, failures_by_type, fill, survey
-from recapdata.recaptioning.summary import RecaptionSummary, images, machine
+from recapdata.recaptioning.summary import RecaptionSummary, audit_options, images, machine
 from recapdata.recaptioning.where import Where, open_where
 from recapdata.records import Provenance, timestamp
 from recapdata.registry import load_attribute
@@ -127,6 +127,7 @@ def recaption(
     check_set_name(folder, set_name)
     name, model = parse_captioner(captioner)
     asked = replace(options or CaptionerOptions(), model=model)
+    check_style(asked.style)
     columns = template_columns(asked.style)
     check_columns(folder, columns, asked.style)
     if run.keys is not None:
@@ -165,6 +166,7 @@ def recaption(
         lacking=sum(state.lacking - state.filled for state in after),
         filled=sum(state.filled for state in after),
         first_error=done.first_error,
+        audited_by=audit_options(open_dataset(directory).summary()),
         done=done.images,
         done_failures=done.failures,
         examples=done.examples,

@@ -4,9 +4,11 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from textwrap import shorten
+from typing import Any
 
 from recapdata.display import shown_as_text
 from recapdata.records import Provenance
+from recapdata.versions.comparable import clip_option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,7 @@ class RecaptionSummary:
         caption_bytes: what the set takes on disk.
         filled: captions of the base set, for records that were not chosen; they are among `captions`.
         first_error: the first failure of this run, whose type and remedy others of it share.
+        audited_by: the options of the folder's audit, which the next one is to be held against.
         largest_batch: the largest batch that fit, where one did not fit.
         command: the command without what chooses images, to be typed again.
     """
@@ -52,6 +55,7 @@ class RecaptionSummary:
     command: str
     filled: int = 0
     first_error: str | None = None
+    audited_by: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -117,7 +121,7 @@ class RecaptionSummary:
 
     def _next(self) -> list[str]:
         lines = []
-        audit = shlex.join(["audits", "run", self.directory, "--captions", self.set_name])
+        audit = shlex.join(["audits", "run", self.directory, "--captions", self.set_name, *self.audited_by])
         if self.asked == "pilot" and self.left and self.done:
             rate, share = self.images_per_second, self.captions + self.failures
             disk = self.caption_bytes / max(share, 1) * self.left
@@ -146,6 +150,17 @@ class RecaptionSummary:
     def left(self) -> int:
         """Images that a pilot left out of those it was drawn from."""
         return min(self.lacking, max(0, self.among - self.done)) if self.where is not None else self.lacking
+
+
+def audit_options(summary: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Evidence and CLIP model of an audit's summary, as `audits run` takes them; none where there is no audit."""
+    named = (summary or {}).get("evidence") or []
+    evidence = [each.partition(":")[0] if each.startswith("ocr:") else each for each in named]
+    clip = (summary or {}).get("clip")
+    return (
+        *(("--evidence", ",".join(evidence)) if evidence else ()),
+        *(("--clip", clip_option(clip)) if clip and "," not in clip else ()),
+    )
 
 
 def machine(provenance: Provenance, device: str) -> str:

@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from recapdata.captioners import CAPTIONERS, CaptionerOptions, open_captioner, parse_captioner
+from recapdata.captioners import CAPTIONERS, CaptionerOptions, check_style, open_captioner, parse_captioner
 from recapdata.captioners.prompts import CHAT, FAMILIES, max_tokens, prompt_text
 from recapdata.errors import CaptionerNotFound, OptionError
 
@@ -79,3 +79,23 @@ def test_a_plain_model_has_no_long_style():
     assert prompt_text("short", FAMILIES["blip"], {}, "m") == ""
     with pytest.raises(OptionError, match="takes no instruction"):
         prompt_text("long", FAMILIES["blip"], {}, "m")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("embeded", "embedded"), ("Embedded", "embedded"), ("serverr", "server"), ("cap.make", "cap:make")],
+)
+def test_a_mistyped_captioner_is_no_model_of_the_hub(typed, meant):
+    with pytest.raises(CaptionerNotFound, match=rf"did you mean {meant}\?"):
+        parse_captioner(typed)
+
+
+@pytest.mark.parametrize("style", ["Long", "shrot", "detailed"])
+def test_one_word_that_is_no_style_is_no_prompt(style):
+    with pytest.raises(OptionError, match="there are short, long"):
+        check_style(style)
+
+
+@pytest.mark.parametrize("style", ["short", "long", "A photo of", "{alt}", "caption:"])
+def test_prompts_and_styles(style):
+    check_style(style)

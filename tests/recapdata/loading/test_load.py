@@ -76,6 +76,8 @@ def test_a_version_at_its_commit(hub, repo_id, folder):
     assert rows[5]["image"].getpixel((0, 0)) == (185, 0, 5)  # png(5): 37 · 5, 0, 5
     with pytest.raises(HubError, match="no such revision"):
         recapdata.load(repo_id, revision="v3.0.0")
+    with pytest.raises(HubError, match=r"'1\.0\.0' \(did you mean v1\.0\.0\?\); its versions are v1\.0\.0"):
+        recapdata.load(repo_id, revision="1.0.0")
 
 
 def test_images_of_an_earlier_version_are_not_fetched_again(hub, repo_id, folder):

@@ -17,7 +17,7 @@ WRONG = "alt: contradicted > 0"
 """True of rows 0 and 3, by the audit that `audit` writes."""
 
 
-def fix(folder, style="look", set_name="fixed", **options):  # noqa: F811
+def fix(folder, style="look:", set_name="fixed", **options):  # noqa: F811
     return recaption(
         folder.path,
         set_name,
@@ -39,7 +39,7 @@ def test_what_is_not_chosen_keeps_the_words_of_the_base(folder):  # noqa: F811
     summary = fix(folder, where=WRONG)
     rows = rows_of(folder)
     assert [row["origin"] for row in rows] == [None, "alt", "alt", None, "alt", "alt"]
-    assert [row["caption"] for row in rows] == ["look 0 0 0", ALT[1], None, "look 111 0 3", ALT[4], ALT[5]]
+    assert [row["caption"] for row in rows] == ["look: 0 0 0", ALT[1], None, "look: 111 0 3", ALT[4], ALT[5]]
     assert [row["finish_reason"] for row in rows] == ["stop", "import", None, "stop", "import", "import"]
     assert rows[2]["error"] == "Refused: built to fail"  # alt has none of it either
     assert (summary.captions, summary.filled, summary.failures, summary.lacking) == (5, 3, 1, 0)
@@ -71,7 +71,7 @@ def test_an_interruption_leaves_the_same_bytes(folder, monkeypatch):  # noqa: F8
             fix(folder, where=WRONG)
     assert fix(folder, where=WRONG).done == 0
     interrupted = content(folder)
-    fix(folder, where=WRONG, overwrite=True, style="other")
+    fix(folder, where=WRONG, overwrite=True, style="other:")
     fix(folder, where=WRONG, overwrite=True)
     assert content(folder) == interrupted
 

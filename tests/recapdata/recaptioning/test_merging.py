@@ -18,7 +18,7 @@ def test_of_each_record_the_first_set_that_has_one(folder: DatasetFolder):  # no
     fix(folder, where=WRONG, fill="none")  # rows 0 and 3
     summary = merge_captions(folder.path, "best", ["fixed", "alt"])
     assert [row["origin"] for row in rows_of(folder, "best")] == ["fixed", "alt", None, "fixed", "alt", "alt"]
-    assert [row["caption"] for row in rows_of(folder, "best")][:2] == ["look 0 0 0", ALT[1]]
+    assert [row["caption"] for row in rows_of(folder, "best")][:2] == ["look: 0 0 0", ALT[1]]
     assert rows_of(folder, "best")[2]["error"] == "Refused: built to fail"
     assert (summary.records, summary.captions, summary.failures) == (6, 5, 1)
     assert summary.origins == {"fixed": 2, "alt": 3}

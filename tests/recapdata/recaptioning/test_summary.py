@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from recapdata.recaptioning.summary import RecaptionSummary, duration, size
+from recapdata.recaptioning.summary import RecaptionSummary, audit_options, duration, size
 from recapdata.records import Provenance
 
 DONE = RecaptionSummary(
@@ -92,3 +92,17 @@ def test_a_captioner_without_a_model():
     )
     assert "decoding     on cpu, batches of 8\n" in replace(DONE, provenance=provenance).text()
     assert "decoding     float32 on cpu, batches of 8\n" in DONE.text()
+
+
+def test_the_next_audit_is_by_what_the_last_was():
+    audit = {
+        "evidence": ["annotations", "detector:me/detr", "ocr:rapidocr-3.4"],
+        "clip": "embedded@sha256:0123",
+    }
+    options = audit_options(audit)
+    assert options == ("--evidence", "annotations,detector:me/detr,ocr", "--clip", "embedded")
+    assert (
+        "--evidence annotations,detector:me/detr,ocr --clip embedded"
+        in replace(DONE, audited_by=options).text()
+    )
+    assert audit_options(None) == ()
