@@ -25,6 +25,7 @@ from recapdata.console import PROGRESS, how_far
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.target import open_dataset
 from recapdata.errors import RecapdataError
+from recapdata.recaptioning.options import NO_FILL
 from recapdata.records import Provenance
 from recapdata.versions.changes import counted
 
@@ -115,6 +116,12 @@ class RecaptionSelection(operators.Operator):
             required=True,
         )
         form.float("temperature", label="Temperature", description="0 does not sample", default=0.0, min=0)
+        if not _is_whole(ctx):
+            keep = [(name, f"the captions of {name}") for name in about.fields]
+            choices = [*reversed(keep), (NO_FILL, "no captions; such a set cannot be published")]
+            forms.choose(
+                form, "fill", "All other samples keep", choices, _whole_set(ctx.dataset, about.fields)
+            )
         _ask_evidence(form, about.folder)
         return prop
 
@@ -213,6 +220,8 @@ def recaption_command(folder: Path, set_name: str, keys_file: Path, params: Any)
     """The console command that captions the keys of a file."""
     command = [str(Path(sys.executable).with_name("recapdata")), "recaption", str(folder), set_name]
     command += ["--captioner", params["captioner"], "--style", params["style"], "--keys", str(keys_file)]
+    if fill := params.get("fill"):
+        command += ["--fill", fill]
     return [*command, "--temperature", str(params.get("temperature") or 0.0)]
 
 
@@ -271,6 +280,17 @@ def _run(command: list[str]) -> Iterator[str]:
         raise CommandFailed(
             f"{last} ({Path(command[0]).name} {command[1]} ended with exit code {process.returncode})"
         )
+
+
+def _is_whole(ctx: Any) -> bool:
+    """Whether an operator is for all samples, so that nothing is left to fill."""
+    return bool(forms.meant(ctx)[0].count() == ctx.dataset.count())
+
+
+def _whole_set(dataset: Any, fields: dict[str, str]) -> str:
+    """The latest set that has a caption of every sample; where there is none, gaps are left."""
+    whole = (name for name in reversed(fields) if dataset.exists(fields[name]).count() == dataset.count())
+    return next(whole, NO_FILL)
 
 
 def _free_name(sets: dict[str, str]) -> str:

@@ -211,11 +211,11 @@ def test_a_captioner_is_offered_only_where_it_works(
     )  # what was typed last
 
 
-def form(operator: Any, dataset: Any, **params: Any) -> dict[str, Any]:
+def form(operator: Any, dataset: Any, **more: Any) -> dict[str, Any]:
     """The fields of an operator's form, as the App gets them."""
     import fiftyone.operators.executor as executor
 
-    context = executor.ExecutionContext(request_params={"dataset_name": dataset.name, "params": params})
+    context = executor.ExecutionContext(request_params={"dataset_name": dataset.name, "params": {}, **more})
     properties = operator.resolve_input(context).to_json()["type"]["properties"]
     return dict(properties)
 
@@ -241,20 +241,20 @@ def test_the_selection_is_recaptioned_in_the_background(fo: ModuleType, folder: 
     from fiftyone.operators.delegated import DelegatedOperationService
 
     dataset = fo.load_dataset(build(folder.path).name)
-    params = {"set": "recap-2", "captioner": "embedded", "style": "short"}
-    execute(
-        "recaption_selection",
-        dataset,
-        selected=dataset.limit(2).values("id"),
-        request_delegation=True,
-        params=params,
-    )
+    from audits.fiftyone.plugin.sending import RecaptionSelection
+
+    chosen = dataset.limit(2).values("id")
+    assert "fill" not in form(RecaptionSelection(), dataset)  # all are captioned: nothing is left to fill
+    fill = form(RecaptionSelection(), dataset, selected=chosen)["fill"]["default"]
+    params = {"set": "recap-2", "captioner": "embedded", "style": "short", "fill": fill}
+    execute("recaption_selection", dataset, selected=chosen, request_delegation=True, params=params)
     service = DelegatedOperationService()
     (result,) = service.execute_queued_operations(dataset_name=dataset.name, limit=1)
     assert result.error is None
     dataset.reload()
     captions = dataset.values("recap_2")
-    assert [caption is not None for caption in captions] == [True, True, False, False, False, False]
+    assert captions[2:] == ["A brown dog."] * 4  # of the latest whole set, so that this one can be published
+    assert all(caption not in (None, "A brown dog.") for caption in captions[:2])
     assert replace(folder.manifest.sets["recap-2"], date=None).captioner is not None
 
 

@@ -132,7 +132,8 @@ def test_a_selection_is_recaptioned_and_audited(page: "Page", folder: DatasetFol
     provenance = folder.manifest.sets["again"]
     assert (provenance.writer, provenance.captioner) == ("model", "embedded")
     summary = json.loads((folder.path / "audits" / "summary.json").read_text())
-    assert summary["sets"]["again"]["captions"] == 2
+    assert summary["sets"]["again"]["captions"] == 6  # the others keep those of the latest whole set
+    assert (provenance.base, provenance.edits) == ("recap-short", 2)
 
 
 def test_a_sample_shows_its_verdicts_and_takes_a_correction(page: "Page", folder: DatasetFolder) -> None:
