@@ -15,15 +15,24 @@ from recapdata.dataset.shards import ShardFile
 def caption_reads() -> Iterator[Callable[[], dict[str, int]]]:
     """Gives what tells, by `set/shard`, how often captions were read in this process since it was last asked."""
     counts: Counter[str] = Counter()
+    inside: list[bool] = []  # one method reads by another
 
     def noted(
         method: Callable[..., Any], columns_of: Callable[..., Sequence[str] | None]
     ) -> Callable[..., Any]:
         def read(file: ShardFile, *arguments: Any, **options: Any) -> Any:
             path, columns = Path(file.name), columns_of(*arguments, **options)
-            if path.parts[-3:-2] == ("captions",) and (columns is None or "caption" in columns):
+            if (
+                not inside
+                and path.parts[-3:-2] == ("captions",)
+                and (columns is None or "caption" in columns)
+            ):
                 counts[f"{path.parent.name}/{path.stem}"] += 1
-            return method(file, *arguments, **options)
+            inside.append(True)
+            try:
+                return method(file, *arguments, **options)
+            finally:
+                inside.pop()
 
         return read
 

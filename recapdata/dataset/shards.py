@@ -7,7 +7,7 @@ versions have none). A picture is held against its key instead, so that of a dam
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -211,14 +211,17 @@ def read_footer(path: Path) -> pq.FileMetaData:
         return file.metadata
 
 
-def check_pages(path: Path) -> None:
+def check_pages(path: Path, *, besides: Collection[str] = ()) -> None:
     """Read everything but pictures for nothing but its checksums, a row group at a time.
+
+    Args:
+        besides: columns that are read elsewhere.
 
     Raises:
         DatasetDamaged: it is truncated or corrupt.
     """
     with ShardFile(path, checksums=True) as file:
-        columns = [name for name in file.schema_arrow.names if name != "image"]
+        columns = [name for name in file.schema_arrow.names if name not in ("image", *besides)]
         for group in range(file.num_row_groups):
             file.read_row_group(group, columns=columns, use_threads=False)
 

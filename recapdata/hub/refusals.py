@@ -52,8 +52,8 @@ def repository_not_found(name: str, *, anonymous: bool) -> Refusal:
         message = f"No public repository {name} on this Hub; if it is private, export this Hub's HF_TOKEN."
         return Refusal(401, message, code="RepoNotFound")
     return Refusal(
-        404, "Repository not found", hint=f"No repository {name} on this Hub.", code="RepoNotFound"
-    )
+        404, "Repository not found", code="RepoNotFound"
+    )  # in these words, that the client shows them once
 
 
 def revision_not_found(revision: str) -> Refusal:
