@@ -3,16 +3,14 @@
 `datasets` stores images and sounds as the same struct, so that the type alone does not tell.
 """
 
-import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from PIL import Image
 
-from recapdata.dataset.decoding import DAMAGE, FORMATS
+from recapdata.dataset.decoding import DAMAGE, open_image
 from recapdata.dataset.shards import ShardFile
 from recapdata.records import IMAGE_TYPE, RECORD_SCHEMA
 
@@ -69,7 +67,7 @@ def _contents(path: Path, name: str) -> Iterator[bytes]:
 
 def _is_image(content: bytes) -> bool:
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS):
+        with open_image(content):
             return True
     except DAMAGE:
         return False
