@@ -5,6 +5,7 @@ missing keeps its place, with null claims and null scores: a failure is counted,
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -16,7 +17,7 @@ import pyarrow as pa
 from recapdata.dataset.bounded import read_small
 from recapdata.dataset.shards import ShardFile, read_note, restore
 from recapdata.errors import DatasetDamaged
-from recapdata.records import CLAIM_TYPE
+from recapdata.records import CLAIM_TYPE, valid_set_name
 
 SUMMARY_FILE = "summary.json"
 SUMMARY = f"audits/{SUMMARY_FILE}"
@@ -213,6 +214,89 @@ def is_current(schema: pa.Schema) -> bool:
     return schema.remove_metadata().equals(AUDIT_SCHEMA)
 
 
+_NUMBER = (int, float)
+_SKEW = {
+    "distance": _NUMBER,
+    "prompts": str,
+    "clip": str,
+    "captions_used": int,
+    "prompts_used": int,
+    "caption_words": _NUMBER,
+    "prompt_words": _NUMBER,
+    "dimensions": int,
+    "enough": bool,
+    "identity": str,
+}
+_FIGURE = {
+    "value": _NUMBER,
+    "low": _NUMBER,
+    "high": _NUMBER,
+    "unit": str,
+    "better": str,
+    "n": int,
+    "rests_on": [str],
+}
+_SHARES = ("lower_case", "capitalized", "upper_case", "final_stop", "repeated")
+_HABITS = {
+    **dict.fromkeys(_SHARES, _NUMBER),
+    "most_repeated": int,
+    "words": [_NUMBER],
+    "first_words": [[(str, *_NUMBER)]],
+}
+_SET = {
+    "captions": int,
+    "missing": int,
+    "figures": {...: _FIGURE},
+    "made_by": {...: [str]},
+    "habits": _HABITS,
+    "skew": _SKEW,
+}
+_SUMMARY = {"pipeline": str, "clip": str, "evidence": [str], "records": int, "sets": {...: _SET}}
+"""What is read of a summary: a type, a list of one shape, or a mapping by name; `...` stands for every name."""
+
+
+def check_summary(summary: Any) -> None:
+    """Refuse what is no summary of an audit; it may come from anybody.
+
+    Raises:
+        TypeError, ValueError: a value is of another type, or one that is always there is missing.
+    """
+    _check_shape(summary, _SUMMARY, "it")
+    for set_name, each in summary.get("sets", {}).items():
+        valid_set_name(set_name)
+        wanted = {"captions", "missing", "figures"} - {
+            name for name, value in each.items() if value is not None
+        }
+        if wanted or ("skew" in each and each["skew"].keys() != _SKEW.keys()):
+            raise ValueError(f"what it says of {set_name} is not whole")
+        if any(
+            len(pair) != 2 or not isinstance(pair[1], _NUMBER)
+            for pair in (each.get("habits") or {}).get("first_words") or ()
+        ):
+            raise TypeError(f"what it says of {set_name} is not of the form of a summary")
+
+
+def _check_shape(value: Any, shape: Any, name: str) -> None:
+    if isinstance(shape, dict):
+        if not isinstance(value, dict):
+            raise TypeError(f"{name} is no mapping")
+        for key, each in value.items():
+            inner = shape.get(key, shape.get(...))
+            if inner is not None and each is not None:
+                _check_shape(each, inner, str(key)[:80])
+    elif isinstance(shape, list):
+        if not isinstance(value, list):
+            raise TypeError(f"{name} is no list")
+        for each in value:
+            _check_shape(each, shape[0], name)
+    elif not isinstance(value, shape) or (isinstance(value, bool) and shape is not bool):
+        raise TypeError(f"{name} is of another type")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{name} is {value}")
+    elif isinstance(value, int) and abs(value) > 2**63:
+        raise ValueError(f"{name} is beyond any number that was counted")
+
+
 def read_summary(path: Path, name: str) -> dict[str, Any] | None:
     """The content of `summary.json`; None where there is no such file.
 
@@ -220,7 +304,7 @@ def read_summary(path: Path, name: str) -> dict[str, Any] | None:
         name: the dataset, for the message.
 
     Raises:
-        DatasetDamaged: it is not a JSON object.
+        DatasetDamaged: it is not a summary in JSON.
     """
     if not path.is_file():
         return None
@@ -228,6 +312,9 @@ def read_summary(path: Path, name: str) -> dict[str, Any] | None:
         summary = json.loads(read_small(path))
         if not isinstance(summary, dict):
             raise ValueError("no object")
+        check_summary(summary)
         return summary
-    except (ValueError, RecursionError) as error:
-        raise DatasetDamaged(f"{SUMMARY_FILE} of {name} is not JSON: {error}; run the audit again") from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise DatasetDamaged(
+            f"{SUMMARY_FILE} of {name} is not JSON, or no summary of an audit: {error}; run the audit again"
+        ) from error

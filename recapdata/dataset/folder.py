@@ -28,7 +28,7 @@ import yaml
 from recapdata.atomic import write_atomic
 from recapdata.dataset.audit_files import SUMMARY
 from recapdata.dataset.bounded import read_small
-from recapdata.dataset.shards import ShardFile, read_footer, read_schema, read_shard
+from recapdata.dataset.shards import ShardFile, fields_of, read_footer, read_schema, read_shard, unified
 from recapdata.errors import CaptionSetNotFound, DatasetBusy, DatasetDamaged, DatasetEmpty, NotADataset
 from recapdata.records import CAPTION_SCHEMA, RECORD_SCHEMA, SET_NAME, Counts, Manifest
 
@@ -258,9 +258,9 @@ class DatasetFolder:
         paths = (self.path / "images").glob("train-*.parquet")
         numbers = sorted(number for path in paths if (number := shard_number(path.name)) is not None)
         if numbers != list(range(len(numbers))):
-            missing = sorted(set(range(numbers[-1])) - set(numbers))
+            missing = next(place for place, number in enumerate(numbers) if place != number)
             raise DatasetDamaged(
-                f"{self.path / 'images'} lacks {shard_name(missing[0])}; restore it or ingest again"
+                f"{self.path / 'images'} lacks {shard_name(missing)}; restore it or ingest again"
             )
         return numbers
 
@@ -286,9 +286,13 @@ class DatasetFolder:
         return read_footer(self.image_shard(shard)).num_rows
 
     def schema(self) -> pa.Schema:
-        """The schema that all image shards fit: RECORD_SCHEMA, then every column that ever came along."""
+        """The schema that all image shards fit: RECORD_SCHEMA, then every column that ever came along.
+
+        Raises:
+            DatasetDamaged: a column is of different types in them.
+        """
         schemas = [read_schema(self.image_shard(shard)) for shard in self.shards()]
-        return pa.unify_schemas([RECORD_SCHEMA, *schemas])
+        return unified([RECORD_SCHEMA, *schemas], str(self.path / "images"))
 
     def read_images(
         self,
@@ -303,9 +307,7 @@ class DatasetFolder:
         Pass `schema` (see `DatasetFolder.schema`) when reading many shards, so that footers are read once.
         """
         schema = schema or self.schema()
-        wanted = pa.schema(
-            [schema.field(name) for name in (columns if columns is not None else schema.names)]
-        )
+        wanted = pa.schema(fields_of(schema, schema.names if columns is None else columns, str(self.path)))
         checksums = None if "image" in wanted.names else True
         with ShardFile(self.image_shard(shard), checksums=checksums) as file:
             present = set(wanted.names) & set(file.schema_arrow.names)

@@ -66,7 +66,7 @@ class ShardFile(pq.ParquetFile):  # type: ignore[misc]  # pyarrow has no types
     def read(self, columns: Sequence[str] | None = None, **options: Any) -> pa.Table:
         """All rows of the named columns (of all where None)."""
         batches, total = [], 0
-        for batch in self.iter_batches(columns=columns, **options):
+        for batch in self._batches(65_536, {"columns": columns, **options}):
             total += batch.nbytes
             if self._limit is not None and total > self._limit:
                 raise self._bomb()
@@ -83,6 +83,9 @@ class ShardFile(pq.ParquetFile):  # type: ignore[misc]  # pyarrow has no types
 
     def iter_batches(self, batch_size: int = 65_536, **options: Any) -> Iterator[pa.RecordBatch]:
         """The rows in batches of at most `batch_size`."""
+        return self._batches(batch_size, options)
+
+    def _batches(self, batch_size: int, options: Mapping[str, Any]) -> Iterator[pa.RecordBatch]:
         self._need(options.get("columns"))
         with _damage(self.name):
             batches = super().iter_batches(batch_size, **options)
@@ -252,6 +255,31 @@ def read_schema(path: Path) -> pa.Schema:
     """
     with ShardFile(path) as file:
         return file.schema_arrow.remove_metadata()
+
+
+def unified(schemas: Sequence[pa.Schema], where: str) -> pa.Schema:
+    """The columns of all schemas.
+
+    Raises:
+        DatasetDamaged: a column is of different types in them; `where` opens the message.
+    """
+    with _damage(where):
+        return pa.unify_schemas(list(schemas))
+
+
+def fields_of(schema: pa.Schema, names: Iterable[str], where: str) -> list[pa.Field]:
+    """The fields of these names.
+
+    Args:
+        where: what has the schema, for the message.
+
+    Raises:
+        DatasetDamaged: one is not there, which the manifest may promise all the same.
+    """
+    missing = [name for name in names if name not in schema.names]
+    if missing:
+        raise _damaged(where, f"no shard has the column {missing[0][:80]!r} that the manifest names")
+    return [schema.field(name) for name in names]
 
 
 class ShardWriter:

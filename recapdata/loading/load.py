@@ -16,7 +16,7 @@ from recapdata.caption_sets.mixture import Mixture
 from recapdata.dataset.decoding import let_pillow_decode
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.image_columns import image_columns, named_images
-from recapdata.dataset.shards import ShardFile
+from recapdata.dataset.shards import ShardFile, fields_of
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import DatasetDamaged, DatasetEmpty, HubError
 from recapdata.extras import naming_extras
@@ -155,7 +155,7 @@ def _images(target: Target, split: str) -> "Dataset":
     else:
         files = [str(path) for path in _data_files(target)]
         schema, images = _published_schema(Path(files[0])) if files else (RECORD_SCHEMA, frozenset())
-    rows = _parquet(files, [schema.field(name) for name in columns], split, images)
+    rows = _parquet(files, fields_of(schema, columns, target.name), split, images)
     for name in ("image", *sorted(images)):
         _check_images(rows, name, target)
     return rows
@@ -205,12 +205,18 @@ def _parquet(
             features=features(fields, image=True, images=images),
             split=split,
         )
-    except (DatasetGenerationError, pa.ArrowException, OSError):
+    except (DatasetGenerationError, pa.ArrowException, OSError) as error:
         for file in files:  # says which one is damaged, if any is
             with ShardFile(file) as shard:
                 for _ in shard.iter_batches(1024):
                     pass
-        raise
+        cause = error.__cause__ or error
+        if isinstance(cause, OSError) and cause.errno is not None:
+            raise  # of the disk, or the network
+        raise DatasetDamaged(
+            f"{files[0]} and what belongs with it cannot be read as {', '.join(columns)} of one type each: "
+            + " ".join(str(cause).split())[:300]
+        ) from error
 
 
 # --- what was downloaded before ------------------------------------------------------------------------------------------
