@@ -6,6 +6,7 @@ Memory stays flat however many keys there are.
 
 import sqlite3
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
@@ -78,27 +79,31 @@ class KeyIndex:
 
     def records(self, keys: Collection[bytes]) -> set[bytes]:
         """Those of the keys that are records of finished shards."""
-        return self._present("recent", keys) | self._present("keys", keys)
+        with self._damage():
+            return self._present("recent", keys) | self._present("keys", keys)
 
     def removed(self, keys: Collection[bytes]) -> set[bytes]:
         """Those of the keys that were removed on request."""
-        return self._present("removed", keys)
+        with self._damage():
+            return self._present("removed", keys)
 
     def add_shard(self, shard: int, keys: Collection[bytes]) -> None:
         """Take in the keys of an image shard that has just been finished."""
-        self._db.execute("BEGIN")
-        self._insert(f"shard {shard}", keys, "recent")
-        self._note(self._folder.image_shard(shard))
-        self._db.execute("COMMIT")
-        self._merge()
+        with self._damage():
+            self._db.execute("BEGIN")
+            self._insert(f"shard {shard}", keys, "recent")
+            self._note(self._folder.image_shard(shard))
+            self._db.execute("COMMIT")
+            self._merge()
 
     def forget(self, shard: int, keys: Collection[bytes]) -> None:
         """Take out keys of an image shard that has just been written anew without them."""
-        self._db.execute("BEGIN")
-        for table in ("recent", "keys"):
-            self._db.executemany(f"DELETE FROM {table} WHERE key = ?", ((key,) for key in sorted(keys)))
-        self._note(self._folder.image_shard(shard))
-        self._db.execute("COMMIT")
+        with self._damage():
+            self._db.execute("BEGIN")
+            for table in ("recent", "keys"):
+                self._db.executemany(f"DELETE FROM {table} WHERE key = ?", ((key,) for key in sorted(keys)))
+            self._note(self._folder.image_shard(shard))
+            self._db.execute("COMMIT")
 
     def close(self) -> None:
         """Close the database."""
@@ -111,6 +116,21 @@ class KeyIndex:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @contextmanager
+    def _damage(self) -> Iterator[None]:
+        """Report pages that turn out to be torn only when they are read."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", None) not in (
+                sqlite3.SQLITE_CORRUPT,
+                sqlite3.SQLITE_NOTADB,
+            ):
+                raise
+            raise DatasetDamaged(
+                f"{self._path} is damaged ({error}); delete it and run the same command again: it is made again from the shards"
+            ) from error
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path, isolation_level=None)
@@ -125,6 +145,11 @@ class KeyIndex:
         db.execute("PRAGMA synchronous=NORMAL")
         db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         db.executescript(_TABLES)
+        made = {row[0] for row in db.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
+        if made != {
+            each.strip().replace("IF NOT EXISTS ", "") for each in _TABLES.split(";") if each.strip()
+        }:
+            raise sqlite3.DatabaseError("other tables")
         if db.execute("PRAGMA user_version").fetchone()[0] not in (0, _FORMAT):
             raise sqlite3.DatabaseError("another format")
         db.execute(f"PRAGMA user_version={_FORMAT}")

@@ -386,6 +386,8 @@ def test_strange_files_among_the_ledgers_are_nobodys(tmp_path: Path) -> None:
     "statement",
     [
         "CREATE TRIGGER t AFTER INSERT ON recent BEGIN DELETE FROM removed; END",
+        "DROP TABLE keys; CREATE TABLE keys (other TEXT)",
+        "DROP TABLE parts; CREATE TABLE parts (name TEXT CHECK (name = ''), size, changed)",
         "DROP TABLE removed; CREATE VIEW removed AS WITH RECURSIVE n(key) AS (SELECT 1 UNION ALL SELECT key FROM n) SELECT key FROM n",
     ],
 )
