@@ -76,6 +76,7 @@ class World:
         assert outcome.code == 0, outcome.errors
         snapshot_download(self.repo, repo_type="dataset", local_dir=self.files)
         shutil.rmtree(self.files / ".cache")
+        self.sent = contents(self.files)
 
     def trial(self, seed: int, *, train: bool = False) -> Trial:
         """Mutate a copy and run a command on it."""
@@ -122,30 +123,26 @@ class World:
 
     def _commit(self) -> str:
         """The mutated files as a commit of their own."""
+        from huggingface_hub.errors import HfHubHTTPError
+
+        now = contents(self.folder)
+        try:
+            return self._send(now)
+        except (UnicodeDecodeError, ValueError, HfHubHTTPError):
+            # No client sends such a card, or no Hub takes it.
+            return self._send({**now, "README.md": contents(self.files)["README.md"]})
+
+    def _send(self, now: dict[str, bytes]) -> str:
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
-        files = {
-            each.relative_to(self.folder).as_posix(): each
-            for each in self.folder.rglob("*")
-            if each.is_file()
-        }
-        old = {
-            each.relative_to(self.files).as_posix(): each for each in self.files.rglob("*") if each.is_file()
-        }
         operations: list[Any] = [
-            CommitOperationAdd(name, path)
-            for name, path in files.items()
-            if name not in old or old[name].read_bytes() != path.read_bytes()
+            CommitOperationAdd(name, content)
+            for name, content in now.items()
+            if self.sent.get(name) != content
         ]
-        operations += [CommitOperationDelete(name) for name in old if name not in files]
-        commit = HfApi().create_commit(
-            self.repo,
-            operations,
-            commit_message="strange",
-            repo_type="dataset",
-            revision="main",
-            parent_commit=None,
-        )
+        operations += [CommitOperationDelete(name) for name in self.sent if name not in now]
+        commit = HfApi().create_commit(self.repo, operations, commit_message="strange", repo_type="dataset")
+        self.sent = now
         return f"{self.repo}@{commit.oid}"
 
     def _on_folder(self) -> list[list[Any]]:
@@ -227,6 +224,13 @@ class World:
 SCRIPTED = ("--captioner", "scripted", "--workers", "0", "--batch-size", "2")
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """The files of a folder by name."""
+    return {
+        each.relative_to(folder).as_posix(): each.read_bytes() for each in folder.rglob("*") if each.is_file()
+    }
+
+
 # --- commands that are no program's ----------------------------------------------------------------------------------------
 
 
@@ -244,7 +248,8 @@ def load(name: str) -> None:
     """Read every record, pictures too."""
     import recapdata
 
-    for row in recapdata.load(*name.split("@")):
+    repo_id, _, revision = name.partition("@")
+    for row in recapdata.load(repo_id, revision=revision or None):
         assert row["image"].size
 
 
@@ -252,7 +257,10 @@ def stream(name: str) -> None:
     """The same, streamed, with captions drawn."""
     import recapdata
 
-    for row in recapdata.load(*name.split("@"), streaming=True, mixture="alt=0.5,recap=0.5"):
+    repo_id, _, revision = name.partition("@")
+    for row in recapdata.load(
+        repo_id, revision=revision or None, streaming=True, mixture="alt=0.5,recap=0.5"
+    ):
         assert row["image"].size
 
 
