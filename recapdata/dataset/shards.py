@@ -60,6 +60,8 @@ class ShardFile(pq.ParquetFile):  # type: ignore[misc]  # pyarrow has no types
                 super().__init__(source, **options)
         self._limit = _limit(source)
         self._check_size()
+        if len(set(schema.names)) < len(schema.names):
+            raise _damaged(self.name, "two of its columns have one name")
         if "key" in schema.names and schema.field("key").type not in _KEYS:
             raise _damaged(self.name, f"its column 'key' is {schema.field('key').type}")
 

@@ -162,6 +162,12 @@ def test_contents_are_checked(change: dict[str, Any]) -> None:
         Contents.from_json(json.dumps({**json.loads(whole.to_json()), **change}))
 
 
+def test_two_columns_of_one_name(tmp_path: Path) -> None:
+    pq.write_table(pa.table([["a"], ["b"]], names=["key", "key"]), tmp_path / "x.parquet")
+    with pytest.raises(DatasetDamaged, match="two of its columns have one name"):
+        read_shard(tmp_path / "x.parquet", ["key"])
+
+
 def test_a_shard_with_an_endless_number(tmp_path: Path) -> None:
     folder = build_dataset(tmp_path / "ds")
     folder.image_shard(1).rename(folder.image_shard(999_999_999_999))
