@@ -5,6 +5,7 @@ Exit codes: 0 all was done; 1 something was not (an error, or rows that failed);
 """
 
 import dataclasses
+import errno
 import functools
 import importlib.metadata
 import inspect
@@ -12,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +27,7 @@ from recapdata.errors import RecapdataError
 from recapdata.extras import naming_extras
 from recapdata.options import is_options, typer_parameters
 
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as typer ends with."""
 
@@ -150,10 +153,24 @@ def run(app: typer.Typer) -> None:
             raise
         say(f"error: {error}")
         sys.exit(1)
+    except (OSError, sqlite3.OperationalError) as error:
+        if "--debug" in sys.argv or not is_full_disk(error):
+            raise
+        where = f" for {error.filename}" if isinstance(error, OSError) and error.filename else ""
+        say(f"error: no space left on the disk{where}; free some, and type the same command again")
+        sys.exit(1)
     except SystemExit as end:
         if end.code == INTERRUPTED:
             say("interrupted; nothing finished is lost, the same command goes on from here")
         raise
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether an error is that of a disk, or a quota, without room; some libraries say so in words only."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in FULL_DISK
+    words = str(error).lower()
+    return any(os.strerror(number).lower() in words for number in FULL_DISK) or "disk is full" in words
 
 
 def say(line: str) -> None:

@@ -17,14 +17,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from recapdata.console import is_full_disk
 from recapdata.hub.call import Call, signed_in, writer
 from recapdata.hub.endpoints import account, cloning, content, pages, repos, uploads, versions
 from recapdata.hub.folder import HubFolder
-from recapdata.hub.objects import disk_refusal, is_full_disk
+from recapdata.hub.objects import REGULAR_MAX_BYTES
 from recapdata.hub.refusals import Refusal, answer
 from recapdata.hub.repositories import KINDS
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9=;:_-]{1,128}")
+FREE_MIN_BYTES = 2 * REGULAR_MAX_BYTES  # with less, a failure of git is laid to the disk
 BODY_MAX_BYTES = 32 * 2**20  # of what is read as a whole; commits and large objects are streams
 
 
@@ -150,12 +152,19 @@ def application(folder: HubFolder, on_ready: Callable[[], None]) -> ASGIApp:
     """The web application over an opened folder; `on_ready` is called once it takes requests."""
     routes = [Route(row.path, _streamed(row, folder), methods=[row.method]) for row in STREAMS]
     routes += [Route(row.path, _whole(row, folder), methods=[row.method]) for row in ADDRESSES]
+
+    async def on_full_disk(request: Request, error: Exception) -> Response:
+        """A disk without room is no mistake of the Hub's, and nothing of the request was kept; libgit2 often loses the reason."""
+        if is_full_disk(error) or folder.objects.free_bytes() < FREE_MIN_BYTES:
+            return answer(Refusal(507, "The Hub's disk has no room for this: free some, and send it again."))
+        raise error
+
     handlers = {
         Refusal: _on_refusal,
         HTTPException: _on_http_exception,
         ClientDisconnect: _on_disconnect,
-        OSError: _on_full_disk,
-        pygit2.GitError: _on_full_disk,
+        OSError: on_full_disk,
+        pygit2.GitError: on_full_disk,
         Exception: _on_bug,
     }
 
@@ -276,13 +285,6 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 async def _on_disconnect(request: Request, error: Exception) -> Response:
     """The client has gone: nobody reads this, and nothing of what it sent was kept."""
     return Response(status_code=499)
-
-
-async def _on_full_disk(request: Request, error: Exception) -> Response:
-    """A disk without room is no mistake of the Hub's: nothing of the request was kept."""
-    if is_full_disk(error):
-        return answer(disk_refusal(error))
-    raise error
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:

@@ -4,9 +4,7 @@ An object is received under a temporary name, hashed while it streams to disk, f
 are what its name promises. So whatever a commit can name is whole, whenever the process was killed.
 """
 
-import errno
 import hashlib
-import os
 import re
 import secrets
 import shutil
@@ -208,13 +206,3 @@ async def write_all(chunks: AsyncIterator[bytes], write: Callable[[bytes], objec
 def disk_refusal(error: Exception) -> Refusal:
     """The answer to a failing disk; 507 is no status that clients retry."""
     return Refusal(507, f"The Hub cannot write to its folder: {getattr(error, 'strerror', None) or error}.")
-
-
-def is_full_disk(error: BaseException) -> bool:
-    """Whether an error is that of a disk (or a quota) without room; libgit2 says so in words only."""
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    return isinstance(error, pygit2.GitError) and any(
-        os.strerror(number).lower() in str(error).lower()
-        for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    )

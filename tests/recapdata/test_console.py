@@ -1,17 +1,22 @@
 """What every command line shares: one line for a mistake, exit codes, one JSON object."""
 
+import errno
 import importlib
 import json
+import sqlite3
 import subprocess
 import sys
 import types
 
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
 import recapdata
 from recapdata.console import how_far, progress
 from recapdata.display import one_line
+from tests.builders import build_dataset
+from tests.console import run_command
 
 STRANGE = "\x1b[2J\x1b]0;mine\x07 \x9b31m \r \x7f \u202egpj \udcff é"
 SHOWN = r"\x1b[2J\x1b]0;mine\x07 \x9b31m \r \x7f \u202egpj \udcff é"
@@ -122,3 +127,35 @@ def test_control_characters_of_data_never_reach_the_terminal():
     assert done.stdout.rstrip("\n").isprintable()
     assert json.loads(done.stdout) == {"name": STRANGE}
     assert one_line("a\nb\x1b") == r"a\nb\x1b"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device", "d/captions/x"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        OSError("failed to write out file: No space left on device"),  # libgit2's, without a number
+        sqlite3.OperationalError("database or disk is full"),
+    ],
+)
+def test_a_full_disk_is_one_line(error, tmp_path, monkeypatch):
+    folder = build_dataset(tmp_path / "d", columns={"alt_text": pa.array(["a"] * 6)})
+
+    def full(*_, **__):
+        raise error
+
+    monkeypatch.setattr("recapdata.caption_sets.importing.import_captions", full)
+    done = run_command("recapdata", "import-captions", folder.path, "web", "alt_text")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: no space left on the disk")
+    assert done.stderr.count("\n") == 1
+
+
+def test_another_error_of_the_system_keeps_its_traceback(tmp_path, monkeypatch):
+    def denied(*_, **__):
+        raise OSError(errno.EACCES, "Permission denied")
+
+    folder = build_dataset(tmp_path / "d", columns={"alt_text": pa.array(["a"] * 6)})
+    monkeypatch.setattr("recapdata.caption_sets.importing.import_captions", denied)
+    with pytest.raises(OSError, match="Permission denied"):
+        run_command("recapdata", "import-captions", folder.path, "web", "alt_text")
