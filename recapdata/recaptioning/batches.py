@@ -5,6 +5,7 @@ a model whose words depend a little on their neighbors in the batch gives the sa
 """
 
 import hashlib
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
@@ -21,12 +22,13 @@ from recapdata.captioners import Captioner, CaptioningFailed, OutOfMemory, Prepa
 from recapdata.dataset.decoding import DECODED_PIXELS, ImageUnreadable, decode_image
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.shards import ShardFile
-from recapdata.errors import ModelNotSupported
+from recapdata.errors import ModelNotSupported, RecapdataError
 from recapdata.records import Caption
 
 PILOT_SHARDS = 32
 PILOT_ROWS = 8
 DECODER_CRASHED = "DecoderCrashed: the process that decoded this image died (or was killed) twice"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 KEPT_GROUPS = 2
 """A batch lies in two neighboring row groups at most (see `cut`), 32 MB each."""
 
@@ -349,6 +351,15 @@ class BatchCaptioner:
             if count > 1:
                 return (count + 1) // 2
             errors[part.places[0]] = str(error)
+        except RecapdataError:
+            raise
+        except Exception as error:
+            if type(self._captioner).__module__.partition(".")[0] == "recapdata":
+                raise  # a bug of this package shows its traceback
+            raise ModelNotSupported(
+                f"the captioner {self._captioner.provenance.captioner} failed: {type(error).__name__}: {error}; what is finished "
+                "is kept, and --debug shows where it failed"
+            ) from error
         else:
             if len(written) != count or not all(isinstance(caption, Caption) for caption in written):
                 kinds = ", ".join(sorted({type(caption).__name__ for caption in written}))
@@ -356,5 +367,21 @@ class BatchCaptioner:
                     f"the captioner {self._captioner.provenance.captioner} returned {len(written)} of type {kinds or 'none'} for "
                     f"{count} images; it has to return one recapdata.records.Caption for each key"
                 )
-            captions.update(zip(part.places, written, strict=True))
+            captions.update(zip(part.places, map(storable, written), strict=True))
         return 0
+
+
+def storable(caption: Caption) -> Caption:
+    """The caption, or a failure where it holds what no caption shard can: half a character, a number out of range, a list."""
+    fault = None
+    for name, most in (("tokens", 2**31), ("seed", 2**63)):
+        value = getattr(caption, name)
+        if value is not None and (not isinstance(value, int) or not -most <= value < most):
+            fault = f"{name} is {ascii(value)[:40]}, no number that can be stored"
+    for name in ("caption", "finish_reason", "error", "origin"):
+        value = getattr(caption, name)
+        if value is not None and not isinstance(value, str):
+            fault = f"{name} is a {type(value).__name__}, no text"
+        elif value is not None and _SURROGATE.search(value):
+            fault = f"{name} holds half a character"
+    return caption if fault is None else Caption(caption=None, error=f"BadCaption: {fault}")

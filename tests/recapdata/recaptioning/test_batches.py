@@ -2,7 +2,18 @@
 
 import pytest
 
-from recapdata.recaptioning.batches import Rows, cut, pilot_keys, pilot_quotas
+from recapdata.errors import ModelNotSupported
+from recapdata.recaptioning.batches import (
+    BatchCaptioner,
+    Part,
+    Prepared,
+    Rows,
+    cut,
+    pilot_keys,
+    pilot_quotas,
+    storable,
+)
+from recapdata.records import Caption, Provenance
 
 AREAS = [9, 1, 4, 1, 9, 4, 2]
 
@@ -67,3 +78,39 @@ def test_larger_pilot_holds_the_smaller():
     small, large = pilot_keys(keys, 5), pilot_keys(list(reversed(keys)), 20)
     assert len(small) == 5
     assert small < large
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        ({"caption": "a \ud83d"}, "caption holds half a character"),
+        ({"caption": ["a"]}, "caption is a list, no text"),
+        ({"caption": "a", "tokens": 2**40}, "tokens is 1099511627776, no number"),
+        ({"caption": "a", "seed": -(2**70)}, "seed is -"),
+        ({"caption": "a", "finish_reason": ["stop"]}, "finish_reason is a list"),
+        ({"caption": None, "error": "Bad: \udc80"}, "error holds half a character"),
+    ],
+)
+def test_what_no_shard_can_hold_is_a_failure(values, fault):
+    found = storable(Caption(**values))
+    assert found.caption is None
+    assert found.error.startswith(f"BadCaption: {fault}")
+
+
+def test_what_a_shard_can_hold_stays():
+    caption = Caption(caption="a 😀", seed=2**63 - 1, tokens=0, finish_reason="stop")
+    assert storable(caption) is caption
+
+
+def test_code_from_outside_that_fails_is_named():
+    class Broken:
+        provenance = Provenance(writer="model", captioner="mine:make", model="m", revision="1")
+
+        def caption(self, prepared, keys):
+            raise ZeroDivisionError("division by zero")
+
+    prepared = Prepared((Part((0,), [1]),), {})
+    with pytest.raises(
+        ModelNotSupported, match="mine:make failed: ZeroDivisionError: division by zero; what is finished"
+    ):
+        BatchCaptioner(Broken())(prepared, ["a" * 64], lambda places, size: prepared)

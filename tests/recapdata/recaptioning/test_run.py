@@ -24,6 +24,7 @@ from recapdata.errors import (
     ColumnNotFound,
     DatasetBusy,
     DatasetDamaged,
+    DatasetEmpty,
     InputError,
     ModelNotSupported,
     OptionError,
@@ -118,9 +119,10 @@ def test_the_same_command_again_does_nothing(folder):
     assert "nothing to do" in summary.text()
 
 
-def test_an_empty_dataset_is_captioned_at_once(tmp_path):
+def test_an_empty_dataset_has_nothing_to_caption(tmp_path):
     folder = DatasetFolder.create(tmp_path / "empty")
-    assert caption(folder).complete
+    with pytest.raises(DatasetEmpty, match="holds no records"):
+        caption(folder)
 
 
 def test_appended_shards_are_captioned_by_the_same_command(folder, tmp_path):
