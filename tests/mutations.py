@@ -355,15 +355,15 @@ def notes(path: Path, dice: Dice, canary: Path) -> None:
         (removed / ".pending").write_bytes(b"")
 
 
-BY_BYTES = (flip, flip, cut, insert, empty)
-BY_NAME = (rename, link, delete, notes)
+BY_BYTES = (flip, flip, cut, insert)
+BY_NAME = (empty, rename, link, delete, notes)
 
 
 def mutate(folder: Path, seed: int, canary: Path, *, names: bool = True) -> str:
     """Change one or two files of a folder; says which and how.
 
     Args:
-        names: also names, links and what is no regular file, which a Hub does not serve.
+        names: also names, links, what is no regular file and what is too long to send, which a Hub does not serve.
     """
     dice = random.Random(seed)
     said = []

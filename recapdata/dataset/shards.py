@@ -114,6 +114,8 @@ class ShardFile(pq.ParquetFile):  # type: ignore[misc]  # pyarrow has no types
                 table = self.read_row_group(group, columns=present, use_threads=False)
                 values |= zip(here, table.take([row - start for row in here]).to_pylist(), strict=True)
             start = end
+        if missing := [row for row in rows if row not in values]:
+            raise _damaged(self.name, f"it has no row {missing[0]:,}, where its captions have one")
         return [values[row] for row in rows]
 
     def _check_size(self) -> None:

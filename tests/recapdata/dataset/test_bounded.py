@@ -168,6 +168,14 @@ def test_two_columns_of_one_name(tmp_path: Path) -> None:
         read_shard(tmp_path / "x.parquet", ["key"])
 
 
+def test_a_row_that_is_not_there(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"key": ["a", "b"]}), tmp_path / "x.parquet")
+    with shards.ShardFile(tmp_path / "x.parquet") as file:
+        assert file.take([1, 0], ["key"]) == [{"key": "b"}, {"key": "a"}]
+        with pytest.raises(DatasetDamaged, match="it has no row 2"):
+            file.take([0, 2], ["key"])
+
+
 def test_a_shard_with_an_endless_number(tmp_path: Path) -> None:
     folder = build_dataset(tmp_path / "ds")
     folder.image_shard(1).rename(folder.image_shard(999_999_999_999))
