@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -119,6 +119,26 @@ def test_the_views_about_all_sets(dataset: Any) -> None:
     assert sampled(dataset, first.id)
     nothing = dataset.match({"key": KEYS[5]}).first()  # of which nothing could be judged
     assert not sampled(dataset, nothing.id)
+
+
+def test_a_click_shows_the_captions_that_it_is_about(dataset: Any) -> None:
+    from audits.fiftyone.plugin.panel import _opened
+
+    asked: list[list[str]] = []
+    shown: list[Any] = []
+    ops = SimpleNamespace(
+        set_active_fields=asked.append,
+        set_view=lambda view: shown.append(view),
+        notify=lambda words, variant: None,
+    )
+    context = SimpleNamespace(dataset=dataset, ops=ops)
+    assert _opened(context, dataset.limit(1), "alt", "alt")
+    assert asked == [["alt", "alt_wrong", "annotations"]]
+    assert len(shown) == 1
+    assert not _opened(
+        context, dataset.limit(1).skip(1), "alt", "recap_short"
+    )  # nothing to show: the grid stays
+    assert len(asked) == len(shown) == 1
 
 
 def test_every_view_explains_itself(dataset: Any) -> None:
