@@ -35,7 +35,13 @@ if TYPE_CHECKING:
 TEMPLATE = "dataset.md.j2"
 SHOWN_CHARACTERS = 300
 SPLIT = "train"
-ANNOTATORS = {"model": "machine-generated", "human": "other", "web": "found", "import": "other"}
+ANNOTATORS = {
+    "model": "machine-generated",
+    "human": "other",
+    "web": "found",
+    "import": "other",
+    "merge": "other",
+}
 WRITERS = {
     "model": "a model",
     "human": "people",
@@ -158,7 +164,8 @@ def _head(facts: CardFacts) -> dict[str, Any]:
             for name, config in facts.configs.items()
         }
     )
-    writers = {each.writer for each in facts.manifest.sets.values()}
+    sets = facts.manifest.sets.values()
+    writers = {part.writer for each in sets for part in (each.parts.values() or [each])}
     data = DatasetCardData(
         pretty_name=facts.repo_id.split("/")[-1],
         **license_fields(facts.manifest.license),

@@ -1,10 +1,12 @@
 """One caption set of several."""
 
 import pytest
+from datasets import load_dataset
 
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.removal import remove
 from recapdata.errors import AuditNotFound, CaptionSetExists, CaptionSetNotFound, OptionError
+from recapdata.publishing import plan_publication, publish
 from recapdata.publishing.card import who
 from recapdata.recaptioning.merging import merge_captions
 from recapdata.records import Manifest
@@ -82,3 +84,12 @@ def test_the_caption_that_is_contradicted_least(folder: DatasetFolder, monkeypat
 def test_sets_are_named_once_and_are_others(folder: DatasetFolder, sources):  # noqa: F811
     with pytest.raises((OptionError, CaptionSetNotFound), match="merge-captions"):
         merge_captions(folder.path, "best", sources)
+
+
+def test_a_merged_set_is_published_with_whose_words_it_holds(folder: DatasetFolder, hub, repo_id):  # noqa: F811
+    fix(folder, where=WRONG)
+    merge_captions(folder.path, "best", ["fixed", "alt"])
+    publish(plan_publication(folder.path, repo_id, version="1.0.0", license="cc0-1.0"))
+    rows = load_dataset(repo_id, "captions", revision="v1.0.0", split="train").to_list()
+    origins = [row["origin"] for row in rows if row["set"] == "best"]
+    assert origins == ["fixed", "alt", None, "fixed", "alt", "alt"]
