@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from recapdata.hub import cards, history
 from recapdata.hub.call import Call
 from recapdata.hub.refusals import Refusal, entry_not_found
-from recapdata.hub.repositories import DEFAULT_BRANCH, KINDS, RepoId, Settings, timestamp
+from recapdata.hub.repositories import DEFAULT_BRANCH, KINDS, RESERVED, RepoId, Settings, timestamp
 from recapdata.templates import render
 
 FILES_PAGE = 1000
@@ -55,6 +55,11 @@ def home(call: Call) -> Response:
 
 def repository(call: Call) -> Response:
     """Card, files and versions of a repository, at `main` or at a revision."""
+    if call.word("namespace") in RESERVED:
+        raise Refusal(
+            404,
+            f"This Hub does not serve GET {call.request.url.path}: it keeps repositories and their files.",
+        )
     repo_id, settings = call.visible()
     repo = call.folder.repositories.open(repo_id)
     revision, commit = _revision(call, repo)

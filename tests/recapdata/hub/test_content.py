@@ -202,7 +202,7 @@ def test_an_address_that_the_hub_does_not_have(hub: Hub) -> None:
     for method, path in (
         ("GET", "api/collections/x"),
         ("POST", "api/models"),
-        ("GET", "x/y"),
+        ("GET", "x/y/z"),
         ("DELETE", ""),
     ):
         answer = get(hub, path, method)

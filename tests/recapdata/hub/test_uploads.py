@@ -131,7 +131,7 @@ def test_batches_that_make_no_sense(api: HfApi, hub: Hub, repo_id: str) -> None:
         {},
     ):
         assert batch(hub, repo_id, row)["objects"][0]["error"]["code"] == 422
-    assert "uploads only" in batch(hub, repo_id, operation="download")["error"]
+    assert "upload or download" in batch(hub, repo_id, operation="verify")["error"]
 
 
 def test_in_parts(api: HfApi, hub: Hub, repo_id: str) -> None:
