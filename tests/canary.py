@@ -8,6 +8,7 @@ from pathlib import Path
 SECRET = b"what nobody else may see"
 _ACCESS, _MODIFY, _ATTRIB, _OPEN, _MOVED, _CREATE, _DELETE = 0x1, 0x2, 0x4, 0x20, 0xC0, 0x100, 0x200
 _ALL = _ACCESS | _MODIFY | _ATTRIB | _OPEN | _MOVED | _CREATE | _DELETE
+_FOLDER = 0x40000000
 _HEAD = struct.Struct("iIII")
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -37,7 +38,9 @@ class Canary:
             while content:
                 _, mask, _, length = _HEAD.unpack_from(content)
                 name = content[_HEAD.size : _HEAD.size + length].rstrip(b"\0").decode(errors="replace")
-                names.append(f"{name or '.'} ({mask:#x})")
+                # A listing of a folder may be anybody's, who looks for something under the folder of temporary files.
+                if not (mask & _FOLDER and mask & (_OPEN | _ACCESS)):
+                    names.append(f"{name or '.'} ({mask:#x})")
                 content = content[_HEAD.size + length :]
 
     def close(self) -> None:
