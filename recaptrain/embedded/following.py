@@ -9,7 +9,7 @@ import numpy as np
 
 from recapdata.scenes import World, draw_scene
 from recaptrain.embedded.curriculum import phrase
-from recaptrain.embedded.reading import Pixels, read_scene
+from recaptrain.embedded.reading import Pixels, count_unread, read_scene
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -25,13 +25,14 @@ Kind = tuple[str, str]
 class Following:
     """Shares in 0 … 1 over generated pictures.
 
-    recognized: pictures with a shape that can be read; shapes: of the kinds in the prompts, those whose shape is in the picture in
+    recognized: pictures with a shape that can be read; clean: those of them all of whose colored pieces can be; shapes: of the kinds in the prompts, those whose shape is in the picture in
     whatever color; kinds: those drawn in their color; followed, followed_one, followed_two: pictures with every kind of their prompt, over all
     prompts, those of one kind and those of two; invented: of the kinds drawn, those that no prompt named.
     """
 
     pictures: int
     recognized: float
+    clean: float
     shapes: float
     kinds: float
     followed: float
@@ -66,6 +67,9 @@ def measure_following(prompts: list[frozenset[Kind]], pictures: list[Pixels]) ->
     return Following(
         pictures=len(pictures),
         recognized=_share([bool(seen) for seen in drawn]),
+        clean=_share(
+            [bool(seen) and not count_unread(each) for seen, each in zip(drawn, pictures, strict=True)]
+        ),
         shapes=_share([kind[1] in {shape for _, shape in seen} for kind, seen in named]),
         kinds=_share([kind in seen for kind, seen in named]),
         followed=_share([wanted <= seen for wanted, seen in pairs]),

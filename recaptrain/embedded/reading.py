@@ -34,16 +34,28 @@ def read_background(pixels: Pixels) -> str:
 
 def read_scene(pixels: Pixels) -> list[dict[str, Any]]:
     """What an RGB picture (height, width, 3) shows, in the form of `scene_objects`: shapes from left to right, then the word."""
+    return _read(pixels)[0]
+
+
+def count_unread(pixels: Pixels) -> int:
+    """How many colored pieces of a picture are like none of the shapes."""
+    return _read(pixels)[1]
+
+
+def _read(pixels: Pixels) -> tuple[list[dict[str, Any]], int]:
     names = _color_names(pixels)
+    unread = 0
     found, ink = [], np.zeros(names.shape, bool)
     for piece, name in _pieces(names):
         if name in BACKGROUNDS:
             ink |= piece
         elif entry := _shape_of(piece, name):
             found.append(entry)
+        else:
+            unread += 1
     found.sort(key=lambda entry: entry["bbox"][0] + entry["bbox"][2] / 2)
     word = _word_of(ink, pixels)
-    return [*found, word] if word else found
+    return ([*found, word] if word else found), unread
 
 
 def _ground(pixels: Pixels) -> NDArray[np.float32]:

@@ -19,11 +19,18 @@ def test_a_prompt_is_followed_when_all_it_names_is_drawn():
     pictures = [picture(RED), picture(RED), picture(BLUE), picture(RED, BLUE)]
     prompts = [frozenset(kinds) for kinds in ([RED], [RED, BLUE], [("red", "star")], [RED, BLUE])]
     measured = measure_following(prompts, pictures)
-    assert (measured.pictures, measured.recognized) == (4, 1.0)
+    assert (measured.pictures, measured.recognized, measured.clean) == (4, 1.0, 1.0)
     assert (measured.followed_one, measured.followed_two, measured.followed) == (0.5, 0.5, 0.5)
     assert measured.kinds == 4 / 6  # red; red of red and blue; none of a red star; both
     assert measured.shapes == 5 / 6  # the red star has its shape, in blue
     assert measured.invented == 1 / 5  # the blue star, of five drawn
+
+
+def test_a_piece_that_is_no_shape_is_not_clean():
+    torn = picture(RED).copy()
+    torn[3:5, 3:60] = torn[3:60, 3:5] = (246, 220, 36)  # a thin yellow corner
+    measured = measure_following([frozenset([RED])], [torn])
+    assert (measured.recognized, measured.clean, measured.followed) == (1.0, 0.0, 1.0)
 
 
 def test_an_empty_picture_shows_nothing():
