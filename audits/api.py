@@ -155,6 +155,7 @@ def compare(
     Raises:
         CaptionSetNotFound: a target has no set of that name.
         AuditNotFound: a set was not audited, or its captions have changed since.
+        OptionError: `sets` beside two caption sets.
 
     Example:
         >>> import audits
@@ -165,11 +166,16 @@ def compare(
     from audits.comparison import compare as compare_sets
     from audits.comparison import compare_versions
     from audits.results import Difference
+    from recapdata.errors import OptionError
 
     folders = tuple(None if folder is None else Path(folder) for folder in audits)
     if set_b is None:
         sets = (sets,) if isinstance(sets, str) else sets
         return Difference(compare_versions(target, other, sets=sets, audits=folders, rows=rows))  # type: ignore[arg-type]
+    if sets:
+        raise OptionError(
+            f"sets={sets!r} chooses among those of two versions; {other} and {set_b} are named already"
+        )
     return Difference(compare_sets(target, str(other), set_b=set_b, audits=folders, rows=rows))  # type: ignore[arg-type]
 
 

@@ -27,6 +27,7 @@ def ingest(
     max_pixels: int = 89_478_485,
     max_bytes: int = 32 * 2**20,
     keep_blank: bool = False,
+    last_dot: bool = False,
     connections: int = 16,
     timeout: float = 30.0,
     retries: int = 2,
@@ -44,6 +45,7 @@ def ingest(
         max_pixels: width × height above which a picture is taken for a decompression bomb.
         max_bytes: size above which an image file is not read.
         keep_blank: an image with a blank caption becomes a record without it, and not a failure.
+        last_dot: `wds:`: a key ends at the last dot of a file's name (`photo.v1.jpg`), and not at the first.
         connections: downloads at once (`urls:`).
         timeout: seconds for one download with its redirects (`urls:`).
         retries: further tries of a download that may succeed later (`urls:`).

@@ -9,6 +9,7 @@ import pytest
 
 import audits
 from recapdata.dataset.folder import DatasetFolder
+from recapdata.errors import OptionError
 from recapdata.records import Object, image_key
 from tests.builders import build_dataset, png
 
@@ -107,6 +108,8 @@ def test_compare(audit: audits.Audit, folder: DatasetFolder) -> None:
     assert f"{image_key(png(1))[:12]}  {worse['source'].iloc[0]}" in difference.text()
     assert worse[["contradicted_a", "contradicted_b"]].values.tolist() == [[0, 1]]
     assert worse.iloc[0]["now_wrong"] == ["heart (annotations: no heart)"]
+    with pytest.raises(OptionError, match="long are named already"):
+        audits.compare(folder.path, "short", "long", sets="short")
     versions = audits.compare(folder.path, folder.path)
     assert versions.figures["difference"].abs().max() == 0
     assert versions.rows.empty
