@@ -5,7 +5,8 @@ classes are a part of a known vocabulary (COCO's eighty), the whole vocabulary w
 
 An annotation that could not be read whole when it came in lacks its box or its class (see `recapdata.ingestion.annotations`). What
 it may have been is not held against a caption: nothing about a class of unknown place is contradicted, and beside an object of
-unknown class nothing at all.
+unknown class nothing at all. Where no object of a dataset has a box, a list that names a class twice is one of objects, which can
+be counted; one that never does is of tags, which say what there is and not how many.
 """
 
 import hashlib
@@ -32,16 +33,23 @@ CROWDS = "crowds"
 
 @dataclass(frozen=True, slots=True)
 class Annotations:
-    """The `objects` column as an evidence source; made by `open_annotations`."""
+    """The `objects` column as an evidence source; made by `open_annotations`.
+
+    Attributes:
+        listed: whether objects without a box are all there are of their class, as in a dataset that lists objects and has no boxes.
+    """
 
     scope: Scope
     hashes: Mapping[int, str]
     columns: tuple[str, ...]
+    listed: bool = False
     name: str = "annotations"
 
     def identity(self, shard: int) -> str:
         """A hash of the shard's objects and of the classes and attributes known in the whole dataset."""
-        scope = json.dumps([sorted(self.scope.classes), sorted(self.scope.attributes)])
+        scope = json.dumps(
+            [sorted(self.scope.classes), sorted(self.scope.attributes), *(["listed"] * self.listed)]
+        )
         seen = hashlib.sha256((scope + self.hashes[shard]).encode()).hexdigest()[:16]
         return f"annotations+{source_rules('annotations')}-{seen}"
 
@@ -57,7 +65,7 @@ class Annotations:
             source=self.name,
             scope=self.scope,
             objects=identified,
-            unplaced=unplaced(identified),
+            unplaced=frozenset() if self.listed else unplaced(identified),
             unidentified=len(known) - len(identified),
             width=row["width"],
             height=row["height"],
@@ -78,6 +86,7 @@ def open_annotations(target: Target, argument: str | None = None) -> Annotations
     classes: set[str] = set()
     attributes: set[str] = set()
     hashes: dict[int, str] = {}
+    boxed = repeated = False
     read = ["objects", *_crowds(target)]
     for shard in target.shards():
         digest = hashlib.sha256()
@@ -86,7 +95,10 @@ def open_annotations(target: Target, argument: str | None = None) -> Annotations
                 objects = row["objects"]
                 used = None if objects is None else [[each[name] for name in USED] for each in objects]
                 digest.update(json.dumps([used, row.get(CROWDS)], ensure_ascii=False).encode() + b"\n")
+                named = [each["category"] for each in objects or () if each["category"] is not None]
+                repeated = repeated or len(set(named)) < len(named)
                 for each in objects or ():
+                    boxed = boxed or each["bbox"] is not None
                     if each["category"] is not None:
                         classes.add(each["category"].lower())
                     attributes.update(name for name in ATTRIBUTES if each[name] is not None)
@@ -98,6 +110,7 @@ def open_annotations(target: Target, argument: str | None = None) -> Annotations
         scope=Scope(classes=vocabulary, attributes=frozenset(attributes)),
         hashes=hashes,
         columns=(*read, "width", "height"),
+        listed=repeated and not boxed,
     )
 
 

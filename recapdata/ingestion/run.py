@@ -302,7 +302,7 @@ def _close(
 
 def _other_captions(folder: DatasetFolder, source: Source, duplicates: int) -> list[str]:
     """How to come by the captions of pictures that a source has several times."""
-    columns = sorted(name for name in source.captions if source.columns[name] == pa.string())
+    columns = sorted(name for name in source.captions if source.columns.get(name) == pa.string())
     if not duplicates or not columns:
         return []
     return [

@@ -230,3 +230,22 @@ def test_a_folder_from_before_annotations_were_checked_is_audited(
     )
     summary = run(folder.path, evidence=["annotations", "colors"])
     assert summary.sets["alt"]["captions"] == 1
+
+
+def test_objects_listed_without_boxes_are_counted_and_tags_are_not(tmp_path: Path) -> None:
+    def listed(*names: str) -> list[Object]:
+        return [Object(category=name) for name in names]
+
+    two = Claim(kind="count", span=(0, 8), object="dog", count=2)
+    for name, objects, verdict in (
+        ("lists", [listed("dog", "dog", "dog"), listed("cat")], "contradicted"),
+        ("tags", [listed("dog", "cat"), listed("cat")], "unknown"),
+        ("some-boxes", [listed("dog", "dog", "dog"), [dog()]], "unknown"),
+    ):
+        build_dataset(tmp_path / name, rows=2, objects=objects)
+        target = open_dataset(tmp_path / name)
+        source = open_evidence("annotations", target)
+        row = next(iter(target.read(0, source.columns))).to_pylist()[0]
+        evidence = [each for each in source.collect([Record(values=row)]) if each is not None]
+        (claim,) = ground([two], evidence).claims
+        assert claim.verdict == verdict, name

@@ -87,7 +87,7 @@ def _evidence(values: Mapping[str, Any]) -> Evidence:
         crowds += [category] if crowd else []
     known = {name for name in ("color", "size", "text") if any(each[name] for each in objects)}
     source = Annotations(
-        scope=Scope(classes=_vocabulary(), attributes=frozenset(known)), hashes={}, columns=()
+        scope=Scope(classes=_vocabulary(), attributes=frozenset(known)), hashes={}, columns=(), listed=True
     )
     width, height = values.get("size", (640, 480))
     row = {"objects": objects, CROWDS: crowds, "width": width, "height": height}
