@@ -1,10 +1,9 @@
 """Killed at any system call, every writing command leaves a folder on which every other command works, and it itself.
 
-The quick suite draws some of the states; `-m slow` takes three commands after each, and with RECAPDATA_TEST_STORM=all every command
-after every state, those included that differ only in what nobody reads.
+The quick suite draws some of the states; `-m slow` a dozen of each command, evenly, with one command after each; with
+RECAPDATA_TEST_STORM=all it is every command after every state, those included that differ only in what nobody reads.
 """
 
-import os
 import random
 from collections.abc import Iterator
 
@@ -13,10 +12,11 @@ import pytest
 from tests.calls import AVAILABLE
 from tests.forked import Forks
 from tests.recapdata.ingestion.sources import files, leftovers
-from tests.storm import AFTER, WRITING, Scene, sampled
+from tests.storm import AFTER, ALL, WRITING, Scene, evenly, sampled
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="follows system calls of Linux on x86-64")
-ALL = os.environ.get("RECAPDATA_TEST_STORM") == "all"
+STATES, AGAIN, PACKETS = 12, 4, 24
+"""How many states of a command the slow tests take, how many to give the same command again, and how many of a publication."""
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,11 @@ def scene(hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 def test_some_kills(scene: Scene, name: str) -> None:
     for state, then in sampled(scene, name, 3):
         scene.trial(name, state, then)
+
+
+@pytest.mark.parametrize("name", WRITING)
+def test_a_real_kill(scene: Scene, name: str) -> None:
+    scene.killed(name, random.Random(f"killed {name}").choice(AFTER))
 
 
 def test_orphan_ledgers_go_before_records_are_taken_out(scene: Scene) -> None:
@@ -46,8 +51,8 @@ def test_orphan_ledgers_go_before_records_are_taken_out(scene: Scene) -> None:
 @pytest.mark.timeout(7200 if ALL else 600)
 def test_every_kill(scene: Scene, name: str) -> None:
     wrong = []
-    for number, state in enumerate(scene.states(name, whole=ALL)):
-        for then in AFTER if ALL else [AFTER[(3 * number + each) % len(AFTER)] for each in range(3)]:
+    for number, state in enumerate(evenly(scene.states(name, whole=ALL), STATES)):
+        for then in AFTER if ALL else [AFTER[(WRITING.index(name) + number) % len(AFTER)]]:
             try:
                 scene.trial(name, state, then)
             except Exception as error:  # noqa: BLE001 - every kind of it is looked for
@@ -57,9 +62,10 @@ def test_every_kill(scene: Scene, name: str) -> None:
 
 @pytest.mark.parametrize("name", WRITING)
 @pytest.mark.slow
+@pytest.mark.timeout(7200 if ALL else 600)
 def test_given_again_it_ends_with_the_same_files(scene: Scene, name: str) -> None:
     whole = scene.undisturbed(name)
-    for state in scene.states(name):
+    for state in evenly(scene.states(name), AGAIN):
         scene.start(name, state)
         outcome = scene.run(name)
         assert outcome.code == 0, f"killed before change {state.name}: {outcome.errors}"
@@ -79,10 +85,10 @@ def test_some_killed_publications(scene: Scene, repo_id: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(7200 if ALL else 900)
 def test_every_killed_publication(scene: Scene, repo_id: str) -> None:
     wrong = []
-    for at in range(1, scene.publication(f"{repo_id}-0").changes + 1):
+    for at in evenly(range(1, scene.publication(f"{repo_id}-0").changes + 1), PACKETS):
         then = AFTER[at % len(AFTER)]
         try:
             scene.publication_trial(f"{repo_id}-{at}", at, then)
