@@ -1,4 +1,4 @@
-"""Follows the system calls of a child by ptrace, and stops it just before each that changes files below a folder.
+"""Follows the system calls of a child by ptrace, and stops it just before each that changes (or opens) files below a folder.
 
 What a process leaves when it is killed is decided by these calls alone: between two of them nothing changes, so the moments before
 each of them, and the end, are all there are, inside SQLite, Arrow and the interpreter, too. Linux on x86-64 only.
@@ -54,7 +54,7 @@ _BY_PATH_AT: Mapping[int, tuple[int, ...]] = {
     316: (0, 2),  # renameat2
 }
 """The same for paths that stand after the handle of a folder: which arguments are those handles."""
-_OPEN, _OPENAT = 2, 257
+_OPEN, _OPENAT, _OPENAT2 = 2, 257, 437
 _SENDS = {44, 46}
 """sendto, sendmsg."""
 _CWD = 2**32 - 100
@@ -77,13 +77,16 @@ def stop_here() -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
-def follow(child: int, under: str, before: Callable[[int], bool], *, sends: bool = False) -> tuple[int, int]:
+def follow(
+    child: int, under: str, before: Callable[[int], bool], *, sends: bool = False, opens: bool = False
+) -> tuple[int, int]:
     """Follow a child that called `stop_here` to its end.
 
     Args:
         under: the folder whose changes are counted.
         before: called with the number of a change, from 1, before it happens; the child is killed where it returns true.
         sends: whether what is sent over the network counts as a change.
+        opens: whether opening a file or listing a folder does, through links, too.
 
     Returns:
         The status of the child as `os.waitpid` has it, and the number of changes.
@@ -101,7 +104,7 @@ def follow(child: int, under: str, before: Callable[[int], bool], *, sends: bool
             continue
         deliver = 0
         if os.WSTOPSIG(status) == _SYSCALL_STOP:
-            if _changes(thread, prefix, sends=sends):
+            if _changes(thread, prefix, sends=sends, opens=opens):
                 changes += 1
                 if before(changes):
                     os.kill(child, signal.SIGKILL)
@@ -114,7 +117,7 @@ def follow(child: int, under: str, before: Callable[[int], bool], *, sends: bool
             continue  # it is being killed
 
 
-def _changes(thread: int, under: bytes, *, sends: bool) -> bool:
+def _changes(thread: int, under: bytes, *, sends: bool, opens: bool) -> bool:
     """Whether a thread is about to make a call that changes something."""
     info = ctypes.create_string_buffer(_INFO_BYTES)
     try:
@@ -126,7 +129,18 @@ def _changes(thread: int, under: bytes, *, sends: bool) -> bool:
     number, *arguments = struct.unpack_from("<7Q", info.raw, 24)
     if sends and number in _SENDS:
         return True
-    return any(path == under or path.startswith(under + b"/") for path in _paths(thread, number, arguments))
+    paths = [*_paths(thread, number, arguments)]
+    if opens:
+        paths += [os.path.realpath(path) for path in _opened(thread, number, arguments)]
+    return any(path == under or path.startswith(under + b"/") for path in paths)
+
+
+def _opened(thread: int, number: int, arguments: list[int]) -> Iterator[bytes]:
+    """What a call opens or, by a link, may open, as an absolute path."""
+    if number == _OPEN:
+        yield _at(thread, _CWD, arguments[0])
+    elif number in (_OPENAT, _OPENAT2):
+        yield _at(thread, arguments[0], arguments[1])
 
 
 def _paths(thread: int, number: int, arguments: list[int]) -> Iterator[bytes]:

@@ -1,8 +1,12 @@
-"""A folder of the user's own that no command has any business with: whatever opens, changes or deletes something in it is noticed."""
+"""A folder of the user's own that no command has any business with: whatever opens, changes or deletes something in it is noticed.
+
+By whom is not: a process that looks for something below the folder of temporary files lists this one, too (`World.trial` tells them apart).
+"""
 
 import ctypes
 import os
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 SECRET = b"what nobody else may see"
@@ -11,6 +15,22 @@ _ALL = _ACCESS | _MODIFY | _ATTRIB | _OPEN | _MOVED | _CREATE | _DELETE
 _FOLDER = 0x40000000
 _HEAD = struct.Struct("iIII")
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """The name of a file or folder that was touched, and how, as inotify has it."""
+
+    name: str
+    mask: int
+
+    @property
+    def is_listing(self) -> bool:
+        """Whether a folder was opened or read, which changes nothing and tells no more than names."""
+        return bool(self.mask & _FOLDER and self.mask & (_OPEN | _ACCESS))
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.mask:#x})"
 
 
 class Canary:
@@ -27,20 +47,18 @@ class Canary:
             if watch < 0:
                 raise OSError(ctypes.get_errno(), "inotify_add_watch")
 
-    def events(self) -> list[str]:
-        """The names that were touched since the last call."""
-        names = []
+    def events(self) -> list[Touch]:
+        """What was touched since the last call."""
+        touches = []
         while True:
             try:
                 content = os.read(self._handle, 65536)
             except BlockingIOError:
-                return names
+                return touches
             while content:
                 _, mask, _, length = _HEAD.unpack_from(content)
                 name = content[_HEAD.size : _HEAD.size + length].rstrip(b"\0").decode(errors="replace")
-                # A listing of a folder may be anybody's, who looks for something under the folder of temporary files.
-                if not (mask & _FOLDER and mask & (_OPEN | _ACCESS)):
-                    names.append(f"{name or '.'} ({mask:#x})")
+                touches.append(Touch(name or ".", mask))
                 content = content[_HEAD.size + length :]
 
     def close(self) -> None:

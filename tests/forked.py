@@ -48,7 +48,8 @@ _IMPORTED = {
         "recapdata.ingestion.urls",
         "recapdata.loading.load",
         "recapdata.publishing",
-        "recapdata.recaptioning",
+        "recapdata.recaptioning.merging",
+        "recapdata.recaptioning.run",
         "recapdata.dataset.removal",
         "recapdata.versions.difference",
         "tests.scripted",
@@ -77,6 +78,7 @@ class Order:
         arguments: the program and its arguments; or `python`, a function by `module:name`, and its arguments.
         under: the folder whose changes are counted; None where nothing is.
         sends: requests over the network are counted as changes, too.
+        opens: so are files that are opened and folders that are listed.
         kill_at: the change, from 1, just before which the command dies.
         copies: a folder for copies of `under`, one of each state that differs from those before it (`state`).
         whole: what is in the `UNREAD` files tells states apart, too.
@@ -87,6 +89,7 @@ class Order:
     arguments: Sequence[str]
     under: str | None = None
     sends: bool = False
+    opens: bool = False
     kill_at: int | None = None
     copies: str | None = None
     whole: bool = False
@@ -208,7 +211,7 @@ def _observed(child: int, order: Order) -> tuple[int, int]:
         keep(number)
         return number == order.kill_at
 
-    status, changes = follow(child, order.under, before, sends=order.sends)
+    status, changes = follow(child, order.under, before, sends=order.sends, opens=order.opens)
     keep(changes + 1)
     return status, changes
 

@@ -1,5 +1,6 @@
 """Mutated dataset folders and published versions through every command, from outside: `tests/test_mutations.py` runs it."""
 
+import os
 import random
 import shutil
 from dataclasses import dataclass
@@ -8,7 +9,8 @@ from typing import Any
 
 from recapdata.records import image_key
 from tests.builders import png
-from tests.canary import Canary
+from tests.calls import AVAILABLE
+from tests.canary import Canary, Touch
 from tests.forked import KILLED, TOO_LONG, Forks, Outcome
 from tests.mutations import mutate, printable
 
@@ -79,34 +81,46 @@ class World:
         self.sent = contents(self.files)
 
     def trial(self, seed: int, *, train: bool = False) -> Trial:
-        """Mutate a copy and run a command on it."""
+        """Mutate a copy and run a command on it.
+
+        Where the canary was listed meanwhile, maybe by a process that has nothing to do with this one, the command is followed once more.
+        """
         dice = random.Random(f"command {seed}")
-        shutil.rmtree(self.folder, ignore_errors=True)
-        shutil.rmtree(self.out, ignore_errors=True)
-        self.out.mkdir()
-        if self.files.exists():
-            shutil.copytree(self.files, self.folder)
-            mutation = mutate(self.folder, seed, self.canary.path, names=False)
-            commands = self._on_version(self._commit())
-        else:
-            shutil.copytree(self.path / dice.choice(("base", "done")), self.folder)
-            mutation = mutate(self.folder, seed, self.canary.path)
-            commands = self._on_folder()
+        original = self.files if self.files.exists() else self.path / dice.choice(("base", "done"))
+        mutation = self._prepare(original, seed)
+        commands = self._on_version(self._commit()) if original == self.files else self._on_folder()
         if train:
             commands = self._training(str(self.folder))
         self.canary.events()
         words = dice.choice(commands)
         before = set(self.path.iterdir())
         outcome = self.forks.run(words, seconds=MOST_SECONDS)
-        problem = self._problem(outcome)
+        touches = self.canary.events()
+        problem = self._problem(outcome, [each for each in touches if not each.is_listing])
         if problem is None and set(self.path.iterdir()) != before:
             problem = "something was made beside the folder"
+        if problem is None and touches:
+            self._prepare(original, seed)
+            if self.opens_canary(words):
+                problem = "listed what is not its own"
         command = " ".join(map(str, words))
         return Trial(mutation=mutation, command=command, outcome=outcome, problem=problem)
 
-    def _problem(self, outcome: Outcome) -> str | None:
-        if touched := self.canary.events():
-            return f"touched what is not its own: {touched}"
+    def opens_canary(self, words: list[Any]) -> bool:
+        """Whether a command, with all its threads and processes, opens anything of the canary; only Linux on x86-64 tells."""
+        return AVAILABLE and self.forks.run(words, self.canary.path, opens=True).changes > 0
+
+    def _prepare(self, original: Path, seed: int) -> str:
+        """Put a mutated copy in its place; says what was mutated."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.out, ignore_errors=True)
+        self.out.mkdir()
+        shutil.copytree(original, self.folder)
+        return mutate(self.folder, seed, self.canary.path, names=original != self.files)
+
+    def _problem(self, outcome: Outcome, touches: list[Touch]) -> str | None:
+        if touches:
+            return f"touched what is not its own: {', '.join(map(str, touches))}"
         if outcome.code in TOO_LONG:
             return "it took too long"
         if outcome.peak > MOST_BYTES:
@@ -162,6 +176,8 @@ class World:
             ],
             ["recapdata", "recaption", folder, "recap", *SCRIPTED, "--retry-failed"],
             ["recapdata", "recaption", folder, "recap", *SCRIPTED, "--style", "long", "--overwrite"],
+            ["recapdata", "merge-captions", folder, "merged", "pilot", "recap", "alt"],
+            ["recapdata", "merge-captions", folder, "best", "recap", "alt", "--fewest-contradictions"],
             ["recapdata", "import-captions", folder, "human", "human_short"],
             ["recapdata", "import-captions", folder, "alt", "alt_text"],
             ["recapdata", "remove", folder, "--keys", self.path / "keys"],
@@ -262,6 +278,11 @@ def stream(name: str) -> None:
         repo_id, revision=revision or None, streaming=True, mixture="alt=0.5,recap=0.5"
     ):
         assert row["image"].size
+
+
+def look(name: str) -> None:
+    """List the folder behind a name."""
+    assert os.listdir(name)
 
 
 def edit(directory: str) -> None:
