@@ -39,14 +39,14 @@ def removed_keys(folder: DatasetFolder) -> Path:
 
 
 def read_keys_file(path: Path) -> set[str]:
-    """The keys of a text file, one a line; blank lines are passed by.
+    """The keys of a text file, one a line; blank lines and a byte-order mark are passed by.
 
     Raises:
         InputError: the file cannot be read, holds none, or a line is no key.
     """
     keys: set[str] = set()
     try:
-        with open(path, encoding="utf8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             for number, line in enumerate(file, 1):
                 key = line.strip()
                 if key and not KEY.fullmatch(key):

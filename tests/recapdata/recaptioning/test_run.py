@@ -465,6 +465,13 @@ def test_only_the_keys_asked_for(folder, tmp_path):
     assert caption(folder).done == ROWS - 2
 
 
+def test_a_list_of_keys_may_come_from_windows(folder, tmp_path):
+    path = tmp_path / "keys.txt"
+    path.write_bytes(f"\ufeff{key(3)}\r\n{key(21)}\r\n".encode())
+    summary = caption(folder, keys=path)
+    assert (summary.done, summary.lacking) == (2, ROWS - 2)
+
+
 def test_keys_that_cannot_be_used_are_named(folder, tmp_path):
     path = tmp_path / "keys.txt"
     path.write_text(f"{key(3)}\n{'0' * 64}\n")
