@@ -114,7 +114,12 @@ def _lacking(claim: Claim, context: Context, source: Evidence) -> str:
     if not source.unplaced:
         return ""
     meanings = [context.meaning(noun, source, claim.span) for noun in (claim.object, claim.subject) if noun]
-    classes = frozenset[str]().union(*(each.supporting | each.near for each in meanings)) & source.unplaced
+    about = frozenset[str]().union(*(each.supporting | each.near for each in meanings))
+    classes = about & source.unplaced
+    places = [each.bbox is not None for each in source.objects if each.category in about]
+    counted = claim.kind == "count" and claim.count is not None and any(places)
+    if counted and not sum(places) <= (claim.count or 0) <= len(places):
+        return ""  # wrong, however many of those without a place there are
     return f"not every {_named(classes)} has a place" if classes else ""
 
 

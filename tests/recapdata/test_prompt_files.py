@@ -77,7 +77,6 @@ def test_a_folder_of_texts_holds_prompts_or_categories(tmp_path):
         ("a.csv", "Words,Category\nx,y\n", "line 2: no text under any of"),
         ("a.jsonl", "[" * 100_000, "line 1: not JSON"),
         ("a.jsonl", "[1]", "no text under any of"),
-        ("a.csv", 'prompt\n"' + "x" * 200_000 + '"\n', "cannot be read as prompts"),
     ],
 )
 def test_what_cannot_be_read_is_named(tmp_path, name, text, said):

@@ -241,8 +241,9 @@ def test_objects_listed_without_boxes_are_counted_and_tags_are_not(tmp_path: Pat
         ("lists", [listed("dog", "dog", "dog"), listed("cat")], "contradicted"),
         ("tags", [listed("dog", "cat"), listed("cat")], "unknown"),
         ("some-boxes", [listed("dog", "dog", "dog"), [dog()]], "unknown"),
+        ("at-least-three", [[dog(), dog(), dog(), *listed("dog")]], "contradicted"),
     ):
-        build_dataset(tmp_path / name, rows=2, objects=objects)
+        build_dataset(tmp_path / name, rows=len(objects), objects=objects)
         target = open_dataset(tmp_path / name)
         source = open_evidence("annotations", target)
         row = next(iter(target.read(0, source.columns))).to_pylist()[0]
