@@ -237,11 +237,12 @@ def test_objects_listed_without_boxes_are_counted_and_tags_are_not(tmp_path: Pat
         return [Object(category=name) for name in names]
 
     two = Claim(kind="count", span=(0, 8), object="dog", count=2)
+    apart = [Object(bbox=box, category="dog") for box in ((0, 0, 3, 3), (4, 0, 3, 3), (0, 4, 3, 3))]
     for name, objects, verdict in (
         ("lists", [listed("dog", "dog", "dog"), listed("cat")], "contradicted"),
         ("tags", [listed("dog", "cat"), listed("cat")], "unknown"),
         ("some-boxes", [listed("dog", "dog", "dog"), [dog()]], "unknown"),
-        ("at-least-three", [[dog(), dog(), dog(), *listed("dog")]], "contradicted"),
+        ("at-least-three", [[*apart, *listed("dog")]], "contradicted"),
     ):
         build_dataset(tmp_path / name, rows=len(objects), objects=objects)
         target = open_dataset(tmp_path / name)
