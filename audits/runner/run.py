@@ -49,6 +49,7 @@ from recapdata.engines import check_engine
 from recapdata.errors import CaptionSetNotFound, DatasetDamaged, OptionError
 from recapdata.models.dual_encoders import ClipSource, find_clip
 from recapdata.models.sources import caution
+from recapdata.suggestions import did_you_mean
 from recapdata.versions.figures import read_figures
 
 BRIEF_SETS = 3
@@ -309,7 +310,7 @@ def _sets(target: Target, captions: Sequence[str]) -> list[str]:
     for name in captions:
         if name not in known:
             raise CaptionSetNotFound(
-                f"{target.name} has no caption set {name!r}; it has {', '.join(known) or 'none'}"
+                f"{target.name} has no caption set {name!r}{did_you_mean(name, known)}; it has {', '.join(known) or 'none'}"
             )
     sets = list(dict.fromkeys(captions)) or known
     if not sets:

@@ -18,6 +18,7 @@ from recapdata.dataset.shards import ShardWriter
 from recapdata.dataset.writing import writing
 from recapdata.errors import CaptionSetExists, CaptionSetNotFound, OptionError, RecapdataError
 from recapdata.records import CAPTION_SCHEMA, Caption, Provenance, timestamp
+from recapdata.suggestions import did_you_mean
 
 EDITED = "edited"
 EDIT = "edit"
@@ -135,7 +136,7 @@ def _provenance(folder: DatasetFolder, of: str) -> Provenance:
     sets = folder.manifest.sets
     if of not in sets:
         raise CaptionSetNotFound(
-            f"{folder.path} has no caption set {of!r}; it has {', '.join(sets) or 'none'}"
+            f"{folder.path} has no caption set {of!r}{did_you_mean(of, sets)}; it has {', '.join(sets) or 'none'}"
         )
     known = sets.get(EDITED)
     if not is_of_edits(known):

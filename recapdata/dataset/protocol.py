@@ -13,6 +13,7 @@ from recapdata.dataset.folder import shard_name
 from recapdata.dataset.shards import read_shard
 from recapdata.errors import CaptionSetNotFound, ColumnNotFound
 from recapdata.records import CAPTION_SCHEMA, RECORD_SCHEMA, Manifest
+from recapdata.suggestions import did_you_mean
 
 
 class Target(Protocol):
@@ -141,7 +142,8 @@ class Target(Protocol):
         """
         if set_name not in self.manifest.sets:
             raise CaptionSetNotFound(
-                f"{self.name} has no caption set {set_name!r}; it has {', '.join(self.manifest.sets) or 'none'}"
+                f"{self.name} has no caption set {set_name!r}{did_you_mean(set_name, self.manifest.sets)}; it has "
+                f"{', '.join(self.manifest.sets) or 'none'}"
             )
 
     def read_captions(self, set_name: str, shard: int, columns: list[str] | None = None) -> pa.Table:

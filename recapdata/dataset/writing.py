@@ -39,6 +39,7 @@ from recapdata.dataset.keys import KeyIndex, removed_keys
 from recapdata.dataset.shards import ShardFile, ShardWriter, read_shard
 from recapdata.errors import CaptionSetNotFound, DatasetDamaged, OptionError
 from recapdata.records import valid_set_name
+from recapdata.suggestions import did_you_mean
 
 REMOVED_SCHEMA = pa.schema([("key", pa.string()), ("source", pa.string()), ("reason", pa.string())])
 """`source` is null where the row itself was taken out on request; `reason` is `request`, or `met again` in an ingest."""
@@ -115,7 +116,7 @@ def note_sets(folder: DatasetFolder, names: Sequence[str]) -> None:
     for name in names:
         if name not in sets:
             raise CaptionSetNotFound(
-                f"{folder.path} has no caption set {name!r}; it has {', '.join(sets) or 'none'}"
+                f"{folder.path} has no caption set {name!r}{did_you_mean(name, sets)}; it has {', '.join(sets) or 'none'}"
             )
         if above := next((other for other in sets if sets[other].base == name and other not in names), None):
             put_in = "people's edits" if sets[above].writer == "human" else "some captions written anew"
