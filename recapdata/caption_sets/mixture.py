@@ -18,6 +18,7 @@ from typing import Any, Literal, get_args
 from recapdata.errors import CaptionSetNotFound, OptionError
 from recapdata.records import SET_NAME
 from recapdata.sentences import sentences
+from recapdata.suggestions import did_you_mean
 
 OverLength = Literal["drop", "truncate", "sentences"]
 Length = Literal["full", "random"]
@@ -156,7 +157,7 @@ class Mixture:
         for name in self.sets:
             if name not in known:
                 raise CaptionSetNotFound(
-                    f"{where} has no caption set {name!r}, which the mixture {self} draws from; it has "
+                    f"{where} has no caption set {name!r}{did_you_mean(name, known)}, which the mixture {self} draws from; it has "
                     f"{', '.join(known) or 'none'}"
                 )
 

@@ -71,6 +71,8 @@ def test_a_text_that_is_no_mixture_says_what_is_wrong(text, named):
 def test_a_set_that_the_dataset_lacks():
     with pytest.raises(CaptionSetNotFound, match=r"me/ds has no caption set 'b'.*it has a, alt"):
         Mixture.parse("a=1,b=1").require(["a", "alt"], where="me/ds")
+    with pytest.raises(CaptionSetNotFound, match=r"no caption set 'recap-lon' \(did you mean recap-long\?\)"):
+        Mixture.parse("recap-lon=1").require(["alt", "recap-long"], where="me/ds")
 
 
 # --- draws -----------------------------------------------------------------------------------------------------------
