@@ -94,13 +94,13 @@ def build(
         DatasetExists: a FiftyOne dataset of that name shows something else.
         OptionError: the App cannot open a dataset of that name.
     """
+    if name is not None and "/" in name:
+        raise OptionError(f"--name {name}: a dataset with a slash in its name has no address in the App")
+    target = _current(target).so_far()  # before FiftyOne, which takes its time and starts MongoDB
+    name = name or dataset_name(target)
     fo = require()
     from audits.fiftyone.database import database_errors
 
-    if name is not None and "/" in name:
-        raise OptionError(f"--name {name}: a dataset with a slash in its name has no address in the App")
-    target = _current(target).so_far()
-    name = name or dataset_name(target)
     with database_errors(), _alone(name):
         return _build(fo, target, name, audits, Media(media or media_folder()), clip)
 

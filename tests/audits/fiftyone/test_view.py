@@ -15,7 +15,7 @@ from audits.fiftyone.dataset import build
 from audits.runner.run import run
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.removal import remove
-from recapdata.errors import DatasetExists, MissingExtra
+from recapdata.errors import DatasetExists, MissingExtra, SourceNotFound
 from recapdata.ingestion import ingest
 from recapdata.records import Object, image_key
 from tests.builders import add_set, build_dataset, png, write_captions
@@ -235,6 +235,14 @@ def test_without_fiftyone_the_error_says_what_to_install(
     monkeypatch.setitem(sys.modules, "fiftyone", None)
     with pytest.raises(MissingExtra, match=r"recapdata\[view\]"):
         build(folder.path)
+
+
+def test_a_dataset_that_is_none_is_told_before_fiftyone_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "fiftyone", None)  # which would start MongoDB
+    with pytest.raises(SourceNotFound, match="no such folder"):
+        build(tmp_path / "nowhere")
 
 
 def test_console(fo: ModuleType, folder: DatasetFolder) -> None:
