@@ -42,7 +42,7 @@ from audits.text.names import alt_source, load_names, names_identity
 from recapdata.atomic import write_atomic
 from recapdata.console import progress, say
 from recapdata.dataset.audit_files import SUMMARY_FILE, read_audit, read_summary
-from recapdata.dataset.folder import hold, ways_out
+from recapdata.dataset.folder import EVIDENCE, check_output, hold, ways_out
 from recapdata.dataset.shards import ShardFile
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.engines import check_engine
@@ -189,6 +189,7 @@ def run(
     Raises:
         CaptionSetNotFound: no such caption set, the dataset has none, or the set has no captions yet.
         OptionError: no place for the results of a published version, or prompts without a CLIP model.
+        DatasetDamaged: the place for the results holds a symbolic link.
         ClusterError: there is no cluster, or its nodes do not see the dataset.
     """
     began = time.monotonic()
@@ -196,6 +197,7 @@ def run(
     target = open_dataset(target).so_far()
     destination = _destination(target, out)
     sets = _sets(target, captions)
+    check_output(destination, {*sets, SUMMARY_FILE, ".lock", f".{EVIDENCE}"})
     if prompts is not None and clip is None:
         raise OptionError("--prompts needs a CLIP model to compare texts with; name one with --clip")
     sources = tuple(open_evidence(name, target) for name in dict.fromkeys(evidence))

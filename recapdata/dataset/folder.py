@@ -17,7 +17,7 @@ layout is never a symbolic link, so that nothing outside of the folder is read, 
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,7 @@ from pathlib import Path
 import pyarrow as pa
 import yaml
 
-from recapdata.atomic import write_atomic
+from recapdata.atomic import check_folder, write_atomic
 from recapdata.dataset.audit_files import SUMMARY
 from recapdata.dataset.bounded import read_small
 from recapdata.dataset.shards import ShardFile, fields_of, read_footer, read_schema, read_shard, unified
@@ -99,6 +99,24 @@ def check_layout(path: Path) -> None:
         for entry in entries:
             if entry.name in PARTS or entry.name.startswith(OWN_FILES):
                 _check_entry(entry)
+
+
+def check_output(out: Path, names: Collection[str]) -> None:
+    """Refuse a folder to write to where one of these entries is, or holds, a symbolic link, a FIFO or a device.
+
+    Args:
+        out: the folder; nothing is checked where there is none yet. It may itself be reached by a link.
+
+    Raises:
+        DatasetDamaged: it is such a folder.
+        OptionError: it is a file, or lies below one.
+    """
+    check_folder(out)
+    if out.exists():
+        with os.scandir(out) as entries:
+            for entry in entries:
+                if entry.name in names:
+                    _check_entry(entry)
 
 
 def _check_entry(entry: os.DirEntry[str]) -> None:

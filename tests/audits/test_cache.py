@@ -22,7 +22,7 @@ from audits.runner.run import run
 from recapdata.dataset.audit_files import source_of
 from recapdata.dataset.folder import DatasetFolder, published_files
 from recapdata.dataset.removal import remove
-from recapdata.errors import DatasetDamaged
+from recapdata.errors import DatasetDamaged, OptionError
 from recapdata.records import Object, image_key
 from tests.audits.models import known_clip
 from tests.builders import build_dataset, png
@@ -285,8 +285,17 @@ def test_links_are_not_followed(folder: DatasetFolder, read: Readings, tmp_path:
     for path in (tmp_path / "out").glob(".evidence/*/*.parquet"):
         path.rename(tmp_path / path.name)
         path.symlink_to(tmp_path / path.name)
-    run(folder.path, captions=["long"], evidence=("ocr",), out=tmp_path / "out")
-    assert len(read) == 6 + 5
+    with pytest.raises(DatasetDamaged, match="parquet is a symbolic link"):
+        run(folder.path, captions=["long"], evidence=("ocr",), out=tmp_path / "out")
+    for name in (".evidence", ".lock", "alt", "summary.json"):
+        (precious := tmp_path / f"precious{name}").write_text("precious")
+        (tmp_path / f"out{name}").mkdir()
+        (tmp_path / f"out{name}" / name).symlink_to(precious)
+        with pytest.raises(DatasetDamaged, match="is a symbolic link"):
+            run(folder.path, captions=["alt"], evidence=("ocr",), out=tmp_path / f"out{name}")
+        assert precious.read_text() == "precious"
+    with pytest.raises(OptionError, match="is a file; name a folder"):
+        run(folder.path, captions=["alt"], evidence=("ocr",), out=precious)
     (folder.path / "evidence").symlink_to(tmp_path)
     with pytest.raises(DatasetDamaged, match="evidence is a symbolic link"):
         run(folder.path, captions=["alt"], evidence=("ocr",))
