@@ -26,6 +26,8 @@ MOST_LEVELS = 16
 MOST_MEMBERS = 1000
 """How deep a column's type may nest, and how many members it, or a row of JSON, may have in all."""
 BATCH_BYTES = 8 * 2**20
+TEXTS = pa.list_(pa.string())
+_OF_TEXTS = (pa.null(), pa.string(), pa.list_(pa.null()), TEXTS)
 DAMAGED = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
 """What Arrow raises of values that it cannot read."""
 BUFFER = 2**20
@@ -64,6 +66,8 @@ def fit(value: Any, kind: pa.DataType) -> Any:
     """The value as one of its column's type: text that is none is written as JSON, numbers in CSV are read."""
     if value is None or (value == "" and not pa.types.is_string(kind)):
         return None
+    if kind == TEXTS:
+        return [fit(each, pa.string()) for each in (value if isinstance(value, list) else [value])]
     if isinstance(value, str):
         if pa.types.is_integer(kind):
             return int(value)
@@ -387,7 +391,14 @@ def merge_types(types: dict[str, pa.DataType], batch: list[Mapping[str, Any]]) -
             )
             types[name] = merged.field("value").type
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-            types[name] = pa.string()
+            before, values = types.get(name, pa.null()), [row.get(name) for row in batch]
+            types[name] = TEXTS if before in _OF_TEXTS and all(map(_is_text, values)) else pa.string()
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it is nothing, a text or several: captions come as one or the other in a single table."""
+    each = value if isinstance(value, list) else [value]
+    return all(text is None or isinstance(text, str) for text in each)
 
 
 def _encodable(value: Any) -> Any:
