@@ -92,7 +92,9 @@ def test_sets_can_be_named_and_what_cannot_be_written_is_said(folder: DatasetFol
     assert audits.wrong(folder.path, out).rows == {"long": 2}  # what was judged
     with pytest.raises(AuditNotFound, match=r"short of .* has not been audited"):
         audits.wrong(folder.path, out, captions=["short"])
-    with pytest.raises(CaptionSetNotFound, match="no caption set 'shrt'; it has short, long"):
+    with pytest.raises(
+        CaptionSetNotFound, match=r"no caption set 'shrt' \(did you mean short\?\); it has short, long"
+    ):
         audits.wrong(folder.path, out, captions=["shrt"])
     with pytest.raises(OptionError, match="is a folder; name the file in it"):
         audits.wrong(folder.path, tmp_path)
