@@ -14,11 +14,24 @@ EXTRAS = {
     "caption": MODELS,
     "audit": (*MODELS, *READING),
     "view": ("fiftyone", "eta", "bson", *MODELS, *READING),
-    "train": ("accelerate", "diffusers", "peft", *MODELS),
+    "train": ("accelerate", "diffusers", "peft", "tensorboardX", *MODELS),
     "hub": ("pygit2", "starlette", "uvicorn"),
     "ray": ("ray",),
     "ocr": ("rapidocr", "onnxruntime"),
     "onnx": ("onnxruntime",),
+    "evaluate": (
+        "evalica",
+        "scipy",
+        "starlette",
+        "torch_fidelity",
+        "uvicorn",
+        "accelerate",
+        "diffusers",
+        "peft",
+        "tensorboardX",
+        *MODELS,
+        *READING,
+    ),
 }
 """Extra → the top-level modules that it brings and the core does not."""
 
