@@ -4,11 +4,9 @@ The commands run as subprocesses, exactly as a user would type them, so that the
 import direction holds (recapdata knows nothing of audits and recaptrain).
 """
 
-import json
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -17,18 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recapdata.commands import run_command
 from recapdata.console import say
-from recapdata.errors import OptionError, RecapdataError
+from recapdata.errors import OptionError
 from recapdata.extras import require
 
 MARKER = ".recapdata-demo"
 REPO = "demo/scenes"
 CAPTIONER_REPO = "demo/scenes-captioner"
 LICENSE = "cc0-1.0"
-
-
-class DemoFailed(RecapdataError):
-    """A command of the demo failed; its log says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,40 +124,15 @@ class _Steps:
         """Run one console command with `--json`; its summary.
 
         Raises:
-            DemoFailed: it did not exit with 0.
+            CommandFailed: it did not exit with 0.
         """
         with self.step(title, shlex.join(words)):
-            return self._run(title, words)
+            return self.quiet(*words)
 
-    def quiet(self, title: str, *words: str) -> dict[str, Any]:
+    def quiet(self, *words: str) -> dict[str, Any]:
         """Run a command as part of the step under way."""
-        return self._run(title, words)
-
-    def _run(self, title: str, words: tuple[str, ...]) -> dict[str, Any]:
-        program = [
-            sys.executable,
-            "-c",
-            f"from {words[0]}.cli import main; main()",
-        ]  # wherever the scripts were installed to
         log = self._logs / f"{len(self.seconds) + 1:02d}-{words[0]}-{words[1]}.log"
-        with open(log, "a", encoding="utf8") as errors:
-            errors.write(f"$ {shlex.join(words)}\n")
-            errors.flush()
-            done = subprocess.run(
-                [*program, *words[1:], "--json"],
-                env=self._env,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                check=False,
-            )
-            errors.write(done.stdout)
-        if done.returncode:
-            tail = "\n".join(log.read_text(encoding="utf8").splitlines()[-15:])
-            raise DemoFailed(
-                f"{title!r} failed with exit code {done.returncode}; its log {log} ends with\n{tail}"
-            )
-        return json.loads(done.stdout.strip().splitlines()[-1])
+        return run_command(words, log, env=self._env)
 
 
 def _fresh(out: Path) -> Path:
@@ -230,7 +200,7 @@ def run_demo(out: Path, *, scenes: int = 1000, steps: int = 20, seed: int = 7) -
     Raises:
         OptionError: `out` holds something that is not an earlier demo.
         MissingExtra: a command of the demo is not installed.
-        DemoFailed: a command failed.
+        CommandFailed: a command failed.
     """
     from recapdata.hub.process import running_hub
 
@@ -265,7 +235,6 @@ def run_demo(out: Path, *, scenes: int = 1000, steps: int = 20, seed: int = 7) -
         ):
             for style in ("short", "long"):
                 run.quiet(
-                    f"Recaption {style}",
                     "recapdata",
                     "recaption",
                     folder,
