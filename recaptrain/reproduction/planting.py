@@ -11,16 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from recapdata.captioners import CaptionerOptions
+from recapdata.captioners import CaptionerOptions, open_captioner
 from recapdata.errors import OptionError
 from recapdata.scenes.captions import NUMBERS, PLURALS
 from recapdata.scenes.world import COLORS, SHAPES, SIZES, Dice
 from recapdata.sentences import sentences
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from recapdata.captioners import Captioner
+    from recapdata.captioners import Captioner, Preparer
     from recapdata.records import Caption, Provenance
 
 VERSION = 1
@@ -189,7 +187,7 @@ class Planter:
     provenance: "Provenance"
 
     @property
-    def prepare(self) -> Callable[["Sequence[Image]"], Any]:
+    def prepare(self) -> "Preparer":
         return self.inner.prepare
 
     @property
@@ -223,8 +221,6 @@ def open_planter(options: CaptionerOptions) -> Planter:
     Raises:
         OptionError: it is not of that form.
     """
-    from recapdata.captioners.vlm import open_embedded
-
     kind, equals, number = (options.model or "").partition("=")
     try:
         share = float(number)
@@ -234,7 +230,7 @@ def open_planter(options: CaptionerOptions) -> Planter:
         raise OptionError(
             f"{options.model}: write what is planted as KIND=SHARE, with a share from 0 to 1 and a kind of {', '.join(KINDS)}"
         )
-    inner = open_embedded(replace(options, model=None))
+    inner = open_captioner("embedded", replace(options, model=None))
     provenance = replace(
         inner.provenance,
         captioner="recaptrain.reproduction.planting:open_planter",
