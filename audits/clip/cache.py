@@ -62,7 +62,7 @@ def encode_cached(
     def batches() -> Iterator[tuple[_Batch[Step], list[bytes | None]]]:
         for step, keys, images in steps:
             known = [
-                None if image is None else _known(cache.row(key), size)
+                None if image is None else known_embedding(cache.row(key), size)
                 for key, image in zip(keys, images, strict=True)
             ]
             new = [image if found is None else None for image, found in zip(images, known, strict=True)]
@@ -78,8 +78,8 @@ def encode_cached(
         yield batch.step, _merged(encoded, batch.known, clip.device)
 
 
-def _known(row: Mapping[str, Any] | None, size: Callable[[], int]) -> list[float] | None:
-    """The embedding of a row; None where there is none of this size and of length 1."""
+def known_embedding(row: Mapping[str, Any] | None, size: Callable[[], int]) -> list[float] | None:
+    """The embedding of a row of `EMBEDDING_SCHEMA`; None where there is none of this size and of length 1."""
     if row is None:
         return None
     values: list[float] = row["embedding"] or []

@@ -152,11 +152,12 @@ class EvidenceSource(Protocol):
         ...
 
 
-def open_evidence(name: str, target: Target) -> EvidenceSource:
+def open_evidence(name: str, target: Target | None) -> EvidenceSource:
     """The source of that name, opened on a target.
 
     Args:
         name: a name of `SOURCES` or of an entry point, or a dotted path, with what it is to work with after a colon.
+        target: None for pictures that are of no dataset, such as generated ones, of which nothing is annotated.
 
     Raises:
         OptionError: no source of that name, or what follows it is of no use to it; code from outside that opens no source.
@@ -164,7 +165,7 @@ def open_evidence(name: str, target: Target) -> EvidenceSource:
     """
     bare, argument = REGISTRY.split(name)
     source: EvidenceSource = REGISTRY.open(bare, target, argument, protocol=EvidenceSource)
-    if bare not in SOURCES and (shards := target.shards()):
+    if bare not in SOURCES and (shards := [0] if target is None else target.shards()):
         identity = source.identity(shards[0])
         if not _IDENTITY.fullmatch(identity):
             raise OptionError(

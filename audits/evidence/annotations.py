@@ -73,12 +73,14 @@ class Annotations:
         )
 
 
-def open_annotations(target: Target, argument: str | None = None) -> Annotations:
+def open_annotations(target: Target | None, argument: str | None = None) -> Annotations:
     """Read the `objects` column once, and learn what its annotators looked for.
 
     Raises:
-        OptionError: an argument, of which it takes none.
+        OptionError: an argument, of which it takes none; pictures that are of no dataset.
     """
+    if target is None:
+        raise OptionError("annotations: these pictures are of no dataset, and nobody annotated them")
     if argument is not None:
         raise OptionError(
             f"annotations:{argument}: annotations are the dataset's own; leave out what follows"

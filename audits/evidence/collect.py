@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import repeat
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 from PIL import Image
@@ -29,6 +29,18 @@ class Collected:
 
     evidence: tuple[Evidence, ...] = ()
     error: str | None = None
+
+
+class Cache(Protocol):
+    """What sources saw of pictures before; `EvidenceCache` is that of the pictures of one shard."""
+
+    def get(self, source: EvidenceSource, record: Record) -> tuple[Evidence | None] | None:
+        """What a source saw of a record, in a tuple of one; None where that is not known."""
+        ...
+
+    def put(self, source: EvidenceSource, record: Record, evidence: Evidence | None) -> None:
+        """Keep what a source saw of a record."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +91,42 @@ def collect(
     return collected
 
 
+def collect_pictures(
+    sources: Sequence[EvidenceSource], records: Sequence[Record], cache: Cache | None = None
+) -> list[tuple[Evidence, ...]]:
+    """The evidence of all sources for pictures that are decoded already, such as those that a model drew.
+
+    Args:
+        records: each with its picture, and a key that is a function of what the picture shows.
+        cache: what the sources saw of these pictures before; what they see now is added.
+
+    Raises:
+        OptionError: a source returned something else than one evidence, or None, for each record.
+    """
+    pictures = _Pictures([record.picture for record in records])
+    found = [replace(record, picture=None) for record in records]
+    for source in sources:
+        found = _with_evidence(source, found, pictures, cache)
+    return [record.evidence for record in found]
+
+
+class _Decodes(Protocol):
+    """Gives the pictures of records by their places."""
+
+    def decode(self, places: Sequence[int]) -> list[_Decoded]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Pictures:
+    """Pictures that are decoded already, of records whose keys are of their pixels."""
+
+    pictures: Sequence[Image.Image | None]
+
+    def decode(self, places: Sequence[int]) -> list[_Decoded]:
+        """The pictures at these places."""
+        return [_Decoded(self.pictures[place], own=True) for place in places]
+
+
 class _Chunk:
     """The records decoded at once: their columns, and of their pictures those that a source needs."""
 
@@ -106,7 +154,7 @@ class _Chunk:
 
 
 def _with_evidence(
-    source: EvidenceSource, records: Sequence[Record], chunk: _Chunk, cache: EvidenceCache | None
+    source: EvidenceSource, records: Sequence[Record], chunk: _Decodes, cache: Cache | None
 ) -> list[Record]:
     """The records with what one source knows of them."""
     cached = [cache.get(source, record) if cache is not None else None for record in records]

@@ -51,6 +51,13 @@ class ClipNamer:
 
     def name(self, picture: Image.Image, objects: Sequence[Observation]) -> list[Observation]:
         """The objects with the color that is the likeliest of their crops."""
+        likely = self.likelihoods(picture, objects)
+        return [with_likely_colors(seen, each) for seen, each in zip(objects, likely, strict=True)]
+
+    def likelihoods(
+        self, picture: Image.Image, objects: Sequence[Observation]
+    ) -> "list[np.ndarray[Any, Any]]":
+        """The probability of each color for each of the objects, [11] in the order of `NAMES`."""
         import torch
 
         if not objects:
@@ -60,14 +67,13 @@ class ClipNamer:
         images = clip.encode_images(crops)
         scale = getattr(clip.model, "logit_scale", None)
         factor = 100.0 if scale is None else float(scale.detach().exp())
-        named = []
+        likelihoods = []
         for seen, image in zip(objects, images, strict=True):
             noun = str(seen.category)
             if noun not in classifiers:
                 classifiers[noun] = _classifier(clip, noun)
-            likely = (factor * image @ classifiers[noun].T).softmax(-1).cpu()
-            named.append(with_likely_colors(seen, likely.numpy()))
-        return named
+            likelihoods.append((factor * image @ classifiers[noun].T).softmax(-1).cpu().numpy())
+        return likelihoods
 
 
 def open_namer(name: str) -> ClipNamer:

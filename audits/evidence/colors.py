@@ -10,6 +10,7 @@ does (Ghosh et al. 2023): its prompts, its gray around the mask; with gray as an
 People and traffic lights are left out: "a white man" is no statement on pixels, and a green light is a lamp in a black box.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -183,7 +184,7 @@ def _uncolored(seen: Sequence[Observation]) -> list[Observation]:
     return [one for one in things if one.category not in UNTOLD and not one.colors]
 
 
-def open_colors(target: Target, argument: str | None = None) -> Colors:
+def open_colors(target: Target | None, argument: str | None = None) -> Colors:
     """Colors by the pixels, or by the CLIP model that is named.
 
     Raises:
@@ -195,6 +196,8 @@ def open_colors(target: Target, argument: str | None = None) -> Colors:
         from audits.evidence.color_clip import open_namer
 
         namer = open_namer(argument)
+    if target is None:
+        return Colors(namer, defaultdict(str))  # of no shard is anything annotated
     hashes = {shard: rows_hash(target.read(shard, ["key", "objects"])) for shard in target.shards()}
     return Colors(namer, hashes)
 

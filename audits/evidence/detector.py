@@ -171,7 +171,7 @@ class Detections:
         return _DETECTORS[pinned]
 
 
-def open_detector(target: Target, argument: str | None = None) -> Detections:
+def open_detector(target: Target | None, argument: str | None = None) -> Detections:
     """Find the model, pin its revision and read its classes.
 
     The weights of a model of transformers are loaded by the first `collect`.

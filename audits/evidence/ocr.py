@@ -55,7 +55,7 @@ class Reader:
         )
 
 
-def open_ocr(target: Target, argument: str | None = None) -> Reader:
+def open_ocr(target: Target | None, argument: str | None = None) -> Reader:
     """The reader.
 
     Raises:

@@ -33,7 +33,7 @@ def is_there(text: str, evidence: Evidence) -> bool | None:
     """Whether a text is in the image; None where the evidence cannot tell."""
     readings = [seen for seen in evidence.objects if seen.text]
     if evidence.scope.complete:
-        return letters(text) in set(_runs([letters(seen.text or "") for seen in readings], len(text)))
+        return letters(text) in set(runs([letters(seen.text or "") for seen in readings], len(text)))
     believed = [folded(seen.text or "") for seen in readings if _score(seen) >= READ]
     words = [folded(word) for word in text.split()]
     if _read([word for word in words if word], believed):
@@ -72,17 +72,17 @@ def folded(text: str) -> str:
 
 def _read(words: Sequence[str], readings: Sequence[str]) -> bool:
     """Whether the words can be cut into parts that all match a run of readings."""
-    runs = set(_runs(readings, 2 * sum(map(len, words))))
+    whole = set(runs(readings, 2 * sum(map(len, words))))
     reached = [True] + [False] * len(words)  # by number of words: whether the first ones match
     for stop in range(1, len(words) + 1):
         reached[stop] = any(
-            reached[start] and any(_near(run, "".join(words[start:stop])) for run in runs)
+            reached[start] and any(_near(run, "".join(words[start:stop])) for run in whole)
             for start in range(stop)
         )
     return bool(words) and reached[-1]
 
 
-def _runs(words: Sequence[str], longest: int) -> Iterator[str]:
+def runs(words: Sequence[str], longest: int) -> Iterator[str]:
     """Neighboring words joined, up to a length."""
     for start in range(len(words)):
         run = ""
@@ -95,15 +95,15 @@ def _runs(words: Sequence[str], longest: int) -> Iterator[str]:
 
 def _near(one: str, other: str) -> bool:
     allowed = min(len(one), len(other)) // PER_ERROR
-    return abs(len(one) - len(other)) <= allowed and _distance(one, other) <= allowed
+    return abs(len(one) - len(other)) <= allowed and edit_distance(one, other) <= allowed
 
 
 def _resembles(one: str, other: str) -> bool:
     longer = max(len(one), len(other))
-    return one in other or other in one or _distance(one, other) <= (1 - RESEMBLES) * longer
+    return one in other or other in one or edit_distance(one, other) <= (1 - RESEMBLES) * longer
 
 
-def _distance(one: str, other: str) -> int:
+def edit_distance(one: str, other: str) -> int:
     """Edit distance (Levenshtein 1966)."""
     row = list(range(len(other) + 1))
     for place, letter in enumerate(one, 1):
