@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from recapdata.caption_sets.mixture import Mixture
     from recaptrain.captioner.settings import CaptionerSettings, CaptionerSummary
     from recaptrain.diffusion.settings import DiffusionSettings, DiffusionSummary
+    from recaptrain.evaluation.run import EvaluateSummary
     from recaptrain.generation.generate import GenerateSummary
     from recaptrain.generation.settings import LongPrompts
 
@@ -259,3 +260,57 @@ def generate(
     from recaptrain.generation.settings import GenerateSettings
 
     return run(str(model), str(prompts), Path(out), gather(GenerateSettings, given))
+
+
+@naming_extras()
+def evaluate(
+    images: "str | Path | Sequence[str | Path]",
+    *,
+    metrics: str | Sequence[str] = ("clipscore",),
+    reference: str | Path | None = None,
+    detector: str | None = None,
+    clip: str = "embedded",
+    features: str | None = None,
+    vlm: str | None = None,
+    prompts: Literal["original", "read"] = "original",
+    shuffle: bool = False,
+    seed: int = 0,
+    batch_size: int = 32,
+    out: str | Path = "evaluation",
+) -> "EvaluateSummary":
+    """Measure pictures against their prompts and against real images; what `out` holds is not measured again.
+
+    Args:
+        images: folders of `generate`, or real images with a caption set, `DATASET:SET`; each may have a name, `NAME=FOLDER`. The
+            others are compared with the first, paired by prompt.
+        metrics: names of metrics, or dotted paths.
+        reference: real images for FID and its kind: a dataset folder, or `user/name[@revision]`.
+        detector: detector of objects.
+        clip: CLIP model.
+        features: what makes features of images, for FID and its kind; the CLIP model where None.
+        vlm: vision-language model that answers questions.
+        prompts: what pictures are measured against: `original`, what a person asked for, or `read`, what the model was given.
+        shuffle: give each picture the prompt of another, as a control.
+        seed: of the bootstrap and of whatever a metric draws.
+        batch_size: pictures at once.
+        out: folder for rows and figures.
+
+    Returns:
+        A summary, whose `table` has a row per run and figure.
+
+    Raises:
+        InputError: no pictures.
+        OptionError: no such metric, or an option that it needs is missing.
+
+    Example:
+        >>> import recaptrain
+        >>> found = recaptrain.evaluate("real=drawn:human")
+        >>> found.table[["images", "figure", "n"]].iloc[0].to_dict()
+        {'images': 'real', 'figure': 'clipscore', 'n': 24}
+    """
+    given = {**locals(), "reference": None if reference is None else str(reference), "out": str(out)}
+    from recaptrain.evaluation.run import evaluate as run
+    from recaptrain.evaluation.settings import EvaluateSettings
+
+    several = [images] if isinstance(images, str | Path) else images
+    return run([str(each) for each in several], gather(EvaluateSettings, given))

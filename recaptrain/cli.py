@@ -13,6 +13,7 @@ from recapdata.console import Summary, application, command, finish, run, say
 from recapdata.options import command_line
 from recaptrain.captioner.settings import CaptionerSettings
 from recaptrain.diffusion.settings import DiffusionSettings
+from recaptrain.evaluation.settings import EvaluateSettings
 from recaptrain.generation.settings import GenerateSettings
 
 app = application("Train on any revision of a dataset.")
@@ -97,6 +98,33 @@ def generate(
     from recaptrain.generation.generate import generate as run_generate
 
     return run_generate(model, prompts, out, settings)
+
+
+@command(
+    app,
+    "recaptrain evaluate pictures",
+    "recaptrain evaluate v1=pictures-v1 v2=pictures-v2 real=my-dataset:human",
+    "recaptrain evaluate pictures --prompts read --clip ViT-B-32/openai",
+)
+def evaluate(
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMAGES…",
+            help="A folder of recaptrain generate, or real images with a caption set, DATASET:SET; each may have a name for the table, "
+            "NAME=FOLDER. The others are compared with the first, prompt by prompt.",
+        ),
+    ],
+    settings: EvaluateSettings,
+) -> Summary:
+    """Measure pictures against their prompts and against real images, with intervals.
+
+    What was measured is kept and not measured again; the same command gives
+    the same figures.
+    """
+    from recaptrain.evaluation.run import evaluate as run_evaluate
+
+    return run_evaluate(images, settings)
 
 
 @contextmanager

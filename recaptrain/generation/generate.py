@@ -298,6 +298,7 @@ def _row(prompt: Prompt, read: str, *, over_length: bool, flagged: bool) -> Row:
     return {
         "file_name": f"{prompt.id}.png",
         "id": prompt.id,
+        "prompt_id": prompt.prompt_id,
         "prompt": prompt.prompt,
         "original": prompt.original,
         "read": read,

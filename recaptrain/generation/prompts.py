@@ -17,6 +17,7 @@ class Prompt:
 
     Attributes:
         id: names the picture: the prompt's name, or its number, and behind the first picture of a prompt the picture's number.
+        prompt_id: the prompt's name, which its pictures share.
         prompt: what the model is given, before the policy for long prompts.
         original: what a person asked for, where a model rewrote it; otherwise the same.
         category: of the benchmark; None where there is none.
@@ -24,6 +25,7 @@ class Prompt:
     """
 
     id: str
+    prompt_id: str
     prompt: str
     seed: int
     original: str
@@ -104,6 +106,7 @@ def _prompt(name: str, row: PromptRow, seed: int, number: int) -> Prompt:
     picture = name if number == 0 else f"{name}-{number}"
     return Prompt(
         id=picture,
+        prompt_id=name,
         prompt=row.prompt,
         seed=derived_seed(seed, picture) if own is None else (own + number) % 2**63,
         original=original if isinstance(original, str) else row.prompt,

@@ -1,0 +1,62 @@
+"""Confidence intervals by the bootstrap over prompts.
+
+Pictures of one prompt are alike, so prompts are drawn and all their pictures with them (cluster bootstrap, Davison & Hinkley 1997, §3.8). The draws depend on the
+seed and the number of prompts alone: every figure, and every run on the same prompts, is resampled alike, which makes differences paired.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recaptrain.evaluation.metrics import Statistic
+
+CONFIDENCE = 0.95
+
+
+def draws(prompts: int, replicates: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """How often each prompt counts, (prompts,), in every repetition: as many drawn as there are, with replacement."""
+    random = np.random.default_rng((seed, prompts))
+    shares = np.full(prompts, 1 / prompts)
+    for _ in range(replicates):
+        yield random.multinomial(prompts, shares)
+
+
+def replicate(
+    statistic: Statistic, prompt_of: NDArray[np.int64], prompts: int, seed: int
+) -> NDArray[np.float64]:
+    """The figure in every repetition, (replicates,); NaN where a repetition has none.
+
+    Args:
+        prompt_of: number of the prompt of each row.
+        prompts: of the run, whether they have a row or not.
+    """
+    return np.array(
+        [statistic.value(counts[prompt_of]) for counts in draws(prompts, statistic.replicates, seed)], float
+    )
+
+
+def percentile_interval(values: NDArray[np.float64]) -> tuple[float, float] | None:
+    """The 95 % percentile interval of repetitions; None where fewer than half of them have a value."""
+    finite = values[np.isfinite(values)]
+    if len(finite) < max(2, len(values) / 2):
+        return None
+    low, high = np.quantile(finite, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
+
+
+def weighted_mean(values: Sequence[float] | NDArray[np.float64]) -> "Mean":
+    """The mean of rows as a function of their weights; rows that are NaN are left out."""
+    return Mean(np.asarray(values, float))
+
+
+class Mean:
+    """Weights → weighted mean."""
+
+    def __init__(self, values: NDArray[np.float64]) -> None:
+        self._there = np.isfinite(values)
+        self._values = np.where(self._there, values, 0.0)
+
+    def __call__(self, weights: NDArray[np.int64]) -> float:
+        total = float(weights[self._there].sum())
+        return float(weights @ self._values) / total if total else float("nan")

@@ -1,0 +1,147 @@
+"""Pictures → the rows of each metric, chunk by chunk, kept as Parquet, so that nothing is measured twice.
+
+    FOLDER/METRIC/00000.parquet    rows of the first pictures: id, prompt_id, state, and the metric's own columns
+
+A file says in its metadata which pictures and which identity of the metric it is of; one of others is measured anew. Images are decoded
+on threads while the models work on those before, and a chunk of them is in memory.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from recapdata.atomic import replacing
+from recapdata.dataset.decoding import ImageUnreadable
+from recaptrain.evaluation.metrics import Metric
+from recaptrain.evaluation.pictures import Picture
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CHUNK = 128
+"""Pictures of a file, and in memory."""
+THREADS = min(8, os.cpu_count() or 1)
+MEASURED, NOTHING, UNREADABLE = "measured", "not applicable", "unreadable"
+"""States of a row: measured; the metric has nothing to say of its prompt; the image cannot be decoded."""
+_CONTENT = b"recapdata.content"
+
+
+def measure(
+    pictures: Sequence[Picture],
+    metrics: Sequence[Metric],
+    folder: Path,
+    *,
+    advance: Callable[[int], None] = lambda count: None,
+) -> "dict[str, pa.Table]":
+    """The rows of each metric by its name, in the order of the pictures; what the folder does not hold is measured first.
+
+    Args:
+        advance: called with numbers of pictures done.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    chunks = [pictures[start : start + CHUNK] for start in range(0, len(pictures), CHUNK)]
+    todo = {}
+    for number, chunk in enumerate(chunks):
+        lacking = [each for each in metrics if not _is_there(folder, each, number, chunk)]
+        if lacking:
+            todo[number] = lacking
+        else:
+            advance(len(chunk))
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="decode") as pool:
+        coming: dict[int, list[Future[Image.Image | None]]] = {}
+        numbers = list(todo)
+        for place, number in enumerate(numbers):
+            for each in numbers[place : place + 2]:
+                if each not in coming:
+                    coming[each] = [pool.submit(_decoded, picture) for picture in chunks[each]]
+            images = [future.result() for future in coming.pop(number)]
+            for metric in todo[number]:
+                _measure_chunk(folder, metric, number, chunks[number], images)
+            advance(len(chunks[number]))
+    return {
+        metric.name: pa.concat_tables(
+            [pq.read_table(_path(folder, metric, number)) for number in range(len(chunks))]
+        ).replace_schema_metadata(None)
+        for metric in metrics
+    }
+
+
+def _decoded(picture: Picture) -> Image.Image | None:
+    try:
+        return picture.load()
+    except ImageUnreadable:  # its row says so, and the run counts them
+        return None
+
+
+def _measure_chunk(
+    folder: Path, metric: Metric, number: int, chunk: Sequence[Picture], images: Sequence[Image.Image | None]
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    readable = [place for place, image in enumerate(images) if image is not None]
+    found: dict[int, Mapping[str, Any] | None] = {}
+    for start in range(0, len(readable), metric.batch_size):
+        places = readable[start : start + metric.batch_size]
+        decoded = [image for place in places if (image := images[place]) is not None]
+        found |= zip(places, metric.measure([chunk[place] for place in places], decoded), strict=True)
+    rows = []
+    for place, picture in enumerate(chunk):
+        row = found.get(place)
+        state = MEASURED if row is not None else NOTHING if place in found else UNREADABLE
+        rows.append({"id": picture.id, "prompt_id": picture.prompt_id, "state": state, **(row or {})})
+    own = [field.with_nullable(True) for field in metric.schema]
+    schema = pa.schema([(name, pa.string()) for name in ("id", "prompt_id", "state")] + own)
+    schema = schema.with_metadata({_CONTENT: _content(metric, chunk)})
+    with replacing(_path(folder, metric, number)) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, schema), temporary)
+
+
+def _path(folder: Path, metric: Metric, number: int) -> Path:
+    return folder / metric.name.replace("/", "-").replace(":", "-") / f"{number:05d}.parquet"
+
+
+def _is_there(folder: Path, metric: Metric, number: int, chunk: Sequence[Picture]) -> bool:
+    """Whether the rows of a chunk are there, of these pictures and this identity."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        metadata = pq.read_schema(_path(folder, metric, number)).metadata or {}
+    except (OSError, pa.ArrowInvalid):
+        return False
+    return bool(metadata.get(_CONTENT) == _content(metric, chunk))
+
+
+def _content(metric: Metric, chunk: Sequence[Picture]) -> bytes:
+    """A hash of what the rows of a chunk depend on."""
+    digest = hashlib.sha256(json.dumps(metric.identity, sort_keys=True, default=str).encode())
+    for line in _lines(chunk):
+        digest.update(line.encode())
+    return digest.hexdigest().encode()
+
+
+def _lines(chunk: Sequence[Picture]) -> Iterator[str]:
+    for each in chunk:
+        yield json.dumps(
+            [
+                each.id,
+                each.prompt_id,
+                each.prompt,
+                each.read,
+                each.category,
+                each.fields,
+                each.objects,
+                each.mark,
+            ],
+            sort_keys=True,
+            default=str,
+        )

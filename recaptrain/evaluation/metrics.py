@@ -1,0 +1,95 @@
+"""Metrics: rows of pictures, and figures as functions of how often each row counts; one protocol, and a table of those that can be named.
+
+A metric from outside is a function of the same arguments as those in the table, named by a dotted path or by an entry point of the group
+`recaptrain.metrics`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from numpy.typing import NDArray
+from PIL import Image
+
+from recapdata.registry import Registry
+from recaptrain.evaluation.pictures import Picture, Pictures
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from recaptrain.evaluation.settings import EvaluateSettings
+
+METRICS = {
+    "clipscore": "recaptrain.evaluation.clip_score:open_clip_score",
+}
+"""Metrics by name; each opens: `open(settings: EvaluateSettings, pictures: Pictures) -> Metric`."""
+REGISTRY = Registry(kind="metric", table=METRICS, group="recaptrain.metrics")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistic:
+    """A figure as a function of how often each row counts.
+
+    Attributes:
+        name: `soa-c`, `fid`, …
+        n: rows that it rests on.
+        value: weights (rows,) → the figure, NaN where it has none; all ones give the figure itself.
+        better: which way is better; None where neither is.
+        unit: what is shown behind the value: `%` or nothing.
+        replicates: of the bootstrap; fewer where a value is dear.
+        note: a flaw or a deviation that a reader of the figure must know.
+    """
+
+    name: str
+    n: int
+    value: Callable[[NDArray[Any]], float]
+    better: Literal["higher", "lower"] | None = "higher"
+    unit: str = ""
+    replicates: int = 1000
+    note: str = ""
+
+
+class Metric(Protocol):
+    """Measures pictures one by one, then sums rows up into figures.
+
+    Attributes:
+        name: in `METRICS`.
+        identity: everything that its rows rest on, as JSON: version of its rules, models with their revisions, thresholds. Rows of the same
+            pictures and identity are not measured again, and figures of two runs are compared where it is the same.
+        schema: of a row.
+        batch_size: pictures that are measured at once.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def identity(self) -> Mapping[str, Any]: ...
+
+    @property
+    def schema(self) -> "pa.Schema": ...
+
+    @property
+    def batch_size(self) -> int: ...
+
+    def measure(
+        self, pictures: Sequence[Picture], images: Sequence[Image.Image]
+    ) -> "Sequence[Mapping[str, Any] | None]":
+        """A row of each picture; None for one that the metric has nothing to say of (its prompt names no class, no position)."""
+        ...
+
+    def figures(self, rows: "pa.Table") -> Sequence[Statistic]:
+        """The figures of rows of `schema`, less those that are None."""
+        ...
+
+
+def open_metric(name: str, settings: "EvaluateSettings", pictures: Pictures) -> Metric:
+    """The metric of a name or dotted path, its models found and pinned.
+
+    Raises:
+        OptionError: no such metric, or an option that it needs is missing.
+        CaptionerNotFound, ModelNotSupported: of a model that it is to use.
+        MissingExtra: it needs an optional part of the installation.
+    """
+    metric: Metric = REGISTRY.open(name, settings, pictures, protocol=Metric)
+    return metric

@@ -1,0 +1,51 @@
+"""Options of `recaptrain evaluate`."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from recapdata.options import at_least, check_options, nonempty, option
+
+PromptKind = Literal["original", "read"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateSettings:
+    """What is measured, with which models."""
+
+    metrics: tuple[str, ...] = option(
+        ("clipscore",), help="Metrics, separated by commas.", metavar="METRIC,METRIC…", check=nonempty
+    )
+    reference: str | None = option(
+        None,
+        help="Real images, for FID and its kind: a dataset folder, or user/name[@revision].".replace(
+            "[", r"\["
+        ),
+    )
+    detector: str | None = option(
+        None, help="Detector of objects: user/name, a folder, or a dotted path.", metavar="MODEL"
+    )
+    clip: str = option("embedded", help="CLIP model.", metavar="MODEL")
+    features: str | None = option(
+        None,
+        help="What makes features of images, for FID and its kind.",
+        metavar="MODEL",
+        shown="the CLIP model",
+    )
+    vlm: str | None = option(None, help="Vision-language model that answers questions.", metavar="MODEL")
+    prompts: PromptKind = option(
+        "original",
+        help="What pictures are measured against: original, what a person asked for, or read, what the model was given.",
+    )
+    shuffle: bool = option(
+        False, help="Give each picture the prompt of another, as a control: figures of fit fall to chance."
+    )
+    seed: int = option(0, help="Of the bootstrap and of whatever a metric draws.", check=at_least(0))
+    batch_size: int = option(32, help="Pictures at once.", check=at_least(1), outcome=False)
+    out: str = option(
+        "evaluation",
+        help="Folder for rows and figures; what was measured there is not measured again.",
+        outcome=False,
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)

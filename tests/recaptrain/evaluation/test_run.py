@@ -1,0 +1,140 @@
+"""The frame of `recaptrain evaluate`: rows kept and resumed, figures with intervals, runs compared prompt by prompt."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from recapdata.errors import InputError, OptionError
+from recaptrain.evaluation import measuring
+from recaptrain.evaluation.run import EvaluateSummary, evaluate
+from recaptrain.evaluation.settings import EvaluateSettings
+from tests.recaptrain.evaluation import brightness
+
+BRIGHTNESS = "tests.recaptrain.evaluation.brightness:open_brightness"
+ANOTHER = "tests.recaptrain.evaluation.brightness:open_another"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_measured() -> None:
+    brightness.measured.clear()
+
+
+def generated(folder: Path, grays: Mapping[str, int | None], prompt: str = "a bright thing") -> Path:
+    """A folder as `recaptrain generate` leaves it, with pictures of one gray each; None is no image. `a-1` is the second picture of `a`."""
+    folder.mkdir()
+    rows = []
+    for name, gray in grays.items():
+        path = folder / f"{name}.png"
+        if gray is None:
+            path.write_bytes(b"no image")
+        else:
+            Image.new("RGB", (8, 8), (gray,) * 3).save(path)
+        row = {
+            "file_name": path.name,
+            "id": name,
+            "prompt_id": name.partition("-")[0],
+            "prompt": f"{prompt} {name[0]}",
+        }
+        rows.append(json.dumps({**row, "original": row["prompt"], "read": row["prompt"], "seed": 1}) + "\n")
+    (folder / "metadata.jsonl").write_text("".join(rows), encoding="utf8")
+    (folder / "generation.json").write_text(json.dumps({"model": "m", "revision": "r"}), encoding="utf8")
+    return folder
+
+
+def run(*sources: object, out: Path, metric: str = BRIGHTNESS, **options: object) -> EvaluateSummary:
+    return evaluate(
+        [str(each) for each in sources], EvaluateSettings(metrics=(metric,), out=str(out), **options)
+    )
+
+
+def test_figures_come_with_what_they_rest_on(tmp_path: Path) -> None:
+    """Means of 10, 20 and 60 are 30; of one prompt's two pictures and another's one the bootstrap draws prompts: (10+20)/2, 30 or 60."""
+    folder = generated(tmp_path / "p", {"a": 10, "a-1": 20, "b": 60, "c": None})
+    found = run(folder, out=tmp_path / "out")
+    (evaluation,), (figure,) = found.evaluations, found.evaluations[0].figures
+    assert (figure.value, figure.n, figure.unreadable, figure.not_applicable) == (30.0, 3, 1, 0)
+    assert (figure.low, figure.high) == (15.0, 60.0)
+    assert (evaluation.pictures, evaluation.prompts, evaluation.unreadable) == (4, 3, 1)
+    assert evaluation.made_with == {"model": "m", "revision": "r"}
+    (written,) = (tmp_path / "out").glob("*/evaluation.json")
+    assert json.loads(written.read_text(encoding="utf8"))["figures"][0]["value"] == 30.0
+    assert found.table.iloc[0].figure == "brightness"
+    assert "1 cannot be decoded" in found.text()
+
+
+def test_a_prompt_of_which_a_metric_has_nothing_to_say_is_counted(tmp_path: Path) -> None:
+    folder = generated(tmp_path / "p", {"a": 10, "b": 20}, prompt="a dark thing")
+    found = run(folder, out=tmp_path / "out")
+    assert found.evaluations[0].figures == []
+    assert brightness.measured == ["a", "b"]
+
+
+def test_nothing_is_measured_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "CHUNK", 2)
+    folder = generated(tmp_path / "p", {name: 10 * number for number, name in enumerate("abcde")})
+    first = run(folder, out=tmp_path / "out")
+    assert brightness.measured == list("abcde")
+    parts = sorted((tmp_path / "out").glob("*/brightness/*.parquet"))
+    assert len(parts) == 3
+    parts[1].unlink()  # as after a kill
+    parts[2].write_bytes(parts[2].read_bytes()[:100])
+    assert run(folder, out=tmp_path / "out").evaluations == first.evaluations
+    assert brightness.measured == list("abcdecde")
+    Image.new("RGB", (8, 8), (99,) * 3).save(folder / "a.png", compress_level=0)
+    changed = run(folder, out=tmp_path / "out")
+    assert brightness.measured == list("abcdecdeab")
+    assert changed.evaluations[0].figures[0].value == (99 + 10 + 20 + 30 + 40) / 5
+    run(folder, out=tmp_path / "out", metric=ANOTHER)
+    assert brightness.measured[10:] == list("abcde")
+
+
+def test_two_runs_are_compared_prompt_by_prompt(tmp_path: Path) -> None:
+    """Every picture is 7 brighter: so is the difference in every repetition, though the pictures differ by more."""
+    grays = {name: 10 + 20 * number for number, name in enumerate("abcdefgh")}
+    a = generated(tmp_path / "a", grays)
+    b = generated(tmp_path / "b", {name: gray + 7 for name, gray in reversed(grays.items())})
+    found = run(f"one={a}", f"two={b}", out=tmp_path / "out")
+    (difference,) = found.differences
+    assert difference.value == difference.low == difference.high == 7.0
+    assert difference.verdict() == "two is better"
+    assert "two − one +7 [+7, +7], two is better" in found.text()
+
+
+def test_other_prompts_and_other_measurements_are_not_compared(tmp_path: Path) -> None:
+    a = generated(tmp_path / "a", {"a": 10, "b": 20})
+    b = generated(tmp_path / "b", {"a": 10, "c": 20})
+    (difference,) = run(a, b, out=tmp_path / "out").differences
+    assert difference.value is None
+    assert "other prompts" in difference.verdict()
+    c = generated(tmp_path / "c", {"a": 10, "a-1": 20, "b": 20})
+    (difference,) = run(a, c, out=tmp_path / "out").differences
+    assert "numbers of pictures" in difference.why
+
+
+def test_shuffled_pictures_have_another_prompt_each(tmp_path: Path) -> None:
+    folder = generated(tmp_path / "p", {"a": 10, "b": 20, "c": 30})
+    found = run(folder, out=tmp_path / "out", shuffle=True)
+    assert found.evaluations[0].made_with["shuffled"] == 0
+    with pytest.raises(OptionError, match="one prompt"):
+        run(generated(tmp_path / "one", {"a": 1, "a-1": 2}), out=tmp_path / "out", shuffle=True)
+
+
+def test_what_is_no_pictures_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no metadata\.jsonl"):
+        run(tmp_path, out=tmp_path / "out")
+    folder = generated(tmp_path / "p", {"a": 10})
+    (folder / "metadata.jsonl").write_text('{"id": "a"}\n', encoding="utf8")
+    with pytest.raises(InputError, match=r"metadata\.jsonl, line 1: .*file_name"):
+        run(folder, out=tmp_path / "out")
+    (folder / "metadata.jsonl").write_text(
+        '{"id": "a", "file_name": "../x.png", "prompt": "p"}\n', encoding="utf8"
+    )
+    with pytest.raises(InputError, match="lies elsewhere"):
+        run(folder, out=tmp_path / "out")
+    with pytest.raises(OptionError, match="no metric 'taste'"):
+        run(generated(tmp_path / "q", {"a": 10}), out=tmp_path / "out", metric="taste")
+    with pytest.raises(OptionError, match="two of the pictures are called q"):
+        run(tmp_path / "q", tmp_path / "q", out=tmp_path / "out")
