@@ -269,6 +269,7 @@ def evaluate(
     metrics: str | Sequence[str] = ("clipscore",),
     reference: str | Path | None = None,
     detector: str | None = None,
+    reader: str | None = None,
     clip: str = "embedded",
     features: str | None = None,
     vlm: str | None = None,
@@ -285,7 +286,8 @@ def evaluate(
             others are compared with the first, paired by prompt.
         metrics: names of metrics, or dotted paths.
         reference: real images for FID and its kind: a dataset folder, or `user/name[@revision]`.
-        detector: detector of objects.
+        detector: detector of objects, as `audits run` takes it.
+        reader: what reads words in pictures; `ocr` where None, and none for the metric `claims`.
         clip: CLIP model.
         features: what makes features of images, for FID and its kind; the CLIP model where None.
         vlm: vision-language model that answers questions.

@@ -74,14 +74,19 @@ class VlmPreparer:
     detail: int | None = None
 
     def __call__(self, images: Sequence[Image]) -> dict[str, np.ndarray]:
-        return self._prepared(images, [self.prompt] * len(images))
+        return self.asking(images, [self.prompt] * len(images))
 
     def prompted(self, images: Sequence[Image], values: Sequence[Sequence[Any]]) -> dict[str, np.ndarray]:
         """See `PromptedPreparer`."""
         assert self.template is not None
-        return self._prepared(images, [self.template.render(each) for each in values])
+        return self.asking(images, [self.template.render(each) for each in values])
 
-    def _prepared(self, images: Sequence[Image], prompts: Sequence[str]) -> dict[str, np.ndarray]:
+    def asking(self, images: Sequence[Image], prompts: Sequence[str]) -> dict[str, np.ndarray]:
+        """The arrays for pictures that are each asked something else.
+
+        Raises:
+            CaptioningFailed: the processor refuses a picture or a prompt.
+        """
         try:
             inputs = self._process(list(images), prompts)
         except REFUSALS as error:

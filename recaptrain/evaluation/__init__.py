@@ -6,6 +6,11 @@
     measuring.py   pictures → rows of each metric, kept and resumed
     run.py         rows → figures, tables, comparisons
     settings.py    the options
+    stated.py      what prompts state, by the audit's claims: classes, numbers, phrases
+    seen.py        what detectors, readers and CLIP see of pictures, once for all metrics
+    detected.py    what of a detector's evidence counts
+    answers.py     answers of a vision-language model, as probabilities
+    sums.py        weighted means
 
 Every other module is one metric.
 """

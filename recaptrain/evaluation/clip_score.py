@@ -22,9 +22,9 @@ from audits.clip.scores import HESSEL_PREFIX, HESSEL_WEIGHT, Cosines
 from recaptrain.evaluation.intervals import weighted_mean
 from recaptrain.evaluation.metrics import Statistic
 from recaptrain.evaluation.pictures import Picture, Pictures
+from recaptrain.evaluation.seen import SeenEmbeddings, open_embeddings
 
 if TYPE_CHECKING:
-    from audits.clip.scorer import Clip
     from recaptrain.evaluation.settings import EvaluateSettings
 
 VERSION = 1
@@ -34,7 +34,7 @@ VERSION = 1
 class ClipScore:
     """A `Metric`."""
 
-    clip: "Clip"
+    embeddings: SeenEmbeddings
     batch_size: int
     name: str = "clipscore"
     schema = pa.schema(
@@ -48,13 +48,11 @@ class ClipScore:
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        return {"version": VERSION, "clip": self.clip.identity}
+        return {"version": VERSION, "clip": self.embeddings.clip.identity}
 
     def measure(self, pictures: Sequence[Picture], images: Sequence[Image.Image]) -> list[Mapping[str, Any]]:
-        import torch
-
-        pixels = torch.stack([self.clip.pixels(image) for image in images])
-        cosines = Cosines(self.clip, self.clip.encode_images(pixels))
+        clip = self.embeddings.clip
+        cosines = Cosines(clip, self.embeddings.encode(images).to(clip.device))
         places = range(len(pictures))
         plain = cosines([(place, pictures[place].prompt) for place in places])
         hessel = cosines([(place, HESSEL_PREFIX + pictures[place].prompt) for place in places])
@@ -65,7 +63,7 @@ class ClipScore:
                 "cosine": plain[place],
                 "hessel": HESSEL_WEIGHT * max(hessel[place], 0.0),
                 "cosine_read": read.get(place),
-                "over_context": self.clip.overflows(pictures[place].prompt),
+                "over_context": clip.overflows(pictures[place].prompt),
             }
             for place in places
         ]
@@ -91,7 +89,7 @@ class ClipScore:
                     value=weighted_mean(100 * over),
                     unit="%",
                     better=None,
-                    note=f"of these prompts {self.clip.name} reads only the beginning",
+                    note=f"of these prompts {self.embeddings.clip.name} reads only the beginning",
                 )
             )
         return found
@@ -111,7 +109,4 @@ class _Deviation:
 
 def open_clip_score(settings: "EvaluateSettings", pictures: Pictures) -> ClipScore:
     """CLIP score by the model of `--clip`."""
-    from audits.clip.scorer import load_clip
-    from recapdata.models.dual_encoders import find_clip
-
-    return ClipScore(load_clip(find_clip(settings.clip)), settings.batch_size)
+    return ClipScore(open_embeddings(settings), settings.batch_size)

@@ -21,6 +21,17 @@ if TYPE_CHECKING:
 
 METRICS = {
     "clipscore": "recaptrain.evaluation.clip_score:open_clip_score",
+    "soa": "recaptrain.evaluation.soa:open_soa",
+    "ca": "recaptrain.evaluation.counting:open_ca",
+    "pa": "recaptrain.evaluation.positional:open_pa",
+    "rp": "recaptrain.evaluation.retrieval:open_rp",
+    "numeracy": "recaptrain.evaluation.numeracy:open_numeracy",
+    "spatial": "recaptrain.evaluation.spatial:open_spatial",
+    "bvqa": "recaptrain.evaluation.bvqa:open_bvqa",
+    "geneval": "recaptrain.evaluation.geneval:open_geneval",
+    "claims": "recaptrain.evaluation.claims:open_claims",
+    "ocr": "recaptrain.evaluation.ocr:open_ocr_accuracy",
+    "diversity": "recaptrain.evaluation.diversity:open_diversity",
 }
 """Metrics by name; each opens: `open(settings: EvaluateSettings, pictures: Pictures) -> Metric`."""
 REGISTRY = Registry(kind="metric", table=METRICS, group="recaptrain.metrics")

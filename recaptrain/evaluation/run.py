@@ -20,6 +20,7 @@ from recaptrain.evaluation.intervals import percentile_interval, replicate
 from recaptrain.evaluation.measuring import MEASURED, NOTHING, UNREADABLE, measure
 from recaptrain.evaluation.metrics import Metric, Statistic, open_metric
 from recaptrain.evaluation.pictures import Pictures, read_pictures
+from recaptrain.evaluation.seen import open_store
 from recaptrain.evaluation.settings import EvaluateSettings
 
 if TYPE_CHECKING:
@@ -190,6 +191,7 @@ def _measured(run: Pictures, settings: EvaluateSettings) -> _Measured:
     folder = Path(settings.out) / f"{run.name.replace(':', '-')}-{place}"
     with progress(f"measuring {run.name}", total=len(run.items)) as advance:
         rows = measure(run.items, metrics, folder, advance=advance)
+    open_store(settings).save()
     prompts, figures, statistics, unreadable = run.prompts, [], {}, 0
     for metric in metrics:
         table = rows[metric.name]

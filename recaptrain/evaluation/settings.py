@@ -22,7 +22,15 @@ class EvaluateSettings:
         ),
     )
     detector: str | None = option(
-        None, help="Detector of objects: user/name, a folder, or a dotted path.", metavar="MODEL"
+        None,
+        help="Detector of objects, as audits run takes it: user/name, a folder, FILE.onnx, or a dotted path.",
+        metavar="MODEL",
+    )
+    reader: str | None = option(
+        None,
+        help="What reads words in pictures: ocr, or a source of evidence by its dotted path; claims reads none unless it is given.",
+        metavar="NAME",
+        shown="ocr",
     )
     clip: str = option("embedded", help="CLIP model.", metavar="MODEL")
     features: str | None = option(
