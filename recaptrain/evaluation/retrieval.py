@@ -4,8 +4,8 @@ For each picture, CLIP compares the prompt with 99 others of the same run; right
 shuffled into ten bins; RP is the mean of the bins' shares, `rp-sd` their standard deviation.
 
 Deviations. The 99 and the bins are drawn by a seed, not anew each time (the draw of a picture depends on seed, its prompt and the run's
-prompts alone); they are other texts than the prompt, so that a run whose prompts repeat is not held against itself, and where TISE
-gives a tie to the true prompt, here it is lost. A run of fewer than a hundred different prompts has fewer others, and says so:
+prompts alone); bins differ by one picture at most, where TISE's last takes the whole rest. The 99 are other texts than the prompt, so
+that a run whose prompts repeat is not held against itself, and where TISE gives a tie to the true prompt, here it is lost. A run of fewer than a hundred different prompts has fewer others, and says so:
 its figure is higher for that alone, and is not compared with others.
 
 What it cannot see: anything that does not tell a prompt from 99 random ones. Counts, positions and colors hardly matter; a model that
@@ -129,12 +129,11 @@ def draw(own: int, texts: int, others: int, seed: str) -> list[int]:
 
 
 def bins_of(order: Sequence[str]) -> list[int]:
-    """The bin of each picture: ten of equal size, the last with the rest, in the order of hashes."""
+    """The bin of each picture: ten of equal size, to within one, in the order of hashes."""
     places = sorted(range(len(order)), key=lambda place: order[place])
-    size = max(len(order) // BINS, 1)
     bins = [0] * len(order)
     for number, place in enumerate(places):
-        bins[place] = min(number // size, BINS - 1)
+        bins[place] = number * BINS // len(order)
     return bins
 
 

@@ -65,6 +65,7 @@ class Evaluation:
 
     Attributes:
         prompts: how many there are; `prompts_digest` a hash over them and how many pictures each has.
+        not_applicable: by metric the pictures whose prompts it has nothing to say of; of all of them there are no figures.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Evaluation:
     prompts: int
     prompts_digest: str
     unreadable: int
+    not_applicable: Mapping[str, int]
     made_with: Mapping[str, Any]
     figures: Sequence[Figure]
 
@@ -193,12 +195,13 @@ def _measured(run: Pictures, settings: EvaluateSettings) -> _Measured:
         rows = measure(run.items, metrics, folder, advance=advance)
     open_store(settings).save()
     prompts, figures, statistics, unreadable = run.prompts, [], {}, 0
+    not_applicable: dict[str, int] = {}
     for metric in metrics:
         table = rows[metric.name]
         states = table.column("state").to_pylist()
         own = table.filter([state == MEASURED for state in states])
         prompt_of = np.array([prompts[name] for name in own.column("prompt_id").to_pylist()], np.int64)
-        unreadable = states.count(UNREADABLE)
+        unreadable, not_applicable[metric.name] = states.count(UNREADABLE), states.count(NOTHING)
         for statistic in metric.figures(own) if len(own) else ():
             found = (
                 replicate(statistic, prompt_of, len(prompts), settings.seed)
@@ -215,6 +218,7 @@ def _measured(run: Pictures, settings: EvaluateSettings) -> _Measured:
         prompts=len(prompts),
         prompts_digest=run.prompts_digest,
         unreadable=unreadable,
+        not_applicable=not_applicable,
         made_with=run.made_with,
         figures=figures,
     )
@@ -303,9 +307,10 @@ def _lines(summary: EvaluateSummary) -> Iterator[str]:
         parts = [f"{run.name}: {run.pictures:,} pictures of {run.prompts:,} prompts"]
         if run.unreadable:
             parts.append(f"{run.unreadable:,} cannot be decoded and count nowhere")
-        metrics = {figure.metric: figure.not_applicable for figure in run.figures if figure.not_applicable}
         parts += [
-            f"{metric} has nothing to say of {count:,} prompts' pictures" for metric, count in metrics.items()
+            f"{metric} has nothing to say of {'any' if count == run.pictures - run.unreadable else f'{count:,}'} of them"
+            for metric, count in run.not_applicable.items()
+            if count
         ]
         yield "; ".join(parts)
     yield from dict.fromkeys(

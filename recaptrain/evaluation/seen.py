@@ -35,7 +35,7 @@ EVIDENCE = "evidence"
 PARTS = 16
 """Files of a maker; pictures are spread over them by their hash."""
 HELD = 2048
-"""Pictures looked at until what is new is written, so that memory does not grow with their number."""
+"""New rows that are held until they are written, so that memory does not grow with the number of pictures."""
 
 
 def pixels_key(image: Image.Image) -> str:
@@ -69,7 +69,7 @@ class Store:
     root: Path | None = None
     _evidence: dict[tuple[int, int], EvidenceCache] = field(default_factory=dict)
     _embeddings: dict[tuple[str, int], ShardCache] = field(default_factory=dict)
-    _looked: int = 0
+    _new: int = 0
 
     def evidence(self, source: EvidenceSource, key: str) -> EvidenceCache:
         """What a source saw of the pictures of the part that a picture is in."""
@@ -88,10 +88,10 @@ class Store:
             self._embeddings[place] = ShardCache((self.root,), place[0], place[1], EMBEDDING_SCHEMA)
         return self._embeddings[place]
 
-    def looked(self, pictures: int) -> None:
-        """Count pictures, and write what is new now and then."""
-        self._looked += pictures
-        if self._looked >= HELD:
+    def added(self, rows: int) -> None:
+        """Count new rows, and write them now and then."""
+        self._new += rows
+        if self._new >= HELD:
             self.save()
 
     def save(self) -> None:
@@ -100,7 +100,7 @@ class Store:
             evidence.close()
         for embeddings in self._embeddings.values():
             embeddings.close()
-        self._looked = 0
+        self._new = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +140,7 @@ class SeenEvidence:
             )
             for image, names in zip(images, nouns, strict=True)
         ]
-        found = collect_pictures(self.sources, records, self)
-        self.store.looked(len(records))
-        return found
+        return collect_pictures(self.sources, records, self)
 
     def get(self, source: EvidenceSource, record: Record) -> tuple[Evidence | None] | None:
         """What a source saw of a picture before (`audits.evidence.collect.Cache`)."""
@@ -151,6 +149,7 @@ class SeenEvidence:
     def put(self, source: EvidenceSource, record: Record, evidence: Evidence | None) -> None:
         """Keep what a source saw of a picture."""
         self.store.evidence(source, record.key).put(source, record, evidence)
+        self.store.added(1)
 
 
 class SeenEmbeddings:
@@ -178,7 +177,7 @@ class SeenEmbeddings:
                 known[place] = embedding
                 if (cache := caches[place]) is not None:
                     cache.put({"key": keys[place], "embedding": embedding})
-        self._store.looked(len(images))
+        self._store.added(len(new))
         return torch.tensor(known, dtype=torch.float32)
 
     def _dimensions(self) -> int:

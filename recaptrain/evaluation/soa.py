@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from recaptrain.evaluation.settings import EvaluateSettings
 
 VERSION = 1
-TISE = (
-    "tise_compat: pictures in which nothing is detected are left out, as in TISE's port, whose flaw that is"
-)
+TISE = "pictures in which nothing is detected are left out, as in TISE's port, whose flaw that is"
 SCHEMA = pa.schema(
     [("classes", pa.list_(pa.string())), ("detected", pa.list_(pa.bool_())), ("empty", pa.bool_())]
 )
@@ -84,8 +82,8 @@ class ObjectAccuracy:
         return [
             _figure("soa-c", by_class, total),
             _figure("soa-i", mean(detected, places, scale=100), total),
-            _figure("soa-c-tise", tise, n, TISE),
-            _figure("soa-i-tise", mean(kept, places, scale=100), n, TISE),
+            _figure("soa-c-tise_compat", tise, n, TISE),
+            _figure("soa-i-tise_compat", mean(kept, places, scale=100), n, TISE),
         ]
 
 

@@ -85,11 +85,12 @@ class Spatial:
         """The mean score, that of the original's code, and the position's part of it where both are there."""
         scores = rows.column("score").to_pylist()
         positions = rows.column("position").to_pylist()
-        return [
+        figures = [
             _figure("spatial", scores),
             _figure("spatial-original", [each if each >= LEAST else 0.0 for each in scores]),
             _figure("spatial-position", positions),
         ]
+        return [each for each in figures if each.n]
 
 
 @dataclass(frozen=True, slots=True)

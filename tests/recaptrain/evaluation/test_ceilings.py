@@ -48,7 +48,7 @@ def drawn(tmp_path_factory):
     [
         ("soa-c", 100.0),
         ("soa-i", 100.0),
-        ("soa-c-tise", 100.0),
+        ("soa-c-tise_compat", 100.0),
         ("ca", 0.0),
         ("ca-exact", 100.0),
         ("numeracy", 1.0),
@@ -216,9 +216,7 @@ def photographs(tmp_path_factory):
     detector = "tests.recaptrain.evaluation.test_ceilings:open_annotator"
     source = f"{folder / 'ds'}:human"
     return tuple(
-        measure(
-            source, folder / str(shuffle), metrics=("soa", "ca", "claims"), detector=detector, shuffle=shuffle
-        )
+        measure(source, folder / "out", metrics=("soa", "ca", "claims"), detector=detector, shuffle=shuffle)
         for shuffle in (False, True)
     )
 

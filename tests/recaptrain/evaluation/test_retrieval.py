@@ -34,10 +34,11 @@ def test_others_are_drawn_without_the_own_text_and_without_one_twice():
     assert draw(3, 150, 5, "seed") == [61, 128, 131, 73, 32]  # on every machine
 
 
-def test_bins_are_ten_of_equal_size_the_last_with_the_rest():
+def test_bins_are_ten_of_equal_size():
     bins = bins_of([f"{number:04}" for number in range(103)])
-    assert [bins.count(number) for number in range(10)] == [10] * 9 + [13]
-    assert set(bins_of(["a", "b"])) == {0, 1}
+    assert sorted(bins.count(number) for number in range(10)) == [10] * 7 + [11] * 3
+    assert bins == sorted(bins)  # in the order of the hashes
+    assert len(set(bins_of(["a", "b"]))) == 2
 
 
 @pytest.mark.parametrize("count", [120])
