@@ -127,6 +127,32 @@ def evaluate(
     return run_evaluate(images, settings)
 
 
+@command(
+    app,
+    "recaptrain caches",
+    "recaptrain caches --clear orphans",
+    "recaptrain caches --clear 4f1c09a2b7d3e865 --clear 90ab12cd34ef5678",
+)
+def caches(
+    clear: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Delete: a cache by its id, orphans (whose datasets are gone), or all.", metavar="ID"
+        ),
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="Where they lie. [default: RECAPDATA_CACHE, else ~/.cache/recapdata]")
+    ] = None,
+) -> Summary:
+    """List what was computed once and kept for later runs, latents of pictures first of all; clear what is not needed.
+
+    Everything in it can be made again, at the cost of the time it took.
+    """
+    from recaptrain.caches import tidy_caches
+
+    return tidy_caches(root, clear or [])
+
+
 @contextmanager
 def _resumable(program: str, out: Path, settings: Any) -> Iterator[None]:
     """Say on Ctrl-C by which command the run is continued; `accelerate launch` has words of its own in front."""

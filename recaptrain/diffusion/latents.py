@@ -1,111 +1,164 @@
 """Pictures as the base model's latents, encoded once and kept: the autoencoder is not trained, so they never change.
 
-The cache is keyed by the autoencoder's weights, the resolution and the fit, and by the keys of a shard's pictures. So runs
-that differ in captions alone share one cache, and so do versions of a dataset that have a shard's pictures in common.
+The cache (`recaptrain.caches`) is of an autoencoder's weights; an entry is of a picture's key, a size, and how it was fitted. So runs
+that differ in captions alone share one, and so do versions of a dataset that have pictures in common.
 """
 
 import hashlib
 import json
-import math
-from collections.abc import Callable, Iterator
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from recapdata.atomic import replacing
 from recapdata.dataset.decoding import ImageUnreadable, decode_image
 from recapdata.dataset.target import Target
+from recaptrain.caches import Cache, open_cache
+from recaptrain.diffusion.buckets import Size
 from recaptrain.diffusion.settings import Fit
 
 if TYPE_CHECKING:
     import torch
     from diffusers.models import AutoencoderKL
 
-FORMAT = 1
+FORMAT = 2
+ENTRIES = 512
+"""Latents of one file of the cache."""
+READ_ROWS = 32
+AHEAD = 4
+"""Batches of rows that are decoded while the autoencoder works on an earlier one."""
+THREADS = min(8, os.cpu_count() or 1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Latents:
-    """The latents of a dataset's pictures, read from disk on demand.
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """How a picture comes to its size.
 
     Attributes:
-        shards: per image shard an array (rows, 2, channels, height, width) of float16: mean and standard deviation in the
-            denoiser's scale; NaN where the picture could not be decoded.
-        starts: number of each shard's first row in the dataset, and the total number of rows.
+        crop: number of a random crop; None for the middle. Of `stretch` and `pad` there is but one.
+        flip: whether it is mirrored, left to right.
     """
 
-    shards: tuple[NDArray[np.float16], ...]
-    starts: NDArray[np.int64]
+    fit: Fit = "crop"
+    crop: int | None = None
+    flip: bool = False
 
-    def unreadable(self) -> NDArray[np.int64]:
-        """Rows whose pictures could not be decoded."""
-        places = [np.flatnonzero(np.isnan(shard[:, 0, 0, 0, 0])) for shard in self.shards]
-        return np.concatenate([start + each for start, each in zip(self.starts, places, strict=False)])
-
-    def sample(self, rows: NDArray[np.int64], noise: "torch.Tensor") -> "torch.Tensor":
-        """Latents of some rows, drawn from their distributions with `noise` (N, channels, height, width)."""
-        import torch
-
-        shard = np.searchsorted(self.starts, rows, side="right") - 1
-        moments = np.stack(
-            [self.shards[each][row - self.starts[each]] for each, row in zip(shard, rows, strict=True)]
-        )
-        mean, spread = torch.from_numpy(moments.astype(np.float32)).unbind(1)
-        return mean + spread * noise
+    def name(self, size: Size) -> str:
+        """Its name in the cache, behind the picture's key."""
+        crop = "" if self.crop is None else f"-{self.crop}"
+        return f"{size[0]}x{size[1]}-{self.fit}{crop}{'-flip' * self.flip}"
 
 
-def fit_picture(image: Image.Image, side: int, fit: Fit) -> Image.Image:
-    """A square picture of `side` pixels: the middle cut out, the whole squeezed, or the whole with white bars."""
-    if fit == "stretch":
-        return image.resize((side, side), Image.Resampling.LANCZOS)
-    if fit == "pad":
-        return ImageOps.pad(image, (side, side), Image.Resampling.LANCZOS, color="white")
-    return ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
+def fittings(fit: Fit, *, crops: int, flip: bool) -> list[Fitting]:
+    """The ways in which each picture is encoded; those that are mirrored behind the others, in the same order.
+
+    Args:
+        crops: random ones; 0 for the middle alone.
+    """
+    numbers: list[int | None] = [*range(crops)] if crops and fit == "crop" else [None]
+    return [
+        Fitting(fit, number, mirrored)
+        for mirrored in ([False, True] if flip else [False])
+        for number in numbers
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A picture at its size, (height, width, 3), and its corner (top, left) in the scaled picture that it was cut from."""
+
+    pixels: NDArray[np.uint8]
+    corner: tuple[int, int] = (0, 0)
+
+
+def fit_picture(image: Image.Image, size: Size, fitting: Fitting, key: str = "") -> Fitted:
+    """A picture of a size: a part cut out, the whole squeezed, or the whole with white bars.
+
+    Args:
+        key: decides where random crops are.
+    """
+    corner = (0, 0)
+    if fitting.flip:
+        image = ImageOps.mirror(image)
+    if fitting.fit == "stretch":
+        image = image.resize(size, Image.Resampling.LANCZOS)
+    elif fitting.fit == "pad":
+        image = ImageOps.pad(image, size, Image.Resampling.LANCZOS, color="white")
+    else:
+        image, corner = _crop(image, size, fitting.crop, key)
+    return Fitted(np.asarray(image), corner)
+
+
+def _crop(
+    image: Image.Image, size: Size, number: int | None, key: str
+) -> tuple[Image.Image, tuple[int, int]]:
+    """A picture scaled until it just covers a size, and what stands out cut off: evenly, or by chance."""
+    scale = max(size[0] / image.width, size[1] / image.height)
+    spare = (image.width * scale - size[0], image.height * scale - size[1])
+    across, down = (0.5, 0.5) if number is None else _chances(key, number)
+    left, top = spare[0] * across, spare[1] * down
+    box = (left / scale, top / scale, (left + size[0]) / scale, (top + size[1]) / scale)
+    clipped = (
+        max(0.0, box[0]),
+        max(0.0, box[1]),
+        min(float(image.width), box[2]),
+        min(float(image.height), box[3]),
+    )
+    return image.resize(size, Image.Resampling.LANCZOS, box=clipped), (round(top), round(left))
+
+
+def _chances(key: str, number: int) -> tuple[float, float]:
+    """Two numbers in [0, 1) that are a function of a picture and the number of a crop."""
+    digest = hashlib.blake2b(f"{key}:{number}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest[:4], "big") / 2**32, int.from_bytes(digest[4:], "big") / 2**32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoder:
-    """The autoencoder and everything else that decides what a picture's latents are, or how fast they are made.
+    """The autoencoder, and how fast it works.
 
     Attributes:
-        side: of the fitted pictures, in pixels.
+        model: what a person calls it.
+        batch_pixels: pixels that are encoded at once.
         autocast: makes the context manager that the autoencoder runs under.
     """
 
     vae: "AutoencoderKL"
-    side: int
-    fit: Fit = "crop"
-    batch_size: int = 8
+    model: str = ""
+    batch_pixels: int = 8 * 512**2
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of the latents."""
-        height = self.side // 2 ** (len(self.vae.config.block_out_channels) - 1)
-        return int(self.vae.config.latent_channels), height, height
-
-    @property
-    def bytes_per_picture(self) -> int:
-        """Disk that the latents of one picture take: mean and standard deviation, two bytes each."""
-        return 2 * 2 * math.prod(self.shape)
-
-    def folder(self, root: Path) -> Path:
-        """Where the latents that this encoder makes are kept under `root`."""
-        settings = {
+    def cache(self, root: Path) -> Cache:
+        """The cache of this autoencoder under `root`."""
+        about = {
             "format": FORMAT,
-            "vae": autoencoder_digest(self.vae),
-            "side": self.side,
-            "fit": self.fit,
+            "autoencoder": autoencoder_digest(self.vae),
+            "dtype": "float16",
+            "_model": self.model,
         }
-        return root / hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+        return open_cache(root, "latents", about)
+
+    def shape(self, size: Size) -> tuple[int, int, int]:
+        """Channels, height and width of the latents of a size."""
+        factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
+        return int(self.vae.config.latent_channels), size[1] // factor, size[0] // factor
+
+    def bytes_of(self, size: Size) -> int:
+        """Disk that the latents of one picture take: mean and standard deviation, two bytes each."""
+        channels, height, width = self.shape(size)
+        return 2 * 2 * channels * height * width
 
     def moments(self, pictures: NDArray[np.uint8]) -> NDArray[np.float16]:
-        """Mean and standard deviation of the latents of pictures (N, side, side, 3), in the denoiser's scale."""
+        """Mean and standard deviation of the latents of pictures (N, height, width, 3), in the denoiser's scale."""
         import torch
 
         images = torch.from_numpy(pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1.0)
@@ -126,63 +179,215 @@ def autoencoder_digest(vae: "AutoencoderKL") -> str:
     return total.hexdigest()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latents:
+    """The latents of a dataset's pictures, read from disk on demand.
+
+    Attributes:
+        moments: the cache's files: (entries, 2, channels, height, width) of float16 each, mean and standard deviation in the
+            denoiser's scale.
+        corners: of each file's entries, (entries, 2): top and left of what was cut out, in the scaled picture.
+        places: (rows, fittings, 2): file and entry of each row; -1 where there is none.
+        fittings: how pictures were brought to their sizes; see `fittings`.
+    """
+
+    moments: Sequence[NDArray[np.float16]]
+    corners: Sequence[NDArray[np.int32]]
+    places: NDArray[np.int64]
+    fittings: Sequence[Fitting]
+
+    def missing(self) -> NDArray[np.int64]:
+        """Rows without latents: their pictures could not be decoded."""
+        return np.flatnonzero((self.places[:, :, 0] < 0).any(1))
+
+    def read(
+        self, rows: NDArray[np.int64], chosen: Sequence[int]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """Moments (N, 2, channels, height, width) and corners (N, 2) of some rows of one size.
+
+        Args:
+            chosen: number of the fitting for each of them.
+        """
+        places = [self.places[row, number] for row, number in zip(rows, chosen, strict=True)]
+        moments = np.stack([self.moments[file][entry] for file, entry in places]).astype(np.float32)
+        return moments, np.stack([self.corners[file][entry] for file, entry in places])
+
+
+def sample(moments: "torch.Tensor", noise: "torch.Tensor") -> "torch.Tensor":
+    """Latents drawn from their distributions, (N, channels, height, width), of moments (N, 2, …) and standard normal noise."""
+    mean, spread = moments.unbind(1)
+    return mean + spread * noise
+
+
 def encode_dataset(
-    target: Target, encoder: Encoder, root: Path, *, advance: Callable[[int], None] = lambda count: None
+    target: Target,
+    encoder: Encoder,
+    root: Path,
+    sizes: Sequence[Size | None],
+    ways: Sequence[Fitting] = (Fitting(),),
+    *,
+    advance: Callable[[int], None] = lambda count: None,
 ) -> Latents:
-    """Encode what the cache under `root` does not hold yet, shard by shard, and open it all.
+    """Encode what the cache under `root` does not hold yet, and open it all.
 
     Args:
-        advance: called with the number of pictures done.
+        sizes: of every row of the dataset; None for one that is not needed.
+        ways: how each picture is brought to its size.
+        advance: called with numbers of pictures done.
     """
-    folder = encoder.folder(root)
-    folder.mkdir(parents=True, exist_ok=True)
-    shards, starts = [], [0]
-    for shard in target.shards():
-        path = folder / f"{_keys_digest(target, shard)}.npy"
-        if not path.is_file():
-            _encode_shard(target, shard, encoder, path, advance)
-        else:
-            advance(target.rows(shard))
-        shards.append(np.load(path, mmap_mode="r"))
-        starts.append(starts[-1] + len(shards[-1]))
-    return Latents(shards=tuple(shards), starts=np.array(starts))
+    cache = encoder.cache(root)
+    cache.note_use(os.path.abspath(target.name) if os.path.isdir(target.name) else target.name)
+    keys = [
+        key
+        for shard in target.shards()
+        for batch in target.read(shard, ["key"])
+        for key in batch.column("key").to_pylist()
+    ]
+    known = {name for table in cache.tables() for name in table.column("name").to_pylist()}
+    wanted = [
+        [way for way in ways if size is not None and _name(key, size, way) not in known]
+        for key, size in zip(keys, sizes, strict=True)
+    ]
+    advance(sum(not each for each in wanted))
+    if any(wanted):
+        _encode(target, encoder, cache, keys, sizes, wanted, advance)
+    return _open(cache, encoder, keys, sizes, ways)
 
 
-def _keys_digest(target: Target, shard: int) -> str:
-    total = hashlib.sha256()
-    for batch in target.read(shard, ["key"]):
-        total.update("".join(batch.column("key").to_pylist()).encode())
-    return total.hexdigest()[:32]
+def _name(key: str, size: Size, fitting: Fitting) -> str:
+    return f"{key}/{fitting.name(size)}"
 
 
-def _encode_shard(
-    target: Target, shard: int, encoder: Encoder, path: Path, advance: Callable[[int], None]
+def _open(
+    cache: Cache, encoder: Encoder, keys: Sequence[str], sizes: Sequence[Size | None], ways: Sequence[Fitting]
+) -> Latents:
+    """The entries of all rows, each file memory-mapped."""
+    moments, corners, found = [], [], {}
+    for number, table in enumerate(cache.tables()):
+        column = table.column("moments").combine_chunks()
+        column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+        shape = json.loads(table.schema.metadata[b"shape"])
+        moments.append(column.flatten().to_numpy(zero_copy_only=True).reshape(-1, *shape))
+        corners.append(np.stack([table.column(side).to_numpy() for side in ("top", "left")], 1))
+        found |= {name: (number, entry) for entry, name in enumerate(table.column("name").to_pylist())}
+    places = np.full((len(keys), len(ways), 2), -1, np.int64)
+    for row, (key, size) in enumerate(zip(keys, sizes, strict=True)):
+        for way, fitting in enumerate(ways):
+            if size is not None and (place := found.get(_name(key, size, fitting))) is not None:
+                places[row, way] = place
+    return Latents(moments=moments, corners=corners, places=places, fittings=tuple(ways))
+
+
+@dataclass(slots=True)
+class _Pending:
+    """Pictures of one size that wait for the autoencoder, and latents that wait for a file of their own."""
+
+    names: list[str] = field(default_factory=list)
+    pictures: list[Fitted] = field(default_factory=list)
+    done: list[NDArray[np.float16]] = field(default_factory=list)
+    written: list[tuple[str, tuple[int, int]]] = field(default_factory=list)
+
+
+def _encode(
+    target: Target,
+    encoder: Encoder,
+    cache: Cache,
+    keys: Sequence[str],
+    sizes: Sequence[Size | None],
+    wanted: Sequence[Sequence[Fitting]],
+    advance: Callable[[int], None],
 ) -> None:
-    """Encode one shard into a temporary file that gets its name when it is whole."""
-    shape = (target.rows(shard), 2, *encoder.shape)
-    with replacing(path, shared=True) as temporary:
-        moments = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
-        place = 0
-        for pictures in _pictures(target, shard, encoder):
-            readable = [index for index, picture in enumerate(pictures) if picture is not None]
-            part = np.full((len(pictures), *shape[1:]), np.nan, np.float16)
-            if readable:
-                part[readable] = encoder.moments(np.stack([each for each in pictures if each is not None]))
-            moments[place : place + len(pictures)] = part
-            place += len(pictures)
-            advance(len(pictures))
-        moments.flush()
+    """Decode on threads, encode by size, write files of many entries."""
+    waiting: dict[Size, _Pending] = {}
+    for row, fitted in _decoded(target, keys, sizes, wanted):
+        size = sizes[row]
+        assert size is not None
+        pending = waiting.setdefault(size, _Pending())
+        for way, picture in fitted:
+            pending.names.append(_name(keys[row], size, way))
+            pending.pictures.append(picture)
+        if len(pending.pictures) >= max(1, encoder.batch_pixels // (size[0] * size[1])):
+            _encode_pending(encoder, pending)
+        if len(pending.written) >= ENTRIES:
+            _write(cache, pending)
+        advance(1)
+    for pending in waiting.values():
+        _encode_pending(encoder, pending)
+        _write(cache, pending)
 
 
-def _pictures(target: Target, shard: int, encoder: Encoder) -> Iterator[list[NDArray[np.uint8] | None]]:
-    """Batches of fitted pictures, (side, side, 3) each; None where one cannot be decoded."""
-    for batch in target.read(shard, ["image"], batch_rows=encoder.batch_size):
-        pictures: list[NDArray[np.uint8] | None] = []
-        for image in batch.column("image").to_pylist():
-            try:
-                decoded = decode_image(image["bytes"], max_pixels=target.max_pixels)
-            except ImageUnreadable:  # it keeps its row as NaN; the run counts and says how many there are
-                pictures.append(None)
-            else:
-                pictures.append(np.asarray(fit_picture(decoded, encoder.side, encoder.fit)))
-        yield pictures
+def _encode_pending(encoder: Encoder, pending: _Pending) -> None:
+    if pending.pictures:
+        pending.done.append(encoder.moments(np.stack([each.pixels for each in pending.pictures])))
+        pending.written += zip(pending.names, [each.corner for each in pending.pictures], strict=True)
+        pending.names, pending.pictures = [], []
+
+
+def _write(cache: Cache, pending: _Pending) -> None:
+    if not pending.written:
+        return
+    moments = np.concatenate(pending.done)
+    names, corners = zip(*pending.written, strict=True)
+    width = int(np.prod(moments.shape[1:]))
+    table = pa.table(
+        {
+            "name": pa.array(names, pa.string()),
+            "moments": pa.FixedSizeListArray.from_arrays(pa.array(moments.reshape(-1), pa.float16()), width),
+            "top": pa.array([top for top, _ in corners], pa.int32()),
+            "left": pa.array([left for _, left in corners], pa.int32()),
+        }
+    )
+    cache.add(table.replace_schema_metadata({"shape": json.dumps(moments.shape[1:])}))
+    pending.done, pending.written = [], []
+
+
+def _decoded(
+    target: Target,
+    keys: Sequence[str],
+    sizes: Sequence[Size | None],
+    wanted: Sequence[Sequence[Fitting]],
+) -> Iterator[tuple[int, list[tuple[Fitting, Fitted]]]]:
+    """Rows whose latents are wanted, each with its picture in every way that is; none of a picture that cannot be decoded."""
+
+    def fit(row: int, image: Mapping[str, Any] | None) -> list[tuple[Fitting, Fitted]]:
+        size = sizes[row]
+        assert size is not None
+        try:
+            decoded = decode_image(image["bytes"] if image else None, max_pixels=target.max_pixels)
+        except ImageUnreadable:  # the run counts and names those without latents
+            return []
+        return [(way, fit_picture(decoded, size, way, keys[row])) for way in wanted[row]]
+
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="decode") as pool:
+        queue: deque[list[tuple[int, Future[list[tuple[Fitting, Fitted]]]]]] = deque()
+        for batch in _wanted_rows(target, wanted):
+            queue.append([(row, pool.submit(fit, row, image)) for row, image in batch])
+            if len(queue) > AHEAD:
+                yield from _results(queue.popleft())
+        for each in queue:
+            yield from _results(each)
+
+
+def _results(
+    batch: Iterable[tuple[int, "Future[list[tuple[Fitting, Fitted]]]"]],
+) -> Iterator[tuple[int, list[tuple[Fitting, Fitted]]]]:
+    for row, future in batch:
+        yield row, future.result()
+
+
+def _wanted_rows(
+    target: Target, wanted: Sequence[Sequence[Fitting]]
+) -> Iterator[list[tuple[int, Mapping[str, Any] | None]]]:
+    """Encoded images of the rows that are wanted; shards of which none is are not read."""
+    row = 0
+    for shard in target.shards():
+        rows = target.rows(shard)
+        if any(wanted[row : row + rows]):
+            place = row
+            for batch in target.read(shard, ["image"], batch_rows=READ_ROWS):
+                images = batch.column("image").to_pylist()
+                yield [
+                    (place + number, image) for number, image in enumerate(images) if wanted[place + number]
+                ]
+                place += len(images)
+        row += rows

@@ -1,16 +1,37 @@
-"""Encoded pictures: how they are made square, what the cache is keyed by, and how latents are drawn."""
+"""Encoded pictures: how they come to their size, what the cache knows, and how latents are drawn."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
 
 from recapdata.dataset.target import open_dataset
+from recapdata.errors import OptionError
+from recaptrain.caches import list_caches, tidy_caches
 from recaptrain.diffusion import latents as module
-from recaptrain.diffusion.latents import Encoder, Latents, encode_dataset, fit_picture
+from recaptrain.diffusion.latents import (
+    Encoder,
+    Fitting,
+    Latents,
+    encode_dataset,
+    fit_picture,
+    fittings,
+    sample,
+)
 from recaptrain.embedded.autoencoder import Autoencoder, build, to_unit
 from tests.builders import build_dataset, noise_jpeg, png
 from tests.recaptrain.pipelines import build_scenes
+from tests.waiting import HANGS
+
+SQUARE = (64, 64)
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +39,16 @@ def vae():
     return build(Autoencoder(channels=(8, 8, 8)), 0).eval()
 
 
-def encode(target, vae, root, *, side=64, advance=lambda count: None):
-    return encode_dataset(target, Encoder(vae=vae, side=side, batch_size=3), root, advance=advance)
+def encode(target, vae, root, *, sizes=None, ways=None, advance=lambda count: None):
+    rows = sum(target.rows(shard) for shard in target.shards())
+    encoder = Encoder(vae=vae, model="tiny", batch_pixels=3 * 64 * 64)
+    return encode_dataset(
+        target, encoder, root, sizes or [SQUARE] * rows, ways or (Fitting(),), advance=advance
+    )
+
+
+def read(latents, row, way=0):
+    return latents.read(np.array([row]), [way])
 
 
 def flag():
@@ -32,20 +61,47 @@ def flag():
 
 
 def test_crop_keeps_the_middle():
-    assert np.asarray(fit_picture(flag(), 2, "crop"))[0].tolist() == [[255, 0, 0], [0, 255, 0]]
+    fitted = fit_picture(flag(), (2, 2), Fitting())
+    assert fitted.pixels[0].tolist() == [[255, 0, 0], [0, 255, 0]]
+    assert fitted.corner == (0, 1)
 
 
 def test_pad_adds_white_bars_and_stretch_none():
-    padded = np.asarray(fit_picture(flag(), 4, "pad"))
+    padded = fit_picture(flag(), (4, 4), Fitting("pad")).pixels
     assert padded[0].tolist() == [[255] * 3] * 4
     assert padded[1, 1].tolist() == [255, 0, 0]
-    assert np.asarray(fit_picture(flag(), 4, "stretch"))[0, 0].tolist() == [0, 0, 0]
+    assert fit_picture(flag(), (4, 4), Fitting("stretch")).pixels[0, 0].tolist() == [0, 0, 0]
+
+
+def test_random_crops_lie_elsewhere_and_always_there():
+    """A picture of 100×10 at 10×10: a gray ramp, whose value is where the crop lies."""
+    ramp = Image.fromarray(np.tile(np.arange(100, dtype=np.uint8) * 2, (10, 1))).convert("RGB")
+    corners = set()
+    for number in range(20):
+        fitted = fit_picture(ramp, (10, 10), Fitting(crop=number), "k")
+        top, left = fitted.corner
+        assert top == 0
+        assert abs(int(fitted.pixels[0, 0, 0]) - 2 * left) <= 3
+        assert fitted.corner == fit_picture(ramp, (10, 10), Fitting(crop=number), "k").corner
+        corners.add(left)
+    assert len(corners) > 10
+    assert max(corners) > 60
+    assert min(corners) < 30
+
+
+def test_a_mirrored_picture_is_mirrored():
+    assert fit_picture(flag(), (4, 2), Fitting(flip=True)).pixels[0, 0].tolist() == [255, 255, 255]
+
+
+def test_the_ways_of_encoding_stand_in_pairs():
+    names = [way.name((8, 4)) for way in fittings("crop", crops=2, flip=True)]
+    assert names == ["8x4-crop-0", "8x4-crop-1", "8x4-crop-0-flip", "8x4-crop-1-flip"]
+    assert [way.name((8, 4)) for way in fittings("pad", crops=2, flip=False)] == ["8x4-pad"]
 
 
 def test_latents_are_those_of_the_pictures_row_by_row(tmp_path, vae):
     target = open_dataset(build_scenes(tmp_path / "ds", rows=7, shard_rows=4).path)
     made = encode(target, vae, tmp_path / "cache")
-    assert made.starts.tolist() == [0, 4, 7]
     pictures = [
         batch.column("image").to_pylist() for shard in (0, 1) for batch in target.read(shard, ["image"])
     ]
@@ -53,8 +109,19 @@ def test_latents_are_those_of_the_pictures_row_by_row(tmp_path, vae):
     image = torch.from_numpy(to_unit(np.asarray(module.decode_image(sixth))[None]))
     with torch.no_grad():
         posterior = vae.encode(image).latent_dist
-    noise = torch.ones(1, 4, 16, 16)
-    assert torch.allclose(made.sample(np.array([5]), noise), posterior.mean + posterior.std, atol=5e-3)
+    moments, corners = read(made, 5)
+    drawn = sample(torch.from_numpy(moments), torch.ones(1, 4, 16, 16))
+    assert torch.allclose(drawn, posterior.mean + posterior.std, atol=5e-3)
+    assert corners.tolist() == [[0, 0]]
+
+
+def test_pictures_of_several_sizes(tmp_path, vae):
+    target = open_dataset(build_scenes(tmp_path / "ds", rows=4).path)
+    sizes = [SQUARE, (96, 32), None, SQUARE]
+    made = encode(target, vae, tmp_path / "cache", sizes=sizes)
+    assert made.missing().tolist() == [2]
+    assert read(made, 1)[0].shape == (1, 2, 4, 8, 24)
+    assert made.read(np.array([0, 3]), [0, 0])[0].shape == (2, 2, 4, 16, 16)
 
 
 def test_a_second_run_encodes_nothing(tmp_path, vae, monkeypatch):
@@ -63,35 +130,132 @@ def test_a_second_run_encodes_nothing(tmp_path, vae, monkeypatch):
     monkeypatch.setattr(vae, "encode", lambda *args: pytest.fail("encoded again"))
     counted = []
     second = encode(target, vae, tmp_path / "cache", advance=counted.append)
-    assert np.array_equal(first.shards[0], second.shards[0])
+    for row in range(4):
+        assert np.array_equal(read(first, row)[0], read(second, row)[0])
     assert sum(counted) == 4
 
 
-def test_the_cache_knows_autoencoder_resolution_and_fit(tmp_path, vae):
-    other = build(Autoencoder(channels=(8, 8, 8)), 1)
-    folders = [
-        Encoder(vae=vae, side=64).folder(tmp_path),
-        Encoder(vae=other, side=64).folder(tmp_path),
-        Encoder(vae=vae, side=32).folder(tmp_path),
-        Encoder(vae=vae, side=64, fit="pad").folder(tmp_path),
-    ]
-    assert len(set(folders)) == 4
-    same = build(Autoencoder(channels=(8, 8, 8)), 0)
-    assert Encoder(vae=same, side=64, batch_size=1).folder(tmp_path) == folders[0]
+def test_a_version_with_more_pictures_encodes_those_alone(tmp_path, vae, monkeypatch):
+    encode(open_dataset(build_scenes(tmp_path / "ds", rows=4).path), vae, tmp_path / "cache")
+    encoded = []
+    plain = Encoder.moments
+    monkeypatch.setattr(
+        Encoder, "moments", lambda self, pictures: encoded.append(len(pictures)) or plain(self, pictures)
+    )
+    more = open_dataset(build_scenes(tmp_path / "more", rows=6, shard_rows=6).path)
+    assert len(encode(more, vae, tmp_path / "cache").missing()) == 0
+    assert sum(encoded) == 2
 
 
-def test_an_undecodable_picture_is_marked(tmp_path, vae):
+def test_the_cache_knows_autoencoder_size_and_fit(tmp_path, vae, monkeypatch):
+    target = open_dataset(build_scenes(tmp_path / "ds", rows=1).path)
+    other = build(Autoencoder(channels=(8, 8, 8)), 1).eval()
+    encode(target, vae, tmp_path / "cache")
+    for changed, settings in (
+        (other, {}),
+        (vae, {"sizes": [(32, 32)]}),
+        (vae, {"ways": (Fitting("pad"),)}),
+        (vae, {"ways": (Fitting(crop=0),)}),
+        (vae, {"ways": (Fitting(flip=True),)}),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                Encoder, "moments", lambda self, pictures: (_ for _ in ()).throw(KeyError("encoded"))
+            )
+            with pytest.raises(KeyError):
+                encode(target, changed, tmp_path / "cache", **settings)
+    same = build(Autoencoder(channels=(8, 8, 8)), 0).eval()
+    monkeypatch.setattr(Encoder, "moments", lambda self, pictures: pytest.fail("encoded again"))
+    encode(target, same, tmp_path / "cache")
+
+
+def test_an_undecodable_picture_has_none(tmp_path, vae):
     images = [png(0), noise_jpeg(1)[:700], png(2)]
     target = open_dataset(build_dataset(tmp_path / "ds", rows=3, images=images).path)
-    assert encode(target, vae, tmp_path / "cache", side=16).unreadable().tolist() == [1]
+    assert encode(target, vae, tmp_path / "cache", sizes=[(16, 16)] * 3).missing().tolist() == [1]
+
+
+def test_a_damaged_file_is_made_again(tmp_path, vae):
+    target = open_dataset(build_scenes(tmp_path / "ds", rows=2).path)
+    first = read(encode(target, vae, tmp_path / "cache"), 1)[0]
+    (path,) = (tmp_path / "cache").glob("latents/*/*.arrow")
+    path.write_bytes(path.read_bytes()[:500])
+    assert np.array_equal(read(encode(target, vae, tmp_path / "cache"), 1)[0], first)
+    assert not path.exists()
 
 
 def test_disk_is_two_bytes_for_mean_and_spread_of_every_latent(vae):
-    assert Encoder(vae=vae, side=64).bytes_per_picture == 2 * 2 * 4 * 16 * 16
+    assert Encoder(vae=vae).bytes_of((64, 32)) == 2 * 2 * 4 * 16 * 8
 
 
 def test_sampling_is_mean_plus_spread_times_noise():
-    moments = np.zeros((2, 2, 1, 1, 1), np.float16)
-    moments[1, 0], moments[1, 1] = 3.0, 0.5
-    latents = Latents(shards=(moments,), starts=np.array([0, 2]))
-    assert latents.sample(np.array([1, 0]), torch.full((2, 1, 1, 1), 2.0)).flatten().tolist() == [4.0, 0.0]
+    moments = torch.tensor([3.0, 0.5]).reshape(1, 2, 1, 1, 1)
+    assert sample(moments, torch.full((1, 1, 1, 1), 2.0)).flatten().tolist() == [4.0]
+
+
+def test_rows_are_read_from_their_files():
+    files = [np.full((2, 2, 1, 1, 1), number, np.float16) for number in (1, 2)]
+    corners = [np.zeros((2, 2), np.int32), np.full((2, 2), 7, np.int32)]
+    places = np.array([[[1, 0]], [[-1, -1]], [[0, 1]]])
+    latents = Latents(moments=files, corners=corners, places=places, fittings=(Fitting(),))
+    moments, cut = latents.read(np.array([2, 0]), [0, 0])
+    assert moments.flatten().tolist() == [1, 1, 2, 2]
+    assert cut.tolist() == [[0, 0], [7, 7]]
+    assert latents.missing().tolist() == [1]
+
+
+def test_caches_are_listed_and_cleared(tmp_path, vae):
+    target = open_dataset(build_scenes(tmp_path / "ds", rows=2).path)
+    encode(target, vae, tmp_path / "cache")
+    (entry,) = list_caches(tmp_path / "cache")
+    assert (entry.kind, entry.model, entry.files, entry.orphan) == ("latents", "tiny", 1, False)
+    assert entry.datasets == (str(tmp_path / "ds"),)
+    assert entry.size > 2 * 2 * 2 * 4 * 16 * 16
+    assert tidy_caches(tmp_path / "cache", ["orphans"]).cleared == []
+    os.rename(tmp_path / "ds", tmp_path / "elsewhere")
+    with pytest.raises(OptionError, match="--clear x: there is no such cache"):
+        tidy_caches(tmp_path / "cache", ["orphans", "x"])
+    assert "orphan: its datasets are gone" in tidy_caches(tmp_path / "cache", []).text()
+    assert [each.id for each in tidy_caches(tmp_path / "cache", ["orphans"]).cleared] == [entry.id]
+    assert list_caches(tmp_path / "cache") == []
+
+
+KILLED = """
+import sys, time
+from recapdata.dataset.target import open_dataset
+from recaptrain.diffusion import latents
+from recaptrain.embedded.autoencoder import Autoencoder, build
+latents.ENTRIES = 2
+plain = latents.Encoder.moments
+def slow(self, pictures):
+    print("encoding", flush=True)
+    time.sleep(0.2)
+    return plain(self, pictures)
+latents.Encoder.moments = slow
+encoder = latents.Encoder(vae=build(Autoencoder(channels=(8, 8, 8)), 0).eval(), model="tiny", batch_pixels=64 * 64)
+latents.encode_dataset(open_dataset(sys.argv[1]), encoder, latents.Path(sys.argv[2]), [(64, 64)] * 40)
+"""
+
+
+def test_a_kill_leaves_whole_files_alone(tmp_path: Path, vae):
+    """Killed while it encodes: every file that is there can be read, and what they hold is not encoded again."""
+    folder = build_scenes(tmp_path / "ds", rows=40, shard_rows=40).path
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(folder), str(tmp_path / "cache")],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for _ in range(9):
+        assert process.stdout.readline() == "encoding\n"
+    process.send_signal(signal.SIGKILL)
+    process.wait(HANGS)
+    files = list((tmp_path / "cache").glob("latents/*/*.arrow"))
+    assert len(files) >= 3
+    held = sum(pa.ipc.open_file(pa.memory_map(str(path))).read_all().num_rows for path in files)
+    counted = []
+    began = time.time_ns()
+    made = encode(open_dataset(folder), vae, tmp_path / "cache", advance=counted.append)
+    assert counted[0] == held
+    assert len(made.missing()) == 0
+    assert all(path.stat().st_mtime_ns < began for path in files)
