@@ -157,6 +157,7 @@ def _offline_environment(out: Path, hub_env: Mapping[str, str]) -> dict[str, str
     """The environment of every command: the embedded Hub, and caches that stay inside the demo's folder."""
     inside = {
         "HF_HOME": str(out / "cache"),
+        "RECAPDATA_CACHE": str(out / "cache" / "recapdata"),
         "FIFTYONE_DATABASE_DIR": str(out / "fiftyone" / "database"),
         "FIFTYONE_DEFAULT_DATASET_DIR": str(out / "fiftyone"),
         "FIFTYONE_DO_NOT_TRACK": "1",

@@ -142,6 +142,11 @@ def train_diffusion(
     seed: int = 0,
     resolution: int | None = None,
     fit: Literal["crop", "stretch", "pad"] = "crop",
+    crop: Literal["center", "random"] = "center",
+    crops: int = 4,
+    buckets: bool = False,
+    bucket_step: int | None = None,
+    flip: bool = False,
     mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto",
     gradient_checkpointing: bool = False,
     latent_cache: str | Path | None = None,
@@ -175,10 +180,16 @@ def train_diffusion(
         over_length: what becomes of captions longer than the text encoder reads; `truncate` where None.
         seed: of everything random.
         resolution: side of the pictures in pixels; the base's where None.
-        fit: how a picture is made square.
+        fit: how a picture comes to its size.
+        crop: where `fit="crop"` cuts: in the middle, or at random.
+        crops: cuttings of each picture with `crop="random"`.
+        buckets: train each picture at the size nearest in shape, of the square's area.
+        bucket_step: the sides of buckets are multiples of so many pixels.
+        flip: mirror half of the pictures, but none under a caption that speaks of left or right or quotes a text.
         mixed_precision: `auto` takes what this machine is good at.
         gradient_checkpointing: less memory, about a quarter slower.
-        latent_cache: folder of encoded pictures, to share between runs; inside `out` where None.
+        latent_cache: folder of the caches of encoded pictures, which runs share; `RECAPDATA_CACHE`, else
+            `~/.cache/recapdata`, where None.
         checkpoint_every: steps between checkpoints.
         keep: checkpoints to keep, the latest ones.
         resume: continue the run in `out` from its last checkpoint.

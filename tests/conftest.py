@@ -35,6 +35,7 @@ def _runs(process: int) -> bool:
 
 _remove_left_caches()
 os.environ["HF_HOME"] = _cache = tempfile.mkdtemp(prefix=f"{CACHE}{os.getpid()}-")
+os.environ["RECAPDATA_CACHE"] = f"{_cache}/recapdata"
 
 pytest_plugins = ["tests.fixtures.fiftyone", "tests.fixtures.hub"]
 

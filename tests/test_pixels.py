@@ -193,18 +193,19 @@ def test_captioners(expected: list[np.ndarray]) -> None:
 def test_trainer_of_diffusion(
     target: Target, expected: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[np.ndarray] = []
+    seen: dict[str, np.ndarray] = {}
     fit_picture = latents.fit_picture
 
-    def fit(image: Image.Image, side: int, fit: str) -> Image.Image:
-        seen.append(pixels(image))
-        return fit_picture(image, side, fit)
+    def fit(image: Image.Image, size: tuple[int, int], way: latents.Fitting, key: str) -> latents.Fitted:
+        seen[key] = pixels(image)  # on several threads, in any order
+        return fit_picture(image, size, way, key)
 
     monkeypatch.setattr(latents, "fit_picture", fit)
     vae = build(Autoencoder(channels=(8, 8, 8)), 0).eval()
-    encoded = latents.encode_dataset(target, latents.Encoder(vae=vae, side=32, batch_size=3), tmp_path)
-    assert np.isfinite(encoded.shards[0]).all()  # every picture can be decoded
-    same(seen, expected)
+    encoded = latents.encode_dataset(target, latents.Encoder(vae=vae), tmp_path, [(32, 32)] * len(IMAGES))
+    assert len(encoded.missing()) == 0  # every picture can be decoded
+    keys = [key for batch in target.read(0, ["key"]) for key in batch.column("key").to_pylist()]
+    same([seen[key] for key in keys], expected)
 
 
 def test_trainer_of_captioners(expected: list[np.ndarray]) -> None:

@@ -1,5 +1,6 @@
 """What a diffusion model learns from: the captions of a dataset at one revision, and which of them each epoch draws."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,8 +12,10 @@ from recapdata.caption_sets.mixture import Drawn, Mixture
 from recapdata.dataset.target import Target
 from recapdata.errors import InputError
 from recaptrain.diffusion.base import Base
-from recaptrain.training.loop import shuffled
 
+_SIDES = re.compile(
+    r"\b(left|right|(anti|counter)?-?clockwise|east|west)(most|ern|wards?|hand)?\b|[\"“”«»]", re.IGNORECASE
+)
 CountAll = Callable[[Sequence[str]], list[int]]
 
 
@@ -36,12 +39,14 @@ class Examples:
     Attributes:
         table: `key` and one column per set of the mixture, in dataset order.
         rows: places in `table` of the rows that have a caption to draw.
+        shapes: (rows of `table`, 2): width and height of each picture.
         over_length: by set.
     """
 
     mixture: Mixture
     table: pa.Table
     rows: NDArray[np.int64]
+    shapes: NDArray[np.int64]
     over_length: Mapping[str, OverLength]
     count_tokens: CountAll
     limit: int
@@ -54,10 +59,6 @@ class Examples:
     def without(self, rows: NDArray[np.int64]) -> "Examples":
         """The same examples less some rows (pictures that cannot be decoded)."""
         return replace(self, rows=self.rows[~np.isin(self.rows, rows)])
-
-    def batch(self, seed: int, step: int, size: int) -> tuple[int, NDArray[np.int64]]:
-        """The epoch and rows of a step; see `shuffled`."""
-        return shuffled(self.rows, seed, step, size)
 
     def captions(self, rows: NDArray[np.int64], *, seed: int, epoch: int) -> list[Drawn]:
         """The captions of some rows, as the mixture draws them in an epoch."""
@@ -84,13 +85,13 @@ def read_examples(target: Target, mixture: Mixture, base: Base) -> Examples:
     """
     mixture.require(target.set_names(), where=target.name)
     schema = pa.schema([(name, pa.large_string()) for name in ("key", *mixture.sets)])
-    batches, usable = [], []
+    batches, usable, shapes = [], [], []
     counts = dict.fromkeys(mixture.sets, OverLength(captions=0, over=0))
     for shard in target.shards():
-        for batch in target.read(shard, schema.names):
-            batches.append(
-                pa.RecordBatch.from_arrays([each.cast(pa.large_string()) for each in batch], schema=schema)
-            )
+        for batch in target.read(shard, [*schema.names, "width", "height"]):
+            texts = [batch.column(name).cast(pa.large_string()) for name in schema.names]
+            batches.append(pa.RecordBatch.from_arrays(texts, schema=schema))
+            shapes.append(np.stack([batch.column(side).to_numpy() for side in ("width", "height")], 1))
             drawable = np.zeros(len(batch), bool)
             for name in mixture.sets:
                 present, over = _lengths(batch.column(name), base)
@@ -109,10 +110,16 @@ def read_examples(target: Target, mixture: Mixture, base: Base) -> Examples:
         mixture=mixture,
         table=pa.Table.from_batches(batches, schema),
         rows=rows,
+        shapes=np.concatenate(shapes).astype(np.int64),
         over_length=counts,
         count_tokens=base.count_tokens,
         limit=base.token_limit,
     )
+
+
+def speaks_of_sides(caption: str) -> bool:
+    """Whether a mirrored picture may belie a caption: it says left or right, turns some way, or quotes what is written."""
+    return bool(_SIDES.search(caption))
 
 
 def _lengths(captions: pa.Array, base: Base) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -262,7 +262,8 @@ def _open(
     cache: Cache, encoder: Encoder, keys: Sequence[str], sizes: Sequence[Size | None], ways: Sequence[Fitting]
 ) -> Latents:
     """The entries of all rows, each file memory-mapped."""
-    moments, corners, found = [], [], {}
+    moments, corners = [], []
+    found: dict[str, tuple[int, int]] = {}
     for number, table in enumerate(cache.tables()):
         column = table.column("moments").combine_chunks()
         column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column

@@ -3,7 +3,7 @@
 Notation: x_t = √ᾱ_t·x_0 + √(1−ᾱ_t)·ε and SNR(t) = ᾱ_t/(1−ᾱ_t), with ᾱ from the scheduler's own schedule.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recaptrain.diffusion.base import prediction_type
-from recaptrain.diffusion.data import Examples
-from recaptrain.diffusion.latents import Latents
+from recaptrain.diffusion.buckets import Batches
+from recaptrain.diffusion.data import Examples, speaks_of_sides
+from recaptrain.diffusion.latents import Latents, sample
 from recaptrain.training.loop import Training
 
 if TYPE_CHECKING:
@@ -65,10 +66,20 @@ def denoising_loss(
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
-    """The rows of one micro-batch, and their captions as the text encoder's tokens."""
+    """The rows of one micro-batch, with their captions and pictures.
+
+    Attributes:
+        tokens: captions as the text encoder's tokens.
+        moments: (N, 2, channels, height, width): mean and standard deviation of each picture's latents.
+        corners: (N, 2): top and left of what was cut out of each scaled picture.
+        originals: (N, 2): height and width of each picture before that.
+    """
 
     rows: NDArray[np.int64]
     tokens: Any
+    moments: NDArray[np.float32]
+    corners: NDArray[np.int32]
+    originals: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,28 +87,47 @@ class Denoising:
     """A `Task`: predict the noise in noised latents under their captions.
 
     Attributes:
+        batches: which rows stand together.
         snr_gamma: γ of Min-SNR-γ weighting; None weighs all noise levels alike.
     """
 
     training: Training
     pipeline: "StableDiffusionPipeline"
     examples: Examples
+    batches: Batches
     latents: Latents
     snr_gamma: float | None
 
     def inputs(self, step: int) -> list[MicroBatch]:
-        """The step's rows, cut into the micro-batches of this process."""
+        """The step's micro-batches of this process: of the endless sequence of batches, those whose turn it is."""
         settings, accelerator = self.training.optimization, self.training.accelerator
-        share = settings.batch_size * accelerator.num_processes
-        epoch, rows = self.examples.batch(settings.seed, step, share * settings.accumulate)
-        own = accelerator.process_index * settings.batch_size
-        parts = [rows[start + own :][: settings.batch_size] for start in range(0, len(rows), share)]
-        return [MicroBatch(part, self._tokens(part, settings.seed, epoch)) for part in parts]
+        first = step * settings.accumulate
+        return [
+            self._micro_batch((first + micro) * accelerator.num_processes + accelerator.process_index)
+            for micro in range(settings.accumulate)
+        ]
 
-    def _tokens(self, rows: NDArray[np.int64], seed: int, epoch: int) -> Any:
+    def _micro_batch(self, number: int) -> MicroBatch:
+        seed = self.training.optimization.seed
+        epoch, rows = self.batches.batch(seed, number)
         drawn = self.examples.captions(rows, seed=seed, epoch=epoch)
         captions = [each.caption or "" for each in drawn]
-        return self.pipeline.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
+        tokens = self.pipeline.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
+        moments, corners = self.latents.read(rows, self._fittings(rows, captions, seed, epoch))
+        return MicroBatch(rows, tokens, moments, corners, self.examples.shapes[rows][:, ::-1])
+
+    def _fittings(self, rows: NDArray[np.int64], captions: Sequence[str], seed: int, epoch: int) -> list[int]:
+        """Which crop of each picture is seen in an epoch, and whether mirrored: a function of seed, epoch and row."""
+        ways = self.latents.fittings
+        if len(ways) == 1:
+            return [0] * len(rows)
+        straight = sum(not way.flip for way in ways)
+        chosen = []
+        for row, caption in zip(rows.tolist(), captions, strict=True):
+            crop, side = np.random.default_rng((seed, epoch, row)).random(2)
+            mirrored = len(ways) > straight and side < 0.5 and not speaks_of_sides(caption)
+            chosen.append(int(crop * straight) + straight * mirrored)
+        return chosen
 
     def loss(
         self, inputs: MicroBatch, draw: int
@@ -108,8 +138,9 @@ class Denoising:
         pipeline, device, count = self.pipeline, self.training.accelerator.device, len(inputs.rows)
         torch.manual_seed(draw)  # for dropout layers, where a model has any
         generator = torch.Generator().manual_seed(draw)
-        shape = (count, *self.latents.shards[0].shape[2:])
-        clean = self.latents.sample(inputs.rows, torch.randn(shape, generator=generator)).to(device)
+        moments = torch.from_numpy(inputs.moments)
+        shape = (count, *moments.shape[2:])
+        clean = sample(moments, torch.randn(shape, generator=generator)).to(device)
         noise = torch.randn(shape, generator=generator).to(device)
         levels = pipeline.scheduler.config.num_train_timesteps
         times = torch.randint(0, levels, (count,), generator=generator).to(device)

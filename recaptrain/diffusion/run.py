@@ -3,20 +3,26 @@
 resolve dataset and base → read captions → encode pictures once → train → save the pipeline with its card → push.
 """
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from recapdata.console import progress, say
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import InputError, OptionError
+from recaptrain.caches import caches_root
 from recaptrain.diffusion.base import Base, load_base
+from recaptrain.diffusion.buckets import Batches, Size, assign, bucket_sizes, report
 from recaptrain.diffusion.card import write_card
 from recaptrain.diffusion.data import Examples, read_examples
-from recaptrain.diffusion.latents import Encoder, Latents, encode_dataset
+from recaptrain.diffusion.latents import Encoder, Latents, encode_dataset, fittings
 from recaptrain.diffusion.loss import Denoising, place
 from recaptrain.diffusion.settings import DiffusionSettings, DiffusionSummary
 from recaptrain.training.accelerator import open_accelerator
@@ -26,6 +32,10 @@ from recaptrain.training.model_folder import RUN, check_out, finish_run, first_a
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+
+NAMED = 5
+"""Pictures that are named of those that are left out."""
 
 
 def train_diffusion(settings: DiffusionSettings, out: Path) -> DiffusionSummary | None:
@@ -60,11 +70,16 @@ def train_diffusion(settings: DiffusionSettings, out: Path) -> DiffusionSummary 
         train=sorted(settings.train),
         resolution=_side(settings, base),
     )
-    latents = _latents(settings, target, base, accelerator, out)
-    unreadable = latents.unreadable()
+    sizes = _sizes(settings, base, examples)
+    latents = _latents(settings, target, base, examples, sizes, accelerator)
+    unreadable = latents.missing()
+    unreadable = unreadable[np.isin(unreadable, examples.rows)]
     examples = examples.without(unreadable)
     if not len(examples.rows):
         raise InputError(f"{target.name}: none of its pictures can be decoded")
+    batches = Batches.of(examples.rows, sizes, settings.batch_size)
+    if accelerator.is_main_process:
+        _say_pictures(settings, examples, batches, sizes, unreadable)
     if settings.gradient_checkpointing:
         base.pipeline.unet.enable_gradient_checkpointing()
         base.pipeline.text_encoder.gradient_checkpointing_enable()
@@ -74,6 +89,7 @@ def train_diffusion(settings: DiffusionSettings, out: Path) -> DiffusionSummary 
         training=training,
         pipeline=base.pipeline,
         examples=examples,
+        batches=batches,
         latents=latents,
         snr_gamma=settings.snr_gamma,
     )
@@ -132,34 +148,86 @@ def _side(settings: DiffusionSettings, base: Base) -> int:
     Raises:
         OptionError: UNet and autoencoder cannot halve it as often as they do.
     """
-    side = settings.resolution or base.resolution
-    grain = base.factor * 2 ** (len(base.pipeline.unet.config.block_out_channels) - 1)
+    side, grain = settings.resolution or base.resolution, _grain(base)
     if side < grain or side % grain:
         raise OptionError(f"--resolution {side}: for this base it must be a multiple of {grain}")
     return side
 
 
+def _grain(base: Base) -> int:
+    """What the sides of a picture must be multiples of: UNet and autoencoder halve them so often."""
+    return int(base.factor * 2 ** (len(base.pipeline.unet.config.block_out_channels) - 1))
+
+
+def _sizes(settings: DiffusionSettings, base: Base, examples: Examples) -> list[Size]:
+    """The size that each picture is trained at.
+
+    Raises:
+        OptionError: --bucket-step is none of the base's.
+    """
+    side, grain = _side(settings, base), _grain(base)
+    if not settings.buckets:
+        return [(side, side)] * len(examples.shapes)
+    step = settings.bucket_step or (math.lcm(64, grain) if side >= 512 else grain)
+    if step % grain or step > side:
+        raise OptionError(
+            f"--bucket-step {step}: for this base it must be a multiple of {grain}, up to {side}"
+        )
+    own = assign(examples.shapes[examples.rows], bucket_sizes(side, step), least=settings.batch_size)
+    sizes = [(side, side)] * len(examples.shapes)
+    for row, size in zip(examples.rows.tolist(), own, strict=True):
+        sizes[row] = size
+    return sizes
+
+
+def _say_pictures(
+    settings: DiffusionSettings,
+    examples: Examples,
+    batches: Batches,
+    sizes: Sequence[Size],
+    unreadable: NDArray[np.int64],
+) -> None:
+    """What becomes of the dataset's pictures, before the first step."""
+    for line in report(batches, examples.shapes, sizes, cropped=settings.fit == "crop"):
+        say(line)
+    keys = examples.table.column("key")
+    if len(unreadable):
+        named = ", ".join(keys[row].as_py()[:12] for row in unreadable[:NAMED].tolist())
+        more = f" and {len(unreadable) - NAMED:,} more" if len(unreadable) > NAMED else ""
+        say(f"  left out, since they cannot be decoded: {len(unreadable):,} ({named}{more})")
+    if without := examples.table.num_rows - len(examples.rows) - len(unreadable):
+        say(f"  left out, without a caption that the mixture may use: {without:,}")
+
+
 def _latents(
-    settings: DiffusionSettings, target: Target, base: Base, accelerator: "Accelerator", out: Path
+    settings: DiffusionSettings,
+    target: Target,
+    base: Base,
+    examples: Examples,
+    sizes: Sequence[Size],
+    accelerator: "Accelerator",
 ) -> Latents:
-    """The dataset's pictures as latents, from the cache where it has them; the main process encodes first."""
-    side = _side(settings, base)
+    """The pictures that are trained on as latents, from the cache where it has them; the main process encodes first."""
     encoder = Encoder(
         vae=base.pipeline.vae.to(accelerator.device).eval(),
-        side=side,
-        fit=settings.fit,
-        batch_size=max(1, min(64, 8 * 512**2 // side**2)),  # eight pictures of Stable Diffusion 1's size
+        model=base.source.name,
         autocast=accelerator.autocast,
     )
-    root = settings.latent_cache or out / RUN / "latents"
-    rows = sum(target.rows(shard) for shard in target.shards())
+    root = settings.latent_cache or caches_root()
+    ways = fittings(
+        settings.fit, crops=settings.crops if settings.crop == "random" else 0, flip=settings.flip
+    )
+    wanted: list[Size | None] = [None] * len(sizes)
+    for row in examples.rows.tolist():
+        wanted[row] = sizes[row]
     shown: AbstractContextManager[Callable[..., None]] = nullcontext(lambda count: None)
     if accelerator.is_main_process:
-        size = rows * encoder.bytes_per_picture / 2**20
-        say(f"latents: {rows:,} pictures at {side}×{side}, {size:,.1f} MiB in {encoder.folder(root)}")
-        shown = progress("encoding", total=rows)
+        size = len(ways) * sum(encoder.bytes_of(each) for each in wanted if each is not None) / 2**20
+        times = f" {len(ways)} times" * (len(ways) > 1)
+        say(f"latents: {len(examples.rows):,} pictures{times}, {size:,.1f} MiB in {root}")
+        shown = progress("encoding", total=len(wanted))
     with accelerator.main_process_first(), shown as advance:
-        latents = encode_dataset(target, encoder, root, advance=advance)
+        latents = encode_dataset(target, encoder, root, wanted, ways, advance=advance)
     base.pipeline.vae.to("cpu")  # its place on the device is the UNet's now
     return latents
 

@@ -15,6 +15,7 @@ CAPTION_DROPOUT = 0.1
 """Share of empty captions where the mixture does not say: what Stable Diffusion itself was trained with."""
 
 Fit = Literal["crop", "stretch", "pad"]
+Crop = Literal["center", "random"]
 Part = Literal["unet", "text_encoder"]
 
 
@@ -91,12 +92,33 @@ class DiffusionSettings:
         identity=False,
     )
     fit: Fit = option("crop", help="How a picture is made square: crop (the middle), stretch or pad.")
+    crop: Crop = option(
+        "center", help="Where --fit crop cuts: center, or random, one of --crops cuttings of each picture."
+    )
+    crops: int = option(4, help="Cuttings of each picture with --crop random.", check=at_least(1))
+    buckets: bool = option(
+        False,
+        help="Train each picture at the size nearest in shape, of the square's area, in the place of a square.",
+    )
+    bucket_step: int | None = option(
+        None,
+        help="The sides of buckets are multiples of so many pixels.",
+        shown="64, or the least that the base allows for smaller pictures",
+        check=at_least(1),
+    )
+    flip: bool = option(
+        False,
+        help="Mirror half of the pictures, but none under a caption that speaks of left or right or quotes a text.",
+    )
     mixed_precision: MixedPrecision = option(
         "auto", help="auto, no, fp16 or bf16; auto takes what this machine is good at.", identity=False
     )
     gradient_checkpointing: bool = option(False, help="Less memory, about a quarter slower.", outcome=False)
     latent_cache: Path | None = option(
-        None, help="Folder of encoded pictures, to share between runs.", shown="inside OUT", outcome=False
+        None,
+        help="Folder of the caches of encoded pictures, which runs share.",
+        shown="RECAPDATA_CACHE, else ~/.cache/recapdata",
+        outcome=False,
     )
     checkpoint_every: int = option(500, help="Steps between checkpoints.", check=at_least(1), outcome=False)
     keep: int = option(

@@ -7,7 +7,7 @@ import pytest
 from recapdata.caption_sets.mixture import Mixture
 from recapdata.dataset.target import open_dataset
 from recapdata.errors import CaptionSetNotFound, InputError
-from recaptrain.diffusion.data import Examples, OverLength, read_examples
+from recaptrain.diffusion.data import Examples, OverLength, read_examples, speaks_of_sides
 from tests.builders import build_dataset
 
 
@@ -64,28 +64,26 @@ def examples_of(rows):
         mixture=Mixture.parse("a"),
         table=table,
         rows=np.arange(rows),
+        shapes=np.full((rows, 2), 8),
         over_length={},
         count_tokens=Words.count_tokens,
         limit=4,
     )
 
 
-def test_every_row_comes_once_an_epoch_in_an_order_of_its_own():
-    examples = examples_of(10)
-    epochs = [
-        np.concatenate([examples.batch(0, epoch * 3 + step, 3)[1] for step in range(3)]) for epoch in (0, 1)
-    ]
-    for epoch in epochs:
-        assert len(set(epoch.tolist())) == 9  # of ten rows three batches of three
-    assert epochs[0].tolist() != epochs[1].tolist()
-    assert examples.batch(0, 4, 3)[0] == 1
-    assert examples.batch(0, 4, 3)[1].tolist() == examples.batch(0, 4, 3)[1].tolist()
-    assert examples.batch(1, 4, 3)[1].tolist() != examples.batch(0, 4, 3)[1].tolist()
-
-
-def test_fewer_rows_than_a_batch_repeat():
-    epoch, rows = examples_of(2).batch(0, 7, 5)
-    assert (epoch, len(rows)) == (7, 5)
+@pytest.mark.parametrize(
+    ("caption", "spoken_of"),
+    [
+        ("a cat to the left of a dog", True),
+        ("the rightmost of three birds", True),
+        ("a dial that turns counter-clockwise", True),
+        ('a sign that says "STOP"', True),
+        ("a bright leftover meal", False),
+        ("", False),
+    ],
+)
+def test_captions_that_a_mirrored_picture_may_belie(caption, spoken_of):
+    assert speaks_of_sides(caption) is spoken_of
 
 
 def test_rows_can_be_taken_out():
