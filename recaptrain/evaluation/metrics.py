@@ -27,6 +27,7 @@ METRICS = {
     "rp": "recaptrain.evaluation.retrieval:open_rp",
     "numeracy": "recaptrain.evaluation.numeracy:open_numeracy",
     "spatial": "recaptrain.evaluation.spatial:open_spatial",
+    "dsg": "recaptrain.evaluation.dsg:open_dsg",
     "bvqa": "recaptrain.evaluation.bvqa:open_bvqa",
     "geneval": "recaptrain.evaluation.geneval:open_geneval",
     "claims": "recaptrain.evaluation.claims:open_claims",
