@@ -151,7 +151,7 @@ def train_diffusion(
     gradient_checkpointing: bool = False,
     latent_cache: str | Path | None = None,
     checkpoint_every: int = 500,
-    keep: int = 1,
+    keep: int = 2,
     resume: bool = False,
     push_to_hub: str | None = None,
     public: bool = False,

@@ -34,6 +34,7 @@ from recaptrain.training.accelerator import open_accelerator
 from recaptrain.training.checkpoints import RunFolder, begin_run
 from recaptrain.training.loop import prepare, train
 from recaptrain.training.model_folder import RUN, check_out, finish_run, first_and_last
+from recaptrain.training.resuming import pinned
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -80,18 +81,35 @@ def tune_captioner(settings: CaptionerSettings, out: Path) -> CaptionerSummary |
     began = time.monotonic()
     check_out(out, settings.base)
     require("accelerate", *(["peft"] if settings.lora is not None else []), extra="train")
-    target = open_dataset(settings.dataset, settings.revision)
+    run = RunFolder(out / RUN)
+    named = pinned(settings, run)
+    target = open_dataset(named.dataset, named.revision)
     captions = read_captions(
         target, settings.captions, examples=settings.examples, validation=settings.validation
     )
-    base = find_base(settings.base, settings.base_revision, list(settings.captions), dict(settings.prompt))
+    base = find_base(named.base, named.base_revision, list(settings.captions), dict(settings.prompt))
     accelerator = _open_accelerator(settings)
+    with run.held(accelerator):
+        summary = _tune(settings, out, run, target, captions, base, accelerator, began)
+    return summary if accelerator.is_main_process else None
+
+
+def _tune(
+    settings: CaptionerSettings,
+    out: Path,
+    run: RunFolder,
+    target: Target,
+    captions: HumanCaptions,
+    base: CaptionerBase,
+    accelerator: "Accelerator",
+    began: float,
+) -> CaptionerSummary:
+    """Everything that writes to `out`; the summary, on every process."""
     model = _model(settings, base, accelerator)
     settings = settings.fitting(model.num_parameters())
     dtype, encoder = saved_dtype(model), caption_encoder(base, model)
     model = _trainable(settings, model)
     weights = trained_weights(model)
-    run = RunFolder(out / RUN)
     begin_run(
         run,
         target,
@@ -140,7 +158,7 @@ def tune_captioner(settings: CaptionerSettings, out: Path) -> CaptionerSummary |
         )
 
     pushed = finish_run(accelerator, out, save, push=settings.push_to_hub, public=settings.public)
-    return replace(summary, pushed=pushed) if accelerator.is_main_process else None
+    return replace(summary, pushed=pushed)
 
 
 def _open_accelerator(settings: CaptionerSettings) -> "Accelerator":

@@ -29,6 +29,7 @@ from recaptrain.training.accelerator import open_accelerator
 from recaptrain.training.checkpoints import RunFolder, begin_run
 from recaptrain.training.loop import Training, prepare, train
 from recaptrain.training.model_folder import RUN, check_out, finish_run, first_and_last, swapped_in
+from recaptrain.training.resuming import pinned
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -51,14 +52,32 @@ def train_diffusion(settings: DiffusionSettings, out: Path) -> DiffusionSummary 
     """
     began = time.monotonic()
     check_out(out, settings.base)
-    target = open_dataset(settings.dataset, settings.revision)
+    run = RunFolder(out / RUN)
+    named = pinned(settings, run)
+    target = open_dataset(named.dataset, named.revision)
     mixture = settings.caption_mixture
     mixture.require(target.set_names(), where=target.name)
-    base = load_base(settings.base, settings.base_revision)
-    names = list(base.parts(settings.train))
+    base = load_base(named.base, named.base_revision)
+    base.parts(settings.train)
+    _side(settings, base)
     examples = read_examples(target, mixture, base)
     accelerator = open_accelerator(settings.mixed_precision, accumulate=settings.optimization.accumulate)
-    run = RunFolder(out / RUN)
+    with run.held(accelerator):
+        summary = _train(settings, out, run, target, base, examples, accelerator, began)
+    return summary if accelerator.is_main_process else None
+
+
+def _train(
+    settings: DiffusionSettings,
+    out: Path,
+    run: RunFolder,
+    target: Target,
+    base: Base,
+    examples: Examples,
+    accelerator: "Accelerator",
+    began: float,
+) -> DiffusionSummary:
+    """Everything that writes to `out`; the summary, on every process."""
     begin_run(
         run,
         target,
@@ -66,7 +85,7 @@ def train_diffusion(settings: DiffusionSettings, out: Path) -> DiffusionSummary 
         base.source,
         settings,
         accelerator,
-        mixture=str(mixture),
+        mixture=str(examples.mixture),
         train=sorted(settings.train),
         resolution=_side(settings, base),
     )
@@ -83,6 +102,7 @@ def train_diffusion(settings: DiffusionSettings, out: Path) -> DiffusionSummary 
     if settings.gradient_checkpointing:
         base.pipeline.unet.enable_gradient_checkpointing()
         base.pipeline.text_encoder.gradient_checkpointing_enable()
+    names = list(base.parts(settings.train))
     modules = place(base.pipeline, names, accelerator.device)
     training = prepare(accelerator, modules, settings.optimization)
     task = Denoising(
@@ -111,7 +131,7 @@ def train_diffusion(settings: DiffusionSettings, out: Path) -> DiffusionSummary 
         )
 
     pushed = finish_run(accelerator, out, save, push=settings.push_to_hub, public=settings.public)
-    return replace(summary, pushed=pushed) if accelerator.is_main_process else None
+    return replace(summary, pushed=pushed)
 
 
 def _summary(

@@ -122,8 +122,8 @@ class DiffusionSettings:
     )
     checkpoint_every: int = option(500, help="Steps between checkpoints.", check=at_least(1), outcome=False)
     keep: int = option(
-        1,
-        help="Checkpoints to keep, the latest ones.",
+        2,
+        help="Checkpoints to keep, the latest ones; a resumed run falls back on the one before a damaged one.",
         check=at_least(1),
         aliases=("checkpoints_total_limit",),
         outcome=False,

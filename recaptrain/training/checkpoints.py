@@ -8,16 +8,20 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recapdata.atomic import write_atomic
+from recapdata.console import is_full_disk, say
 from recapdata.dataset.digest import ArrowDigest
-from recapdata.errors import DatasetDamaged, OptionError
+from recapdata.dataset.folder import hold
+from recapdata.errors import DatasetBusy, DatasetDamaged, DiskFull, OptionError
 from recapdata.options import identity, values
+from recaptrain.training.completeness import fault, seal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -77,8 +81,6 @@ class RunFolder:
 
     def note_start(self, **facts: Any) -> None:
         """Add to `starts.json` when, by which command and where the run is started or continued, and `facts`."""
-        path = self.path / "starts.json"
-        starts = json.loads(path.read_text(encoding="utf8")) if path.is_file() else []
         start = {
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": sys.argv,
@@ -89,33 +91,111 @@ class RunFolder:
             "versions": library_versions(LIBRARIES),
             "environment": {name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
         }
-        write_atomic(path, json.dumps([*starts, start], indent=2, ensure_ascii=False).encode())
+        text = json.dumps([*self.starts(), start], indent=2, ensure_ascii=False)
+        write_atomic(self.path / "starts.json", text.encode())
+
+    def starts(self) -> list[dict[str, Any]]:
+        """What `note_start` wrote, the first start first."""
+        path = self.path / "starts.json"
+        starts: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf8")) if path.is_file() else []
+        return starts
+
+    @contextmanager
+    def held(self, accelerator: "Accelerator") -> Iterator[None]:
+        """Hold the folder for this run, on its main process.
+
+        Raises:
+            OptionError: another process trains in it.
+        """
+        if not accelerator.is_main_process:
+            yield
+            return
+        self.path.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(hold(self.path))
+            except DatasetBusy as error:
+                raise OptionError(
+                    f"{self.path.parent}: another process is training in it; wait for it or stop it, or name another folder"
+                ) from error
+            yield
 
     # -- state --------------------------------------------------------------------------------------------------------
 
     def save(self, accelerator: "Accelerator", step: int, *, keep: int = 1) -> None:
-        """Save the state after `step` steps, then delete all but the last `keep`. Call on every process."""
+        """Save the state after `step` steps, sealed, then delete all but the last `keep`. Call on every process.
+
+        Raises:
+            DiskFull: there is no room for it; what was saved before stays.
+        """
         partial = self.path / f".step-{step}.partial"
         if accelerator.is_main_process:
             shutil.rmtree(partial, ignore_errors=True)
         accelerator.wait_for_everyone()
-        accelerator.save_state(str(partial))
-        accelerator.wait_for_everyone()
+        try:
+            accelerator.save_state(str(partial))
+            accelerator.wait_for_everyone()
+            if accelerator.is_main_process:
+                seal(partial, step)
+        except Exception as error:
+            if not _out_of_room(error):
+                raise
+            shutil.rmtree(partial, ignore_errors=True)
+            raise DiskFull(self._no_room(step)) from error
         if accelerator.is_main_process:
             os.replace(partial, self.path / f"step-{step}")
             for earlier in self.steps()[:-keep]:
                 shutil.rmtree(self.path / f"step-{earlier}")
         accelerator.wait_for_everyone()
 
+    def _no_room(self, step: int) -> str:
+        kept = self.steps()
+        back = f"step-{kept[-1]} is whole: --resume goes on from there" if kept else "there is none before it"
+        return f"no space left for the checkpoint of step {step} in {self.path}; {back}, once there is room"
+
     def load(self, accelerator: "Accelerator") -> int:
-        """Restore everything prepared and registered to the last state; its step, 0 where there is none."""
-        steps = self.steps()
-        if not steps:
+        """Restore everything prepared and registered to the last state that is whole; its step, 0 where there is none.
+
+        A damaged one is said and set aside as `damaged-N`. Call on every process.
+
+        Raises:
+            DatasetDamaged: there are states, and none of them is whole.
+        """
+        from accelerate.utils import broadcast_object_list
+
+        outcome: list[Any] = [self._last_whole() if accelerator.is_main_process else None]
+        step = broadcast_object_list(outcome)[0]
+        if isinstance(step, str):
+            raise DatasetDamaged(step)
+        if step:
+            # Frozen weights are not in it.
+            accelerator.load_state(str(self.path / f"step-{step}"), strict=False)
+        return int(step)
+
+    def _last_whole(self) -> int | str:
+        """The last step whose checkpoint is whole, 0 where there is no checkpoint at all; a message where all are damaged."""
+        damaged = {}
+        for step in reversed(self.steps()):
+            wrong = fault(self.path / f"step-{step}")
+            if wrong is None:
+                for other, reason in damaged.items():
+                    aside = self.path / f"damaged-{other}"
+                    shutil.rmtree(aside, ignore_errors=True)
+                    os.replace(self.path / f"step-{other}", aside)
+                    say(
+                        f"warning: the checkpoint step-{other} is damaged ({reason}): going on from step-{step}; it is set aside "
+                        f"as {aside}"
+                    )
+                return step
+            damaged[step] = wrong
+        if not damaged:
             return 0
-        accelerator.load_state(
-            str(self.path / f"step-{steps[-1]}"), strict=False
-        )  # frozen weights are not in it
-        return steps[-1]
+        (latest, reason), *earlier = damaged.items()
+        which = f"step-{latest} is damaged ({reason})" + (f", and so are {len(earlier)} earlier ones" if earlier else "")
+        return (
+            f"{self.path}: the checkpoint {which}; delete {'them' if earlier else 'it'} to begin again at step 0 with --resume, or "
+            "name another folder (--keep 2 or more leaves one to fall back on)"
+        )
 
     # -- the logs -------------------------------------------------------------------------------------------------------
 
@@ -164,6 +244,11 @@ def library_versions(names: Sequence[str]) -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in names if importlib.util.find_spec(name)}
 
 
+def _out_of_room(error: Exception) -> bool:
+    """Whether a library could not write for want of space; torch says only that it could not write."""
+    return is_full_disk(error) or "file write failed" in str(error)
+
+
 def begin_run(
     folder: RunFolder,
     target: "Target",
@@ -208,7 +293,7 @@ def begin_run(
         folder.note_start(
             arguments={each: _plain(value) for each, value in values(settings).items()},
             dataset={"name": target.name, "commit": target.commit},
-            base={"name": base.name, "revision": base.revision},
+            base={"name": base.name, "revision": base.revision, "commit": base.commit},
             device=str(accelerator.device),
             precision=accelerator.mixed_precision,
             processes=accelerator.num_processes,

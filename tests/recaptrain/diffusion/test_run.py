@@ -11,6 +11,7 @@ from recapdata.errors import CaptionSetNotFound, ModelNotSupported, OptionError
 from recaptrain.diffusion.run import train_diffusion
 from recaptrain.diffusion.settings import DiffusionSettings
 from recaptrain.training.checkpoints import RunFolder
+from tests.builders import write_captions
 from tests.recaptrain.pipelines import build_pipeline, build_scenes
 
 
@@ -151,6 +152,29 @@ def test_from_a_revision_on_a_hub_to_a_pushed_model(tmp_path, base, hub, repo_id
     assert f"`{commit}`" in card.text
     assert "short=1,long=1;dropout=0.1" in card.text
     assert StableDiffusionPipeline.from_pretrained(model_id).unet.config.sample_size == 16
+
+
+def test_a_resumed_run_stays_at_the_commit_it_began_with(tmp_path, base, hub, repo_id):
+    """Main moves to other captions after two of four steps; the run ends as one pinned to the first commit."""
+    from recapdata.publishing import plan_publication, publish
+
+    dataset = build_scenes(tmp_path / "ds")
+    folder = dataset.path
+    first = publish(plan_publication(folder, repo_id, version="1.0.0", license="cc0-1.0")).commit
+    train_diffusion(settings(repo_id, base, revision="v1.0.0"), tmp_path / "whole")
+    train_diffusion(settings(repo_id, base, steps=2), tmp_path / "out")
+    for shard in (0, 1):
+        keys = dataset.read_captions("long", shard).column("key").to_pylist()
+        write_captions(dataset, "long", shard, keys, ["red"] * len(keys))
+    second = publish(plan_publication(folder, repo_id, version="1.1.0", license="cc0-1.0")).commit
+    assert first != second
+    moved = train_diffusion(settings(repo_id, base, resume=True), tmp_path / "out")
+    assert moved.commit == first
+    assert losses(tmp_path / "out") == losses(tmp_path / "whole")
+    with pytest.raises(OptionError, match=f"dataset: {first} there, {second} now"):
+        train_diffusion(settings(repo_id, base, resume=True, revision="v1.1.0"), tmp_path / "out")
+    train_diffusion(settings(repo_id, base, revision="v1.1.0"), tmp_path / "other")
+    assert losses(tmp_path / "other") != losses(tmp_path / "whole")
 
 
 def test_over_length_captions_are_counted_and_said(tmp_path, base):
