@@ -191,7 +191,9 @@ class RunFolder:
         if not damaged:
             return 0
         (latest, reason), *earlier = damaged.items()
-        which = f"step-{latest} is damaged ({reason})" + (f", and so are {len(earlier)} earlier ones" if earlier else "")
+        which = f"step-{latest} is damaged ({reason})" + (
+            f", and so are {len(earlier)} earlier ones" if earlier else ""
+        )
         return (
             f"{self.path}: the checkpoint {which}; delete {'them' if earlier else 'it'} to begin again at step 0 with --resume, or "
             "name another folder (--keep 2 or more leaves one to fall back on)"

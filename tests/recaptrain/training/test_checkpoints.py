@@ -70,7 +70,9 @@ def test_of_a_damaged_checkpoint_the_one_before_is_used(tmp_path, capsys, damage
 def test_where_all_are_damaged_the_ways_on_are_said(tmp_path):
     run(tmp_path, steps=2, keep=1)
     (tmp_path / "step-2" / "checkpoint.json").unlink()
-    with pytest.raises(DatasetDamaged, match=r"step-2 is damaged \(it lacks .*delete it to begin again at step 0"):
+    with pytest.raises(
+        DatasetDamaged, match=r"step-2 is damaged \(it lacks .*delete it to begin again at step 0"
+    ):
         run(tmp_path, steps=4)
     shutil.rmtree(tmp_path / "step-2")
     run(tmp_path, steps=4)
@@ -83,7 +85,9 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
     try:
-        with pytest.raises(DiskFull, match=r"no space left for the checkpoint of step 3.*step-2 is whole: --resume"):
+        with pytest.raises(
+            DiskFull, match=r"no space left for the checkpoint of step 3.*step-2 is whole: --resume"
+        ):
             run(tmp_path, steps=4, width=10_000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -94,8 +98,11 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
 def test_one_process_trains_in_a_folder(tmp_path):
     """A lock of a file that is opened twice excludes itself, in one process too."""
     folder, accelerator = RunFolder(tmp_path / "out" / "training"), open_accelerator("no")
-    with folder.held(accelerator), pytest.raises(OptionError, match="out: another process is training in it"):
-        with folder.held(accelerator):
-            pass
+    with (
+        folder.held(accelerator),
+        pytest.raises(OptionError, match="out: another process is training in it"),
+        folder.held(accelerator),
+    ):
+        pass
     with folder.held(accelerator):
         pass
