@@ -174,7 +174,7 @@ class RunFolder:
 
     def _last_whole(self) -> int | str:
         """The last step whose checkpoint is whole, 0 where there is no checkpoint at all; a message where all are damaged."""
-        damaged = {}
+        damaged: dict[int, str] = {}
         for step in reversed(self.steps()):
             wrong = fault(self.path / f"step-{step}")
             if wrong is None:

@@ -19,7 +19,8 @@ def pinned(settings: Settings, run: RunFolder) -> Settings:
     given: Any = settings
     if first is None or not given.resume:
         return settings
-    before, changes = first["arguments"], {}
+    before: dict[str, Any] = first["arguments"]
+    changes: dict[str, str] = {}
     if first["dataset"]["commit"] and _as_before(given, before, "dataset", "revision"):
         name = given.dataset.partition("@")[0]
         changes |= {"dataset": name, "revision": first["dataset"]["commit"]}
