@@ -1,11 +1,12 @@
-"""The language of `--where`: a condition over named columns, in Python's notation, with SQL's three-valued NULL logic.
+"""The language of `--where` and `--weigh`: conditions and numbers over named columns, in Python's notation, with SQL's NULL logic.
 
     contradicted > 0 and clip_score < 20
     not (supported >= 3) or "refusal" in flags
     words in (0, 1) or "watermark" in caption
+    1 if contradicted == 0 else 0.3                      also written: contradicted == 0 ? 1 : 0.3
 
-Comparisons, `and`, `or`, `not`, `+ - * /`, `in`, numbers, texts and lists of them. A comparison with NULL is neither true nor false,
-and a row is selected only where the condition is true. All other Python is refused before anything is read: an expression is parsed
+Comparisons, `and`, `or`, `not`, `if … else`, `+ - * /`, `in`, numbers, texts and lists of them. A comparison with NULL is neither true
+nor false, and a row is selected only where the condition is true; a number that rests on NULL is NULL. All other Python is refused before anything is read: an expression is parsed
 by `ast` and evaluated by `pyarrow.compute`, never executed.
 """
 
@@ -39,11 +40,12 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A parsed condition and the columns that it names."""
+    """A parsed condition or number, and the columns that it names; `option` is what messages call it."""
 
     text: str
     tree: ast.expr
     names: frozenset[str]
+    option: str = "--where"
 
     def choose(self, columns: Mapping[str, pa.Array]) -> pa.BooleanArray:
         """Whether each row is selected; `columns` holds all that are named, of one length.
@@ -54,10 +56,29 @@ class Expression:
         try:
             answer = self._truth(self.tree, columns)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, OverflowError) as error:
-            raise OptionError(
-                f"--where {self.text}: {str(error).splitlines()[0]}; is a text compared with a number?"
-            ) from error
+            raise self._mistyped(error) from error
         return answer.fill_null(False)
+
+    def numbers(self, columns: Mapping[str, pa.Array]) -> pa.DoubleArray:
+        """The number of each row, null where it rests on one; `columns` holds all that are named, of one length.
+
+        Raises:
+            OptionError: it is no number, or compares values of different types.
+        """
+        try:
+            value = _number(self._value(self.tree, columns))
+            if not (kinds.is_integer(value.type) or kinds.is_floating(value.type)):
+                raise OptionError(
+                    f"{self.option} {self.text}: {ast.unparse(self.tree)} is no number; for example: 1 if contradicted == 0 else 0.3"
+                )
+            return pc.cast(value, pa.float64())
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, OverflowError) as error:
+            raise self._mistyped(error) from error
+
+    def _mistyped(self, error: Exception) -> OptionError:
+        return OptionError(
+            f"{self.option} {self.text}: {str(error).splitlines()[0]}; is a text compared with a number?"
+        )
 
     def _value(self, tree: ast.expr, columns: Mapping[str, pa.Array]) -> Any:
         match tree:
@@ -65,6 +86,11 @@ class Expression:
                 return columns[name]
             case ast.Constant(value=value):
                 return pa.scalar(value)
+            case ast.IfExp(test=test, body=body, orelse=other):
+                chosen = [_number(self._value(side, columns)) for side in (body, other)]
+                condition = self._truth(test, columns)
+                answer = pc.if_else(condition, *chosen)
+                return pc.if_else(pc.is_valid(condition), answer, pa.scalar(None, answer.type))
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return pc.negate(_number(self._value(operand, columns)))
             case ast.BinOp(left=left, op=operator, right=right):
@@ -85,7 +111,7 @@ class Expression:
         value = self._value(tree, columns)
         if not kinds.is_boolean(value.type):
             raise OptionError(
-                f"--where {self.text}: {ast.unparse(tree)} is not yes or no; compare it with something, for example "
+                f"{self.option} {self.text}: {ast.unparse(tree)} is not yes or no; compare it with something, for example "
                 f"{ast.unparse(tree)} > 0"
             )
         return value
@@ -110,7 +136,7 @@ class Expression:
         texts = self._value(right, columns)
         if not isinstance(left, ast.Constant) or not isinstance(left.value, str):
             raise OptionError(
-                f"--where {self.text}: what stands before `in` must be a text here, such as 'dog'"
+                f"{self.option} {self.text}: what stands before `in` must be a text here, such as 'dog'"
             )
         if kinds.is_list(texts.type):
             named = [None if names is None else left.value in names for names in texts.to_pylist()]
@@ -118,22 +144,49 @@ class Expression:
         return pc.match_substring(texts, left.value, ignore_case=True)
 
 
-def parse(text: str) -> Expression:
+def parse(text: str, option: str = "--where") -> Expression:
     """Read an expression.
 
     Raises:
         OptionError: it is not one, or says more than the language has.
     """
+    example = (
+        "1 if contradicted == 0 else 0.3" if option == "--weigh" else "contradicted > 0 and clip_score < 20"
+    )
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
-        names = frozenset(_names(tree, text))
+        tree = ast.parse(_in_python(text.strip()), mode="eval").body
+        names = frozenset(_names(tree, f"{option} {text}"))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        said = error.msg if isinstance(error, SyntaxError) else str(error)
         raise OptionError(
-            f"--where {text}: cannot be read as an expression ({error}); for example: contradicted > 0 and clip_score < 20"
+            f"{option} {text}: cannot be read as an expression ({said}); for example: {example}"
         ) from error
     if not names:
-        raise OptionError(f"--where {text}: names no column; for example: contradicted > 0")
-    return Expression(text, tree, names)
+        raise OptionError(f"{option} {text}: names no column; for example: {example}")
+    return Expression(text, tree, names, option)
+
+
+def _in_python(text: str) -> str:
+    """An expression with `condition ? this : that` written as `this if condition else that`."""
+    mark = _outside_quotes(text, "?")
+    colon = _outside_quotes(text, ":")
+    if mark is None or colon is None or colon < mark:
+        return text
+    condition, this, that = text[:mark], text[mark + 1 : colon], text[colon + 1 :]
+    return f"(({this.strip()}) if ({condition.strip()}) else ({_in_python(that.strip())}))"
+
+
+def _outside_quotes(text: str, sign: str) -> int | None:
+    """The first place of a sign that stands in no quoted text."""
+    quote = None
+    for place, character in enumerate(text):
+        if quote is not None:
+            quote = None if character == quote else quote
+        elif character in "\"'":
+            quote = character
+        elif character == sign:
+            return place
+    return None
 
 
 def _names(tree: ast.expr, text: str) -> Iterator[str]:
@@ -145,6 +198,9 @@ def _names(tree: ast.expr, text: str) -> Iterator[str]:
             return
         case ast.BoolOp(values=parts):
             for part in parts:
+                yield from _names(part, text)
+        case ast.IfExp(test=test, body=body, orelse=other):
+            for part in (test, body, other):
                 yield from _names(part, text)
         case ast.UnaryOp(op=ast.Not() | ast.USub(), operand=operand):
             yield from _names(operand, text)
@@ -160,7 +216,7 @@ def _names(tree: ast.expr, text: str) -> Iterator[str]:
                     yield from _names(part, text)
         case _:
             raise OptionError(
-                f"--where {text}: {ast.unparse(tree)!r} cannot stand in an expression; there are comparisons, and, or, not, "
+                f"{text}: {ast.unparse(tree)!r} cannot stand in an expression; there are comparisons, and, or, not, if else, "
                 "in, + - * /, numbers, texts and columns (for `and` and `or` write the words)"
             )
 
@@ -176,7 +232,7 @@ def _check_lists(operators: list[ast.cmpop], others: list[ast.expr], text: str) 
         )
         if not (plain and other.elts and isinstance(operator, ast.In | ast.NotIn)):
             raise OptionError(
-                f"--where {text}: {ast.unparse(other)} must be a list of plain values after `in`, for example words in (1, 2)"
+                f"{text}: {ast.unparse(other)} must be a list of plain values after `in`, for example words in (1, 2)"
             )
 
 

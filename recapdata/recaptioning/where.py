@@ -27,7 +27,7 @@ CAPTION = "caption"
 CLAIMS = "claims"
 BATCH = 8192
 
-_ADDRESSED = re.compile(r"\s*([a-z0-9][a-z0-9_-]*)\s*:\s*(.+)", re.S)
+ADDRESSED = re.compile(r"\s*([a-z0-9][a-z0-9_-]*)\s*:\s*(.+)", re.S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +92,33 @@ def open_where(folder: DatasetFolder, text: str, *, asked: str | None = None) ->
     """
     asked = asked or f"--where {text}"
     target = open_dataset(folder.path).so_far()
-    addressed = _ADDRESSED.fullmatch(text)
+    addressed = ADDRESSED.fullmatch(text)
     expression = parse(addressed[2] if addressed else text)
     set_name = addressed[1] if addressed else _only_audited(target, text)
+    where = over_audit(target, set_name, expression, asked=asked)
+    for shard in target.captioned_shards(set_name):
+        where.counts[shard] = sum(
+            expression.choose(columns).true_count for _, columns in where.batches(shard)
+        )
+    return where
+
+
+def over_audit(target: Target, set_name: str, expression: Expression, *, asked: str) -> Where:
+    """An expression over the audit of a caption set, which is looked at: it is there, of the current captions, and has the columns.
+
+    Args:
+        asked: what messages call it.
+
+    Raises:
+        CaptionSetNotFound: no such set.
+        ColumnNotFound: the expression names what no audit has.
+        AuditNotFound: there is no audit, it is of other captions, or lacks a named column.
+    """
     if set_name not in target.set_names():
         raise CaptionSetNotFound(
-            f"{asked}: {folder.path} has no caption set {set_name!r}{did_you_mean(set_name, target.set_names())}; it has {', '.join(target.set_names()) or 'none'}"
+            f"{asked}: {target.name} has no caption set {set_name!r}{did_you_mean(set_name, target.set_names())}; it has {', '.join(target.set_names()) or 'none'}"
         )
-    command = f"audits run {folder.path} --captions {set_name}"
+    command = f"audits run {target.name} --captions {set_name}"
     shards = target.captioned_shards(set_name)
     if not shards:
         raise AuditNotFound(f"{asked}: {set_name} has no captions yet, so there is nothing to audit")
@@ -108,13 +127,10 @@ def open_where(folder: DatasetFolder, text: str, *, asked: str | None = None) ->
         taken |= _taken(target, set_name, shard, expression, command)
     where = Where(target, set_name, expression, {})
     for shard in shards:
-        where.counts[shard] = 0
         for _, columns in where.batches(shard):
-            where.counts[shard] += expression.choose(columns).true_count
             seen = {name for name, column in columns.items() if column.null_count < len(column)}
-            taken |= seen.difference(
-                _verdicts()
-            )  # a caption without claims has none of any verdict, judged or not
+            # A caption without claims has none of any verdict, judged or not.
+            taken |= seen.difference(_verdicts())
     if lacking := sorted(expression.names - taken):
         raise AuditNotFound(
             f"{asked}: the audit of {set_name} has no values of {lacking[0]}; {_remedy(lacking[0], command)}"
@@ -163,7 +179,7 @@ def _taken(target: Target, set_name: str, shard: int, expression: Expression, co
     known = column_names(read_schema(path))
     if missing := sorted(expression.names - set(known)):
         raise ColumnNotFound(
-            f"--where {expression.text}: an audit has no {missing[0]!r}{did_you_mean(missing[0], known)}; it has {', '.join(known)}"
+            f"{expression.option} {expression.text}: an audit has no {missing[0]!r}{did_you_mean(missing[0], known)}; it has {', '.join(known)}"
         )
     identity = read_identity(path, any_format=True)
     if identity is None or identity.captions != target.captions_hash(set_name, shard):

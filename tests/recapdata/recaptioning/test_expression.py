@@ -73,7 +73,6 @@ def test_what_is_no_yes_or_no_is_said(text):
         "words[0] > 1",
         "[w for w in words]",
         "(lambda: words)() > 0",
-        "words if over else 1",
         "words ** 99999999",
         "words % 2 == 0",
         "words & contradicted",
@@ -114,3 +113,33 @@ def test_what_cannot_be_compared_is_one_line(text):
     with pytest.raises(OptionError, match="--where") as said:
         chosen(text)
     assert "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1 if n > 1 else 0.25", [0.25, 1.0, None]),
+        ("n > 1 ? 1 : 0.25", [0.25, 1.0, None]),
+        ("n > 1 ? 1 : n > 0 ? 0.5 : 0", [0.5, 1.0, None]),
+        ('"a ? b : c" in t ? 2 : 1', [2.0, 1.0, 1.0]),
+        ("n / 4", [0.25, 0.5, None]),
+        ("(1 if n > 1 else 2) * 3", [6.0, 3.0, None]),
+        ("1 if n > 1 or t == 'x' else 0", [0.0, 1.0, 1.0]),
+    ],
+)
+def test_numbers_of_rows(text, expected):
+    columns = {"n": pa.array([1, 2, None]), "t": pa.array(["a ? b : c", "y", "x"])}
+    assert parse(text, "--weigh").numbers(columns).to_pylist() == expected
+
+
+@pytest.mark.parametrize("text", ["n > 1", "t", "1 if n else 2", "t if n > 1 else t"])
+def test_what_is_no_number(text):
+    columns = {"n": pa.array([1, 2]), "t": pa.array(["x", "y"])}
+    with pytest.raises(OptionError, match="--weigh"):
+        parse(text, "--weigh").numbers(columns)
+
+
+@pytest.mark.parametrize("text", ["? 1 : 2", "n > 1 ? 1", "n ? 1 : 2 : 3", "1"])
+def test_what_cannot_be_read_as_a_number(text):
+    with pytest.raises(OptionError, match=r"^--weigh "):
+        parse(text, "--weigh")
