@@ -30,9 +30,8 @@ class CaptionWeights:
 
     def of(self, set_name: str | None, row: int, caption: str) -> float:
         """The weight of a caption as drawn; 1 of an empty one, which is what classifier-free guidance learns from."""
-        if not caption or set_name not in self.by_set:
-            return 1.0
-        return float(self.by_set[set_name][row])
+        weights = self.by_set.get(set_name or "")
+        return 1.0 if weights is None or not caption else float(weights[row])
 
     def lines(self) -> list[str]:
         """What the weights are, for a person."""
