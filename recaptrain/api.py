@@ -150,6 +150,16 @@ def train_diffusion(
     mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto",
     gradient_checkpointing: bool = False,
     latent_cache: str | Path | None = None,
+    validation: float = 0.0,
+    validation_keys: str | Path | None = None,
+    validate_every: int = 500,
+    patience: int | None = None,
+    save: Literal["last", "best"] | None = None,
+    samples: int = 4,
+    sample_prompts: str | Path | None = None,
+    sample_steps: int = 25,
+    log_with: str | Sequence[str] = (),
+    log_captions_every: int | None = 100,
     checkpoint_every: int = 500,
     keep: int = 2,
     resume: bool = False,
@@ -190,6 +200,16 @@ def train_diffusion(
         gradient_checkpointing: less memory, about a quarter slower.
         latent_cache: folder of the caches of encoded pictures, which runs share; `RECAPDATA_CACHE`, else
             `~/.cache/recapdata`, where None.
+        validation: share of the records held out, by a hash of their keys.
+        validation_keys: file with the keys of the records held out, in the place of a share.
+        validate_every: steps between validations.
+        patience: validations without a better loss after which the run ends; None or 0 for never.
+        save: which weights are saved; where None, the best with `patience`, else the last.
+        samples: pictures drawn at each validation.
+        sample_prompts: file with their prompts; captions held out where None.
+        sample_steps: denoising steps of these pictures.
+        log_with: experiment trackers: `tensorboard`, `wandb` and what else Accelerate knows.
+        log_captions_every: steps between two of which the captions trained on are logged; None or 0 for never.
         checkpoint_every: steps between checkpoints.
         keep: checkpoints to keep, the latest ones.
         resume: continue the run in `out` from its last checkpoint.

@@ -4,12 +4,13 @@ Notation: x_t = √ᾱ_t·x_0 + √(1−ᾱ_t)·ε and SNR(t) = ᾱ_t/(1−ᾱ_t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recapdata.caption_sets.mixture import Drawn
 from recaptrain.diffusion.base import prediction_type
 from recaptrain.diffusion.buckets import Batches
 from recaptrain.diffusion.data import Examples, speaks_of_sides
@@ -73,6 +74,7 @@ class MicroBatch:
         moments: (N, 2, channels, height, width): mean and standard deviation of each picture's latents.
         corners: (N, 2): top and left of what was cut out of each scaled picture.
         originals: (N, 2): height and width of each picture before that.
+        drawn: the captions, and the sets that they are of.
     """
 
     rows: NDArray[np.int64]
@@ -80,6 +82,7 @@ class MicroBatch:
     moments: NDArray[np.float32]
     corners: NDArray[np.int32]
     originals: NDArray[np.int64]
+    drawn: Sequence[Drawn]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,7 @@ class Denoising:
     Attributes:
         batches: which rows stand together.
         snr_gamma: γ of Min-SNR-γ weighting; None weighs all noise levels alike.
+        seen: what this process has been trained on since somebody cleared it.
     """
 
     training: Training
@@ -97,6 +101,7 @@ class Denoising:
     batches: Batches
     latents: Latents
     snr_gamma: float | None
+    seen: list[MicroBatch] = field(default_factory=list)
 
     def inputs(self, step: int) -> list[MicroBatch]:
         """The step's micro-batches of this process: of the endless sequence of batches, those whose turn it is."""
@@ -111,10 +116,19 @@ class Denoising:
         seed = self.training.optimization.seed
         epoch, rows = self.batches.batch(seed, number)
         drawn = self.examples.captions(rows, seed=seed, epoch=epoch)
+        return self._of(
+            rows, drawn, self._fittings(rows, [each.caption or "" for each in drawn], seed, epoch)
+        )
+
+    def fixed(self, rows: NDArray[np.int64], captions: Sequence[str]) -> MicroBatch:
+        """A micro-batch of rows under given captions, as they are cut without chance."""
+        return self._of(rows, [Drawn(set_name=None, caption=each) for each in captions], [0] * len(rows))
+
+    def _of(self, rows: NDArray[np.int64], drawn: Sequence[Drawn], fittings: list[int]) -> MicroBatch:
         captions = [each.caption or "" for each in drawn]
         tokens = self.pipeline.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
-        moments, corners = self.latents.read(rows, self._fittings(rows, captions, seed, epoch))
-        return MicroBatch(rows, tokens, moments, corners, self.examples.shapes[rows][:, ::-1])
+        moments, corners = self.latents.read(rows, fittings)
+        return MicroBatch(rows, tokens, moments, corners, self.examples.shapes[rows][:, ::-1], drawn)
 
     def _fittings(self, rows: NDArray[np.int64], captions: Sequence[str], seed: int, epoch: int) -> list[int]:
         """Which crop of each picture is seen in an epoch, and whether mirrored: a function of seed, epoch and row."""
@@ -136,6 +150,8 @@ class Denoising:
         import torch
 
         pipeline, device, count = self.pipeline, self.training.accelerator.device, len(inputs.rows)
+        if torch.is_grad_enabled():
+            self.seen.append(inputs)
         torch.manual_seed(draw)  # for dropout layers, where a model has any
         generator = torch.Generator().manual_seed(draw)
         moments = torch.from_numpy(inputs.moments)
@@ -150,7 +166,15 @@ class Denoising:
             answer = unet(pipeline.scheduler.add_noise(clean, noise, times), times, text).sample
         kind = prediction_type(pipeline.scheduler)
         weights = min_snr_weights(signal_to_noise(pipeline.scheduler, times), kind, self.snr_gamma)
-        return denoising_loss(answer, target(pipeline.scheduler, clean, noise, times), weights), {}
+        return denoising_loss(answer, target(pipeline.scheduler, clean, noise, times), weights), self._drawn(
+            inputs
+        )
+
+    def _drawn(self, inputs: MicroBatch) -> dict[str, float]:
+        """The shares of a micro-batch's captions by set, and of those that were dropped, as figures to log."""
+        sets, count = [each.set_name for each in inputs.drawn], len(inputs.rows)
+        shares = {f"drawn/{name}": sets.count(name) / count for name in self.examples.mixture.sets}
+        return {**shares, "dropped": sum(not each.caption for each in inputs.drawn) / count}
 
     def _encode(self, tokens: Any) -> "torch.Tensor":
         """Captions as the UNet reads them: the text encoder's last hidden states, exactly as the pipeline itself makes them."""

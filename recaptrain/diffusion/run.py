@@ -5,7 +5,7 @@ resolve dataset and base → read captions → encode pictures once → train �
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -17,18 +17,24 @@ from numpy.typing import NDArray
 from recapdata.console import progress, say
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import InputError, OptionError
+from recapdata.extras import require
+from recapdata.options import values
 from recaptrain.caches import caches_root
 from recaptrain.diffusion.base import Base, load_base
 from recaptrain.diffusion.buckets import Batches, Size, assign, bucket_sizes, report
 from recaptrain.diffusion.card import write_card
 from recaptrain.diffusion.data import Examples, read_examples
+from recaptrain.diffusion.held_out import held_out_rows
 from recaptrain.diffusion.latents import Encoder, Latents, encode_dataset, fittings
 from recaptrain.diffusion.loss import Denoising, place
+from recaptrain.diffusion.samples import Samples, read_prompts
 from recaptrain.diffusion.settings import DiffusionSettings, DiffusionSummary
+from recaptrain.diffusion.validation import Validation, ValidationResult
 from recaptrain.training.accelerator import open_accelerator
 from recaptrain.training.checkpoints import RunFolder, begin_run
 from recaptrain.training.loop import Training, prepare, train
 from recaptrain.training.model_folder import RUN, check_out, finish_run, first_and_last, swapped_in
+from recaptrain.training.recorders import check_recorders, open_recorders
 from recaptrain.training.resuming import pinned
 
 if TYPE_CHECKING:
@@ -52,6 +58,8 @@ def train_diffusion(settings: DiffusionSettings, out: Path) -> DiffusionSummary 
     """
     began = time.monotonic()
     check_out(out, settings.base)
+    require("accelerate", "diffusers", extra="train")
+    check_recorders(settings.log_with)
     run = RunFolder(out / RUN)
     named = pinned(settings, run)
     target = open_dataset(named.dataset, named.revision)
@@ -61,7 +69,12 @@ def train_diffusion(settings: DiffusionSettings, out: Path) -> DiffusionSummary 
     base.parts(settings.train)
     _side(settings, base)
     examples = read_examples(target, mixture, base)
-    accelerator = open_accelerator(settings.mixed_precision, accumulate=settings.optimization.accumulate)
+    accelerator = open_accelerator(
+        settings.mixed_precision,
+        accumulate=settings.optimization.accumulate,
+        log_with=list(settings.log_with) or None,
+        project_dir=str(run.path),
+    )
     with run.held(accelerator):
         summary = _train(settings, out, run, target, base, examples, accelerator, began)
     return summary if accelerator.is_main_process else None
@@ -96,9 +109,12 @@ def _train(
     examples = examples.without(unreadable)
     if not len(examples.rows):
         raise InputError(f"{target.name}: none of its pictures can be decoded")
+    held_out = held_out_rows(examples, settings.validation, settings.validation_keys)
+    prompts = _prompts(settings, examples, held_out)
+    examples = examples.without(held_out)
     batches = Batches.of(examples.rows, sizes, settings.batch_size)
     if accelerator.is_main_process:
-        _say_pictures(settings, examples, batches, sizes, unreadable)
+        _say_pictures(settings, examples, batches, sizes, unreadable, held_out)
     if settings.gradient_checkpointing:
         base.pipeline.unet.enable_gradient_checkpointing()
         base.pipeline.text_encoder.gradient_checkpointing_enable()
@@ -113,8 +129,35 @@ def _train(
         latents=latents,
         snr_gamma=settings.snr_gamma,
     )
-    train(training, task, run)
-    summary = _summary(settings, target, base, examples, len(unreadable), run.losses(), out)
+    samples = Samples(
+        accelerator=accelerator,
+        pipeline=base.pipeline,
+        prompts=prompts,
+        size=(_side(settings, base),) * 2,
+        seed=settings.seed,
+        steps=settings.sample_steps,
+        folder=run.path / "samples",
+    )
+    recorders = open_recorders(accelerator, values(settings))
+    validation = Validation(
+        training=training,
+        task=task,
+        held_out=held_out,
+        sizes=sizes,
+        samples=samples if prompts else None,
+        every=settings.validate_every,
+        captions_every=settings.log_captions_every,
+        patience=settings.patience,
+        run=run,
+        recorders=recorders,
+    )
+    train(training, task, run, validation, trackers=recorders)
+    accelerator.end_training()
+    if not (settings.saves_best and validation.restore_best()):
+        training.take_average()
+    summary = _summary(
+        settings, target, base, examples, len(unreadable), run.rows(), out, len(held_out), validation.result()
+    )
     summary = replace(summary, seconds=round(time.monotonic() - began, 1))
 
     def save() -> None:
@@ -140,10 +183,13 @@ def _summary(
     base: Base,
     examples: Examples,
     unreadable: int,
-    losses: list[float],
+    log: Sequence[Mapping[str, float]],
     out: Path,
+    held_out: int,
+    result: ValidationResult,
 ) -> DiffusionSummary:
-    first, last = first_and_last(losses)
+    first, last = first_and_last([row["loss"] for row in log])
+    shares = {name: [row.get(f"drawn/{name}", 0.0) for row in log] for name in examples.mixture.sets}
     return DiffusionSummary(
         out=str(out),
         dataset=target.name,
@@ -151,15 +197,35 @@ def _summary(
         mixture=str(settings.caption_mixture),
         base=base.source.name,
         base_revision=base.source.revision,
-        steps=settings.optimization.steps,
+        steps=result.steps,
         examples=len(examples.rows),
-        left_out=examples.table.num_rows - len(examples.rows),
+        left_out=examples.table.num_rows - len(examples.rows) - held_out,
         unreadable=unreadable,
         over_length=examples.over_length_share,
         first_loss=first,
         last_loss=last,
         seconds=0.0,
+        drawn={name: math.fsum(each) / len(each) for name, each in shares.items()},
+        held_out=held_out,
+        validation_before=result.before,
+        validation_best=result.best,
+        best_step=result.best_step,
+        saved_step=result.best_step if settings.saves_best and result.best_step else result.steps,
     )
+
+
+def _prompts(settings: DiffusionSettings, examples: Examples, held_out: NDArray[np.int64]) -> list[str]:
+    """What is drawn at validations: the prompts of the file, or the first captions held out, of the sets in turn."""
+    if not settings.samples:
+        return []
+    if settings.sample_prompts is not None:
+        return read_prompts(settings.sample_prompts)[: settings.samples]
+    sets, prompts = examples.mixture.sets, []
+    for number, row in enumerate(held_out.tolist()):
+        texts = [examples.table.column(name)[row].as_py() for name in sets]
+        text = texts[number % len(sets)] or next((each for each in texts if each), None)
+        prompts += [text] if text else []
+    return prompts[: settings.samples]
 
 
 def _side(settings: DiffusionSettings, base: Base) -> int:
@@ -206,6 +272,7 @@ def _say_pictures(
     batches: Batches,
     sizes: Sequence[Size],
     unreadable: NDArray[np.int64],
+    held_out: NDArray[np.int64],
 ) -> None:
     """What becomes of the dataset's pictures, before the first step."""
     for line in report(batches, examples.shapes, sizes, cropped=settings.fit == "crop"):
@@ -215,7 +282,9 @@ def _say_pictures(
         named = ", ".join(keys[row].as_py()[:12] for row in unreadable[:NAMED].tolist())
         more = f" and {len(unreadable) - NAMED:,} more" if len(unreadable) > NAMED else ""
         say(f"  left out, since they cannot be decoded: {len(unreadable):,} ({named}{more})")
-    if without := examples.table.num_rows - len(examples.rows) - len(unreadable):
+    if len(held_out):
+        say(f"  held out for validation: {len(held_out):,}")
+    if without := examples.table.num_rows - len(examples.rows) - len(unreadable) - len(held_out):
         say(f"  left out, without a caption that the mixture may use: {without:,}")
 
 
@@ -253,8 +322,7 @@ def _latents(
 
 
 def _save_pipeline(training: Training, base: Base, out: Path) -> None:
-    """Write the whole pipeline, the trained parts with their averaged weights."""
-    training.take_average()
+    """Write the whole pipeline, the trained parts with the weights that they have now."""
     for name, module in training.trained.items():
         plain = training.accelerator.unwrap_model(module, keep_fp32_wrapper=False)
         setattr(base.pipeline, name, plain.eval())

@@ -1,10 +1,12 @@
 """Options and summary of a diffusion training run."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from recapdata.display import shown_as_text
+from recapdata.errors import OptionError
 from recapdata.options import above, at_least, between, check_options, nonempty, option
 from recaptrain.training.settings import MixedPrecision, Optimization, RateCourse
 
@@ -16,6 +18,7 @@ CAPTION_DROPOUT = 0.1
 
 Fit = Literal["crop", "stretch", "pad"]
 Crop = Literal["center", "random"]
+Save = Literal["last", "best"]
 Part = Literal["unet", "text_encoder"]
 
 
@@ -120,6 +123,57 @@ class DiffusionSettings:
         shown="RECAPDATA_CACHE, else ~/.cache/recapdata",
         outcome=False,
     )
+    validation: float = option(
+        0.0,
+        help="Share of the records held out, by a hash of their keys, for a loss with the same noise each time.",
+        check=lambda share: None if 0 <= share < 1 else "it must be at least 0 and below 1",
+    )
+    validation_keys: Path | None = option(
+        None,
+        help="File with the keys of the records held out, one a line, in the place of a share.",
+        shown="none",
+        identity=False,
+    )
+    validate_every: int = option(500, help="Steps between validations.", check=at_least(1))
+    patience: int | None = option(
+        None,
+        help="End after so many validations without a better loss; 0: never.",
+        shown="never",
+        off=0,
+        check=at_least(1),
+    )
+    save: Save | None = option(
+        None,
+        help="Which weights are saved: last, or best, of the lowest validation loss.",
+        shown="best with --patience, else last",
+    )
+    samples: int = option(
+        4,
+        help="Pictures drawn at each validation, into OUT/training/samples.",
+        check=at_least(0),
+        outcome=False,
+    )
+    sample_prompts: Path | None = option(
+        None,
+        help="File with their prompts, one a line.",
+        shown="captions held out",
+        outcome=False,
+    )
+    sample_steps: int = option(
+        25, help="Denoising steps of these pictures.", check=at_least(1), outcome=False
+    )
+    log_with: tuple[str, ...] = option(
+        (),
+        help="Experiment trackers, separated by commas: tensorboard, wandb and what else Accelerate knows.",
+        outcome=False,
+    )
+    log_captions_every: int | None = option(
+        100,
+        help="Steps between two of which the captions trained on go into OUT/training/captions.jsonl; 0: never.",
+        off=0,
+        check=at_least(1),
+        outcome=False,
+    )
     checkpoint_every: int = option(500, help="Steps between checkpoints.", check=at_least(1), outcome=False)
     keep: int = option(
         2,
@@ -141,6 +195,21 @@ class DiffusionSettings:
     def __post_init__(self) -> None:
         check_options(self)
         _ = self.caption_mixture
+        held_out = self.validation or self.validation_keys
+        for name, value in (("patience", self.patience), ("save", self.save == "best")):
+            if value and not held_out:
+                raise OptionError(
+                    f"--{name} {getattr(self, name)}: nothing is held out to validate on; give --validation 0.05"
+                )
+        if self.validation and self.validation_keys:
+            raise OptionError(
+                "--validation and --validation-keys both say what is held out; give one of them"
+            )
+
+    @property
+    def saves_best(self) -> bool:
+        """Whether the weights of the lowest validation loss are what is saved."""
+        return self.save == "best" or (self.save is None and self.patience is not None)
 
     @property
     def caption_mixture(self) -> "Mixture":
@@ -185,6 +254,9 @@ class DiffusionSummary:
         examples: records trained on; `left_out`: records without a usable caption or picture, `unreadable` of them for the picture.
         over_length: expected share of drawn captions with more tokens than the text encoder reads.
         first_loss, last_loss: mean over the first and the last tenth of the steps.
+        drawn: share of each caption set among the captions trained on, counted.
+        held_out: records that are not trained on but validated with; `validation_before`, `validation_best`: loss on them before
+            training and at `best_step`, None where there are none; `saved_step`: the step whose weights are saved.
         pushed: URL of the pushed commit.
     """
 
@@ -202,6 +274,12 @@ class DiffusionSummary:
     first_loss: float
     last_loss: float
     seconds: float
+    drawn: Mapping[str, float]
+    held_out: int
+    validation_before: float | None
+    validation_best: float | None
+    best_step: int | None
+    saved_step: int
     pushed: str | None = None
 
     def text(self) -> str:
@@ -212,6 +290,11 @@ class DiffusionSummary:
             f"mixture {self.mixture}; {self.over_length:.1%} of the captions are longer than the text encoder reads",
             f"loss {self.first_loss:.4f} over the first tenth of the steps, {self.last_loss:.4f} over the last",
         ]
+        if self.validation_best is not None and self.validation_before is not None:
+            lines.append(
+                f"loss on {self.held_out:,} records held out: {self.validation_before:.4f} before, {self.validation_best:.4f} at step "
+                f"{self.best_step:,}; saved are the weights of step {self.saved_step:,}"
+            )
         if self.left_out:
             lines.append(
                 f"{self.left_out:,} records left out ({self.unreadable:,} unreadable, the others without a usable caption)"

@@ -76,6 +76,19 @@ class Training:
         """The trained parameters, in a fixed order."""
         return _trained(self.trained.values())
 
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """A context with the averaged weights, where there are any, in the place of the last step's."""
+        if self.average is None:
+            yield
+            return
+        self.average.store(self.parameters)
+        self.average.copy_to(self.parameters)
+        try:
+            yield
+        finally:
+            self.average.restore(self.parameters)
+
     def take_average(self) -> None:
         """Put the averaged weights, where there are any, in the place of the last step's."""
         if self.average is not None:
@@ -260,5 +273,6 @@ def _step(training: Training, task: Task, inputs: list[Any], step: int) -> tuple
             totals[name] += torch.as_tensor(value).detach().float() / settings.accumulate
     if training.average is not None:
         training.average.step(training.parameters)
-    means = {name: float(accelerator.reduce(total, reduction="mean")) for name, total in totals.items()}
+    together = accelerator.reduce(torch.stack(list(totals.values())), reduction="mean")
+    means = dict(zip(totals, together.tolist(), strict=True))
     return means, 0.0 if norm is None or accelerator.optimizer_step_was_skipped else float(norm)

@@ -1,0 +1,260 @@
+"""Validation of a diffusion model: fixed-noise loss on held-out records, pictures of fixed prompts, the best weights, early stop.
+
+A diffusion loss depends on the noise and the noise levels drawn far more than on the model; with the same ones each time,
+losses of different steps can be compared. All that is known of earlier steps is in logs that are rewound with the run.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from recapdata.atomic import replacing
+from recaptrain.diffusion.loss import Denoising, MicroBatch
+from recaptrain.diffusion.samples import Samples
+from recaptrain.training.checkpoints import RunFolder
+from recaptrain.training.loop import Training
+from recaptrain.training.recorders import Recorder
+from recaptrain.training.trackers import say_beside_bar
+
+if TYPE_CHECKING:
+    import torch
+
+VALIDATION, CAPTIONS = "validation", "captions"
+"""Names of the logs."""
+MOST_CAPTIONS = 16
+"""Captions that are logged of one step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidationResult:
+    """Losses on the held-out records.
+
+    Attributes:
+        before, best: mean over the sets by their shares in the mixture, before training and where it was lowest since; None
+            where nothing was held out.
+        best_step: None where nothing was held out.
+        steps: steps made.
+    """
+
+    before: float | None
+    best: float | None
+    best_step: int | None
+    steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """A `Callback`: looks at the averaged weights every so many steps.
+
+    Attributes:
+        held_out: rows that are not trained on; empty for none.
+        sizes: latent batches are of one size: the size of each row of the dataset's table.
+        every: steps between two validations.
+        captions_every: steps between two at which the captions trained on are logged; None for never.
+        patience: validations without a better loss after which the run ends; None for never.
+    """
+
+    training: Training
+    task: Denoising
+    held_out: NDArray[np.int64]
+    sizes: Sequence[tuple[int, int]]
+    samples: Samples | None
+    every: int
+    captions_every: int | None
+    patience: int | None
+    run: RunFolder
+    recorders: Sequence[Recorder] = ()
+
+    # -- as a Callback ---------------------------------------------------------------------------------------------------
+
+    def begin(self, step: int) -> bool:
+        """Validate the base; in a resumed run, check whether it was over."""
+        if not step:
+            self._measure(0)
+        return self._exhausted()
+
+    def after_step(self, step: int) -> bool:
+        """Log the captions of the step, and validate every so many steps and at the last."""
+        self._log_captions(step)
+        if step % self.every and step != self.training.optimization.steps:
+            return False
+        self._measure(step)
+        return self._exhausted()
+
+    def after_checkpoint(self) -> None:
+        """Delete weights that are the best of no checkpoint that is kept."""
+        if self.training.accelerator.is_main_process:
+            needed = {
+                self._weights(best) for step in self.run.steps() if (best := self._best(step)) is not None
+            }
+            for path in self.run.path.glob("best-*.safetensors"):
+                if path not in needed:
+                    path.unlink()
+
+    # -- the outcome ------------------------------------------------------------------------------------------------------
+
+    def result(self) -> ValidationResult:
+        """The outcome of the validations so far."""
+        losses, steps = self._losses(), len(self.run.rows())
+        best = self._best(steps)
+        return ValidationResult(
+            before=losses.get(0), best=None if best is None else losses[best], best_step=best, steps=steps
+        )
+
+    def restore_best(self) -> bool:
+        """Put the best weights into the place of the last step's, on every process; False where there are none."""
+        from safetensors.torch import load_file
+
+        best = self.result().best_step
+        if best is None or not self._weights(best).is_file():
+            return False
+        import torch
+
+        kept = load_file(self._weights(best))
+        with torch.no_grad():
+            for name, parameter in self._trained():
+                parameter.copy_(kept[name])
+        return True
+
+    def _losses(self) -> dict[int, float]:
+        return {row["step"]: row["loss"] for row in self.run.rows(VALIDATION)}
+
+    def _best(self, upto: int) -> int | None:
+        losses = {step: loss for step, loss in self._losses().items() if 0 < step <= upto}
+        return min(losses, key=lambda step: losses[step], default=None)
+
+    def _exhausted(self) -> bool:
+        steps = list(self._losses())
+        best = self._best(max(steps, default=0))
+        if self.patience is None or best is None:
+            return False
+        return sum(step > best for step in steps) >= self.patience
+
+    # -- validating -------------------------------------------------------------------------------------------------------
+
+    def _measure(self, step: int) -> None:
+        import torch
+
+        accelerator = self.training.accelerator
+        with self.training.averaged(), torch.no_grad():
+            losses = self._loss_by_set() if len(self.held_out) else {}
+            if accelerator.is_main_process:
+                if losses:
+                    self._note(step, losses)
+                if self.samples is not None:
+                    path = self.samples.draw(step)
+                    for recorder in self.recorders:
+                        recorder.picture("samples", path, step)
+        accelerator.wait_for_everyone()
+
+    def _loss_by_set(self) -> dict[str, float]:
+        """The mean loss under the captions of each set; every process takes its share of the batches."""
+        losses = {}
+        for name in self.task.examples.mixture.sets:
+            column = self.task.examples.table.column(name).take(pa.array(self.held_out)).to_pylist()
+            texts = {row: text for row, text in zip(self.held_out.tolist(), column, strict=True) if text}
+            if texts:
+                losses[name] = self._loss(texts)
+        return losses
+
+    def _loss(self, texts: Mapping[int, str]) -> float:
+        """Mean loss of some rows under these captions, each batch with noise and noise levels of its own that stay."""
+        import torch
+
+        accelerator = self.training.accelerator
+        count, own = accelerator.num_processes, accelerator.process_index
+        batches = self._batches(list(texts))
+        total = torch.zeros((), device=accelerator.device)
+        # All processes make as many passes: one that has run out of batches repeats the first for nothing.
+        for turn in range(-(-len(batches) // count)):
+            number = turn * count + own
+            rows = batches[number if number < len(batches) else 0]
+            inputs = self.task.fixed(np.array(rows), [texts[row] for row in rows])
+            loss, _ = self.task.loss(inputs, self._draw(number))
+            total += loss * (len(rows) if number < len(batches) else 0)
+        return float(accelerator.reduce(total, reduction="sum")) / len(texts)
+
+    def _batches(self, rows: Sequence[int]) -> list[list[int]]:
+        by_size: dict[tuple[int, int], list[int]] = {}
+        for row in rows:
+            by_size.setdefault(self.sizes[row], []).append(row)
+        most = self.training.optimization.batch_size
+        return [
+            group[start : start + most] for group in by_size.values() for start in range(0, len(group), most)
+        ]
+
+    def _draw(self, number: int) -> int:
+        """A seed that no training step has."""
+        return (self.training.optimization.seed * 1_000_003 + 2**62 + number) % 2**63
+
+    def _note(self, step: int, losses: Mapping[str, float]) -> None:
+        shares = self.task.examples.mixture.shares
+        weights = math.fsum(shares[name] for name in losses)
+        loss = math.fsum(shares[name] * value for name, value in losses.items()) / weights
+        best = self.result().best
+        better = step > 0 and (best is None or loss < best)
+        if better:
+            self._keep(step)
+        by_set = {f"loss/{name}": value for name, value in losses.items()}
+        self.run.log({"step": step, "loss": loss, **by_set}, VALIDATION)
+        for recorder in self.recorders:
+            recorder.log(
+                {"step": step, "validation/loss": loss, **{f"validation/{k}": v for k, v in by_set.items()}}
+            )
+        parts = ", ".join(f"{name} {value:.4f}" for name, value in losses.items())
+        remark = ", before training" if not step else ", the best so far" if better else ""
+        say_beside_bar(f"step {step:,}: validation loss {loss:.4f} ({parts}){remark}")
+
+    # -- captions ---------------------------------------------------------------------------------------------------------
+
+    def _log_captions(self, step: int) -> None:
+        """Write what this process has just been trained on to the log and to trackers."""
+        seen: list[MicroBatch] = list(self.task.seen)
+        self.task.seen.clear()
+        if self.captions_every is None or not self.training.accelerator.is_main_process:
+            return
+        if step != 1 and step % self.captions_every:
+            return
+        keys = self.task.examples.table.column("key")
+        pairs = [
+            (row, drawn) for each in seen for row, drawn in zip(each.rows.tolist(), each.drawn, strict=True)
+        ]
+        rows = [
+            {"step": step, "key": keys[row].as_py(), "set": drawn.set_name, "caption": drawn.caption or ""}
+            for row, drawn in pairs[:MOST_CAPTIONS]
+        ]
+        for row in rows:
+            self.run.log(row, CAPTIONS)
+        for recorder in self.recorders:
+            recorder.text(
+                "captions",
+                "\n\n".join(f"{row['set']}: {row['caption'] or '(dropped)'}" for row in rows),
+                step,
+            )
+
+    # -- weights ----------------------------------------------------------------------------------------------------------
+
+    def _trained(self) -> "list[tuple[str, torch.nn.Parameter]]":
+        unwrap = self.training.accelerator.unwrap_model
+        return [
+            (f"{part}.{name}", each)
+            for part, module in self.training.trained.items()
+            for name, each in unwrap(module).named_parameters()
+            if each.requires_grad
+        ]
+
+    def _weights(self, step: int) -> Path:
+        return self.run.path / f"best-{step}.safetensors"
+
+    def _keep(self, step: int) -> None:
+        from safetensors.torch import save_file
+
+        tensors: dict[str, Any] = {name: each.detach().cpu().contiguous() for name, each in self._trained()}
+        with replacing(self._weights(step)) as partial:
+            save_file(tensors, partial)
