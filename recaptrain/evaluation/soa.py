@@ -79,12 +79,13 @@ class ObjectAccuracy:
         total, n = rows.num_rows, rows.num_rows - sum(empty)
         by_class = mean_of_groups(detected, classes, places, scale=100)
         tise = mean_of_groups(detected, classes, places, scale=100, counted=counted)
-        return [
+        figures = [
             _figure("soa-c", by_class, total),
             _figure("soa-i", mean(detected, places, scale=100), total),
             _figure("soa-c-tise_compat", tise, n, TISE),
             _figure("soa-i-tise_compat", mean(kept, places, scale=100), n, TISE),
         ]
+        return [each for each in figures if each.n]
 
 
 def _figure(name: str, value: Any, n: int, note: str = "") -> Statistic:

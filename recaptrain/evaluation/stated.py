@@ -21,7 +21,7 @@ from recapdata.records import Claim
 if TYPE_CHECKING:
     from spacy.language import Language
 
-REMEMBERED = 100_000
+REMEMBERED = 4096
 """Prompts whose claims are remembered."""
 
 _EDGE = re.compile(

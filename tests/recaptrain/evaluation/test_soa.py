@@ -79,6 +79,12 @@ def test_what_a_caption_names_is_read_and_not_searched_for(prompt, classes):
     assert script.asked == ([] if classes is None else [0])  # what does not apply is not looked at
 
 
+def test_where_nothing_is_detected_at_all_the_port_has_no_figure():
+    metric, _ = soa([[], []])
+    rows = measured(metric, [picture("A dog.", 0), picture("A cat.", 1)])
+    assert figures(metric, rows) == {"soa-c": 0.0, "soa-i": 0.0}
+
+
 def test_weights_count_a_picture_as_often_as_they_say():
     metric, _ = soa([[box("dog")], [], [box("cat")]])
     rows = measured(metric, [picture("A dog.", 0), picture("A dog.", 1), picture("A cat.", 2)])
