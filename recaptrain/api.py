@@ -316,11 +316,12 @@ def evaluate(
         images: folders of `generate`, or real images with a caption set, `DATASET:SET`; each may have a name, `NAME=FOLDER`. The
             others are compared with the first, paired by prompt.
         metrics: names of metrics, or dotted paths.
-        reference: real images for FID and its kind: a dataset folder, or `user/name[@revision]`.
+        reference: real images for FID and its kind: a dataset folder, `user/name[@revision]`, or a folder of images.
         detector: detector of objects, as `audits run` takes it.
         reader: what reads words in pictures; `ocr` where None, and none for the metric `claims`.
         clip: CLIP model.
-        features: what makes features of images, for FID and its kind; the CLIP model where None.
+        features: what makes features of images, for FID and KID: `inception[:FILE]`, `inception-clean[:FILE]`, `dinov2[:MODEL]`, `clip:MODEL`,
+            `embedded`, or a dotted path; `inception` where None.
         vlm: vision-language model that answers questions.
         prompts: what pictures are measured against: `original`, what a person asked for, or `read`, what the model was given.
         shuffle: give each picture the prompt of another, as a control.

@@ -104,7 +104,7 @@ def generate(
     app,
     "recaptrain evaluate pictures",
     "recaptrain evaluate v1=pictures-v1 v2=pictures-v2 real=my-dataset:human",
-    "recaptrain evaluate pictures --prompts read --clip ViT-B-32/openai",
+    "recaptrain evaluate pictures --prompts read --clip ViT-B-32:openai",
 )
 def evaluate(
     images: Annotated[

@@ -11,6 +11,8 @@
     detected.py    what of a detector's evidence counts
     answers.py     answers of a vision-language model, as probabilities
     sums.py        weighted means
+    extractors.py  what makes features, by name (inception.py, dinov2.py), and reference.py the real images to compare with
+    frechet.py     the Fréchet distance, and mmd.py the maximum mean discrepancy, of which distributions.py makes FID and its kind
 
 Every other module is one metric.
 """

@@ -31,9 +31,14 @@ def replicate(
         prompt_of: number of the prompt of each row.
         prompts: of the run, whether they have a row or not.
     """
-    return np.array(
-        [statistic.value(counts[prompt_of]) for counts in draws(prompts, statistic.replicates, seed)], float
-    )
+    counts = draws(prompts, statistic.replicates, seed)
+    if statistic.values is not None:
+        found = statistic.values(np.stack([each[prompt_of] for each in counts]))
+    else:
+        found = np.array([statistic.value(each[prompt_of]) for each in counts], float)
+    if statistic.centered and np.isfinite(found).any():
+        found = found + (statistic.value(np.ones(len(prompt_of), np.int64)) - np.nanmean(found))
+    return found
 
 
 def percentile_interval(values: NDArray[np.float64]) -> tuple[float, float] | None:

@@ -2,6 +2,8 @@
 
     FOLDER/METRIC/00000.parquet    rows of the first pictures: id, prompt_id, state, and the metric's own columns
 
+Metrics that share their rows are measured once.
+
 A file says in its metadata which pictures and which identity of the metric it is of; one of others is measured anew. Images are decoded
 on threads while the models work on those before, and a chunk of them is in memory.
 """
@@ -18,7 +20,7 @@ from PIL import Image
 
 from recapdata.atomic import replacing
 from recapdata.dataset.decoding import ImageUnreadable
-from recaptrain.evaluation.metrics import Metric
+from recaptrain.evaluation.metrics import Metric, rows_identity, rows_name
 from recaptrain.evaluation.pictures import Picture
 
 if TYPE_CHECKING:
@@ -47,10 +49,11 @@ def measure(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    sharing = {rows_name(each): each for each in reversed(metrics)}
     chunks = [pictures[start : start + CHUNK] for start in range(0, len(pictures), CHUNK)]
     todo = {}
     for number, chunk in enumerate(chunks):
-        lacking = [each for each in metrics if not _is_there(folder, each, number, chunk)]
+        lacking = [each for each in sharing.values() if not _is_there(folder, each, number, chunk)]
         if lacking:
             todo[number] = lacking
         else:
@@ -66,12 +69,13 @@ def measure(
             for metric in todo[number]:
                 _measure_chunk(folder, metric, number, chunks[number], images)
             advance(len(chunks[number]))
-    return {
-        metric.name: pa.concat_tables(
+    rows = {
+        name: pa.concat_tables(
             [pq.read_table(_path(folder, metric, number)) for number in range(len(chunks))]
         ).replace_schema_metadata(None)
-        for metric in metrics
+        for name, metric in sharing.items()
     }
+    return {metric.name: rows[rows_name(metric)] for metric in metrics}
 
 
 def _decoded(picture: Picture) -> Image.Image | None:
@@ -106,7 +110,7 @@ def _measure_chunk(
 
 
 def _path(folder: Path, metric: Metric, number: int) -> Path:
-    return folder / metric.name.replace("/", "-").replace(":", "-") / f"{number:05d}.parquet"
+    return folder / rows_name(metric).replace("/", "-").replace(":", "-") / f"{number:05d}.parquet"
 
 
 def _is_there(folder: Path, metric: Metric, number: int, chunk: Sequence[Picture]) -> bool:
@@ -123,7 +127,7 @@ def _is_there(folder: Path, metric: Metric, number: int, chunk: Sequence[Picture
 
 def _content(metric: Metric, chunk: Sequence[Picture]) -> bytes:
     """A hash of what the rows of a chunk depend on."""
-    digest = hashlib.sha256(json.dumps(metric.identity, sort_keys=True, default=str).encode())
+    digest = hashlib.sha256(json.dumps(rows_identity(metric), sort_keys=True, default=str).encode())
     for line in _lines(chunk):
         digest.update(line.encode())
     return digest.hexdigest().encode()

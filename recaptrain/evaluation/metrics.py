@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from recaptrain.evaluation.settings import EvaluateSettings
 
 METRICS = {
+    "fid": "recaptrain.evaluation.distributions:open_fid",
+    "kid": "recaptrain.evaluation.distributions:open_kid",
+    "cmmd": "recaptrain.evaluation.distributions:open_cmmd",
+    "fd-dinov2": "recaptrain.evaluation.distributions:open_fd_dinov2",
     "clipscore": "recaptrain.evaluation.clip_score:open_clip_score",
     "soa": "recaptrain.evaluation.soa:open_soa",
     "ca": "recaptrain.evaluation.counting:open_ca",
@@ -48,16 +52,21 @@ class Statistic:
         value: weights (rows,) → the figure, NaN where it has none; all ones give the figure itself.
         better: which way is better; None where neither is.
         unit: what is shown behind the value: `%` or nothing.
+        values: weights (repetitions, rows) → figures (repetitions,), where one pass over the rows serves many repetitions.
         replicates: of the bootstrap; fewer where a value is dear.
+        centered: whether repetitions are moved so that their mean is the figure: of FID and its kind, which grow as distinct pictures get
+            fewer, as they do in every repetition.
         note: a flaw or a deviation that a reader of the figure must know.
     """
 
     name: str
     n: int
     value: Callable[[NDArray[Any]], float]
+    values: Callable[[NDArray[Any]], NDArray[Any]] | None = None
     better: Literal["higher", "lower"] | None = "higher"
     unit: str = ""
     replicates: int = 1000
+    centered: bool = False
     note: str = ""
 
 
@@ -68,6 +77,8 @@ class Metric(Protocol):
         name: in `METRICS`.
         identity: everything that its rows rest on, as JSON: version of its rules, models with their revisions, thresholds. Rows of the same
             pictures and identity are not measured again, and figures of two runs are compared where it is the same.
+        rows_name, rows_identity: optional, of a metric whose rows others share, as FID and KID share features: what the rows are kept
+            as, and what they rest on, less what only figures rest on, such as a reference.
         schema: of a row.
         batch_size: pictures that are measured at once.
     """
@@ -93,6 +104,17 @@ class Metric(Protocol):
     def figures(self, rows: "pa.Table") -> Sequence[Statistic]:
         """The figures of rows of `schema`, less those that are None."""
         ...
+
+
+def rows_name(metric: Metric) -> str:
+    """What a metric's rows are kept as."""
+    return str(getattr(metric, "rows_name", metric.name))
+
+
+def rows_identity(metric: Metric) -> Mapping[str, Any]:
+    """What a metric's rows rest on."""
+    found: Mapping[str, Any] = getattr(metric, "rows_identity", metric.identity)
+    return found
 
 
 def open_metric(name: str, settings: "EvaluateSettings", pictures: Pictures) -> Metric:

@@ -145,7 +145,6 @@ def _drawn(folder: Path, row: Mapping[str, Any]) -> Picture:
     if path.parent != folder:
         raise ValueError(f"file_name {row['file_name']!r} lies elsewhere")
     original = row.get("original") or row["prompt"]
-    found = path.stat() if path.is_file() else None
     return Picture(
         id=str(row["id"]),
         prompt_id=str(row.get("prompt_id") or row["id"]),
@@ -153,12 +152,19 @@ def _drawn(folder: Path, row: Mapping[str, Any]) -> Picture:
         read=str(row.get("read") or row["prompt"]),
         category=row.get("category"),
         fields=json.loads(row["fields"]) if row.get("fields") else {},
-        mark=f"{found.st_size}-{found.st_mtime_ns}" if found else "missing",
-        load=lambda: _open(path),
+        mark=file_mark(path),
+        load=lambda: open_file(path),
     )
 
 
-def _open(path: Path) -> Image.Image:
+def file_mark(path: Path) -> str:
+    """What changes whenever the image of a file may have."""
+    found = path.stat() if path.is_file() else None
+    return f"{found.st_size}-{found.st_mtime_ns}" if found else "missing"
+
+
+def open_file(path: Path) -> Image.Image:
+    """The decoded image of a file; raises `ImageUnreadable`."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -172,7 +178,7 @@ def _real(name: str, target: str, set_name: str) -> Pictures:
         from recapdata.caption_sets.mixture import Mixture
 
         Mixture.parse(set_name).require(dataset.set_names(), where=dataset.name)
-    images = _Images(dataset)
+    images = DatasetImages(dataset)
     items = []
     for shard in dataset.shards():
         row = 0
@@ -195,7 +201,7 @@ def _real(name: str, target: str, set_name: str) -> Pictures:
     return Pictures(name=name, source=f"{target}:{set_name}", items=items, made_with=made_with)
 
 
-class _Images:
+class DatasetImages:
     """Images of a dataset by shard and row, asked for nearly in order: some batches of rows are read ahead and kept."""
 
     def __init__(self, target: Target) -> None:

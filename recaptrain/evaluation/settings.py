@@ -17,7 +17,7 @@ class EvaluateSettings:
     )
     reference: str | None = option(
         None,
-        help="Real images, for FID and its kind: a dataset folder, or user/name[@revision].".replace(
+        help="Real images, for FID and its kind: a dataset folder, user/name[@revision], or a folder of images.".replace(
             "[", r"\["
         ),
     )
@@ -35,9 +35,10 @@ class EvaluateSettings:
     clip: str = option("embedded", help="CLIP model.", metavar="MODEL")
     features: str | None = option(
         None,
-        help="What makes features of images, for FID and its kind.",
+        help="What makes features of images, for FID and KID: inception[:FILE], inception-clean[:FILE], dinov2[:MODEL], clip:MODEL, embedded, "
+        "or a dotted path.".replace("[", r"\["),
         metavar="MODEL",
-        shown="the CLIP model",
+        shown="inception",
     )
     vlm: str | None = option(None, help="Vision-language model that answers questions.", metavar="MODEL")
     prompts: PromptKind = option(
