@@ -44,7 +44,7 @@ class Dinov2:
 
         small = [image.resize((SIDE, SIDE), Image.Resampling.BICUBIC) for image in images]
         pixels = np.stack([np.asarray(image, np.float32) for image in small]) / 255
-        pixels = (pixels - np.float32(MEAN)) / np.float32(DEVIATION)
+        pixels = (pixels - np.array(MEAN, np.float32)) / np.array(DEVIATION, np.float32)
         with torch.inference_mode():
             batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(self.device)
             found: NDArray[np.float32] = self.model(pixel_values=batch).pooler_output.float().cpu().numpy()
