@@ -128,17 +128,26 @@ def train_diffusion(
     revision: str | None = None,
     base_revision: str | None = None,
     train: str | Sequence[str] = ("unet", "text_encoder"),
+    lora: int | None = None,
+    lora_alpha: float | None = None,
+    lora_targets: Literal["attention", "transformer"] = "attention",
     steps: int = 1000,
     batch_size: int = 16,
     gradient_accumulation_steps: int = 1,
-    lr: float = 1e-5,
+    lr: float | None = None,
     lr_scheduler: Literal["constant", "cosine", "linear"] = "constant",
     lr_warmup_steps: int = 0,
+    optimizer: Literal["adamw", "adamw-fused", "adamw-8bit"] = "adamw",
+    weight_decay: float = 1e-2,
+    max_grad_norm: float = 1.0,
+    prediction_type: Literal["epsilon", "v_prediction", "sample"] | None = None,
+    zero_terminal_snr: bool = False,
+    offset_noise: float | None = None,
     snr_gamma: float | None = 5.0,
     ema_decay: float | None = 0.9999,
     caption_dropout: float | None = None,
     caption_length: Literal["full", "random"] | None = None,
-    over_length: Literal["truncate", "sentences", "drop"] | None = None,
+    over_length: Literal["truncate", "sentences", "chunks", "drop"] | None = None,
     seed: int = 0,
     resolution: int | None = None,
     fit: Literal["crop", "stretch", "pad"] = "crop",
@@ -169,25 +178,35 @@ def train_diffusion(
     """Fine-tune Stable Diffusion on a dataset at one revision, with a mixture of its captions.
 
     Args:
-        out: folder for the trained pipeline.
+        out: folder for the trained pipeline, or its adapters.
         dataset: a dataset folder, or `user/name` on the Hub.
         mixture: weights over caption sets, `recap-short=0.5,recap-long=0.5` or such a dict; one set's name; or
             `recap-mix`, `dalle3`.
-        base: Stable Diffusion pipeline: `user/name`, a folder, or `embedded`.
+        base: Stable Diffusion pipeline (1, 2 or XL): `user/name`, a folder, or `embedded`.
         revision: tag, branch or commit of the dataset; main where None.
         base_revision: tag, branch or commit of the base; main where None.
-        train: what is trained: `unet`, `text_encoder`.
+        train: what is trained: `unet`, `text_encoder` (of SDXL both).
+        lora: rank of LoRA adapters; all weights are trained where None.
+        lora_alpha: the adapters count α / rank times; the rank where None.
+        lora_targets: layers with adapters: those of attention, or of feed-forward, too (`transformer`).
         steps: optimizer steps.
         batch_size: examples at once on one device.
         gradient_accumulation_steps: batches of one step.
-        lr: learning rate.
+        lr: learning rate; 1e-5 where None, with `lora` 1e-4.
         lr_scheduler: of the learning rate after the warm-up.
         lr_warmup_steps: steps over which the learning rate rises.
+        optimizer: AdamW, fused, or with its state in 8 bits (bitsandbytes, on a GPU).
+        weight_decay: of AdamW.
+        max_grad_norm: gradients are scaled down to this norm.
+        prediction_type: what the UNet learns to predict; as the base does where None.
+        zero_terminal_snr: let the last noise level be pure noise; the saved scheduler has it, too.
+        offset_noise: strength of noise that is constant over a picture; None or 0 for none.
         snr_gamma: γ of Min-SNR weighting; None or 0 for none.
         ema_decay: decay of the average of weights; None or 0 for none.
         caption_dropout: share of empty captions; what the mixture says, else 0.1, where None.
         caption_length: `random` keeps the first n sentences; `full` where None.
-        over_length: what becomes of captions longer than the text encoder reads; `truncate` where None.
+        over_length: what becomes of captions longer than the text encoder reads; `truncate` where None, `chunks` reads up to 225
+            tokens in windows.
         seed: of everything random.
         resolution: side of the pictures in pixels; the base's where None.
         fit: how a picture comes to its size.

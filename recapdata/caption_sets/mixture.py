@@ -20,7 +20,7 @@ from recapdata.records import SET_NAME
 from recapdata.sentences import sentences
 from recapdata.suggestions import did_you_mean
 
-OverLength = Literal["drop", "truncate", "sentences"]
+OverLength = Literal["drop", "truncate", "sentences", "chunks"]
 Length = Literal["full", "random"]
 CountTokens = Callable[[str], int]
 
@@ -61,8 +61,8 @@ class Mixture:
         length: `random` keeps the first n sentences of a caption, n drawn evenly from 1 to all (Brack et al. 2025).
         dropout: share of captions that become empty, for classifier-free guidance.
         over_length: what becomes of a caption with more tokens than the limit. `truncate`: the text encoder cuts it;
-            `sentences`: its first whole sentences that fit are kept; `drop`: it is not used (RECAP), another set's is
-            drawn in its stead, and an image without any is passed over.
+            `sentences`: its first whole sentences that fit are kept; `chunks`: whoever encodes it reads it in several windows;
+            `drop`: it is not used (RECAP), another set's is drawn in its stead, and an image without any is passed over.
     """
 
     weights: Mapping[str, float]

@@ -1,20 +1,35 @@
-"""The base model: any Stable Diffusion pipeline by name and revision, and the parts of it that are trained."""
+"""The base model: any Stable Diffusion pipeline (1, 2, XL) by name and revision, and the parts of it that are trained."""
 
-from collections.abc import Sequence
+import json
+import re
+import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recapdata.errors import ModelNotSupported, OptionError
 from recapdata.extras import require
 from recapdata.models.sources import ModelSource, resolve_model
+from recaptrain.diffusion.conditioning import text_encoders
+from recaptrain.diffusion.windows import MOST
 
 if TYPE_CHECKING:
     import torch
-    from diffusers.pipelines.stable_diffusion import StableDiffusionPipeline
+
+    from recaptrain.diffusion.conditioning import Pipeline
 
 TRAINABLE = ("unet", "text_encoder")
+"""What `--train` names; `text_encoder` stands for all text encoders that a pipeline has, both of SDXL."""
+PIPELINES = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
-_EXPECTED = "expected a StableDiffusionPipeline in diffusers' format, such as stable-diffusion-v1-5/stable-diffusion-v1-5"
+_EXPECTED = (
+    "expected a StableDiffusionPipeline or StableDiffusionXLPipeline in diffusers' format, such as "
+    "stable-diffusion-v1-5/stable-diffusion-v1-5"
+)
+_HALVES = ("F16", "BF16")
+_WEIGHTS = re.compile(r"(diffusion_pytorch_)?model(-\d+-of-\d+)?\.safetensors")
+"""Files that diffusers and transformers load where no variant is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +43,13 @@ class Base:
     """
 
     source: ModelSource
-    pipeline: "StableDiffusionPipeline"
+    pipeline: "Pipeline"
     resolution: int
     factor: int
     prediction: str
 
     def parts(self, names: Sequence[str]) -> "dict[str, torch.nn.Module]":
-        """The modules to train, by name.
+        """The modules to train, by their names in the pipeline.
 
         Raises:
             OptionError: no such part can be trained.
@@ -44,7 +59,8 @@ class Base:
             raise OptionError(
                 f"--train {','.join(names)}: name some of {', '.join(TRAINABLE)}, separated by commas"
             )
-        return {name: getattr(self.pipeline, name) for name in TRAINABLE if name in names}
+        parts: dict[str, torch.nn.Module] = {"unet": self.pipeline.unet} if "unet" in names else {}
+        return parts | (text_encoders(self.pipeline) if "text_encoder" in names else {})
 
     def count_tokens(self, captions: Sequence[str]) -> list[int]:
         """How many tokens each caption has for the text encoder, start and end tokens included, before it is cut."""
@@ -55,8 +71,29 @@ class Base:
 
     @property
     def token_limit(self) -> int:
-        """How many tokens the text encoder reads."""
+        """How many tokens the text encoder reads at once."""
         return int(self.pipeline.tokenizer.model_max_length)
+
+    def readable(self, over_length: str) -> int:
+        """How many tokens of a caption are read under a policy for long ones, start and end tokens of one window included."""
+        return self.token_limit + (MOST - 1) * (self.token_limit - 2) * (over_length == "chunks")
+
+    def stored_in_half(self, parts: Sequence[str]) -> dict[str, str]:
+        """Those of the parts whose files hold weights in half precision, and in which: rounded already, before training."""
+        folder = self._folder()
+        if folder is None:
+            return {}
+        dtypes = {part: _stored_dtypes(folder / part) for part in parts}
+        return {part: min(own) for part, each in dtypes.items() if (own := each.intersection(_HALVES))}
+
+    def _folder(self) -> Path | None:
+        """Where the base's files lie; None where they are not on this machine under their own names."""
+        if self.source.commit is None:
+            return Path(self.source.location)
+        from huggingface_hub import try_to_load_from_cache
+
+        index = try_to_load_from_cache(self.source.location, "model_index.json", revision=self.source.commit)
+        return Path(index).parent if isinstance(index, str) else None
 
 
 def load_base(name: str, revision: str | None = None) -> Base:
@@ -98,23 +135,36 @@ def prediction_type(scheduler: Any) -> str:
     return str(kind)
 
 
-def load_pipeline(source: ModelSource) -> "StableDiffusionPipeline":
-    """Load a resolved model as a StableDiffusionPipeline in float32.
+def _stored_dtypes(folder: Path) -> set[str]:
+    """The types of weights in a part's safetensors files, by their headers alone."""
+    found = set()
+    for path in folder.glob("*.safetensors"):
+        if not _WEIGHTS.fullmatch(path.name):
+            continue
+        with open(path, "rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header: Mapping[str, Any] = json.loads(file.read(length))
+        found |= {str(entry["dtype"]) for name, entry in header.items() if name != "__metadata__"}
+    return found
+
+
+def load_pipeline(source: ModelSource) -> "Pipeline":
+    """Load a resolved model as a StableDiffusionPipeline or StableDiffusionXLPipeline in float32.
 
     Raises:
         ModelNotSupported: it is another kind of model, or its files are not complete.
         MissingExtra: diffusers is not installed.
     """
     require("diffusers", "accelerate", extra="train")
+    import diffusers
     import torch
-    from diffusers import DiffusionPipeline, StableDiffusionPipeline
 
     _quiet()
-    kind = _declared_class(source, DiffusionPipeline)
-    if kind != StableDiffusionPipeline.__name__:
+    kind = _declared_class(source, diffusers.DiffusionPipeline)
+    if kind not in PIPELINES:
         raise ModelNotSupported(f"{source.name} is a {kind}; {_EXPECTED}")
     try:
-        pipeline = StableDiffusionPipeline.from_pretrained(
+        pipeline: Pipeline = getattr(diffusers, kind).from_pretrained(
             source.location, revision=source.commit, dtype=torch.float32
         )
     except (OSError, ValueError, KeyError) as error:

@@ -13,7 +13,7 @@ from recaptrain.training import card
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-LIBRARIES = ("recapdata", "torch", "diffusers", "transformers", "accelerate")
+LIBRARIES = ("recapdata", "torch", "diffusers", "transformers", "accelerate", "peft")
 
 
 def write_card(
@@ -32,6 +32,7 @@ def write_card(
     Args:
         name: how the model will be called: its repository, or the folder's name.
     """
+    xl = "text_encoder_2" in base.pipeline.components
     first_set = examples.table.column(examples.mixture.sets[0])
     card.write_card(
         out,
@@ -39,7 +40,12 @@ def write_card(
         {
             "library_name": "diffusers",
             "pipeline_tag": "text-to-image",
-            "tags": ["stable-diffusion", "text-to-image", "recapdata"],
+            "tags": [
+                "stable-diffusion-xl" if xl else "stable-diffusion",
+                "text-to-image",
+                "recapdata",
+                *(["lora"] if settings.lora else []),
+            ],
         },
         name=name,
         target=target,
@@ -49,6 +55,10 @@ def write_card(
         libraries=LIBRARIES,
         summary=summary,
         base=base,
+        kind=type(base.pipeline).__name__,
+        kind_name="Stable Diffusion XL" if xl else "Stable Diffusion",
+        scheduler=type(base.pipeline.scheduler).__name__,
+        rescheduled=bool(settings.prediction_type or settings.zero_terminal_snr),
         examples=examples,
         writers={each: who(target.manifest.sets[each]) for each in examples.mixture.sets},
         example=str(first_set.take(examples.rows[:1])[0].as_py() or ""),

@@ -85,6 +85,7 @@ def read_examples(target: Target, mixture: Mixture, base: Base) -> Examples:
     """
     mixture.require(target.set_names(), where=target.name)
     schema = pa.schema([(name, pa.large_string()) for name in ("key", *mixture.sets)])
+    limit = base.readable(mixture.over_length)
     batches, usable, shapes = [], [], []
     counts = dict.fromkeys(mixture.sets, OverLength(captions=0, over=0))
     for shard in target.shards():
@@ -94,7 +95,7 @@ def read_examples(target: Target, mixture: Mixture, base: Base) -> Examples:
             shapes.append(np.stack([batch.column(side).to_numpy() for side in ("width", "height")], 1))
             drawable = np.zeros(len(batch), bool)
             for name in mixture.sets:
-                present, over = _lengths(batch.column(name), base)
+                present, over = _lengths(batch.column(name), base, limit)
                 before = counts[name]
                 counts[name] = OverLength(
                     captions=before.captions + int(present.sum()), over=before.over + int(over.sum())
@@ -113,7 +114,7 @@ def read_examples(target: Target, mixture: Mixture, base: Base) -> Examples:
         shapes=np.concatenate(shapes).astype(np.int64),
         over_length=counts,
         count_tokens=base.count_tokens,
-        limit=base.token_limit,
+        limit=limit,
     )
 
 
@@ -122,10 +123,10 @@ def speaks_of_sides(caption: str) -> bool:
     return bool(_SIDES.search(caption))
 
 
-def _lengths(captions: pa.Array, base: Base) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _lengths(captions: pa.Array, base: Base, limit: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which rows have a caption, and which of these is over length."""
     texts = captions.to_pylist()
     present = np.array([bool(text) for text in texts], bool)
     over = np.zeros(len(texts), bool)
-    over[present] = np.array(base.count_tokens([text for text in texts if text])) > base.token_limit
+    over[present] = np.array(base.count_tokens([text for text in texts if text])) > limit
     return present, over

@@ -3,7 +3,7 @@
 Notation: x_t = √ᾱ_t·x_0 + √(1−ᾱ_t)·ε and SNR(t) = ᾱ_t/(1−ᾱ_t), with ᾱ from the scheduler's own schedule.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recapdata.caption_sets.mixture import Drawn
-from recaptrain.diffusion.base import prediction_type
+from recaptrain.diffusion.base import Base, prediction_type
 from recaptrain.diffusion.buckets import Batches
+from recaptrain.diffusion.conditioning import Tokens, encode, text_encoders, time_ids, tokenize
 from recaptrain.diffusion.data import Examples, speaks_of_sides
 from recaptrain.diffusion.latents import Latents, sample
+from recaptrain.diffusion.windows import MOST
 from recaptrain.training.loop import Training
 
 if TYPE_CHECKING:
     import torch
-    from diffusers.pipelines.stable_diffusion import StableDiffusionPipeline
+    from diffusers import DDPMScheduler
+
+    from recaptrain.diffusion.conditioning import Pipeline
 
 
 def target(
@@ -65,6 +69,13 @@ def denoising_loss(
     return (errors * weights).mean()
 
 
+def offset_noise(noise: "torch.Tensor", strength: float, generator: "torch.Generator") -> "torch.Tensor":
+    """Noise (N, C, h, w) with a part that is constant over each channel (Guttenberg 2023), so that brightness is learned, too."""
+    import torch
+
+    return noise + strength * torch.randn((*noise.shape[:2], 1, 1), generator=generator)
+
+
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
     """The rows of one micro-batch, with their captions and pictures.
@@ -78,7 +89,7 @@ class MicroBatch:
     """
 
     rows: NDArray[np.int64]
-    tokens: Any
+    tokens: Tokens
     moments: NDArray[np.float32]
     corners: NDArray[np.int32]
     originals: NDArray[np.int64]
@@ -91,16 +102,20 @@ class Denoising:
 
     Attributes:
         batches: which rows stand together.
+        schedule: that noise is added by; see `schedule.training_schedule`.
         snr_gamma: γ of Min-SNR-γ weighting; None weighs all noise levels alike.
+        offset: strength of offset noise; 0 for none.
         seen: what this process has been trained on since somebody cleared it.
     """
 
     training: Training
-    pipeline: "StableDiffusionPipeline"
+    base: Base
+    schedule: "DDPMScheduler"
     examples: Examples
     batches: Batches
     latents: Latents
     snr_gamma: float | None
+    offset: float = 0.0
     seen: list[MicroBatch] = field(default_factory=list)
 
     def inputs(self, step: int) -> list[MicroBatch]:
@@ -126,7 +141,8 @@ class Denoising:
 
     def _of(self, rows: NDArray[np.int64], drawn: Sequence[Drawn], fittings: list[int]) -> MicroBatch:
         captions = [each.caption or "" for each in drawn]
-        tokens = self.pipeline.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
+        most = MOST if self.examples.mixture.over_length == "chunks" else 1
+        tokens = tokenize(self.base.pipeline, captions, most=most)
         moments, corners = self.latents.read(rows, fittings)
         return MicroBatch(rows, tokens, moments, corners, self.examples.shapes[rows][:, ::-1], drawn)
 
@@ -149,7 +165,7 @@ class Denoising:
         """The loss of one micro-batch; noise is drawn on the CPU, so that every device sees the same."""
         import torch
 
-        pipeline, device, count = self.pipeline, self.training.accelerator.device, len(inputs.rows)
+        pipeline, device, count = self.base.pipeline, self.training.accelerator.device, len(inputs.rows)
         if torch.is_grad_enabled():
             self.seen.append(inputs)
         torch.manual_seed(draw)  # for dropout layers, where a model has any
@@ -157,18 +173,22 @@ class Denoising:
         moments = torch.from_numpy(inputs.moments)
         shape = (count, *moments.shape[2:])
         clean = sample(moments, torch.randn(shape, generator=generator)).to(device)
-        noise = torch.randn(shape, generator=generator).to(device)
-        levels = pipeline.scheduler.config.num_train_timesteps
-        times = torch.randint(0, levels, (count,), generator=generator).to(device)
-        unet: Any = self.training.trained.get("unet", pipeline.unet)
+        noise = torch.randn(shape, generator=generator)
+        times = torch.randint(0, self.schedule.config.num_train_timesteps, (count,), generator=generator)
+        if self.offset:
+            noise = offset_noise(noise, self.offset, generator)
+        noise, times = noise.to(device), times.to(device)
+        trained = dict(self.training.trained)
+        unet: Any = trained.pop("unet", pipeline.unet)
+        size = (shape[2] * self.base.factor, shape[3] * self.base.factor)
+        sizes = time_ids(inputs.originals.tolist(), inputs.corners.tolist(), size)
         with self.training.accelerator.autocast():
-            text = self._encode(inputs.tokens)
-            answer = unet(pipeline.scheduler.add_noise(clean, noise, times), times, text).sample
-        kind = prediction_type(pipeline.scheduler)
-        weights = min_snr_weights(signal_to_noise(pipeline.scheduler, times), kind, self.snr_gamma)
-        return denoising_loss(answer, target(pipeline.scheduler, clean, noise, times), weights), self._drawn(
-            inputs
-        )
+            condition = encode(pipeline, inputs.tokens, trained)
+            noised = self.schedule.add_noise(clean, noise, times)
+            answer = unet(noised, times, **condition.arguments(sizes)).sample
+        weights = min_snr_weights(signal_to_noise(self.schedule, times), self.base.prediction, self.snr_gamma)
+        wanted = target(self.schedule, clean, noise, times)
+        return denoising_loss(answer, wanted, weights), self._drawn(inputs)
 
     def _drawn(self, inputs: MicroBatch) -> dict[str, float]:
         """The shares of a micro-batch's captions by set, and of those that were dropped, as figures to log."""
@@ -176,18 +196,16 @@ class Denoising:
         shares = {f"drawn/{name}": sets.count(name) / count for name in self.examples.mixture.sets}
         return {**shares, "dropped": sum(not each.caption for each in inputs.drawn) / count}
 
-    def _encode(self, tokens: Any) -> "torch.Tensor":
-        """Captions as the UNet reads them: the text encoder's last hidden states, exactly as the pipeline itself makes them."""
-        encoder: Any = self.training.trained.get("text_encoder", self.pipeline.text_encoder)
-        tokens = tokens.to(self.training.accelerator.device)
-        config = self.pipeline.text_encoder.config
-        mask = tokens.attention_mask if getattr(config, "use_attention_mask", False) else None
-        return encoder(tokens.input_ids, attention_mask=mask)[0]
 
-
-def place(pipeline: "StableDiffusionPipeline", names: list[str], device: "torch.device") -> "dict[str, Any]":
+def place(pipeline: "Pipeline", names: Collection[str], device: "torch.device") -> "dict[str, Any]":
     """Move the parts to their device and freeze what is not trained; the modules to train by name."""
     pipeline.vae.requires_grad_(False)
-    for name in ("unet", "text_encoder"):
-        getattr(pipeline, name).requires_grad_(name in names).train(name in names).to(device)
-    return {name: getattr(pipeline, name) for name in names}
+    modules = {"unet": pipeline.unet, **text_encoders(pipeline)}
+    for name, module in modules.items():
+        module.requires_grad_(name in names).train(name in names).to(device)
+    if "text_encoder_2" in modules:
+        # SDXL reads the states before the last layer, so what is behind them learns nothing
+        first = getattr(modules["text_encoder"], "text_model", modules["text_encoder"])
+        first.encoder.layers[-1].requires_grad_(False)
+        first.final_layer_norm.requires_grad_(False)
+    return {name: modules[name] for name in modules if name in names}

@@ -23,11 +23,14 @@ from recaptrain.caches import caches_root
 from recaptrain.diffusion.base import Base, load_base
 from recaptrain.diffusion.buckets import Batches, Size, assign, bucket_sizes, report
 from recaptrain.diffusion.card import write_card
+from recaptrain.diffusion.conditioning import text_encoders
 from recaptrain.diffusion.data import Examples, read_examples
 from recaptrain.diffusion.held_out import held_out_rows
 from recaptrain.diffusion.latents import Encoder, Latents, encode_dataset, fittings
+from recaptrain.diffusion.lora import add_adapters, save_adapters
 from recaptrain.diffusion.loss import Denoising, place
 from recaptrain.diffusion.samples import Samples, read_prompts
+from recaptrain.diffusion.schedule import reschedule, training_schedule
 from recaptrain.diffusion.settings import DiffusionSettings, DiffusionSummary
 from recaptrain.diffusion.validation import Validation, ValidationResult
 from recaptrain.training.accelerator import open_accelerator
@@ -35,9 +38,11 @@ from recaptrain.training.checkpoints import RunFolder, begin_run
 from recaptrain.training.loop import Training, prepare, train
 from recaptrain.training.model_folder import RUN, check_out, finish_run, first_and_last, swapped_in
 from recaptrain.training.recorders import check_recorders, open_recorders
+from recaptrain.training.optimizers import check_optimizer
 from recaptrain.training.resuming import pinned
 
 if TYPE_CHECKING:
+    import torch
     from accelerate import Accelerator
 
 
@@ -65,7 +70,11 @@ def train_diffusion(settings: DiffusionSettings, out: Path) -> DiffusionSummary 
     target = open_dataset(named.dataset, named.revision)
     mixture = settings.caption_mixture
     mixture.require(target.set_names(), where=target.name)
-    base = load_base(named.base, named.base_revision)
+    base = reschedule(
+        load_base(named.base, named.base_revision),
+        prediction=settings.prediction_type,
+        zero_terminal_snr=settings.zero_terminal_snr,
+    )
     base.parts(settings.train)
     _side(settings, base)
     examples = read_examples(target, mixture, base)
@@ -75,6 +84,7 @@ def train_diffusion(settings: DiffusionSettings, out: Path) -> DiffusionSummary 
         log_with=list(settings.log_with) or None,
         project_dir=str(run.path),
     )
+    check_optimizer(settings.optimizer, accelerator.device.type)
     with run.held(accelerator):
         summary = _train(settings, out, run, target, base, examples, accelerator, began)
     return summary if accelerator.is_main_process else None
@@ -101,6 +111,7 @@ def _train(
         mixture=str(examples.mixture),
         train=sorted(settings.train),
         resolution=_side(settings, base),
+        prediction=base.prediction,
     )
     sizes = _sizes(settings, base, examples)
     latents = _latents(settings, target, base, examples, sizes, accelerator)
@@ -115,19 +126,17 @@ def _train(
     batches = Batches.of(examples.rows, sizes, settings.batch_size)
     if accelerator.is_main_process:
         _say_pictures(settings, examples, batches, sizes, unreadable, held_out)
-    if settings.gradient_checkpointing:
-        base.pipeline.unet.enable_gradient_checkpointing()
-        base.pipeline.text_encoder.gradient_checkpointing_enable()
-    names = list(base.parts(settings.train))
-    modules = place(base.pipeline, names, accelerator.device)
+    modules = _modules(settings, base, list(base.parts(settings.train)), accelerator)
     training = prepare(accelerator, modules, settings.optimization)
     task = Denoising(
         training=training,
-        pipeline=base.pipeline,
+        base=base,
+        schedule=training_schedule(base.pipeline.scheduler),
         examples=examples,
         batches=batches,
         latents=latents,
         snr_gamma=settings.snr_gamma,
+        offset=settings.offset_noise or 0.0,
     )
     samples = Samples(
         accelerator=accelerator,
@@ -161,7 +170,7 @@ def _train(
     summary = replace(summary, seconds=round(time.monotonic() - began, 1))
 
     def save() -> None:
-        _save_pipeline(training, base, out)
+        _save_model(settings, training, base, out)
         write_card(
             out,
             summary,
@@ -211,6 +220,7 @@ def _summary(
         validation_best=result.best,
         best_step=result.best_step,
         saved_step=result.best_step if settings.saves_best and result.best_step else result.steps,
+        lora=settings.lora,
     )
 
 
@@ -321,11 +331,50 @@ def _latents(
     return latents
 
 
-def _save_pipeline(training: Training, base: Base, out: Path) -> None:
-    """Write the whole pipeline, the trained parts with the weights that they have now."""
+def _modules(
+    settings: DiffusionSettings, base: Base, names: list[str], accelerator: "Accelerator"
+) -> "dict[str, torch.nn.Module]":
+    """The modules to train, in place, with adapters where those are trained; by their names in the pipeline."""
+    pipeline = base.pipeline
+    modules: dict[str, torch.nn.Module] = place(pipeline, names, accelerator.device)
+    half = {} if settings.lora else base.stored_in_half(names)
+    if half and accelerator.is_main_process:
+        parts = ", ".join(f"{name} in {dtype.lower()}" for name, dtype in half.items())
+        say(
+            f"caution: the base is stored in half precision ({parts}), so what training in full starts from is rounded; "
+            "a base in float32, where there is one, is the better start"
+        )
+    if settings.gradient_checkpointing:
+        pipeline.unet.enable_gradient_checkpointing()
+        for encoder in text_encoders(pipeline).values():
+            encoder.activation_checkpointing_enable()
+    if settings.lora is not None:
+        add_adapters(
+            modules,
+            rank=settings.lora,
+            alpha=settings.lora_alpha,
+            targets=settings.lora_targets,
+            seed=settings.seed,
+        )
+    return modules
+
+
+def _save_model(settings: DiffusionSettings, training: Training, base: Base, out: Path) -> None:
+    """Write the whole pipeline, the trained parts with the weights that they have now; or the adapters alone."""
     for name, module in training.trained.items():
         plain = training.accelerator.unwrap_model(module, keep_fp32_wrapper=False)
         setattr(base.pipeline, name, plain.eval())
     base.pipeline.to("cpu")
     with swapped_in(out) as partial:
-        base.pipeline.save_pretrained(partial)
+        if settings.lora is None:
+            base.pipeline.save_pretrained(partial)
+        else:
+            save_adapters(
+                base.pipeline,
+                {name: getattr(base.pipeline, name) for name in training.trained},
+                base.source,
+                partial,
+                rank=settings.lora,
+                alpha=settings.lora_alpha,
+                targets=settings.lora_targets,
+            )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from recapdata.display import shown_as_text
 from recapdata.errors import OptionError
 from recapdata.options import above, at_least, between, check_options, nonempty, option
-from recaptrain.training.settings import MixedPrecision, Optimization, RateCourse
+from recaptrain.training.settings import MixedPrecision, Optimization, Optimizer, RateCourse
 
 if TYPE_CHECKING:
     from recapdata.caption_sets.mixture import Mixture
@@ -20,6 +20,9 @@ Fit = Literal["crop", "stretch", "pad"]
 Crop = Literal["center", "random"]
 Save = Literal["last", "best"]
 Part = Literal["unet", "text_encoder"]
+Prediction = Literal["epsilon", "v_prediction", "sample"]
+LoraTargets = Literal["attention", "transformer"]
+FULL_RATE, LORA_RATE = 1e-5, 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +34,8 @@ class DiffusionSettings:
         help="SET=WEIGHT,SET=WEIGHT…, one set's name, or a blend: recap-mix, dalle3.", identity=False
     )
     base: str = option(
-        help="Stable Diffusion pipeline: user/name on the Hub, a folder, or embedded.", identity=False
+        help="Stable Diffusion pipeline (1, 2 or XL): user/name on the Hub, a folder, or embedded.",
+        identity=False,
     )
     revision: str | None = option(
         None, help="Tag, branch or commit of the dataset.", shown="main", identity=False
@@ -41,8 +45,17 @@ class DiffusionSettings:
     )
     train: tuple[Part, ...] = option(
         ("unet", "text_encoder"),
-        help="What is trained, separated by commas: unet, text_encoder.",
+        help="What is trained, separated by commas: unet, text_encoder (of SDXL both).",
         check=nonempty,
+    )
+    lora: int | None = option(
+        None, help="Rank of LoRA adapters; all weights without it.", shown="none", check=at_least(1)
+    )
+    lora_alpha: float | None = option(
+        None, help="The adapters count α / rank times.", shown="the rank", check=above(0)
+    )
+    lora_targets: LoraTargets = option(
+        "attention", help="Layers with adapters: attention, or transformer (feed-forward, too)."
     )
     steps: int = option(1000, help="Optimizer steps.", check=at_least(1))
     batch_size: int = option(16, help="Examples at once on one device.", check=at_least(1))
@@ -53,7 +66,13 @@ class DiffusionSettings:
         aliases=("accumulate",),
         identity="accumulate",
     )
-    lr: float = option(1e-5, help="Learning rate.", check=above(0), identity=False)
+    lr: float | None = option(
+        None,
+        help="Learning rate.",
+        shown=f"{FULL_RATE:g}, with --lora {LORA_RATE:g}",
+        check=above(0),
+        identity=False,
+    )
     lr_scheduler: RateCourse = option(
         "constant",
         help="constant, cosine or linear, after the warm-up.",
@@ -66,6 +85,22 @@ class DiffusionSettings:
         check=at_least(0),
         aliases=("warmup",),
         identity="warmup",
+    )
+    optimizer: Optimizer = option(
+        "adamw", help="adamw, adamw-fused, or adamw-8bit (with bitsandbytes, on a GPU)."
+    )
+    weight_decay: float = option(1e-2, help="Of AdamW.", check=at_least(0), identity=False)
+    max_grad_norm: float = option(
+        1.0, help="Gradients are scaled down to this norm.", check=above(0), identity=False
+    )
+    prediction_type: Prediction | None = option(
+        None, help="epsilon, v_prediction or sample.", shown="the base's", identity=False
+    )
+    zero_terminal_snr: bool = option(
+        False, help="Let the last noise level be pure noise; kept in the saved scheduler."
+    )
+    offset_noise: float | None = option(
+        None, help="Strength of noise that is constant over a picture.", shown="none", off=0, check=above(0)
     )
     snr_gamma: float | None = option(5.0, help="γ of Min-SNR weighting; 0: none.", off=0, check=above(0))
     ema_decay: float | None = option(
@@ -82,7 +117,7 @@ class DiffusionSettings:
     )
     over_length: str | None = option(
         None,
-        help="Captions that the text encoder cannot read whole: truncate, sentences or drop.",
+        help="Captions that the text encoder cannot read whole: truncate, sentences, chunks (up to 225 tokens, in windows) or drop.",
         shown="truncate",
         identity=False,
     )
@@ -194,6 +229,9 @@ class DiffusionSettings:
 
     def __post_init__(self) -> None:
         check_options(self)
+        if self.lora is None and (self.lora_alpha is not None or self.lora_targets != "attention"):
+            given = "lora-alpha" if self.lora_alpha is not None else "lora-targets"
+            raise OptionError(f"--{given} is of adapters: add --lora RANK, or leave it out")
         _ = self.caption_mixture
         held_out = self.validation or self.validation_keys
         for name, value in (("patience", self.patience), ("save", self.save == "best")):
@@ -234,9 +272,12 @@ class DiffusionSettings:
             steps=self.steps,
             batch_size=self.batch_size,
             accumulate=self.gradient_accumulation_steps,
-            learning_rate=self.lr,
+            learning_rate=self.lr or (FULL_RATE if self.lora is None else LORA_RATE),
             course=self.lr_scheduler,
             warmup=self.lr_warmup_steps,
+            weight_decay=self.weight_decay,
+            max_norm=self.max_grad_norm,
+            optimizer=self.optimizer,
             ema_decay=self.ema_decay,
             seed=self.seed,
             checkpoint_every=self.checkpoint_every,
@@ -257,6 +298,7 @@ class DiffusionSummary:
         drawn: share of each caption set among the captions trained on, counted.
         held_out: records that are not trained on but validated with; `validation_before`, `validation_best`: loss on them before
             training and at `best_step`, None where there are none; `saved_step`: the step whose weights are saved.
+        lora: rank of the adapters that were trained; None of a whole pipeline.
         pushed: URL of the pushed commit.
     """
 
@@ -280,6 +322,7 @@ class DiffusionSummary:
     validation_best: float | None
     best_step: int | None
     saved_step: int
+    lora: int | None = None
     pushed: str | None = None
 
     def text(self) -> str:
@@ -299,6 +342,11 @@ class DiffusionSummary:
             lines.append(
                 f"{self.left_out:,} records left out ({self.unreadable:,} unreadable, the others without a usable caption)"
             )
-        lines.append(f"pipeline and card in {self.out}; {self.pushed or 'not pushed'}")
+        what = (
+            "pipeline"
+            if self.lora is None
+            else f"LoRA adapters of rank {self.lora} (for diffusers and kohya-style tools)"
+        )
+        lines.append(f"{what} and card in {self.out}; {self.pushed or 'not pushed'}")
         lines.append(f"next: recaptrain generate {self.out} PROMPTS OUT")
         return "\n".join(lines)

@@ -1,15 +1,17 @@
-"""Texts longer than a CLIP text encoder reads: its windows, encoded apart and joined, as sd-scripts does.
+"""Texts longer than a CLIP text encoder reads: windows that are encoded apart and joined.
 
 The encoder's positions are few (77), the UNet's attention to its states knows no limit. So a text is cut into windows of 75 tokens,
-each between a start and an end token of its own, and the states of all windows stand one behind the other.
+each between a start and an end token of its own, and the states of all windows stand one behind the other, as ComfyUI and A1111
+join them; sd-scripts leaves out the start and end states between windows.
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import torch
-    from transformers import CLIPTextModel, CLIPTokenizer
+    from transformers import CLIPTokenizer
+
+MOST = 3
+"""Windows that a caption is trained on in: 225 tokens, as sd-scripts' longest."""
 
 
 def windows(tokenizer: "CLIPTokenizer", text: str) -> list[list[int]]:
@@ -22,18 +24,3 @@ def windows(tokenizer: "CLIPTokenizer", text: str) -> list[list[int]]:
         [tokenizer.bos_token_id, *part, tokenizer.eos_token_id] + [padding] * (room - len(part))
         for part in parts
     ]
-
-
-def encode_windows(
-    tokenizer: "CLIPTokenizer", encoder: "CLIPTextModel", texts: Sequence[str], *, count: int
-) -> "torch.Tensor":
-    """States of texts read in `count` windows each, (texts, count × 77, width); what a text lacks is empty windows."""
-    import torch
-
-    empty = windows(tokenizer, "")[0]
-    ids = []
-    for text in texts:
-        own = windows(tokenizer, text)[:count]
-        ids += own + [empty] * (count - len(own))
-    states = encoder(torch.tensor(ids, device=encoder.device))[0]
-    return states.reshape(len(texts), -1, states.shape[-1])

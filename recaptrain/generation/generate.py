@@ -21,14 +21,16 @@ from recapdata.display import shown_as_text
 from recapdata.errors import OptionError
 from recapdata.models.sources import ModelSource, resolve_model
 from recapdata.options import identity
-from recaptrain.diffusion.windows import encode_windows, windows
+from recaptrain.diffusion.conditioning import encode, tokenize
+from recaptrain.diffusion.windows import windows
 from recaptrain.generation.prompts import Prompt, read_prompts
 from recaptrain.generation.settings import GenerateSettings, LongPrompts
 
 if TYPE_CHECKING:
     from accelerate import PartialState
-    from diffusers.pipelines.stable_diffusion import StableDiffusionPipeline
     from PIL.Image import Image
+
+    from recaptrain.diffusion.conditioning import Pipeline
 
 METADATA = "metadata.jsonl"
 SETTINGS = "generation.json"
@@ -94,7 +96,7 @@ def generate(
         OptionError: `out` holds pictures of another model or other settings.
         CaptionerNotFound, ModelNotSupported: no such model, or not a Stable Diffusion pipeline.
     """
-    from recaptrain.diffusion.base import load_pipeline
+    from recaptrain.diffusion.lora import open_pipeline
 
     began = time.monotonic()
     check_folder(out)
@@ -104,7 +106,7 @@ def generate(
     source = resolve_model(model, kind="diffusion", revision=settings.revision)
     rows = _rows(out, source, settings)
     state = _process()
-    pipeline = load_pipeline(source)
+    pipeline = open_pipeline(source)
     over = _over_length(pipeline, given)
     wanted = [each for each in given if settings.long_prompts != "drop" or each.prompt not in over]
     missing = {prompt.id for prompt in wanted if not _made(out, rows, prompt)}
@@ -165,9 +167,7 @@ def _decided(source: ModelSource, settings: GenerateSettings) -> dict[str, Any]:
     return {"model": source.name, "revision": source.revision, **identity(settings)}
 
 
-def _write_settings(
-    out: Path, source: ModelSource, settings: GenerateSettings, pipeline: "StableDiffusionPipeline"
-) -> None:
+def _write_settings(out: Path, source: ModelSource, settings: GenerateSettings, pipeline: "Pipeline") -> None:
     """Model, settings and what else the pictures were made with."""
     scheduler = {name: value for name, value in pipeline.scheduler.config.items() if not name.startswith("_")}
     made_with = {
@@ -193,7 +193,7 @@ def _write_metadata(out: Path, wanted: Sequence[Prompt], rows: dict[str, Row]) -
         journal.unlink()
 
 
-def _over_length(pipeline: "StableDiffusionPipeline", prompts: Sequence[Prompt]) -> set[str]:
+def _over_length(pipeline: "Pipeline", prompts: Sequence[Prompt]) -> set[str]:
     """The prompts that have more tokens than the text encoder reads."""
     tokenizer = pipeline.tokenizer
     texts = list({prompt.prompt for prompt in prompts})
@@ -208,7 +208,7 @@ def _process() -> "PartialState":
     return PartialState()
 
 
-def _on_device(pipeline: "StableDiffusionPipeline", state: "PartialState") -> "StableDiffusionPipeline":
+def _on_device(pipeline: "Pipeline", state: "PartialState") -> "Pipeline":
     """On this process's GPU where there is one, in half precision there."""
     import torch
 
@@ -217,7 +217,7 @@ def _on_device(pipeline: "StableDiffusionPipeline", state: "PartialState") -> "S
 
 
 def _draw_all(
-    pipeline: "StableDiffusionPipeline",
+    pipeline: "Pipeline",
     state: "PartialState",
     wanted: Sequence[Prompt],
     missing: Collection[str],
@@ -244,12 +244,12 @@ def _draw_all(
 
 
 def _draw(
-    pipeline: "StableDiffusionPipeline", batch: Sequence[Prompt], settings: GenerateSettings
+    pipeline: "Pipeline", batch: Sequence[Prompt], settings: GenerateSettings
 ) -> list[tuple["Image", Row]]:
     """The pictures of a batch with their rows; of chunks, prompts of as many windows are drawn together."""
     import torch
 
-    tokenizer, encoder = pipeline.tokenizer, pipeline.text_encoder
+    tokenizer = pipeline.tokenizer
     limit = tokenizer.model_max_length
 
     def count(text: str) -> int:
@@ -265,20 +265,14 @@ def _draw(
         texts = [read[place] for place in places]
         given: dict[str, Any] = {"prompt": texts}
         if number > 1:
-            with torch.no_grad():
-                given = {
-                    "prompt_embeds": encode_windows(tokenizer, encoder, texts, count=number),
-                    "negative_prompt_embeds": encode_windows(
-                        tokenizer, encoder, [""] * len(texts), count=number
-                    ),
-                }
+            given = _embeddings(pipeline, texts, number)
         result = pipeline(
             **given,
             num_inference_steps=settings.steps,
             guidance_scale=settings.guidance,
             generator=[torch.Generator().manual_seed(batch[place].seed) for place in places],
         )
-        flags = result.nsfw_content_detected or [False] * len(places)
+        flags = getattr(result, "nsfw_content_detected", None) or [False] * len(places)  # SDXL has no checker
         for place, image, flagged in zip(places, result.images, flags, strict=True):
             row = _row(
                 batch[place],
@@ -288,6 +282,20 @@ def _draw(
             )
             drawn[place] = (image, row)
     return [drawn[place] for place in range(len(batch))]
+
+
+def _embeddings(pipeline: "Pipeline", texts: Sequence[str], number: int) -> dict[str, Any]:
+    """Texts of `number` windows each as arguments of the pipeline, with empty windows of as many to guide away from."""
+    import torch
+
+    given: dict[str, Any] = {}
+    for prefix, each in (("", texts), ("negative_", [""] * len(texts))):
+        with torch.no_grad():
+            condition = encode(pipeline, tokenize(pipeline, each, most=number, at_least=number))
+        given[f"{prefix}prompt_embeds"] = condition.states
+        if condition.pooled is not None:
+            given[f"{prefix}pooled_prompt_embeds"] = condition.pooled
+    return given
 
 
 def _row(prompt: Prompt, read: str, *, over_length: bool, flagged: bool) -> Row:

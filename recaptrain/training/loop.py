@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from recapdata.errors import OptionError
 from recaptrain.training.checkpoints import RunFolder, leave_out_frozen
+from recaptrain.training.optimizers import build_optimizer
 from recaptrain.training.settings import Optimization
 from recaptrain.training.trackers import Tracker, progress_bar
 
@@ -106,13 +107,12 @@ def prepare(
 
     Args:
         betas: of AdamW.
-    """
-    import torch
 
+    Raises:
+        OptionError: the optimizer is not installed, or not for this device.
+    """
     parameters = _trained(modules.values())
-    optimizer = torch.optim.AdamW(
-        parameters, lr=optimization.learning_rate, betas=betas, weight_decay=optimization.weight_decay
-    )
+    optimizer = build_optimizer(parameters, optimization, betas=betas, device=accelerator.device.type)
     average = None
     if optimization.ema_decay is not None:
         from diffusers.training_utils import EMAModel

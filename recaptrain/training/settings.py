@@ -6,6 +6,7 @@ from typing import Literal
 
 RateCourse = Literal["constant", "cosine", "linear"]
 MixedPrecision = Literal["auto", "no", "fp16", "bf16"]
+Optimizer = Literal["adamw", "adamw-fused", "adamw-8bit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +16,7 @@ class Optimization:
     Attributes:
         batch_size: examples of one forward pass on one process; a step uses batch_size × accumulate × processes.
         keep: how many checkpoints stay.
+        max_norm: gradients are scaled down to it where their norm is above.
         ema_decay: of the average of weights that is saved; None saves the weights themselves.
     """
 
@@ -26,6 +28,7 @@ class Optimization:
     warmup: int
     weight_decay: float = 1e-2
     max_norm: float = 1.0
+    optimizer: Optimizer = "adamw"
     ema_decay: float | None
     seed: int
     checkpoint_every: int

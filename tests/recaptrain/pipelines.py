@@ -56,6 +56,58 @@ def build_pipeline(path: Path, *, epsilon: bool = False) -> Path:
     return path
 
 
+def build_xl_pipeline(path: Path) -> Path:
+    """A StableDiffusionXLPipeline of random weights, 64×64 pixels: two text encoders, pooled states, Euler as its scheduler."""
+    import torch
+    from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    from recaptrain.embedded.autoencoder import Autoencoder, build
+
+    tokenizer = _tokenizer()
+
+    def text_config(width):
+        return CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=width,
+            intermediate_size=2 * width,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            projection_dim=12,
+            max_position_embeddings=tokenizer.model_max_length,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+
+    torch.manual_seed(0)
+    unet = UNet2DConditionModel(
+        sample_size=16,
+        layers_per_block=1,
+        block_out_channels=(8, 16),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=16 + 8,
+        attention_head_dim=4,
+        norm_num_groups=8,
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=4,
+        projection_class_embeddings_input_dim=12 + 6 * 4,
+    )
+    pipeline = StableDiffusionXLPipeline(
+        vae=build(Autoencoder(channels=(8, 8, 8)), 0),
+        text_encoder=CLIPTextModel(text_config(16)),
+        text_encoder_2=CLIPTextModelWithProjection(text_config(8)),
+        tokenizer=tokenizer,
+        tokenizer_2=tokenizer,
+        unet=unet,
+        scheduler=EulerDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"),
+    )
+    pipeline.save_pretrained(path)
+    return path
+
+
 def build_embedded_captioner(path: Path, tower) -> Path:
     """The embedded captioner's kind of model, of random weights, with a small tokenizer."""
     import pytest

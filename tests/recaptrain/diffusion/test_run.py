@@ -12,7 +12,7 @@ from recaptrain.diffusion.run import train_diffusion
 from recaptrain.diffusion.settings import DiffusionSettings
 from recaptrain.training.checkpoints import RunFolder
 from tests.builders import write_captions
-from tests.recaptrain.pipelines import build_pipeline, build_scenes
+from tests.recaptrain.pipelines import build_pipeline, build_scenes, build_xl_pipeline
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +128,41 @@ def test_a_base_like_stable_diffusion_1(tmp_path, scenes):
     assert type(pipeline.scheduler).__name__ == "PNDMScheduler"
     assert pipeline("a red circle", num_inference_steps=2).images[0].size == (64, 64)
     assert "| objective | epsilon, Min-SNR" in (tmp_path / "out" / "README.md").read_text(encoding="utf8")
+
+
+def test_a_base_like_stable_diffusion_xl(tmp_path, scenes):
+    """Trained to predict v at zero terminal SNR; what is saved samples so, loads in stock diffusers and draws."""
+    from diffusers import StableDiffusionXLPipeline
+
+    base = build_xl_pipeline(tmp_path / "base")
+    chosen = settings(
+        scenes,
+        base,
+        train="unet,text_encoder",
+        prediction_type="v_prediction",
+        zero_terminal_snr=True,
+        offset_noise=0.05,
+        optimizer="adamw-fused",
+    )
+    train_diffusion(chosen, tmp_path / "out")
+    pipeline = StableDiffusionXLPipeline.from_pretrained(tmp_path / "out")
+    assert pipeline.scheduler.config.prediction_type == "v_prediction"
+    assert pipeline.scheduler.config.rescale_betas_zero_snr
+    assert pipeline("a red circle", num_inference_steps=2).images[0].size == (64, 64)
+    for part in ("unet/diffusion_pytorch_model", "text_encoder/model", "text_encoder_2/model"):
+        before, after = weights(base, part), weights(tmp_path / "out", part)
+        assert before.keys() == after.keys()
+        assert not equal(before, after)
+    last = "encoder.layers.1.mlp.fc1.weight"  # nothing reads the last layer's states of the first encoder
+    named = {name: each for name, each in weights(base, "text_encoder/model").items() if name.endswith(last)}
+    assert named
+    after = weights(tmp_path / "out", "text_encoder/model")
+    assert all(torch.equal(each, after[name]) for name, each in named.items())
+
+
+def test_a_base_in_half_precision_is_cautioned_of(tmp_path, scenes, base, capsys):
+    train_diffusion(settings(scenes, base, steps=1), tmp_path / "out")
+    assert "stored in half precision (unet in f16)" in capsys.readouterr().err
 
 
 def test_from_a_revision_on_a_hub_to_a_pushed_model(tmp_path, base, hub, repo_id):

@@ -12,7 +12,8 @@ from PIL import Image
 from recapdata.errors import InputError, OptionError, RecapdataError
 from recapdata.models.sources import resolve_model
 from recaptrain.diffusion.base import load_pipeline
-from recaptrain.diffusion.windows import encode_windows, windows
+from recaptrain.diffusion.conditioning import encode, tokenize
+from recaptrain.diffusion.windows import windows
 from recaptrain.generation.generate import generate
 from recaptrain.generation.prompts import derived_seed, read_prompts
 from recaptrain.generation.settings import GenerateSettings
@@ -195,7 +196,7 @@ def test_chunks_of_the_end_of_a_prompt_are_read(model):
     words = [token for part in ids for token in part[1 : part.index(pipeline.tokenizer.eos_token_id)]]
     assert words == pipeline.tokenizer(texts[0], add_special_tokens=False, verbose=False).input_ids
     states = [
-        encode_windows(pipeline.tokenizer, pipeline.text_encoder, [text], count=len(ids) + 1)[0]
+        encode(pipeline, tokenize(pipeline, [text], most=len(ids), at_least=len(ids) + 1)).states[0]
         for text in texts
     ]
     assert states[0].shape == (77 * (len(ids) + 1), 16)

@@ -1,0 +1,255 @@
+"""LoRA adapters on UNet and text encoders (Hu et al. 2021): added, saved as diffusers and kohya-style tools load them, and loaded.
+
+A folder of adapters holds `pytorch_lora_weights.safetensors` (diffusers), `kohya_lora_weights.safetensors` (ComfyUI, A1111,
+sd-scripts), `scheduler/` and `adapter.json`: the base that they belong to, at its commit or content hash.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recapdata.errors import CaptionerNotFound, HubError, ModelNotSupported, OptionError
+from recapdata.models.sources import EMBEDDED, ModelSource, resolve_model
+from recaptrain.diffusion.base import load_pipeline
+from recaptrain.diffusion.settings import LoraTargets
+from recaptrain.training.card import base_name
+from recaptrain.training.model_folder import RUN
+
+if TYPE_CHECKING:
+    import torch
+
+    from recaptrain.diffusion.conditioning import Pipeline
+
+RECORD = "adapter.json"
+WEIGHTS = "pytorch_lora_weights.safetensors"
+KOHYA = "kohya_lora_weights.safetensors"
+
+UNET = ("to_q", "to_k", "to_v", "to_out.0")
+TEXT = ("q_proj", "k_proj", "v_proj", "out_proj")
+TARGETS: dict[LoraTargets, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "attention": (UNET, TEXT),
+    "transformer": (
+        (*UNET, "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2"),
+        (*TEXT, "fc1", "fc2"),
+    ),
+}
+"""Ends of the names of the layers with adapters, in UNet and in text encoders: what diffusers' scripts and what sd-scripts train."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapter:
+    """What a folder of adapters belongs to.
+
+    Attributes:
+        base: repository or folder name of the base; `commit` of a repository, `revision` its commit or content hash.
+        pipeline: the base's class in diffusers.
+    """
+
+    base: str
+    revision: str
+    commit: str | None
+    pipeline: str
+    rank: int
+    alpha: float
+    targets: LoraTargets
+    parts: list[str]
+
+
+def add_adapters(
+    modules: "Mapping[str, torch.nn.Module]",
+    *,
+    rank: int,
+    alpha: float | None,
+    targets: LoraTargets,
+    seed: int,
+) -> None:
+    """Put adapters beside the layers of modules of a pipeline, by their names there; everything else is frozen.
+
+    What a module has frozen already gets none: the last layer of SDXL's first text encoder, whose states are not read.
+
+    Args:
+        alpha: the adapters count alpha / rank times; the rank where None.
+        seed: of their first weights.
+    """
+    import torch
+    from peft import LoraConfig
+
+    torch.manual_seed(seed)
+    for part, module in modules.items():
+        wanted = TARGETS[targets][part != "unet"]
+        chosen = [
+            name
+            for name, layer in module.named_modules()
+            if isinstance(layer, torch.nn.Linear | torch.nn.Conv2d)
+            and any(name == end or name.endswith(f".{end}") for end in wanted)
+            and all(weight.requires_grad for weight in layer.parameters())
+        ]
+        module.requires_grad_(False)
+        scale: Any = alpha or rank  # peft says int and takes any number
+        config = LoraConfig(r=rank, lora_alpha=scale, target_modules=chosen, init_lora_weights="gaussian")
+        module.add_adapter(config)  # type: ignore[operator]
+        for weight in module.parameters():
+            if weight.requires_grad:
+                weight.data = weight.data.float()
+
+
+def save_adapters(
+    pipeline: "Pipeline",
+    modules: "Mapping[str, torch.nn.Module]",
+    source: ModelSource,
+    folder: Path,
+    *,
+    rank: int,
+    alpha: float | None,
+    targets: LoraTargets,
+) -> None:
+    """Write the adapters of modules, by their names in the pipeline, in both forms, with the scheduler and their base's name."""
+    from peft.utils import get_peft_model_state_dict
+    from safetensors.torch import save_file
+
+    given: dict[str, Any] = {}
+    kohya: dict[str, torch.Tensor] = {}
+    scale = float(alpha or rank)
+    for name, module in modules.items():
+        weights = {key: value.contiguous().cpu() for key, value in get_peft_model_state_dict(module).items()}
+        given[f"{name}_lora_layers"] = _with_text_model(name, weights)
+        config: Any = module.peft_config["default"]  # type: ignore[index]
+        given[f"{name}_lora_adapter_metadata"] = {
+            **config.to_dict(),
+            "base_model_name_or_path": None,
+            "target_modules": sorted(config.target_modules),
+        }
+        kohya |= kohya_names(name, weights, alpha=scale, two="text_encoder_2" in pipeline.components)
+    pipeline.save_lora_weights(folder, **given, weight_name=WEIGHTS)
+    about = {
+        "ss_network_module": "networks.lora",
+        "ss_network_dim": str(rank),
+        "ss_network_alpha": str(scale),
+        "ss_sd_model_name": base_name(source),
+    }
+    save_file(kohya, folder / KOHYA, metadata={"format": "pt", **about})
+    pipeline.scheduler.save_pretrained(folder / "scheduler")
+    record = Adapter(
+        base=base_name(source),
+        revision=source.revision,
+        commit=source.commit,
+        pipeline=type(pipeline).__name__,
+        rank=rank,
+        alpha=scale,
+        targets=targets,
+        parts=list(modules),
+    )
+    (folder / RECORD).write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf8")
+
+
+def _with_text_model(part: str, weights: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
+    """The names that text encoders' layers have in files: under `text_model.`, which transformers 5 left out of its modules."""
+    if part == "unet":
+        return dict(weights)
+    own = "text_model."
+    return {name if name.startswith(own) else own + name: value for name, value in weights.items()}
+
+
+def kohya_names(
+    part: str, weights: "Mapping[str, torch.Tensor]", *, alpha: float, two: bool
+) -> "dict[str, torch.Tensor]":
+    """The adapters of a part under the names of kohya's sd-scripts.
+
+    `down_blocks.0.attentions.0….to_q.lora_A.weight` is `lora_unet_down_blocks_0_attentions_0_…_to_q.lora_down.weight`, B is
+    `lora_up`, and each layer has its `alpha`.
+
+    Args:
+        two: whether the pipeline has two text encoders: `lora_te1_`, `lora_te2_` instead of `lora_te_`.
+    """
+    import torch
+
+    first = "lora_te1" if two else "lora_te"
+    prefix = {"unet": "lora_unet", "text_encoder": first, "text_encoder_2": "lora_te2"}[part]
+    named: dict[str, torch.Tensor] = {}
+    for key, value in _with_text_model(part, weights).items():
+        layer, side, _ = key.rsplit(".", 2)
+        name = f"{prefix}_{layer.replace('.', '_')}"
+        named[f"{name}.{'lora_down' if side == 'lora_A' else 'lora_up'}.weight"] = value
+        named[f"{name}.alpha"] = torch.tensor(alpha)
+    return named
+
+
+def read_adapter(source: ModelSource) -> Adapter | None:
+    """What the adapters at a resolved model belong to; None where it is no folder of adapters.
+
+    Raises:
+        ModelNotSupported: its record is damaged.
+    """
+    path = _file(source, RECORD)
+    if path is None:
+        return None
+    try:
+        return Adapter(**json.loads(path.read_text(encoding="utf8")))
+    except (ValueError, TypeError) as error:
+        raise ModelNotSupported(f"{source.name}: its {RECORD} is damaged ({error})") from error
+
+
+def _file(source: ModelSource, name: str) -> Path | None:
+    if source.commit is None:
+        path = Path(source.location) / name
+        return path if path.is_file() else None
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(source.location, name, revision=source.commit))
+    except EntryNotFoundError:
+        return None
+
+
+def open_pipeline(source: ModelSource) -> "Pipeline":
+    """Load a resolved pipeline, or the base of resolved adapters, at its recorded commit, with the adapters in it.
+
+    Raises:
+        ModelNotSupported: it is neither, or the adapters' base is not what they were trained on.
+    """
+    adapter = read_adapter(source)
+    if adapter is None:
+        return load_pipeline(source)
+    import diffusers
+
+    pipeline = load_pipeline(_base_of(adapter, source))
+    file = _file(source, "scheduler/scheduler_config.json")
+    weights = _file(source, WEIGHTS)
+    if file is None or weights is None:
+        missing = WEIGHTS if weights is None else "scheduler/scheduler_config.json"
+        raise ModelNotSupported(f"{source.name} has an {RECORD} and no {missing}: it is not whole")
+    config = json.loads(file.read_text(encoding="utf8"))
+    pipeline.scheduler = getattr(diffusers, config["_class_name"]).from_config(config)
+    pipeline.load_lora_weights(weights.parent, weight_name=WEIGHTS)
+    return pipeline
+
+
+def _base_of(adapter: Adapter, source: ModelSource) -> ModelSource:
+    """The base that adapters were trained on, at the revision that they record."""
+    name = adapter.base
+    if adapter.commit is None and name != EMBEDDED:
+        name = _base_folder(source, name)
+    try:
+        base = resolve_model(name, kind="diffusion", revision=adapter.commit)
+    except (CaptionerNotFound, HubError, OptionError) as error:
+        raise ModelNotSupported(f"{source.name} is adapters of {adapter.base}: {error}") from error
+    if base.revision != adapter.revision:
+        raise ModelNotSupported(
+            f"{source.name} was trained on {adapter.base} at {adapter.revision[:19]}…, and what is there now is "
+            f"{base.revision[:19]}…; put the base back as it was"
+        )
+    return replace(base, name=adapter.base)
+
+
+def _base_folder(source: ModelSource, name: str) -> str:
+    """Where the base, a folder, lay when the adapters were trained: the run beside them knows, which is never pushed."""
+    starts = Path(source.location) / RUN / "starts.json"
+    if source.commit is None and starts.is_file():
+        return str(json.loads(starts.read_text(encoding="utf8"))[-1]["base"]["name"])
+    raise ModelNotSupported(
+        f"{source.name} is adapters of {name}, which was a folder where they were trained; load them with diffusers: "
+        "StableDiffusionPipeline.from_pretrained(BASE).load_lora_weights(FOLDER)"
+    )
