@@ -277,7 +277,7 @@ def generate(
     """Make pictures of prompts; the same call goes on where it was interrupted.
 
     Args:
-        model: a pipeline: a folder, `user/name` on the Hub, or `embedded`.
+        model: a pipeline, or LoRA adapters that recapdata trained: a folder, `user/name` on the Hub, or `embedded`.
         prompts: a text file with a prompt per line, JSON lines (prompt, id, seed, original), a table or folder of a benchmark
             (DrawBench, PartiPrompts, T2I-CompBench, GenEval, DPG-Bench), or a dataset's captions, `user/name[@revision]:SET`.
         out: folder for pictures and `metadata.jsonl`.

@@ -52,10 +52,12 @@ def captioner(
     "--mixture recap-long=1\n--base stable-diffusion-v1-5/stable-diffusion-v1-5 model",
     "recaptrain diffusion --dataset me/birds --revision v1.1.0\n"
     "--mixture recap-mix --base embedded --steps 200 model",
+    "recaptrain diffusion --dataset me/birds --revision v1.1.0 --mixture dalle3\n"
+    "--base stabilityai/stable-diffusion-xl-base-1.0 --lora 16 adapters",
     "recaptrain diffusion --dataset my-dataset\n--mixture recap-short=0.5,recap-long=0.5 --base embedded --resume model",
 )
 def diffusion(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the trained pipeline.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the trained pipeline or adapters.")],
     settings: DiffusionSettings,
 ) -> Summary | None:
     """Fine-tune Stable Diffusion on a dataset at one revision, with a mixture of its captions.
@@ -78,7 +80,10 @@ def diffusion(
 )
 def generate(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A pipeline: a folder, user/name on the Hub, or embedded.")
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A pipeline or LoRA adapters: a folder, user/name on the Hub, or embedded."
+        ),
     ],
     prompts: Annotated[
         str,
