@@ -37,8 +37,8 @@ from recaptrain.training.accelerator import open_accelerator
 from recaptrain.training.checkpoints import RunFolder, begin_run
 from recaptrain.training.loop import Training, prepare, train
 from recaptrain.training.model_folder import RUN, check_out, finish_run, first_and_last, swapped_in
-from recaptrain.training.recorders import check_recorders, open_recorders
 from recaptrain.training.optimizers import check_optimizer
+from recaptrain.training.recorders import check_recorders, open_recorders
 from recaptrain.training.resuming import pinned
 
 if TYPE_CHECKING:

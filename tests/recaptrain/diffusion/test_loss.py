@@ -8,6 +8,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 
+from recapdata.caption_sets.mixture import Drawn
 from recapdata.errors import ModelNotSupported
 from recaptrain.diffusion.base import load_base, prediction_type
 from recaptrain.diffusion.conditioning import tokenize
@@ -90,13 +91,20 @@ def test_the_loss_of_sdxl_is_that_of_diffusers_own_parts(tmp_path):
         ),
         base=base,
         schedule=training_schedule(pipeline.scheduler),
-        examples=None,
+        examples=SimpleNamespace(mixture=SimpleNamespace(sets=())),
         batches=None,
         latents=None,
         snr_gamma=None,
     )
     corners, originals = np.array([[4, 0], [0, 0]]), np.array([[80, 48], [64, 64]])
-    inputs = MicroBatch(rows, tokenize(pipeline, captions), moments, corners, originals)
+    inputs = MicroBatch(
+        rows,
+        tokenize(pipeline, captions),
+        moments,
+        corners,
+        originals,
+        [Drawn(set_name=None, caption=each) for each in captions],
+    )
     loss, _ = task.loss(inputs, draw=3)
 
     generator = torch.Generator().manual_seed(3)
