@@ -148,6 +148,7 @@ def train_diffusion(
     caption_dropout: float | None = None,
     caption_length: Literal["full", "random"] | None = None,
     over_length: Literal["truncate", "sentences", "chunks", "drop"] | None = None,
+    weigh: str | None = None,
     seed: int = 0,
     resolution: int | None = None,
     fit: Literal["crop", "stretch", "pad"] = "crop",
@@ -207,6 +208,7 @@ def train_diffusion(
         caption_length: `random` keeps the first n sentences; `full` where None.
         over_length: what becomes of captions longer than the text encoder reads; `truncate` where None, `chunks` reads up to 225
             tokens in windows.
+        weigh: weight of a caption in the loss, from its audit, in the language of `recapdata.recaption`'s `where`.
         seed: of everything random.
         resolution: side of the pictures in pixels; the base's where None.
         fit: how a picture comes to its size.

@@ -16,6 +16,7 @@ from recaptrain.diffusion.buckets import Batches
 from recaptrain.diffusion.conditioning import Tokens, encode, text_encoders, time_ids, tokenize
 from recaptrain.diffusion.data import Examples, speaks_of_sides
 from recaptrain.diffusion.latents import Latents, sample
+from recaptrain.diffusion.weights import CaptionWeights
 from recaptrain.diffusion.windows import MOST
 from recaptrain.training.loop import Training
 
@@ -86,6 +87,7 @@ class MicroBatch:
         corners: (N, 2): top and left of what was cut out of each scaled picture.
         originals: (N, 2): height and width of each picture before that.
         drawn: the captions, and the sets that they are of.
+        weights: (N,): of each caption in the loss.
     """
 
     rows: NDArray[np.int64]
@@ -94,6 +96,7 @@ class MicroBatch:
     corners: NDArray[np.int32]
     originals: NDArray[np.int64]
     drawn: Sequence[Drawn]
+    weights: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,7 @@ class Denoising:
         schedule: that noise is added by; see `schedule.training_schedule`.
         snr_gamma: γ of Min-SNR-γ weighting; None weighs all noise levels alike.
         offset: strength of offset noise; 0 for none.
+        weights: of captions in the loss; None weighs all alike.
         seen: what this process has been trained on since somebody cleared it.
     """
 
@@ -116,6 +120,7 @@ class Denoising:
     latents: Latents
     snr_gamma: float | None
     offset: float = 0.0
+    weights: CaptionWeights | None = None
     seen: list[MicroBatch] = field(default_factory=list)
 
     def inputs(self, step: int) -> list[MicroBatch]:
@@ -144,7 +149,12 @@ class Denoising:
         most = MOST if self.examples.mixture.over_length == "chunks" else 1
         tokens = tokenize(self.base.pipeline, captions, most=most)
         moments, corners = self.latents.read(rows, fittings)
-        return MicroBatch(rows, tokens, moments, corners, self.examples.shapes[rows][:, ::-1], drawn)
+        weights = np.ones(len(rows), np.float32)
+        if self.weights is not None:
+            for place, (row, each) in enumerate(zip(rows.tolist(), drawn, strict=True)):
+                weights[place] = self.weights.of(each.set_name, row, each.caption or "")
+        originals = self.examples.shapes[rows][:, ::-1]
+        return MicroBatch(rows, tokens, moments, corners, originals, drawn, weights)
 
     def _fittings(self, rows: NDArray[np.int64], captions: Sequence[str], seed: int, epoch: int) -> list[int]:
         """Which crop of each picture is seen in an epoch, and whether mirrored: a function of seed, epoch and row."""
@@ -187,6 +197,7 @@ class Denoising:
             noised = self.schedule.add_noise(clean, noise, times)
             answer = unet(noised, times, **condition.arguments(sizes)).sample
         weights = min_snr_weights(signal_to_noise(self.schedule, times), self.base.prediction, self.snr_gamma)
+        weights = weights * torch.from_numpy(inputs.weights).to(device)
         wanted = target(self.schedule, clean, noise, times)
         return denoising_loss(answer, wanted, weights), self._drawn(inputs)
 

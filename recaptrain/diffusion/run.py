@@ -33,6 +33,7 @@ from recaptrain.diffusion.samples import Samples, read_prompts
 from recaptrain.diffusion.schedule import reschedule, training_schedule
 from recaptrain.diffusion.settings import DiffusionSettings, DiffusionSummary
 from recaptrain.diffusion.validation import Validation, ValidationResult
+from recaptrain.diffusion.weights import read_weights
 from recaptrain.training.accelerator import open_accelerator
 from recaptrain.training.checkpoints import RunFolder, begin_run
 from recaptrain.training.loop import Training, prepare, train
@@ -114,6 +115,7 @@ def _train(
         prediction=base.prediction,
     )
     sizes = _sizes(settings, base, examples)
+    weights = read_weights(target, examples.mixture, settings.weigh) if settings.weigh else None
     latents = _latents(settings, target, base, examples, sizes, accelerator)
     unreadable = latents.missing()
     unreadable = unreadable[np.isin(unreadable, examples.rows)]
@@ -126,6 +128,8 @@ def _train(
     batches = Batches.of(examples.rows, sizes, settings.batch_size)
     if accelerator.is_main_process:
         _say_pictures(settings, examples, batches, sizes, unreadable, held_out)
+        for line in weights.lines() if weights is not None else ():
+            say(f"  {line}")
     modules = _modules(settings, base, list(base.parts(settings.train)), accelerator)
     training = prepare(accelerator, modules, settings.optimization)
     task = Denoising(
@@ -137,6 +141,7 @@ def _train(
         latents=latents,
         snr_gamma=settings.snr_gamma,
         offset=settings.offset_noise or 0.0,
+        weights=weights,
     )
     samples = Samples(
         accelerator=accelerator,

@@ -121,6 +121,12 @@ class DiffusionSettings:
         shown="truncate",
         identity=False,
     )
+    weigh: str | None = option(
+        None,
+        help="Weight of a caption in the loss, from its audit, in the language of recapdata recaption --where: "
+        "'1 if contradicted == 0 else 0.3'; of one set, 'recap-long: …'.",
+        metavar="EXPR",
+    )
     seed: int = option(0, help="Of everything random.", check=at_least(0))
     resolution: int | None = option(
         None,

@@ -126,3 +126,19 @@ def test_an_interrupted_run_in_a_later_epoch_goes_on_alike(tmp_path, pictures, b
 def test_a_step_that_the_base_cannot_halve(tmp_path, pictures, base):
     with pytest.raises(OptionError, match="--bucket-step 5: for this base it must be a multiple of 8"):
         train_diffusion(settings(pictures, base, buckets=True, bucket_step=5), tmp_path / "out")
+
+
+def test_captions_weigh_by_their_audit(tmp_path, pictures, base, seen):
+    """Of 16 captions 8 are `a dog` and weigh nothing: the others weigh twice, and what is trained differs."""
+    from recapdata.dataset.folder import DatasetFolder
+    from tests.builders import write_audit
+
+    write_audit(DatasetFolder.open(pictures), ["alt"])
+    own = {"steps": 8, "batch_size": 2}
+    train_diffusion(settings(pictures, base, **own), tmp_path / "plain")
+    seen.clear()
+    train_diffusion(settings(pictures, base, **own, weigh="'left' in caption ? 1 : 0"), tmp_path / "weighed")
+    for _, batch, _ in seen:
+        assert batch.weights.tolist() == [2.0 if row % 2 else 0.0 for row in batch.rows.tolist()]
+    plain, weighed = (RunFolder(tmp_path / name / "training").losses() for name in ("plain", "weighed"))
+    assert plain != weighed
