@@ -312,12 +312,19 @@ def values(options: Any) -> dict[str, Any]:
 # -- identity and cards ------------------------------------------------------------------------------------------------
 
 
-def identity(options: Any) -> dict[str, Any]:
-    """What of a run's identity its options decide: by name, the values of the fields that say so."""
+def identity(options: Any, *, defaults: bool = False) -> dict[str, Any]:
+    """What of a run's identity its options decide: by name, the values of the fields that say so.
+
+    Args:
+        defaults: give the defaults of those fields that have one instead.
+    """
     return {
-        each.name if about.identity is True else about.identity: getattr(options, each.name)
+        each.name if about.identity is True else about.identity: _read(type(options), each, _default(each))
+        if defaults
+        else getattr(options, each.name)
         for each in _fields(options)
         if (about := each.metadata[OPTION]).identity and about.outcome
+        if not (defaults and _default(each) is MISSING)
     }
 
 

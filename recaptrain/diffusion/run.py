@@ -112,7 +112,7 @@ def _train(
         mixture=str(examples.mixture),
         train=sorted(settings.train),
         resolution=_side(settings, base),
-        prediction=base.prediction,
+        **({"prediction": base.prediction} if settings.prediction_type else {}),  # else the base says it
     )
     sizes = _sizes(settings, base, examples)
     weights = read_weights(target, examples.mixture, settings.weigh) if settings.weigh else None

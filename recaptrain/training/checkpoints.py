@@ -54,8 +54,13 @@ class RunFolder:
 
     # -- settings -----------------------------------------------------------------------------------------------------
 
-    def begin(self, settings: Mapping[str, Any], *, resume: bool) -> None:
+    def begin(
+        self, settings: Mapping[str, Any], *, resume: bool, defaults: Mapping[str, Any] | None = None
+    ) -> None:
         """Begin a run with these settings in the folder, or check that the run in it has the same.
+
+        Args:
+            defaults: what a setting was that the run in the folder does not name, since it is newer than the run.
 
         Raises:
             OptionError: there is a run already and `resume` is not set, or its settings differ.
@@ -70,6 +75,8 @@ class RunFolder:
             )
         before = json.loads(path.read_text(encoding="utf8"))
         plain = json.loads(json.dumps(settings))
+        newer = {name: value for name, value in (defaults or {}).items() if name in plain}
+        before = {**json.loads(json.dumps(newer)), **before}
         differing = [name for name in {**before, **plain} if before.get(name) != plain.get(name)]
         if differing:
             differences = "; ".join(
@@ -290,7 +297,11 @@ def begin_run(
         "processes": accelerator.num_processes,
     }
     with accelerator.main_process_first():
-        folder.begin(outcome, resume=settings.resume or not accelerator.is_main_process)
+        folder.begin(
+            outcome,
+            resume=settings.resume or not accelerator.is_main_process,
+            defaults=identity(settings, defaults=True),
+        )
     if accelerator.is_main_process:
         folder.note_start(
             arguments={each: _plain(value) for each, value in values(settings).items()},

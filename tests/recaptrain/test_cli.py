@@ -49,7 +49,14 @@ def test_train_then_generate(tmp_path):
     assert summary["mixture"] == "short=0.5,long=0.5;dropout=0.2"
     card = (tmp_path / "model" / "README.md").read_text(encoding="utf8")
     assert "| seed | 5 |" in card
-    assert identity(tmp_path / "model") == DIFFUSION
+    assert identity(tmp_path / "model").items() >= DIFFUSION.items()
+    noted = tmp_path / "model" / "training" / "settings.json"
+    whole = json.loads(noted.read_text(encoding="utf8"))
+    earlier = {name: whole[name] for name in (*DIFFUSION, "captions", "base", "precision")}
+    noted.write_text(json.dumps(earlier), encoding="utf8")
+    again = (*options, "--caption-dropout", 0.2, "--seed", 5, tmp_path / "model", "--resume", "--json")
+    assert "lora: None there, 4 now" in str(invoke("diffusion", *again, "--lora", 4, "--lr", 1e-5).exception)
+    assert invoke("diffusion", *again).exit_code == 0
     assert "| caption length | full |" in card
     assert (
         f"recaptrain diffusion OUT --dataset {scenes.name} --mixture short=0.5,long=0.5 --base {base.name} --steps 2"
