@@ -1,9 +1,9 @@
 """The `recaptrain` command line: options in, one call, a summary out. Heavy modules are imported inside the commands."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,8 +15,48 @@ from recaptrain.captioner.settings import CaptionerSettings
 from recaptrain.diffusion.settings import DiffusionSettings
 from recaptrain.evaluation.settings import EvaluateSettings
 from recaptrain.generation.settings import GenerateSettings
+from recaptrain.training.recipes import Recipes
 
 app = application("Train on any revision of a dataset.")
+
+
+DIFFUSION_RECIPES = Recipes("diffusion", DiffusionSettings)
+
+
+def _read_recipe(context: typer.Context, recipe: str | None) -> str | None:
+    """Let a recipe's options stand for those that the command line does not give."""
+    if recipe is not None:
+        context.default_map = {**(context.default_map or {}), **DIFFUSION_RECIPES.read(recipe)}
+    return recipe
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeList:
+    """What recipes there are, and the text of the one asked for."""
+
+    recipes: Mapping[str, str]
+    shown: str | None = None
+
+    def text(self) -> str:
+        """A recipe a paragraph, or the one asked for."""
+        if self.shown is not None:
+            return self.shown
+        lines = [f"{name}\n  {purpose}" for name, purpose in self.recipes.items()]
+        return "\n".join(
+            [*lines, "use one with recaptrain diffusion --recipe NAME; recaptrain recipes NAME shows it"]
+        )
+
+
+@command(app, "recaptrain recipes", "recaptrain recipes recap-sd14")
+def recipes(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="The recipe to show; all are listed without it.")
+    ] = None,
+) -> RecipeList:
+    """List the recipes of recaptrain diffusion, or show one: purpose, command, hardware, cost, options."""
+    known = DIFFUSION_RECIPES
+    shown = None if name is None else known.path(name).read_text(encoding="utf8")
+    return RecipeList({each: known.purpose(each) for each in known.names()}, shown)
 
 
 @command(
@@ -55,10 +95,20 @@ def captioner(
     "recaptrain diffusion --dataset me/birds --revision v1.1.0 --mixture dalle3\n"
     "--base stabilityai/stable-diffusion-xl-base-1.0 --lora 16 adapters",
     "recaptrain diffusion --dataset my-dataset\n--mixture recap-short=0.5,recap-long=0.5 --base embedded --resume model",
+    "recaptrain diffusion --recipe drawn-world --dataset my-dataset model",
 )
 def diffusion(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the trained pipeline or adapters.")],
     settings: DiffusionSettings,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Options from a recipe (recaptrain recipes lists them); those on the command line win.",
+            is_eager=True,
+            callback=_read_recipe,
+        ),
+    ] = None,
 ) -> Summary | None:
     """Fine-tune Stable Diffusion on a dataset at one revision, with a mixture of its captions.
 
@@ -67,6 +117,7 @@ def diffusion(
     """
     from recaptrain.diffusion.run import train_diffusion
 
+    del recipe  # the settings have it in them
     with _resumable("recaptrain diffusion", out, settings):
         return train_diffusion(settings, out)  # of several processes, one has a summary
 

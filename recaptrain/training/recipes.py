@@ -1,0 +1,98 @@
+"""Recipes: YAML files of options, by name or path, that a command line adds to and wins over."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from recapdata.errors import InputError
+from recapdata.options import OPTION
+from recapdata.suggestions import did_you_mean
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipes:
+    """The recipes of one command: the files of a folder of this package.
+
+    Attributes:
+        folder: below `recaptrain/recipes`.
+        options: the dataclass whose fields they set.
+    """
+
+    folder: str
+    options: type
+
+    def names(self) -> list[str]:
+        """Their names."""
+        return sorted(path.stem for path in (RECIPES / self.folder).glob("*.yaml"))
+
+    def path(self, name: str) -> Path:
+        """The file of a recipe's name, or of a path.
+
+        Raises:
+            InputError: no such recipe.
+        """
+        if name in self.names():
+            return RECIPES / self.folder / f"{name}.yaml"
+        if Path(name).is_file():
+            return Path(name)
+        raise InputError(
+            f"--recipe {name}: no such file, and no recipe of that name{did_you_mean(name, self.names())}; there are "
+            f"{', '.join(self.names())}"
+        )
+
+    def purpose(self, name: str) -> str:
+        """What the head of a recipe says that it is for."""
+        lines = self.path(name).read_text(encoding="utf8").splitlines()
+        said = []
+        for line in lines:
+            words = line.removeprefix("#").strip()
+            if said and not line.startswith("#      "):
+                break
+            if said or words.startswith("Purpose"):
+                said.append(words.removeprefix("Purpose").strip())
+        return " ".join(said)
+
+    def read(self, name: str) -> dict[str, Any]:
+        """The options that a recipe sets, by field, as a command line or `train_diffusion` takes them.
+
+        Raises:
+            InputError: no such recipe, it is no mapping, or it sets what is no option.
+        """
+        path = self.path(name)
+        try:
+            given = yaml.safe_load(path.read_text(encoding="utf8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise InputError(
+                f"--recipe {path}: it cannot be read ({' '.join(str(error).split())})"
+            ) from error
+        if not isinstance(given, Mapping):
+            raise InputError(f"--recipe {path}: expected options by name, one a line (steps: 1000)")
+        known = self._known()
+        options: dict[str, Any] = {}
+        for key, value in given.items():
+            field = known.get(str(key).replace("-", "_"))
+            if field is None:
+                raise InputError(f"--recipe {path}: no option {key!r}{did_you_mean(str(key), known)}")
+            if field in options:
+                raise InputError(f"--recipe {path}: {field} is set twice")
+            if value is not None:
+                options[field] = _text(value)
+        return options
+
+    def _known(self) -> dict[str, str]:
+        """Field by each of its names."""
+        options = [each for each in fields(self.options) if OPTION in each.metadata]
+        names = {each.name: each.name for each in options}
+        return names | {alias: each.name for each in options for alias in each.metadata[OPTION].aliases}
+
+
+def _text(value: Any) -> Any:
+    """Lists and mappings as the command line takes them."""
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={each}" for name, each in value.items())
+    return ",".join(map(str, value)) if isinstance(value, list) else value
