@@ -1,0 +1,149 @@
+"""What the measurements of an experiment say: a figure of each arm with its interval, and how audit figures relate to trained ones."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+DRAWS = 4000
+"""Repetitions that an interval is read from."""
+NORMAL = 1.959964
+"""Normal quantile of a 95 % interval."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A figure of one trained model.
+
+    Attributes:
+        low, high: its 95 % interval over prompts.
+    """
+
+    seed: int
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A figure of an arm over its seeds, with its 95 % interval.
+
+    Attributes:
+        error: standard error: of the prompts and of the seeds together.
+    """
+
+    value: float
+    error: float
+    seeds: int
+
+    @property
+    def low(self) -> float:
+        """Lower end of the interval."""
+        return self.value - NORMAL * self.error
+
+    @property
+    def high(self) -> float:
+        """Upper end of the interval."""
+        return self.value + NORMAL * self.error
+
+    def separate_from(self, other: "Estimate") -> bool:
+        """Whether the two intervals have no value in common."""
+        return self.low > other.high or other.low > self.high
+
+
+def over_seeds(runs: Sequence[Measured]) -> Estimate:
+    """The mean over seeds of one arm.
+
+    All seeds are measured on the same prompts, so the error of the prompts does not shrink with more seeds, and that of the seeds does:
+    error² = mean of the runs' variances over prompts + variance between seeds / number of seeds. Of one seed the second is unknown and left out.
+
+    Raises:
+        ValueError: no runs.
+    """
+    if not runs:
+        raise ValueError("no runs")
+    values = np.array([run.value for run in runs])
+    prompts = float(np.mean([((run.high - run.low) / (2 * NORMAL)) ** 2 for run in runs]))
+    seeds = float(values.var(ddof=1)) / len(runs) if len(runs) > 1 else 0.0
+    return Estimate(value=float(values.mean()), error=math.sqrt(prompts + seeds), seeds=len(runs))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relation:
+    """How an audit figure of the captions relates to a figure of the models trained on them, over arms.
+
+    Attributes:
+        rank: Spearman's ρ, -1 to 1, with the 95 % interval that the errors of the trained figures leave; NaN where either is
+            the same in every arm.
+        slope: change of the trained figure per unit of the audit's, by least squares.
+    """
+
+    audit: str
+    trained: str
+    arms: int
+    rank: float
+    rank_low: float
+    rank_high: float
+    slope: float
+    slope_low: float
+    slope_high: float
+
+
+def relate(
+    audit: str, trained: str, known: Mapping[str, float], measured: Mapping[str, Estimate], *, seed: int = 0
+) -> Relation:
+    """Relate an audit figure, known before training, to what training yielded.
+
+    The intervals hold the trained figures uncertain (each drawn from a normal distribution of its standard error) and the audit's exact: it was made on
+    every caption that was trained on.
+
+    Args:
+        known: the audit's figure by arm.
+        measured: the trained figure by arm; arms that are not in both are left out.
+
+    Raises:
+        ValueError: fewer than three arms.
+    """
+    arms = [arm for arm in known if arm in measured]
+    if len(arms) < 3:
+        raise ValueError(f"{audit} and {trained} are known of {len(arms)} arms; a relation needs three")
+    x = np.array([known[arm] for arm in arms])
+    y = np.array([measured[arm].value for arm in arms])
+    errors = np.array([measured[arm].error for arm in arms])
+    draws = y + np.random.default_rng(seed).standard_normal((DRAWS, len(arms))) * errors
+    ranks, slopes = _spearman(x, np.vstack([y, draws])), _slope(x, np.vstack([y, draws]))
+    rank_low, rank_high = np.quantile(ranks[1:], [0.025, 0.975])
+    slope_low, slope_high = np.quantile(slopes[1:], [0.025, 0.975])
+    return Relation(
+        audit=audit,
+        trained=trained,
+        arms=len(arms),
+        rank=float(ranks[0]),
+        rank_low=float(rank_low),
+        rank_high=float(rank_high),
+        slope=float(slopes[0]),
+        slope_low=float(slope_low),
+        slope_high=float(slope_high),
+    )
+
+
+def _spearman(x: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Spearman's ρ of `x` with each row: Pearson's correlation of the ranks, ties sharing their mean rank."""
+    from scipy.stats import rankdata
+
+    return _correlation(rankdata(x), rankdata(rows, axis=1))
+
+
+def _correlation(x: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    left, right = x - x.mean(), rows - rows.mean(1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (right @ left) / np.sqrt((left @ left) * (right * right).sum(1))
+
+
+def _slope(x: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    centered = x - x.mean()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (rows - rows.mean(1, keepdims=True)) @ centered / (centered @ centered)
