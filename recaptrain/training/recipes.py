@@ -48,7 +48,7 @@ class Recipes:
     def purpose(self, name: str) -> str:
         """What the head of a recipe says that it is for."""
         lines = self.path(name).read_text(encoding="utf8").splitlines()
-        said = []
+        said: list[str] = []
         for line in lines:
             words = line.removeprefix("#").strip()
             if said and not line.startswith("#      "):
