@@ -90,8 +90,6 @@ def captioner(
     app,
     "recaptrain diffusion --dataset me/birds --revision v1.1.0\n"
     "--mixture recap-long=1\n--base stable-diffusion-v1-5/stable-diffusion-v1-5 model",
-    "recaptrain diffusion --dataset me/birds --revision v1.1.0\n"
-    "--mixture recap-mix --base embedded --steps 200 model",
     "recaptrain diffusion --dataset me/birds --revision v1.1.0 --mixture dalle3\n"
     "--base stabilityai/stable-diffusion-xl-base-1.0 --lora 16 adapters",
     "recaptrain diffusion --dataset my-dataset\n--mixture recap-short=0.5,recap-long=0.5 --base embedded --resume model",
