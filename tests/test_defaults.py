@@ -32,7 +32,7 @@ FUNCTIONS = {"captioner": "train_captioner", "diffusion": "train_diffusion"}
 """Command → function of the Python API, where the name is another."""
 PARAMETERS = {"only": "sets", ("compare", "audit"): "audits"}
 """Option → parameter, where the name is another."""
-ALONE = {"json", "debug", "help"}
+ALONE = {"json", "debug", "help", "recipe"}
 """Options of a console alone."""
 FILES = {("audits", "claims")}
 """Commands that read and write files where the function takes and returns values."""
