@@ -226,6 +226,7 @@ def test_pages_show_them(expected: list[np.ndarray], place: int) -> None:
 
 OPENERS = {
     "recapdata/dataset/decoding.py": "where all pictures are decoded",
+    "recaptrain/training/recorders.py": "a grid that the run has drawn itself, for a tracker",
 }
 
 
