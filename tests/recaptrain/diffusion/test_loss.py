@@ -104,6 +104,7 @@ def test_the_loss_of_sdxl_is_that_of_diffusers_own_parts(tmp_path):
         corners,
         originals,
         [Drawn(set_name=None, caption=each) for each in captions],
+        np.ones(2, np.float32),
     )
     loss, _ = task.loss(inputs, draw=3)
 
