@@ -104,8 +104,13 @@ def special_tokens(tokenizer: Any) -> tuple[str, ...]:
     return tuple(token for token in found if token.strip() and not _MEANINGFUL.search(token))
 
 
-def quoted(value: Any, tokens: Iterable[str] = ()) -> str:
-    """A value as data: a JSON string for a text, JSON for numbers and lists, `MISSING` for nothing."""
+def quoted(value: Any, tokens: Iterable[str] = (), longest: int = LONGEST) -> str:
+    """A value as data: a JSON string for a text, JSON for numbers and lists, `MISSING` for nothing.
+
+    Args:
+        tokens: see `Template`.
+        longest: characters of a text; of a longer one the beginning is given.
+    """
     if value is None or value == "":
         return MISSING
     if isinstance(value, bool | int | float):
@@ -114,8 +119,8 @@ def quoted(value: Any, tokens: Iterable[str] = ()) -> str:
     text = unicodedata.normalize(
         "NFKC", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     )
-    if len(text) > LONGEST:
-        text = text[: LONGEST - 1] + "…"
+    if len(text) > longest:
+        text = text[: longest - 1] + "…"
     inside = json.dumps(text, ensure_ascii=False)[1:-1]
     inside = re.sub(r"(\\.)|([^\\])", lambda found: found[1] or _plain(found[2]), inside, flags=re.S)
     for token in tokens:
