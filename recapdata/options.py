@@ -225,8 +225,8 @@ def _type(options: type, name: str) -> Any:
 
 
 def flag(name: str) -> str:
-    """The option of a field: `--batch-size` of `batch_size`."""
-    return "--" + name.replace("_", "-")
+    """The option of a field: `--batch-size` of `batch_size`, `--import` of `import_`."""
+    return "--" + name.rstrip("_").replace("_", "-")
 
 
 def is_options(annotation: Any) -> bool:

@@ -13,6 +13,7 @@ from recapdata.console import Summary, application, command, finish, run, say
 from recapdata.options import command_line
 from recaptrain.captioner.settings import CaptionerSettings
 from recaptrain.diffusion.settings import DiffusionSettings
+from recaptrain.evaluation.humans.settings import HumansSettings
 from recaptrain.evaluation.settings import EvaluateSettings
 from recaptrain.generation.settings import GenerateSettings
 from recaptrain.training.recipes import Recipes
@@ -205,6 +206,37 @@ def caches(
     from recaptrain.caches import tidy_caches
 
     return tidy_caches(root, clear or [])
+
+
+@command(
+    app,
+    "recaptrain humans pictures-v1 pictures-v2",
+    "recaptrain humans pictures-v1 pictures-v2 --protocol style --port 9000\n--out style",
+    "recaptrain humans v1=pictures-v1 v2=pictures-v2 --protocol success",
+    "recaptrain humans pictures-v1 pictures-v2 --results --json",
+)
+def humans(
+    folders: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FOLDER…",
+            help="Folders of recaptrain generate, each perhaps with a name for the results, NAME=FOLDER. Real images with a caption "
+            "set, DATASET:SET, do as well.",
+        ),
+    ],
+    settings: HumansSettings,
+    json: bool,
+) -> None:
+    """Let people rate pictures in the browser: side by side, blinded, or each by itself.
+
+    Serves a page for raters, as many at once as there are, until Ctrl-C, and
+    a page of results: win rates, Elo, agreement. Every rating is kept in
+    OUT/ratings.sqlite; the same command goes on.
+    """
+    from recaptrain.evaluation.humans.run import humans as run_humans
+
+    if (summary := run_humans(folders, settings, as_json=json)) is not None:
+        finish(summary, as_json=json)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recapdata.errors import HubError
+from recapdata.errors import HubError, OptionError
 from recapdata.hub.server import print_ready, serve
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def main() -> None:
     token = os.environ.get("RECAPDATA_HUB_TOKEN") or None  # not an option: those can be read by every user
     try:
         serve(options.root, options.host, options.port, token, _announce, options.user, options.name)
-    except HubError as error:
+    except (HubError, OptionError) as error:
         sys.stdout.write(json.dumps({"error": str(error)}) + "\n")
         sys.exit(1)
 

@@ -1,8 +1,6 @@
 """Serving a Hub's folder over HTTP, until interrupted."""
 
-import errno
 import json
-import socket
 import sys
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from recapdata.console import say
-from recapdata.errors import HubError
+from recapdata.hub.listening import address, listening_socket, own_address
 from recapdata.hub.own_pages import LOOPBACK, WILDCARDS
 from recapdata.hub.process import client_env
 
@@ -41,7 +39,8 @@ def serve(
         names: further names under which clients reach it, beside loopback, `host` and the machine's own.
 
     Raises:
-        HubError: the folder is not a Hub's or in use, or the port is taken.
+        HubError: the folder is not a Hub's or in use.
+        OptionError: the port is taken.
     """
     import uvicorn
     from uvicorn.protocols.http import h11_impl
@@ -53,8 +52,8 @@ def serve(
 
     # All that hf_xet shows of a refusal is its status line, so that line has to say what to do.
     h11_impl.STATUS_PHRASES[XET_STATUS] = XET_PHRASE.encode()
-    with _listening(host, port) as listening, opened(root, token=token, user=user) as folder:
-        endpoint = _address(host, listening.getsockname()[1])
+    with listening_socket(host, port) as listening, opened(root, token=token, user=user) as folder:
+        endpoint = address(host, listening.getsockname()[1])
         app = application(folder, lambda: on_ready(endpoint, folder) if on_ready else None)
         config = uvicorn.Config(
             OwnPagesOnly(app, Names(host, names), is_page=is_page),
@@ -67,48 +66,6 @@ def serve(
         # uvicorn finishes what is under way and then raises the interrupt again: this is how a Hub is stopped.
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listening])
-
-
-def _address(host: str, port: int) -> str:
-    """Where clients reach a server; one that listens on all addresses, at this machine's loopback."""
-    host = LOOPBACK[1] if host in WILDCARDS else host
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _own_address() -> str:
-    """The address under which other machines reach this one (no packet is sent to find out), or its name."""
-    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("192.0.2.1", 9))  # an address of documentation (RFC 5737)
-        if (address := probe.getsockname()[0]) not in ("0.0.0.0", LOOPBACK[1]):
-            return str(address)
-    return socket.gethostname()
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    """A socket that already takes connections.
-
-    Raises:
-        HubError: the port is taken, or the address is not this machine's.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
-        )[0]
-        # The protocol is named because asyncio switches Nagle's algorithm off (40 ms an answer) only where it is.
-        listening = socket.socket(family, kind, protocol)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    except OSError as error:
-        raise HubError(f"Cannot listen on {host}: {error.strerror or error}.") from error
-    try:
-        listening.bind(address)
-        listening.listen(1024)
-    except OSError as error:
-        listening.close()
-        if error.errno == errno.EADDRINUSE:
-            message = f"Port {port} on {host} is taken: stop what uses it, or choose another with --port."
-            raise HubError(message) from error
-        raise HubError(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from error
-    return listening
 
 
 def print_exports(endpoint: str, folder: "HubFolder", *, host: str = "", names: Collection[str] = ()) -> None:
@@ -125,7 +82,7 @@ def print_exports(endpoint: str, folder: "HubFolder", *, host: str = "", names: 
         f"\nThe token writes to every namespace; a repository without one is {folder.user}/NAME. Ctrl-C stops the Hub."
     )
     at = urlsplit(endpoint)
-    elsewhere = next(iter(names), _own_address()) if host in WILDCARDS and host else at.hostname
+    elsewhere = next(iter(names), own_address()) if host in WILDCARDS and host else at.hostname
     if elsewhere not in LOOPBACK:
         say(
             f"On other machines: export HF_ENDPOINT=http://{elsewhere}:{at.port}. What they send is not encrypted, the token "

@@ -14,8 +14,8 @@ import pytest
 from huggingface_hub import HfApi
 
 from recapdata.errors import HubError
-from recapdata.hub import server
 from recapdata.hub.folder import opened
+from recapdata.hub.listening import listening_socket
 from recapdata.hub.process import Hub, client_env, running_hub
 from recapdata.hub.refusals import Refusal
 from recapdata.hub.repositories import RepoId
@@ -184,7 +184,7 @@ def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
 
 def test_answers_are_not_held_back(tmp_path: Path) -> None:
     """asyncio switches Nagle's algorithm off only on sockets that name their protocol: 1 ms an answer, not 44."""
-    with server._listening("127.0.0.1", 0) as listening:
+    with listening_socket("127.0.0.1", 0) as listening:
         assert listening.proto == socket.IPPROTO_TCP
 
 
