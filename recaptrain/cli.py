@@ -226,7 +226,7 @@ def humans(
     ],
     settings: HumansSettings,
     json: bool,
-) -> None:
+) -> Summary | None:
     """Let people rate pictures in the browser: side by side, blinded, or each by itself.
 
     Serves a page for raters, as many at once as there are, until Ctrl-C, and
@@ -235,8 +235,7 @@ def humans(
     """
     from recaptrain.evaluation.humans.run import humans as run_humans
 
-    if (summary := run_humans(folders, settings, as_json=json)) is not None:
-        finish(summary, as_json=json)
+    return run_humans(folders, settings, as_json=json)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ const KEYS = pairs
   : { ArrowLeft: "no", ArrowRight: "yes", n: "no", y: "yes" };
 const RETRY = 2000, LOOK_AGAIN = 10000, HASTY = 200; // ms; an answer sooner than HASTY was meant for the question before
 
-let turn = null, shownAt = 0, ready = false, busy = false, preloaded = [];
+let state = null, shownAt = 0, ready = false, busy = false, preloaded = [];
 
 async function call(path, body) {
   const options = body === undefined ? {} : {
@@ -41,8 +41,8 @@ function say(text, bad) {
 function enable() {
   const decided = ready && !busy;
   for (const each of choices) { each.disabled = !decided; }
-  find("undo").disabled = busy || !turn || !turn.undoable;
-  find("skip").disabled = busy || !turn || !turn.current;
+  find("undo").disabled = busy || !state || !state.undoable;
+  find("skip").disabled = busy || !state || !state.current;
   find("zoom").disabled = !ready;
 }
 
@@ -55,17 +55,17 @@ function picture(address, number) {
 }
 
 async function show(next) {
-  turn = next;
+  state = next;
   ready = false;
   zoom(false);
-  const { own, done, wanted } = turn;
+  const { own, done, wanted } = state;
   find("bar").max = Math.max(wanted, 1);
   find("bar").value = Math.min(done, wanted);
   find("count").textContent = `you ${own.toLocaleString("en")} · all ${done.toLocaleString("en")} of ${wanted.toLocaleString("en")}`;
-  document.body.classList.toggle("over", !turn.current);
+  document.body.classList.toggle("over", !state.current);
   enable();
-  if (!turn.current) { over(); return; }
-  const shown = turn.current;
+  if (!state.current) { over(); return; }
+  const shown = state.current;
   find("stage").setAttribute("aria-busy", "true");
   const images = shown.images.map(picture);
   let whole = true;
@@ -74,7 +74,7 @@ async function show(next) {
   } catch (error) {
     whole = false;
   }
-  if (turn.current !== shown) { return; }
+  if (state.current !== shown) { return; }
   if (find("caption")) {
     find("caption").textContent = shown.caption;
     find("caption").scrollTop = 0;
@@ -83,21 +83,21 @@ async function show(next) {
   find("stage").setAttribute("aria-busy", "false");
   shownAt = performance.now();
   ready = whole;
-  say(whole ? turn.refused : "A picture cannot be shown. Please skip this question.", true);
+  say(whole ? state.refused : "A picture cannot be shown. Please skip this question.", true);
   find("spoken").textContent = shown.caption ? `Next question. Caption: ${shown.caption.slice(0, 300)}` : "Next question.";
   enable();
-  preloaded = turn.next ? turn.next.images.map(picture) : [];
+  preloaded = state.next ? state.next.images.map(picture) : [];
 }
 
 function over() {
   slots.forEach((slot) => slot.replaceChildren());
   if (find("caption")) { find("caption").textContent = ""; }
   find("stage").setAttribute("aria-busy", "false");
-  if (turn.waiting) {
+  if (state.waiting) {
     say("Others are answering the last questions. This page looks again by itself.");
-    setTimeout(() => { if (!turn.current && !busy) { change("/turn"); } }, LOOK_AGAIN);
+    setTimeout(() => { if (!state.current && !busy) { change("/next"); } }, LOOK_AGAIN);
   } else {
-    say(turn.own ? `That was all. Thank you! You gave ${turn.own.toLocaleString("en")} ratings.` : "There is nothing left to rate.");
+    say(state.own ? `That was all. Thank you! You gave ${state.own.toLocaleString("en")} ratings.` : "There is nothing left to rate.");
   }
 }
 
@@ -113,17 +113,17 @@ async function change(path, body) {
 
 function answer(name) {
   if (!ready || busy || performance.now() - shownAt < HASTY) { return; }
-  const { question, rating } = turn.current;
+  const { question, rating } = state.current;
   const chosen = choices.filter((each) => each.dataset.answer === name);
   for (const each of chosen) { each.classList.add("chosen"); }
   setTimeout(() => { for (const each of chosen) { each.classList.remove("chosen"); } }, 250);
   change("/vote", { question, rating, answer: name, seconds: (performance.now() - shownAt) / 1000 });
 }
 
-function undo() { if (turn && turn.undoable) { change("/undo", {}); } }
+function undo() { if (state && state.undoable) { change("/undo", {}); } }
 
 function skip() {
-  if (turn && turn.current) { change("/skip", { question: turn.current.question, rating: turn.current.rating }); }
+  if (state && state.current) { change("/skip", { question: state.current.question, rating: state.current.rating }); }
 }
 
 function zoom(on) {
@@ -173,4 +173,4 @@ document.addEventListener("keydown", (event) => {
   else if (key === "Escape") { zoom(false); }
 });
 
-change("/turn");
+change("/next");

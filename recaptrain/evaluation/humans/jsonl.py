@@ -1,28 +1,32 @@
 """Votes as JSON lines, one a line, with models, prompt and rater by name: for other programs, and for putting studies of two machines together."""
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from recapdata.atomic import write_atomic
+from recapdata.display import printable_json
 from recapdata.errors import InputError
-from recaptrain.evaluation.humans.ratings import Ratings, Vote
+from recaptrain.evaluation.humans.database import Database
+from recaptrain.evaluation.humans.ratings import NAME_MAX, Added, Vote, add_votes, is_name, read_votes
 from recaptrain.evaluation.humans.study import Question, Study
 
 SHOWN_ERRORS = 3
-RATER_MAX = 60
+SECONDS_MAX = 2.0**40
 
 
-def export_votes(study: Study, ratings: Ratings, path: Path) -> int:
+def export_votes(database: Database, path: Path) -> int:
     """Write all votes that count, in the order in which they came: how many.
 
-    A line has protocol, caption (which prompt was shown or meant), prompt, image (from 0), a and b (models; b is null of a picture by itself), left (the
-    model on the left), winner (a model, or null for a tie), success (of a picture by itself), rater, seconds, at (seconds since 1970).
+    A line has protocol, caption (original or read: which prompt this is), prompt, image (from 0), a and b (models; b is null of a picture by itself), left
+    (the model on the left), winner (a model, or null for a tie), success (of a picture by itself), rater, seconds, at (seconds since 1970).
     """
-    votes = ratings.votes()
-    lines = [json.dumps(_row(study, vote), ensure_ascii=False) + "\n" for vote in votes]
+    votes = read_votes(database)
+    # Half a surrogate pair, which a prompt may hold, is no UTF-8: it stays an escape.
+    lines = [
+        printable_json(json.dumps(_row(database.study, vote), ensure_ascii=False)) + "\n" for vote in votes
+    ]
     write_atomic(path, "".join(lines).encode())
     return len(votes)
 
@@ -32,7 +36,7 @@ def _row(study: Study, vote: Vote) -> dict[str, Any]:
     a = study.models[question.a]
     b = None if question.b is None else study.models[question.b]
     return {
-        "protocol": study.identity["protocol"],
+        "protocol": study.protocol,
         "caption": study.identity["prompts"],
         "prompt": study.prompts[question.prompt],
         "image": question.image,
@@ -47,8 +51,8 @@ def _row(study: Study, vote: Vote) -> dict[str, Any]:
     }
 
 
-def import_votes(study: Study, ratings: Ratings, path: Path) -> tuple[int, int]:
-    """Take in votes of an exported file, all or none: how many are new, and how many were there.
+def import_votes(database: Database, path: Path) -> dict[Added, int]:
+    """Take in votes of an exported file, all or none: how many were new, known or left out (see `add_votes`).
 
     Raises:
         InputError: the file cannot be read, or a line is no vote on a question of this study; the message names the first lines.
@@ -57,42 +61,43 @@ def import_votes(study: Study, ratings: Ratings, path: Path) -> tuple[int, int]:
         content = path.read_bytes().decode("utf8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    known = {
-        (study.prompts[each.prompt], each.image, each.a, each.b): each for each in ratings.questions.values()
+    study = database.study
+    questions = {
+        (study.prompts[each.prompt], each.image, each.a, each.b): each for each in database.questions.values()
     }
     votes, wrong = [], []
     for number, line in enumerate(content.split("\n"), 1):
         if line.strip():
             try:
-                votes.append(_vote(study, known, json.loads(line), ratings))
-            except (ValueError, KeyError, TypeError) as error:
-                why = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
-                wrong.append(f"line {number}: {why}")
+                votes.append(_vote(study, questions, json.loads(line)))
+            except KeyError as error:
+                wrong.append(f"line {number}: {error.args[0]} is missing")
+            except (ValueError, TypeError, RecursionError) as error:
+                wrong.append(f"line {number}: {error}")
     if wrong:
         more = f"; and {len(wrong) - SHOWN_ERRORS:,} more" if len(wrong) > SHOWN_ERRORS else ""
         raise InputError(f"{path}: nothing was imported, since {'; '.join(wrong[:SHOWN_ERRORS])}{more}")
-    new = ratings.add(votes)
-    return new, len(votes) - new
+    return add_votes(database, votes)
 
 
-def _vote(
-    study: Study, known: Mapping[tuple[str, int, int, int | None], Question], row: Any, ratings: Ratings
-) -> Vote:
+def _vote(study: Study, questions: Mapping[tuple[str, int, int, int | None], Question], row: Any) -> Vote:
     """The vote of one line; raises ValueError, KeyError or TypeError where it is none."""
     if not isinstance(row, dict):
         raise ValueError("no JSON object")
-    for name, there in (("protocol", study.identity["protocol"]), ("caption", study.identity["prompts"])):
+    for name, there in (("protocol", study.protocol), ("caption", study.identity["prompts"])):
         if row[name] != there:
             raise ValueError(f"{name} is {row[name]!r}, and that of this study {there!r}")
     numbers = {name: number for number, name in enumerate(study.models)}
     models = [row["a"]] if row["b"] is None else [row["a"], row["b"]]
-    for name in (*models, row["left"]):
+    for name in models:
         if name not in numbers:
-            raise ValueError(f"{name!r} is no folder of this study, whose are {', '.join(study.models)}")
+            raise ValueError(f"{name!r} is no model of this study ({', '.join(study.models)})")
+    if row["left"] not in models:
+        raise ValueError(f"left is {row['left']!r}, which is neither a nor b")
     a, b = numbers[row["a"]], None if row["b"] is None else numbers[row["b"]]
     if b is not None and b < a:
         a, b = b, a
-    question = known.get((row["prompt"], row["image"], a, b))
+    question = questions.get((row["prompt"], row["image"], a, b))
     if question is None or isinstance(row["image"], bool):
         raise ValueError("this study has no such question: it knows no such prompt, image or pair")
     return Vote(
@@ -120,12 +125,12 @@ def _answer(row: Mapping[str, Any], question: Question, numbers: Mapping[str, in
 
 
 def _rater(name: Any) -> str:
-    if not isinstance(name, str) or not 0 < len(name) <= RATER_MAX or not name.isprintable():
-        raise ValueError(f"rater is {name!r:.80}, no name of at most {RATER_MAX} characters")
+    if not isinstance(name, str) or not is_name(name):
+        raise ValueError(f"rater is {name!r:.80}, no name of at most {NAME_MAX} characters")
     return name
 
 
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not (0 <= value < math.inf):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (0 <= value < SECONDS_MAX):
         raise ValueError(f"{name} is {value!r:.80}, no number of seconds")
     return float(value)

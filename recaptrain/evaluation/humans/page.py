@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from recapdata.templates import render
+from recaptrain.evaluation.humans.protocols import PROTOCOLS
 from recaptrain.evaluation.humans.results import (
     HumansResults,
     intervals,
@@ -18,16 +19,12 @@ WIDTH, LEFT, RIGHT, ROW, FOOT = 820, 230, 30, 34, 30
 TICKS = 5
 
 
-def results_page(results: HumansResults, question: str) -> str:
-    """The page as HTML.
-
-    Args:
-        question: what raters were asked.
-    """
+def results_page(results: HumansResults) -> str:
+    """The page as HTML."""
     return render(
         "humans/results.html.j2",
         results=results,
-        question=question,
+        question=PROTOCOLS[results.protocol].question,
         plot=_plot(results),
         tables=[
             ("Models", table(results) if results.ratings else []),
@@ -41,7 +38,7 @@ def results_page(results: HumansResults, question: str) -> str:
 
 def _plot(results: HumansResults) -> dict[str, Any] | None:
     """The figures of the models on one scale; None where they are not finite, or there is only one."""
-    success = results.protocol == "success"
+    success = not PROTOCOLS[results.protocol].pairwise
     found = [(each.name, each.rate if success else each.elo) for each in results.models]
     if len(found) < 2:
         return None

@@ -12,9 +12,10 @@ from recapdata.console import say
 from recapdata.display import shown_as_text
 from recapdata.errors import OptionError
 from recapdata.extras import require
-from recaptrain.evaluation.humans.ratings import DATABASE, Ratings
+from recaptrain.evaluation.humans.database import DATABASE, Database
+from recaptrain.evaluation.humans.ratings import Added, forget_unreadable, read_progress
 from recaptrain.evaluation.humans.settings import HumansSettings
-from recaptrain.evaluation.humans.study import Study, plan_study
+from recaptrain.evaluation.humans.study import plan_study
 
 if TYPE_CHECKING:
     from recaptrain.evaluation.humans.results import HumansResults
@@ -29,14 +30,14 @@ class HumansSummary:
 
     Attributes:
         ratings: votes that count, of `wanted`.
-        imported: votes that were new, and `known` those that were there; None where nothing was imported, as `exported`.
+        imported: of each kind of `add_votes`; None where nothing was imported.
+        exported: votes written to `exported_to`; None where none were.
     """
 
     out: str
     ratings: int
     wanted: int
-    imported: int | None = None
-    known: int | None = None
+    imported: "dict[Added, int] | None" = None
     exported: int | None = None
     exported_to: str | None = None
 
@@ -44,7 +45,11 @@ class HumansSummary:
         """The closing lines for the terminal."""
         lines = []
         if self.imported is not None:
-            lines.append(f"{self.imported:,} ratings imported, {self.known:,} were there")
+            lines.append(f"{self.imported['new']:,} ratings imported, {self.imported['known']:,} were there")
+            if self.imported["other"]:
+                lines.append(
+                    f"{self.imported['other']:,} left out: their raters answered these questions here"
+                )
         if self.exported is not None:
             lines.append(f"{self.exported:,} ratings in {self.exported_to}")
         lines.append(f"{self.ratings:,} of {self.wanted:,} ratings in {self.out}")
@@ -61,96 +66,93 @@ def humans(
         as_json: say where it is served as one JSON object on standard output.
 
     Returns:
-        The results, or what was exported and imported; None after serving.
+        The results, or what was exported or imported; None after serving.
 
     Raises:
-        OptionError: too few folders, the ratings are those of another study, or the port is taken.
-        InputError: folders that cannot be compared, a file that cannot be imported, no ratings to sum up.
+        OptionError: too few folders, the ratings are those of another study, none are there, or the port is taken.
+        InputError: folders that cannot be compared, a file that cannot be imported.
         MissingExtra: the extra `evaluate` is not installed.
     """
     require("evalica", "scipy", "starlette", "uvicorn", extra="evaluate")
     study = plan_study(folders, settings)
     out = Path(settings.out)
-    if (settings.results or settings.export) and not settings.import_ and not (out / DATABASE).is_file():
+    if (settings.results or settings.export) and not (out / DATABASE).is_file():
         raise OptionError(f"{out} holds no ratings yet; start without --results and --export to collect some")
-    ratings = Ratings(out, study, ratings=settings.ratings, repeats=settings.repeats)
-    with closing(ratings):
-        if settings.import_ or settings.export or settings.results:
-            return _without_serving(study, ratings, settings)
-        ratings.readable_again()
-        _serve(study, ratings, settings, as_json=as_json)
-        say(_summary(study, ratings).text())
-        return None
+    with closing(Database(out, study, ratings=settings.ratings)) as database:
+        if settings.results:
+            from recaptrain.evaluation.humans.tally import results_of
+
+            return results_of(database, seed=settings.seed)
+        imported = exported = None
+        if settings.import_:
+            from recaptrain.evaluation.humans.jsonl import import_votes
+
+            imported = import_votes(database, Path(settings.import_))
+        elif settings.export:
+            from recaptrain.evaluation.humans.jsonl import export_votes
+
+            exported = export_votes(database, Path(settings.export))
+        else:
+            forget_unreadable(database)
+            _serve(database, settings, as_json=as_json)
+        progress = read_progress(database)
+        summary = HumansSummary(
+            out=settings.out,
+            ratings=progress.votes,
+            wanted=progress.wanted,
+            imported=imported,
+            exported=exported,
+            exported_to=settings.export,
+        )
+        if imported is None and exported is None:
+            say(summary.text())  # standard output has the addresses
+            return None
+        return summary
 
 
-def _without_serving(
-    study: Study, ratings: Ratings, settings: HumansSettings
-) -> "HumansSummary | HumansResults":
-    from recaptrain.evaluation.humans.jsonl import export_votes, import_votes
-    from recaptrain.evaluation.humans.results import results_of
-
-    imported = known = exported = None
-    if settings.import_:
-        imported, known = import_votes(study, ratings, Path(settings.import_))
-    if settings.export:
-        exported = export_votes(study, ratings, Path(settings.export))
-    if settings.results:
-        return results_of(study, ratings, seed=settings.seed)
-    return _summary(
-        study, ratings, imported=imported, known=known, exported=exported, exported_to=settings.export
-    )
-
-
-def _summary(study: Study, ratings: Ratings, **done: "int | str | None") -> HumansSummary:
-    asked = len(study.questions) - len(ratings.unreadable())
-    return HumansSummary(
-        out=str(ratings.path.parent),
-        ratings=len(ratings.votes()),
-        wanted=asked * ratings.each,
-        **done,  # type: ignore[arg-type]
-    )
-
-
-def _serve(study: Study, ratings: Ratings, settings: HumansSettings, *, as_json: bool) -> None:
+def _serve(database: Database, settings: HumansSettings, *, as_json: bool) -> None:
     import uvicorn
 
     from recapdata.hub.listening import address, listening_socket, own_address
     from recapdata.hub.own_pages import LOOPBACK, WILDCARDS
-    from recaptrain.evaluation.humans.app import RatingApplication, guarded, results_key
+    from recaptrain.evaluation.humans.app import application, results_key
 
     with listening_socket(settings.host, settings.port) as listening:
         port = listening.getsockname()[1]
-        where = address(settings.host, port)
-        results = f"{where}/results/{results_key(ratings.secret())}"
-        app = guarded(RatingApplication(study, ratings, seed=settings.seed).application(), settings.host)
+        raters = address(settings.host, port)
+        results = f"{raters}/results/{results_key(database)}"
+        say(_status(database))
+        if as_json:
+            sys.stdout.write(json.dumps({"raters": raters, "results": results}) + "\n")
+            sys.stdout.flush()
+        say(f"raters: {raters}\nresults (not for raters): {results}")
+        if settings.host not in LOOPBACK:
+            host = own_address() if settings.host in WILDCARDS else settings.host
+            say(
+                f"on other machines: {address(host, port)}; whoever reaches this may rate under any name, and what they send is not encrypted"
+            )
+        say("Ctrl-C stops; every rating is kept, and the same command goes on")
         config = uvicorn.Config(
-            app,  # type: ignore[arg-type]
+            application(database, host=settings.host, seed=settings.seed),  # type: ignore[arg-type]
             http="h11",
             log_level="error",
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=GOODBYE_SECONDS,
         )
-        done = len(ratings.votes())
-        say(
-            f"{len(study.questions):,} questions on {len(study.prompts):,} prompts, {ratings.each} ratings each"
-            + (f"; {done:,} ratings are there" if done else "")
-            + (
-                f"; {study.left_out:,} prompts are not in all folders and are left out"
-                if study.left_out
-                else ""
-            )
-        )
-        if as_json:
-            sys.stdout.write(json.dumps({"raters": where, "results": results}) + "\n")
-            sys.stdout.flush()
-        say(f"raters: {where}\nresults (not for raters): {results}")
-        if settings.host not in LOOPBACK:
-            other = own_address() if settings.host in WILDCARDS else settings.host
-            say(
-                f"on other machines: http://{other}:{port} — whoever reaches this may rate under any name, and what they send is not encrypted"
-            )
-        say("Ctrl-C stops; every rating is kept, and the same command goes on")
         # uvicorn finishes what is under way and then raises the interrupt again.
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listening])
+
+
+def _status(database: Database) -> str:
+    """What is asked, and how far it is."""
+    study, votes = database.study, read_progress(database).votes
+    parts = [
+        f"{len(study.questions):,} questions on {len(study.prompts):,} prompts, {database.ratings} ratings each"
+    ]
+    if votes:
+        parts.append(f"{votes:,} ratings are there")
+    if study.left_out:
+        parts.append(f"{study.left_out:,} prompts are not in all folders and are left out")
+    return "; ".join(parts)

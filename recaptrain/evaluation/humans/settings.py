@@ -1,37 +1,31 @@
 """Options of `recaptrain humans`."""
 
 from dataclasses import dataclass
-from typing import Literal
 
-from recapdata.options import at_least, at_most, check_options, option
+from recapdata.errors import OptionError
+from recapdata.options import at_least, at_most, check_options, flag, option
+from recaptrain.evaluation.humans.protocols import ProtocolName
 from recaptrain.evaluation.settings import PromptKind
-
-Protocol = Literal["prompt-following", "style", "coherence", "success"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HumansSettings:
     """What raters are asked, of which pictures, and where their votes are kept."""
 
-    protocol: Protocol = option(
+    protocol: ProtocolName = option(
         "prompt-following",
         help="What raters are asked: which picture follows the caption better (prompt-following); which they prefer (style) or which is "
         "more coherent (coherence), without the caption; or of each picture by itself whether it shows what the caption says (success).",
     )
     prompts: PromptKind = option(
         "original",
-        help="The caption that is shown: original, what a person asked for, or read, what the model was given.",
+        help="The caption that is shown: original, what a person asked for, or read, what the model was given (as DALL·E 3's raters saw it).",
     )
     images_per_prompt: int | None = option(
         None, help="Only the first so many pictures of each prompt.", check=at_least(1), shown="all"
     )
     ratings: int = option(
         3, help="Ratings of each question, by different raters.", check=at_least(1), identity=False
-    )
-    repeats: bool = option(
-        False,
-        help="Ask a rater again what others have not answered, when nothing else is left.",
-        identity=False,
     )
     out: str = option(
         "ratings", help="Folder for the votes; the same command goes on with them.", outcome=False
@@ -64,3 +58,6 @@ class HumansSettings:
 
     def __post_init__(self) -> None:
         check_options(self)
+        instead = [name for name in ("results", "export", "import_") if getattr(self, name)]
+        if len(instead) > 1:
+            raise OptionError(f"{' and '.join(map(flag, instead))} do different things; run them one by one")

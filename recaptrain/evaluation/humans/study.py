@@ -10,6 +10,7 @@ from typing import Any
 
 from recapdata.errors import InputError, OptionError
 from recapdata.options import identity
+from recaptrain.evaluation.humans.protocols import PROTOCOLS, ProtocolName
 from recaptrain.evaluation.humans.settings import HumansSettings
 from recaptrain.evaluation.pictures import Picture, Pictures, read_pictures
 
@@ -26,7 +27,7 @@ class Question:
         prompt: number of the prompt.
         image: which of the prompt's pictures.
         a, b: numbers of the models; b is None where a picture is judged by itself.
-        place: in the order in which raters meet the questions.
+        position: in the order in which raters meet the questions.
         flipped: whether the first rating has b on the left; further ratings alternate.
     """
 
@@ -35,7 +36,7 @@ class Question:
     image: int
     a: int
     b: int | None
-    place: int
+    position: int
     flipped: bool
 
     def left_is_b(self, rating: int) -> bool:
@@ -48,6 +49,7 @@ class Study:
     """Models, their common prompts, and the questions.
 
     Attributes:
+        protocol: see `PROTOCOLS`.
         models: names of the folders.
         prompts: texts, in the order of the first folder.
         pictures: by number of model, prompt and image.
@@ -55,6 +57,7 @@ class Study:
         identity: what votes rest on: those of another identity are not mixed with them.
     """
 
+    protocol: ProtocolName
     models: Sequence[str]
     prompts: Sequence[str]
     pictures: Mapping[tuple[int, int, int], Picture]
@@ -75,8 +78,8 @@ def plan_study(folders: Sequence[str], settings: HumansSettings) -> Study:
         OptionError: too few folders, or two of one name.
         InputError: a folder without pictures, no common prompt, or unequal numbers of pictures.
     """
-    alone = settings.protocol == "success"
-    if len(folders) < (1 if alone else 2):
+    pairwise = PROTOCOLS[settings.protocol].pairwise
+    if len(folders) < (2 if pairwise else 1):
         raise OptionError(
             f"--protocol {settings.protocol} compares pictures of two folders or more, and "
             f"{'one was' if folders else 'none was'} given; name another, or take --protocol success, which judges each picture by itself"
@@ -98,10 +101,11 @@ def plan_study(folders: Sequence[str], settings: HumansSettings) -> Study:
         for image in range(counts[number])
     }
     return Study(
+        protocol=settings.protocol,
         models=names,
         prompts=common,
         pictures=pictures,
-        questions=_questions(counts, len(runs), alone=alone, seed=settings.seed),
+        questions=_questions(counts, len(runs), pairwise=pairwise, seed=settings.seed),
         left_out=len({text for own in by_text for text in own}) - len(common),
         identity={
             "folders": ", ".join(names),
@@ -150,9 +154,9 @@ def _counts(
     return counts
 
 
-def _questions(counts: Sequence[int], models: int, *, alone: bool, seed: int) -> list[Question]:
+def _questions(counts: Sequence[int], models: int, *, pairwise: bool, seed: int) -> list[Question]:
     """All questions. Of each two models, half of the first ratings have the one on the left, half the other."""
-    pairs = [(model, None) for model in range(models)] if alone else list(combinations(range(models), 2))
+    pairs = list(combinations(range(models), 2)) if pairwise else [(model, None) for model in range(models)]
     keys = [
         (prompt, image, a, b)
         for prompt, count in enumerate(counts)
@@ -160,16 +164,18 @@ def _questions(counts: Sequence[int], models: int, *, alone: bool, seed: int) ->
         for a, b in pairs
     ]
     random_ = random.Random(seed)
-    places = list(range(len(keys)))
-    random_.shuffle(places)
+    positions = list(range(len(keys)))
+    random_.shuffle(positions)
     flips = {}
     for pair in pairs:
         own = [key for key in keys if key[2:] == pair]
         random_.shuffle(own)
         flips |= {key: number % 2 == 1 for number, key in enumerate(own)}
     return [
-        Question(id=number, prompt=key[0], image=key[1], a=key[2], b=key[3], place=place, flipped=flips[key])
-        for number, (key, place) in enumerate(zip(keys, places, strict=True))
+        Question(
+            id=number, prompt=key[0], image=key[1], a=key[2], b=key[3], position=position, flipped=flips[key]
+        )
+        for number, (key, position) in enumerate(zip(keys, positions, strict=True))
     ]
 
 
@@ -179,5 +185,5 @@ def _digest(
     """A hash over the prompts, the pictures' names, and what they were made with."""
     lines = [[run.made_with for run in runs], list(prompts)]
     lines += [[*key, each.id, each.read] for key, each in pictures.items()]
-    text = json.dumps(lines, sort_keys=True, ensure_ascii=False, default=str)
+    text = json.dumps(lines, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,153 @@
+"""The database of a study: one SQLite file. A change that was acknowledged is there after any crash.
+
+SQLite with a write-ahead log that is flushed at every commit. Votes are never deleted: one that was undone says when. A question is reserved for the rater
+who has it on the screen, so that two raters never hold the last rating of a question.
+"""
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from recapdata.atomic import check_folder
+from recapdata.errors import InputError, OptionError
+from recaptrain.evaluation.humans.study import Question, Study
+
+DATABASE = "ratings.sqlite"
+FORMAT = "1"
+BUSY_SECONDS = 60.0
+
+SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE raters (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, token TEXT NOT NULL UNIQUE);
+CREATE TABLE questions (id INTEGER PRIMARY KEY, prompt INTEGER NOT NULL, image INTEGER NOT NULL, a INTEGER NOT NULL, b INTEGER,
+    position INTEGER NOT NULL, flipped INTEGER NOT NULL, unreadable TEXT);
+CREATE TABLE reservations (question INTEGER NOT NULL REFERENCES questions, rating INTEGER NOT NULL,
+    rater INTEGER NOT NULL REFERENCES raters, rank INTEGER NOT NULL, until REAL NOT NULL,
+    PRIMARY KEY (question, rater), UNIQUE (question, rating));
+CREATE TABLE votes (id INTEGER PRIMARY KEY AUTOINCREMENT, question INTEGER NOT NULL REFERENCES questions, rating INTEGER,
+    rater INTEGER NOT NULL REFERENCES raters, answer TEXT NOT NULL, left_is_b INTEGER NOT NULL, seconds REAL, at REAL NOT NULL,
+    undone REAL);
+CREATE UNIQUE INDEX one_rating ON votes (question, rating) WHERE undone IS NULL;
+CREATE UNIQUE INDEX one_answer ON votes (rater, question) WHERE undone IS NULL;
+"""
+"""`rating` numbers the votes on a question from 0; null is that of a question that was skipped."""
+
+
+class Database:
+    """The database of one study; may be used on any thread.
+
+    Args:
+        folder: made if missing.
+        ratings: of each question.
+
+    Attributes:
+        path: of the file.
+        study, ratings: as given.
+        questions: by number, as they were when the study began: another seed would order them otherwise.
+        secret: a random text that belongs to this file, for addresses that cannot be guessed.
+
+    Raises:
+        OptionError: the folder holds ratings of other folders or another protocol.
+        InputError: the file is damaged.
+    """
+
+    def __init__(self, folder: Path, study: Study, *, ratings: int = 3) -> None:
+        check_folder(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / DATABASE
+        self.study, self.ratings = study, ratings
+        self._lock = Lock()
+        self._connection = sqlite3.connect(
+            self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+                self._connection.execute(f"PRAGMA {pragma}")
+            with self.changing():
+                self._begin()
+            self.secret = self._meta()["secret"]
+            self.questions: Mapping[int, Question] = {each.id: each for each in self._read_questions()}
+        except BaseException as error:
+            self._connection.close()
+            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+                raise InputError(
+                    f"{self.path} is damaged ({error}); take it away, or name another folder with --out"
+                ) from error
+            raise  # a full disk is said by the console
+
+    def close(self) -> None:
+        """Close the file; everything is on the disk before."""
+        self._connection.close()
+
+    @contextmanager
+    def changing(self) -> Iterator[sqlite3.Connection]:
+        """One change, which is on the disk when this ends, or has not happened."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def rows(self, query: str, *values: Any) -> list[Any]:
+        """All rows of a query."""
+        with self._lock:
+            return self._connection.execute(query, values).fetchall()
+
+    def _begin(self) -> None:
+        """Make the tables, or check that the votes there are of this study."""
+        connection = self._connection
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is None:
+            for statement in SCHEMA.split(";\n"):
+                connection.execute(statement)
+            values = {
+                "format": FORMAT,
+                "secret": secrets.token_urlsafe(24),
+                "identity": json.dumps(dict(self.study.identity)),
+            }
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", values.items())
+            connection.executemany(
+                "INSERT INTO questions (id, prompt, image, a, b, position, flipped) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (each.id, each.prompt, each.image, each.a, each.b, each.position, each.flipped)
+                    for each in self.study.questions
+                ],
+            )
+            return
+        meta = self._meta()
+        if meta["format"] != FORMAT:
+            raise OptionError(
+                f"{self.path} was written by another version of recaptrain; name another folder with --out"
+            )
+        _check_same(json.loads(meta["identity"]), self.study.identity, self.path.parent)
+
+    def _meta(self) -> dict[str, str]:
+        return dict(self._connection.execute("SELECT name, value FROM meta").fetchall())
+
+    def _read_questions(self) -> Iterator[Question]:
+        rows = self._connection.execute("SELECT id, prompt, image, a, b, position, flipped FROM questions")
+        for number, prompt, image, a, b, position, flipped in rows:
+            yield Question(
+                id=number, prompt=prompt, image=image, a=a, b=b, position=position, flipped=bool(flipped)
+            )
+
+
+def _check_same(there: Mapping[str, object], now: Mapping[str, object], folder: Path) -> None:
+    """Raise OptionError where votes are those of another study."""
+    differing = "; ".join(
+        f"{name.replace('_', ' ')}: {there.get(name)} there, {now.get(name)} now"
+        for name in {**there, **now}
+        if there.get(name) != now.get(name)
+    )
+    if differing:
+        raise OptionError(
+            f"{folder} holds ratings of another study ({differing}); name another folder with --out"
+        )

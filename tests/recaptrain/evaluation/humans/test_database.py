@@ -1,0 +1,76 @@
+"""The file of a study: commits wait for the disk, other studies are not mixed with it, damage is said."""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from recapdata.errors import InputError, OptionError
+from recaptrain.evaluation.humans.assignments import assign
+from recaptrain.evaluation.humans.database import DATABASE, Database
+from recaptrain.evaluation.humans.study import Study
+from tests.recaptrain.evaluation.humans.folders import come, write_study
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    return write_study(tmp_path, ["one", "two", "three"])
+
+
+def test_commits_wait_for_the_disk(tmp_path: Path, study: Study) -> None:
+    with closing(Database(tmp_path / "out", study)) as database:
+        assert database.rows("PRAGMA journal_mode") == [("wal",)]
+        assert database.rows("PRAGMA synchronous") == [(2,)]  # FULL
+
+
+def test_a_change_that_fails_has_not_happened(tmp_path: Path, study: Study) -> None:
+    with closing(Database(tmp_path / "out", study)) as database:
+        insert = "INSERT INTO raters (name, token) VALUES (?, ?)"
+        with pytest.raises(sqlite3.IntegrityError), database.changing() as connection:
+            connection.executemany(insert, [("Ada", "x"), ("Bo", "x")])
+        assert database.rows("SELECT * FROM raters") == []
+
+
+def test_the_questions_are_those_that_the_study_began_with(tmp_path: Path, study: Study) -> None:
+    """Another seed would order and flip them otherwise, and votes rest on both."""
+    with closing(Database(tmp_path / "out", study)) as database:
+        first = assign(database, come(database, "Ada")).held
+        questions, secret = database.questions, database.secret
+    other = replace(study, questions=[replace(each, flipped=not each.flipped) for each in study.questions])
+    with closing(Database(tmp_path / "out", other)) as database:
+        assert (database.questions, database.secret) == (questions, secret)
+        assert assign(database, come(database, "Ada")).held == first
+
+
+def test_ratings_of_another_study_are_not_mixed(tmp_path: Path, study: Study) -> None:
+    Database(tmp_path / "out", study).close()
+    for name, value, message in (
+        ("protocol", "style", "protocol: prompt-following there, style now"),
+        ("folders", "b, a", "folders: model-baseline, model-recap there, b, a now"),
+        ("pictures", "0", "pictures: "),
+    ):
+        other = replace(study, identity={**study.identity, name: value})
+        with pytest.raises(OptionError, match=f"holds ratings of another study.*{message}"):
+            Database(tmp_path / "out", other)
+
+
+def test_another_versions_file_is_refused(tmp_path: Path, study: Study) -> None:
+    with closing(Database(tmp_path / "out", study)) as database, database.changing() as connection:
+        connection.execute("UPDATE meta SET value = '99' WHERE name = 'format'")
+    with pytest.raises(OptionError, match="written by another version of recaptrain"):
+        Database(tmp_path / "out", study)
+
+
+def test_a_damaged_file_is_said(tmp_path: Path, study: Study) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / DATABASE).write_bytes(b"no database at all" * 100)
+    with pytest.raises(InputError, match="is damaged"):
+        Database(tmp_path / "out", study)
+
+
+def test_a_file_in_place_of_the_folder_is_said(tmp_path: Path, study: Study) -> None:
+    (tmp_path / "out").write_text("a note")
+    with pytest.raises(OptionError, match="is a file; name a folder"):
+        Database(tmp_path / "out", study)
