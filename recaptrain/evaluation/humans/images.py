@@ -55,7 +55,9 @@ class ShownImages:
                 return self._kept[key]
         image = self._pictures[key].load()
         file = io.BytesIO()
-        image.save(file, "PNG", compress_level=1, icc_profile=None)  # a profile is of the program that wrote it
+        image.save(
+            file, "PNG", compress_level=1, icc_profile=None
+        )  # a profile is of the program that wrote it
         content = file.getvalue()
         with self._lock:
             if key not in self._kept:
