@@ -166,7 +166,7 @@ def _questions(counts: Sequence[int], models: int, *, pairwise: bool, seed: int)
     random_ = random.Random(seed)
     positions = list(range(len(keys)))
     random_.shuffle(positions)
-    flips = {}
+    flips: dict[tuple[int, int, int, int | None], bool] = {}
     for pair in pairs:
         own = [key for key in keys if key[2:] == pair]
         random_.shuffle(own)
