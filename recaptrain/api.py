@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from recapdata.caption_sets.mixture import Mixture
     from recaptrain.captioner.settings import CaptionerSettings, CaptionerSummary
     from recaptrain.diffusion.settings import DiffusionSettings, DiffusionSummary
-    from recaptrain.evaluation.run import EvaluateSummary
+    from recaptrain.evaluation.evaluations import EvaluateSummary
     from recaptrain.generation.generate import GenerateSummary
     from recaptrain.generation.settings import LongPrompts
 
@@ -327,6 +327,7 @@ def evaluate(
     vlm: str | None = None,
     prompts: Literal["original", "read"] = "original",
     shuffle: bool = False,
+    report: str | Path | None = None,
     seed: int = 0,
     batch_size: int = 32,
     out: str | Path = "evaluation",
@@ -346,6 +347,7 @@ def evaluate(
         vlm: vision-language model that answers questions.
         prompts: what pictures are measured against: `original`, what a person asked for, or `read`, what the model was given.
         shuffle: give each picture the prompt of another, as a control.
+        report: path of an HTML page: table, curves over checkpoints, and the same prompts side by side; none where None.
         seed: of the bootstrap and of whatever a metric draws.
         batch_size: pictures at once.
         out: folder for rows and figures.
@@ -355,7 +357,7 @@ def evaluate(
 
     Raises:
         InputError: no pictures.
-        OptionError: no such metric, or an option that it needs is missing.
+        OptionError: no such metric, an option that it needs is missing, or `report` is a folder.
 
     Example:
         >>> import recaptrain
@@ -363,7 +365,8 @@ def evaluate(
         >>> found.table[["images", "figure", "n"]].iloc[0].to_dict()
         {'images': 'real', 'figure': 'clipscore', 'n': 24}
     """
-    given = {**locals(), "reference": None if reference is None else str(reference), "out": str(out)}
+    given = {**locals(), "out": str(out)}
+    given |= {name: given[name] and str(given[name]) for name in ("reference", "report")}
     from recaptrain.evaluation.run import evaluate as run
     from recaptrain.evaluation.settings import EvaluateSettings
 

@@ -46,16 +46,25 @@ def thumbnail(image: bytes | None, budget: int, *, max_pixels: int = DECODED_PIX
         decoded = decode_image(image, max_pixels=max_pixels)
     except ImageUnreadable as error:
         return Picture(url="", width=4, height=3, error=str(error))
-    width, height = decoded.size
-    if image is not None and len(image) <= min(SMALL, budget * 3 // 4) and max(width, height) <= SIDES[0]:
+    if image is not None and len(image) <= min(SMALL, budget * 3 // 4) and max(decoded.size) <= SIDES[0]:
         mime = browser_type(image)
         if mime:
-            return Picture(url=_url(mime, image), width=width, height=height)
+            return Picture(url=_url(mime, image), width=decoded.width, height=decoded.height)
+    return reduce(decoded, budget)
+
+
+def reduce(decoded: Image.Image, budget: int) -> Picture:
+    """A decoded picture reduced until its data URL takes no more than `budget` bytes, or to the smallest size there is.
+
+    One of no more pixels than the smallest size is kept without loss.
+    """
+    width, height = decoded.size
+    lossless = max(width, height) <= SIDES[-1]
     for side in SIDES:
         reduced = decoded.copy()
         reduced.thumbnail((side, side), Image.Resampling.LANCZOS)
         buffer = io.BytesIO()
-        reduced.save(buffer, "WEBP", quality=QUALITY, method=4)
+        reduced.save(buffer, "WEBP", quality=QUALITY, method=4, lossless=lossless)
         url = _url("image/webp", buffer.getvalue())
         if len(url) <= budget:
             break

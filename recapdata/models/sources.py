@@ -4,6 +4,7 @@ A name is `embedded`, a local folder, or `user/name` on the Hub in use; a folder
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,10 +102,20 @@ def caution(name: str, target: "Target") -> str | None:
     first = next(target.read(target.shard_numbers[0], ["width", "height"]), None)
     if first is None:
         return None
-    others = [row for row in first.to_pylist() if (row["width"], row["height"]) != (SIDE, SIDE)]
+    return unlike_scenes([(row["width"], row["height"]) for row in first.to_pylist()], target.name)
+
+
+def unlike_scenes(sizes: Sequence[tuple[int, int]], where: str) -> str | None:
+    """The warning for an embedded model that is to see pictures of these sizes; None where all are of a drawn scene's.
+
+    Args:
+        sizes: widths and heights of the first pictures.
+        where: what they are the first pictures of.
+    """
+    others = [size for size in sizes if size != (SIDE, SIDE)]
     if not others:
         return None
     return (
-        f"caution: the model `embedded` knows drawn scenes only, and {len(others):,} of the first {first.num_rows:,} pictures of "
-        f"{target.name} are none: what it makes of them shows that the way works and means nothing; name a model trained on photographs"
+        f"caution: the model `embedded` knows drawn scenes only, and {len(others):,} of the first {len(sizes):,} pictures of "
+        f"{where} are none: what it makes of them shows that the way works and means nothing; name a model trained on photographs"
     )

@@ -108,8 +108,20 @@ class Distribution:
         others = reference_features(self.reference, self.rows)
         own = as_matrix(rows)
         if len(own) < 2 or len(others) < 2:
-            return []
+            return [too_few(self.name, len(own), len(others), "pictures")]
         return [self.distance(self.name, own, others)]
+
+
+def too_few(name: str, own: int, others: int, kind: str) -> Statistic:
+    """A figure without a value: of fewer than two pictures, or crops, here or in the reference there is no distance."""
+    return Statistic(
+        name=name,
+        n=own,
+        value=lambda weights: float("nan"),
+        better="lower",
+        replicates=2,
+        note=f"two {kind} here and in the reference are the least, and there are {own:,} and {others:,}",
+    )
 
 
 def as_matrix(rows: pa.Table) -> NDArray[np.float32]:
@@ -152,6 +164,7 @@ def _frechet(note: str, kind: str) -> Distance:
             value=FrechetTo(own, gaussian(others)),
             better="lower",
             replicates=FRECHET_REPLICATES,
+            least=0.0,
             centered=True,
             note="; ".join(notes),
         )

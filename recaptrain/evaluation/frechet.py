@@ -4,7 +4,7 @@
 
 Covariances are divided by n − 1, all is in float64. The estimate is too large by an amount that grows as n falls and depends on the features,
 so that figures compare at the same n only (Chong & Forsyth 2020), and resampled ones, which hold fewer distinct pictures, are larger
-still: the interval's repetitions are moved so that their mean is the figure.
+still: the interval's repetitions are moved so that their mean is the figure, and the interval ends at zero, below which no distance lies.
 """
 
 from dataclasses import dataclass
@@ -43,9 +43,8 @@ def frechet(one: Gaussian, other: Gaussian) -> float:
     difference = one.mean - other.mean
     inner = other.root @ one.covariance @ other.root
     overlap = np.sqrt(np.clip(np.linalg.eigvalsh(inner), 0, None)).sum()
-    return float(
-        difference @ difference + np.trace(one.covariance) + np.trace(other.covariance) - 2 * overlap
-    )
+    spread = np.trace(one.covariance) + np.trace(other.covariance)
+    return max(float(difference @ difference + spread - 2 * overlap), 0.0)
 
 
 class FrechetTo:
@@ -71,4 +70,5 @@ class FrechetTo:
         product = scaled @ scaled.T if len(scaled) < scaled.shape[1] else scaled.T @ scaled
         overlap = np.sqrt(np.clip(np.linalg.eigvalsh(product), 0, None)).sum()
         difference = mean - self._reference.mean
-        return float(difference @ difference + spread + np.trace(self._reference.covariance) - 2 * overlap)
+        spread += float(np.trace(self._reference.covariance))
+        return max(float(difference @ difference + spread - 2 * overlap), 0.0)

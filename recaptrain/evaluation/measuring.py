@@ -64,7 +64,7 @@ def measure(
         for place, number in enumerate(numbers):
             for each in numbers[place : place + 2]:
                 if each not in coming:
-                    coming[each] = [pool.submit(_decoded, picture) for picture in chunks[each]]
+                    coming[each] = [pool.submit(decoded, picture) for picture in chunks[each]]
             images = [future.result() for future in coming.pop(number)]
             for metric in todo[number]:
                 _measure_chunk(folder, metric, number, chunks[number], images)
@@ -78,7 +78,8 @@ def measure(
     return {metric.name: rows[rows_name(metric)] for metric in metrics}
 
 
-def _decoded(picture: Picture) -> Image.Image | None:
+def decoded(picture: Picture) -> Image.Image | None:
+    """The image of a picture; None where it cannot be decoded."""
     try:
         return picture.load()
     except ImageUnreadable:  # its row says so, and the run counts them

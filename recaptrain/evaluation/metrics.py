@@ -54,8 +54,9 @@ class Statistic:
         unit: what is shown behind the value: `%` or nothing.
         values: weights (repetitions, rows) → figures (repetitions,), where one pass over the rows serves many repetitions.
         replicates: of the bootstrap; fewer where a value is dear.
-        centered: whether repetitions are moved so that their mean is the figure: of FID and its kind, which grow as distinct pictures get
-            fewer, as they do in every repetition.
+        least: the value below which none can lie, and no interval reaches; None where there is none.
+        centered: whether repetitions are moved so that their mean is the figure: of one that resampling makes larger by itself, such as FID
+            and its kind, which grow as distinct pictures get fewer, and the spread of bins.
         note: a flaw or a deviation that a reader of the figure must know.
     """
 
@@ -66,6 +67,7 @@ class Statistic:
     better: Literal["higher", "lower"] | None = "higher"
     unit: str = ""
     replicates: int = 1000
+    least: float | None = None
     centered: bool = False
     note: str = ""
 

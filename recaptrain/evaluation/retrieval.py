@@ -105,7 +105,15 @@ class RPrecision:
                 value=mean_of_groups(first, bins, scale=100),
                 note=few,
             ),
-            Statistic(name="rp-sd", better=None, unit="%", n=n, value=_spread_of_bins(first, bins)),
+            Statistic(
+                name="rp-sd",
+                better=None,
+                unit="%",
+                n=n,
+                value=_spread_of_bins(first, bins),
+                least=0.0,
+                centered=True,
+            ),
         ]
 
 

@@ -1,139 +1,38 @@
-"""Measures pictures: read → rows of each metric → figures with intervals → table, JSON, differences between runs."""
+"""Measures pictures: read → rows of each metric → figures with intervals → table, JSON, page, differences between runs."""
 
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recapdata.atomic import check_folder, write_atomic
-from recapdata.console import progress
-from recapdata.display import shown_as_text
+from recapdata.console import progress, say
 from recapdata.errors import OptionError
 from recapdata.extras import require
+from recapdata.models.sources import EMBEDDED, unlike_scenes
+from recaptrain.evaluation.evaluations import (
+    Difference,
+    EvaluateSummary,
+    Evaluation,
+    Figure,
+    Measured,
+    Replicates,
+)
 from recaptrain.evaluation.intervals import percentile_interval, replicate
-from recaptrain.evaluation.measuring import MEASURED, NOTHING, UNREADABLE, measure
+from recaptrain.evaluation.measuring import MEASURED, NOTHING, UNREADABLE, decoded, measure
 from recaptrain.evaluation.metrics import Metric, Statistic, open_metric
 from recaptrain.evaluation.pictures import Pictures, read_pictures
 from recaptrain.evaluation.seen import open_store
 from recaptrain.evaluation.settings import EvaluateSettings
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 FIGURES = "evaluation.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """One figure of one run.
-
-    Attributes:
-        low, high: 95 % interval; None where there is none, as of a single prompt.
-        n: pictures that it rests on.
-        not_applicable: pictures whose prompts the metric has nothing to say of.
-        identity: what the metric rests on.
-    """
-
-    name: str
-    metric: str
-    value: float
-    low: float | None
-    high: float | None
-    n: int
-    not_applicable: int
-    unreadable: int
-    unit: str
-    better: str | None
-    note: str
-    identity: Mapping[str, Any]
-
-    def text(self) -> str:
-        """`81.2 % [78.0, 84.1]`."""
-        shown = f"{self.value:.4g}{f' {self.unit}' if self.unit else ''}"
-        return shown if self.low is None else f"{shown} [{self.low:.4g}, {self.high:.4g}]"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """The figures of one run, and what it was made with.
-
-    Attributes:
-        prompts: how many there are; `prompts_digest` a hash over them and how many pictures each has.
-        not_applicable: by metric the pictures whose prompts it has nothing to say of; of all of them there are no figures.
-    """
-
-    name: str
-    source: str
-    pictures: int
-    prompts: int
-    prompts_digest: str
-    unreadable: int
-    not_applicable: Mapping[str, int]
-    made_with: Mapping[str, Any]
-    figures: Sequence[Figure]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """A figure of two runs, paired by prompt.
-
-    Attributes:
-        value, low, high: b − a with its 95 % interval; None where the two are not compared, and `why` says why.
-    """
-
-    figure: str
-    a: str
-    b: str
-    value: float | None
-    low: float | None
-    high: float | None
-    better: str | None
-    why: str = ""
-
-    def verdict(self) -> str:
-        """Which is better, where the interval leaves out nought."""
-        if self.value is None:
-            return f"not compared: {self.why}"
-        if self.low is None or self.high is None or self.low <= 0 <= self.high:
-            return "no difference shown"
-        if self.better is None:
-            return "different"
-        return f"{self.b if (self.value > 0) == (self.better == 'higher') else self.a} is better"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-@shown_as_text
-class EvaluateSummary:
-    """What was measured."""
-
-    out: str
-    evaluations: Sequence[Evaluation]
-    differences: Sequence[Difference]
-    seconds: float
-
-    @property
-    def table(self) -> "pd.DataFrame":
-        """A row per run and figure: images, figure, value, low, high, n, not_applicable, unreadable, unit, better, metric."""
-        import pandas as pd
-
-        names = ("value", "low", "high", "n", "not_applicable", "unreadable", "unit", "better", "metric")
-        return pd.DataFrame(
-            [
-                {"images": run.name, "figure": each.name, **{name: getattr(each, name) for name in names}}
-                for run in self.evaluations
-                for each in run.figures
-            ]
-        )
-
-    def text(self) -> str:
-        """The closing table for the terminal."""
-        return "\n".join(_lines(self))
+LOOKED_AT = 8
+"""Pictures of a run whose sizes tell whether they are drawn scenes."""
 
 
 def evaluate(sources: Sequence[str], settings: EvaluateSettings) -> EvaluateSummary:
@@ -144,12 +43,13 @@ def evaluate(sources: Sequence[str], settings: EvaluateSettings) -> EvaluateSumm
 
     Raises:
         InputError: no pictures.
-        OptionError: no such metric, two runs of one name, an option that a metric needs is missing.
+        OptionError: no such metric, two runs of one name, an option that a metric needs is missing, or the page's path is a folder.
         MissingExtra: a metric needs an optional part of the installation.
     """
     require("torch_fidelity", extra="evaluate")
     began = time.monotonic()
     check_folder(Path(settings.out))
+    _check_page(settings.report)
     runs = [
         read_pictures(source, prompts=settings.prompts, shuffle=settings.shuffle, seed=settings.seed)
         for source in sources
@@ -159,58 +59,72 @@ def evaluate(sources: Sequence[str], settings: EvaluateSettings) -> EvaluateSumm
         raise OptionError(f"two of the pictures are called {_twice(names)}; write NAME=FOLDER")
     measured = [_measured(run, settings) for run in runs]
     for each in measured:
-        content = json.dumps(asdict(each.evaluation), indent=2, ensure_ascii=False, default=str)
+        content = json.dumps(
+            asdict(each.evaluation), indent=2, ensure_ascii=False, default=str, allow_nan=False
+        )
         write_atomic(each.folder / FIGURES, content.encode())
+    differences = [difference for other in measured[1:] for difference in _differences(measured[0], other)]
+    if settings.report is not None:
+        from recaptrain.evaluation.reporting import write_page
+
+        write_page(measured, differences, Path(settings.report), seed=settings.seed)
     return EvaluateSummary(
         out=settings.out,
         evaluations=[each.evaluation for each in measured],
-        differences=[
-            difference
-            for other in measured[1:]
-            for difference in _differences(measured[0], other, settings.seed)
-        ],
+        differences=differences,
+        report=settings.report,
         seconds=round(time.monotonic() - began, 1),
     )
+
+
+def _check_page(path: str | None) -> None:
+    """Refuse what no page can be written to before anything is measured."""
+    if path is None:
+        return
+    if Path(path).is_dir():
+        raise OptionError(
+            f"--report {path} is a folder; name the page in it, such as {Path(path) / 'page.html'}"
+        )
+    check_folder(Path(path).parent)
 
 
 def _twice(names: Sequence[str]) -> str:
     return next(name for name in names if names.count(name) > 1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Measured:
-    """A run with what its differences are made of: statistic, prompt of each row, and repetitions, by figure."""
-
-    folder: Path
-    pictures: Pictures
-    evaluation: Evaluation
-    statistics: Mapping[str, tuple[Statistic, NDArray[np.int64], NDArray[np.float64]]]
-
-
-def _measured(run: Pictures, settings: EvaluateSettings) -> _Measured:
+def _measured(run: Pictures, settings: EvaluateSettings) -> Measured:
     metrics = [open_metric(name, settings, run) for name in dict.fromkeys(settings.metrics)]
+    cautions = _cautions(run, metrics)
+    for each in cautions:
+        say(each)
     place = hashlib.sha256(str(Path(run.source).absolute()).encode()).hexdigest()[:8]
     folder = Path(settings.out) / f"{run.name.replace(':', '-')}-{place}"
     with progress(f"measuring {run.name}", total=len(run.items)) as advance:
         rows = measure(run.items, metrics, folder, advance=advance)
     open_store(settings).save()
-    prompts, figures, statistics, unreadable = run.prompts, [], {}, 0
+    prompts, unreadable = run.prompts, 0
+    figures: list[Figure] = []
+    replicates: dict[str, Replicates] = {}
     not_applicable: dict[str, int] = {}
+    without: dict[str, str] = {}
     for metric in metrics:
         table = rows[metric.name]
         states = table.column("state").to_pylist()
         own = table.filter([state == MEASURED for state in states])
         prompt_of = np.array([prompts[name] for name in own.column("prompt_id").to_pylist()], np.int64)
         unreadable, not_applicable[metric.name] = states.count(UNREADABLE), states.count(NOTHING)
-        for statistic in metric.figures(own) if len(own) else ():
-            found = (
-                replicate(statistic, prompt_of, len(prompts), settings.seed)
-                if len(prompts) > 1
-                else np.array([])
+        statistics = metric.figures(own) if len(own) else ()
+        if not statistics:
+            without[metric.name] = (
+                f"it has nothing to say of any of the {len(states):,} pictures"
+                if unreadable < len(states)
+                else "no picture can be decoded"
             )
-            statistics[statistic.name] = (statistic, prompt_of, found)
-            low, high = percentile_interval(found) or (None, None)
-            figures.append(_figure(metric, statistic, low, high, len(own), states))
+        for statistic in statistics:
+            several = len(prompts) > 1
+            values = replicate(statistic, prompt_of, len(prompts), settings.seed) if several else np.array([])
+            replicates[statistic.name] = Replicates(statistic=statistic, prompt_of=prompt_of, values=values)
+            figures.append(_figure(metric, replicates[statistic.name], states))
     evaluation = Evaluation(
         name=run.name,
         source=run.source,
@@ -221,24 +135,25 @@ def _measured(run: Pictures, settings: EvaluateSettings) -> _Measured:
         not_applicable=not_applicable,
         made_with=run.made_with,
         figures=figures,
+        without_figures=without,
+        cautions=cautions,
     )
-    return _Measured(folder=folder, pictures=run, evaluation=evaluation, statistics=statistics)
+    return Measured(folder=folder, pictures=run, evaluation=evaluation, replicates=replicates)
 
 
-def _figure(
-    metric: Metric,
-    statistic: Statistic,
-    low: float | None,
-    high: float | None,
-    rows: int,
-    states: Sequence[str],
-) -> Figure:
+def _figure(metric: Metric, made: Replicates, states: Sequence[str]) -> Figure:
+    statistic = made.statistic
+    value = statistic.value(np.ones(len(made.prompt_of), np.int64))
+    low, high = percentile_interval(made.values) or (None, None)
+    if low is not None and statistic.least is not None:
+        low = max(low, statistic.least)
+    there = isfinite(value)
     return Figure(
         name=statistic.name,
         metric=metric.name,
-        value=statistic.value(np.ones(rows, np.int64)),
-        low=low,
-        high=high,
+        value=float(value) if there else None,
+        low=low if there else None,
+        high=high if there else None,
         n=statistic.n,
         not_applicable=states.count(NOTHING),
         unreadable=states.count(UNREADABLE),
@@ -246,10 +161,30 @@ def _figure(
         better=statistic.better,
         note=statistic.note,
         identity=metric.identity,
+        why="" if there else _why(statistic),
     )
 
 
-def _differences(a: _Measured, b: _Measured, seed: int) -> Iterator[Difference]:
+def _why(statistic: Statistic) -> str:
+    """Why a figure has no value."""
+    return statistic.note or f"none of the {statistic.n:,} pictures that were measured has one"
+
+
+def _cautions(run: Pictures, metrics: Sequence[Metric]) -> list[str]:
+    """A warning where the embedded CLIP is to see other pictures than drawn scenes."""
+    uses = [
+        metric.name
+        for metric in metrics
+        if any(str(value).startswith(f"{EMBEDDED}@") for value in metric.identity.values())
+    ]
+    if not uses:
+        return []
+    images = [image for picture in run.items[:LOOKED_AT] if (image := decoded(picture)) is not None]
+    warning = unlike_scenes([image.size for image in images], run.name)
+    return [] if warning is None else [f"{warning} ({', '.join(uses)})"]
+
+
+def _differences(a: Measured, b: Measured) -> Iterator[Difference]:
     """Each figure that both have, b − a, resampled alike."""
     others = {figure.name: figure for figure in b.evaluation.figures}
     for figure in a.evaluation.figures:
@@ -257,9 +192,9 @@ def _differences(a: _Measured, b: _Measured, seed: int) -> Iterator[Difference]:
             continue
         why = _incomparable(a, b, figure, other)
         low = high = value = None
-        if not why:
+        if not why and figure.value is not None and other.value is not None:
             value = other.value - figure.value
-            change = b.statistics[figure.name][2] - a.statistics[figure.name][2]
+            change = b.replicates[figure.name].values - a.replicates[figure.name].values
             low, high = percentile_interval(change) or (None, None)
         yield Difference(
             figure=figure.name,
@@ -273,8 +208,11 @@ def _differences(a: _Measured, b: _Measured, seed: int) -> Iterator[Difference]:
         )
 
 
-def _incomparable(a: _Measured, b: _Measured, figure: Figure, other: Figure) -> str:
+def _incomparable(a: Measured, b: Measured, figure: Figure, other: Figure) -> str:
     """Why a figure of two runs is not compared; empty where it is."""
+    for name, each in ((a.evaluation.name, figure), (b.evaluation.name, other)):
+        if each.value is None:
+            return f"{name} has no value"
     if a.evaluation.prompts_digest != b.evaluation.prompts_digest:
         return "other prompts, or other numbers of pictures of them"
     differing = [
@@ -282,48 +220,6 @@ def _incomparable(a: _Measured, b: _Measured, figure: Figure, other: Figure) -> 
         for name in {**figure.identity, **other.identity}
         if figure.identity.get(name) != other.identity.get(name)
     ]
-    if differing:
-        return "; ".join(
-            f"{name}: {figure.identity.get(name)} there, {other.identity.get(name)} here"
-            for name in differing
-        )
-    return ""
-
-
-def _lines(summary: EvaluateSummary) -> Iterator[str]:
-    runs = summary.evaluations
-    names = list(dict.fromkeys(figure.name for run in runs for figure in run.figures))
-    by_run = [{figure.name: figure for figure in run.figures} for run in runs]
-    columns = [["", *names]]
-    columns += [
-        [run.name, *(own[name].text() if name in own else "–" for name in names)]
-        for run, own in zip(runs, by_run, strict=True)
-    ]
-    widths = [max(map(len, column)) for column in columns]
-    for row in zip(*columns, strict=True):
-        yield "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-    yield "(95 % intervals by a bootstrap over prompts)"
-    for run in runs:
-        parts = [f"{run.name}: {run.pictures:,} pictures of {run.prompts:,} prompts"]
-        if run.unreadable:
-            parts.append(f"{run.unreadable:,} cannot be decoded and count nowhere")
-        parts += [
-            f"{metric} has nothing to say of {'any' if count == run.pictures - run.unreadable else f'{count:,}'} of them"
-            for metric, count in run.not_applicable.items()
-            if count
-        ]
-        yield "; ".join(parts)
-    yield from dict.fromkeys(
-        f"{figure.name}: {figure.note}" for run in runs for figure in run.figures if figure.note
+    return "; ".join(
+        f"{name}: {figure.identity.get(name)} there, {other.identity.get(name)} here" for name in differing
     )
-    for each in summary.differences:
-        if each.value is not None:
-            shown = f"{each.value:+.4g}" + (
-                "" if each.low is None else f" [{each.low:+.4g}, {each.high:+.4g}]"
-            )
-            yield f"{each.figure}: {each.b} − {each.a} {shown}, {each.verdict()}"
-    reasons = {(each.a, each.b, each.why): each for each in summary.differences if each.why}
-    for a, b, why in reasons:
-        figures = [each.figure for each in summary.differences if (each.a, each.b, each.why) == (a, b, why)]
-        yield f"{b} and {a} are not compared by {', '.join(figures)}: {why}"
-    yield f"rows and figures in {summary.out}"

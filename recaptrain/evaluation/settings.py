@@ -48,6 +48,12 @@ class EvaluateSettings:
     shuffle: bool = option(
         False, help="Give each picture the prompt of another, as a control: figures of fit fall to chance."
     )
+    report: str | None = option(
+        None,
+        help="Write one HTML page: table, curves over checkpoints, and the same prompts side by side.",
+        metavar="PAGE.html",
+        outcome=False,
+    )
     seed: int = option(0, help="Of the bootstrap and of whatever a metric draws.", check=at_least(0))
     batch_size: int = option(32, help="Pictures at once.", check=at_least(1), outcome=False)
     out: str = option(

@@ -1,5 +1,6 @@
-"""A metric from outside: the brightness of a picture, of those whose prompt says `bright`."""
+"""A metric from outside: the brightness of a picture, of those whose prompt says `bright`; and one whose figure may be infinite."""
 
+import math
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -31,6 +32,23 @@ class Brightness:
     def figures(self, rows: pa.Table) -> list[Statistic]:
         values = rows.column("mean").to_numpy()
         return [Statistic(name="brightness", n=len(values), value=weighted_mean(values))]
+
+
+class Logarithm(Brightness):
+    name = "logarithm"
+
+    def figures(self, rows: pa.Table) -> list[Statistic]:
+        """The logarithm of the mean brightness."""
+        mean = weighted_mean(rows.column("mean").to_numpy())
+
+        def value(weights) -> float:
+            return math.log(mean(weights)) if mean(weights) else -math.inf
+
+        return [Statistic(name="logarithm", n=len(rows), value=value, note="black has no logarithm")]
+
+
+def open_logarithm(settings, pictures) -> Logarithm:
+    return Logarithm(1)
 
 
 def open_brightness(settings, pictures) -> Brightness:

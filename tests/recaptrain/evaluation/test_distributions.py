@@ -10,7 +10,8 @@ import recapdata
 import recaptrain
 from recapdata.errors import InputError, OptionError, SourceNotFound
 from recaptrain.evaluation import distributions, measuring
-from recaptrain.evaluation.run import EvaluateSummary, evaluate
+from recaptrain.evaluation.evaluations import EvaluateSummary
+from recaptrain.evaluation.run import evaluate
 from recaptrain.evaluation.settings import EvaluateSettings
 from tests.recaptrain.evaluation import grays
 from tests.recaptrain.evaluation.test_run import generated
@@ -124,3 +125,26 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(OptionError, match=message):
             run(folder, reference=real, features=features, out=out)
+
+
+def test_of_one_picture_there_is_no_distance_and_the_figure_says_so(tmp_path: Path) -> None:
+    folder = generated(tmp_path / "p", {"a": 10})
+    real = images(tmp_path / "real", 40, 60)
+    found = run(folder, metrics=("fid", "kid"), reference=str(real), out=str(tmp_path / "out"))
+    assert [(each.name, each.value, each.low) for each in found.evaluations[0].figures] == [
+        ("fid", None, None),
+        ("kid", None, None),
+    ]
+    assert (
+        found.evaluations[0].figures[0].why
+        == "two pictures here and in the reference are the least, and there are 1 and 2"
+    )
+
+
+def test_no_interval_of_a_distance_reaches_below_zero(tmp_path: Path) -> None:
+    """Pictures against themselves: repetitions moved to the mean 0 lie on both sides of it."""
+    folder = generated(tmp_path / "p", {"a": 10, "b": 20, "c": 30, "d": 60})
+    found = run(folder, reference=str(images(tmp_path / "real", 10, 20, 30, 60)), out=str(tmp_path / "out"))
+    (figure,) = found.evaluations[0].figures
+    assert (figure.value, figure.low) == (pytest.approx(0, abs=1e-9), 0.0)
+    assert figure.high > 0

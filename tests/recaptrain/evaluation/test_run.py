@@ -1,6 +1,7 @@
 """The frame of `recaptrain evaluate`: rows kept and resumed, figures with intervals, runs compared prompt by prompt."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import pytest
 from PIL import Image
 
 from recapdata.errors import InputError, OptionError
+from recapdata.scenes import SIDE
 from recaptrain.evaluation import measuring
-from recaptrain.evaluation.run import EvaluateSummary, evaluate
+from recaptrain.evaluation.evaluations import EvaluateSummary
+from recaptrain.evaluation.run import evaluate
 from recaptrain.evaluation.settings import EvaluateSettings
 from tests.recaptrain.evaluation import brightness
 
@@ -69,7 +72,42 @@ def test_a_prompt_of_which_a_metric_has_nothing_to_say_is_counted(tmp_path: Path
     folder = generated(tmp_path / "p", {"a": 10, "b": 20}, prompt="a dark thing")
     found = run(folder, out=tmp_path / "out")
     assert found.evaluations[0].figures == []
+    assert found.evaluations[0].without_figures == {
+        "brightness": "it has nothing to say of any of the 2 pictures"
+    }
+    assert "brightness, p: it has nothing to say of any of the 2 pictures" in found.text()
     assert brightness.measured == ["a", "b"]
+
+
+def test_a_figure_without_a_value_is_null_and_says_why(tmp_path: Path) -> None:
+    """A black picture's log-brightness is −∞, which JSON has no word for; a run of none is compared with nothing."""
+    dark, gray = generated(tmp_path / "dark", {"a": 0}), generated(tmp_path / "gray", {"a": 9})
+    metric = "tests.recaptrain.evaluation.brightness:open_logarithm"
+    found = run(dark, gray, out=tmp_path / "out", metric=metric)
+    (figure,), (other,) = (each.figures for each in found.evaluations)
+    assert (figure.value, figure.low, figure.why) == (None, None, "black has no logarithm")
+    assert other.value == pytest.approx(math.log(9))
+    assert [(each.value, each.why) for each in found.differences] == [(None, "dark has no value")]
+    assert "logarithm has no value for dark: black has no logarithm" in found.text()
+    (written,) = (tmp_path / "out").glob("dark-*/evaluation.json")
+    content = json.loads(written.read_text(encoding="utf8"), parse_constant=pytest.fail)
+    assert content["figures"][0]["value"] is None
+    assert found.table.value.isna().tolist() == [True, False]
+
+
+def test_the_embedded_clip_on_other_pictures_than_drawn_scenes_is_cautioned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = generated(tmp_path / "p", {"a": 10, "b": 20})
+    found = evaluate([str(folder)], EvaluateSettings(metrics=("clipscore",), out=str(tmp_path / "out")))
+    (caution,) = found.evaluations[0].cautions
+    assert caution in capsys.readouterr().err
+    assert "`embedded` knows drawn scenes only, and 2 of the first 2 pictures of p are none" in caution
+    for name in "ab":
+        Image.new("RGB", (SIDE, SIDE)).save(folder / f"{name}.png")
+    found = evaluate([str(folder)], EvaluateSettings(metrics=("clipscore",), out=str(tmp_path / "out")))
+    assert not found.evaluations[0].cautions
+    assert not run(folder, out=tmp_path / "out").evaluations[0].cautions
 
 
 def test_nothing_is_measured_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
