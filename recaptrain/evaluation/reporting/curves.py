@@ -8,17 +8,12 @@ revision, ends in the step: `checkpoint-500`, `step-500`. Runs of one NAME, or o
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, floor, log10
 from pathlib import PurePosixPath
 
 from recaptrain.evaluation.evaluations import Evaluation, Figure, figure_names
+from recaptrain.evaluation.reporting.axes import Axis
 from recaptrain.evaluation.reporting.tables import ARROWS, RECAP
 
-WIDTH, HEIGHT = 360, 150
-MARGIN = 44
-"""Width that is kept for the numbers of the vertical axis."""
-TICKS = 4
-"""Ticks of an axis, about."""
 PALETTE = 6
 _NAMED = re.compile(r"(.+)@(\d{1,12})")
 _CHECKPOINT = re.compile(r"(?:.*[-_.])?(?:checkpoint|step|steps)[-_]?(\d{1,12})")
@@ -119,8 +114,7 @@ def _curve(name: str, runs: Sequence[Evaluation]) -> Curve | None:
     figures = [figure for points in series.values() for _, figure in points]
     figures += [figure for *_, figure in levels]
     steps = [step for points in series.values() for step, _ in points]
-    up = _ticks(*_extent(figures))
-    across = _ticks(min(steps), max(steps))
+    up, across = Axis.over(_bounds(figures)), Axis.over(steps)
     first = figures[0]
     title = " ".join(filter(None, (RECAP.get(name, name), first.unit, ARROWS[first.better])))
     return Curve(
@@ -138,11 +132,11 @@ def _curve(name: str, runs: Sequence[Evaluation]) -> Curve | None:
             for series_name, points in series.items()
         ],
         levels=[
-            Level(name=level, color=color, y=_up(figure, up), told=f"{level}: {figure.text()}")
+            Level(name=level, color=color, y=up.up(_value(figure)), told=f"{level}: {figure.text()}")
             for level, color, figure in levels
         ],
-        across=[(_along(tick, across), f"{tick:,.10g}") for tick in across],
-        up=[(_height(tick, up), f"{tick:.6g}") for tick in up],
+        across=across.labels_along,
+        up=up.labels_up,
     )
 
 
@@ -151,46 +145,25 @@ def _label(series: str) -> str:
     return PurePosixPath(series).name or series
 
 
-def _extent(figures: Sequence[Figure]) -> tuple[float, float]:
+def _bounds(figures: Sequence[Figure]) -> list[float]:
     bounds = [each for figure in figures for each in (figure.value, figure.low, figure.high)]
-    there = [each for each in bounds if each is not None]
-    return min(there), max(there)
+    return [each for each in bounds if each is not None]
 
 
-def _point(name: str, step: int, figure: Figure, across: Sequence[float], up: Sequence[float]) -> Point:
-    y = _up(figure, up)
+def _value(figure: Figure) -> float:
+    assert figure.value is not None  # figures without one are left out before
+    return figure.value
+
+
+def _point(name: str, step: int, figure: Figure, across: Axis, up: Axis) -> Point:
+    y = up.up(_value(figure))
     return Point(
-        x=_along(step, across),
+        x=across.along(step),
         y=y,
-        low=y if figure.low is None else _height(figure.low, up),
-        high=y if figure.high is None else _height(figure.high, up),
+        low=y if figure.low is None else up.up(figure.low),
+        high=y if figure.high is None else up.up(figure.high),
         told=f"{name}, step {step:,}: {figure.text()}",
     )
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers, of which the first is at most the low and the last at least the high."""
-    if high <= low:
-        spread = abs(low) / 10 or 1.0
-        low, high = low - spread, high + spread
-    raw = (high - low) / TICKS
-    power = 10.0 ** floor(log10(raw))
-    step = next(power * each for each in (1, 2, 2.5, 5, 10) if power * each >= raw * 0.999)
-    first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
-    return [round(number * step, 12) for number in range(first, last + 1)]
-
-
-def _along(value: float, ticks: Sequence[float]) -> float:
-    return round(MARGIN + (WIDTH - MARGIN - 8) * (value - ticks[0]) / (ticks[-1] - ticks[0]), 1)
-
-
-def _height(value: float, ticks: Sequence[float]) -> float:
-    return round(HEIGHT * (ticks[-1] - value) / (ticks[-1] - ticks[0]), 1)
-
-
-def _up(figure: Figure, ticks: Sequence[float]) -> float:
-    assert figure.value is not None
-    return _height(figure.value, ticks)
 
 
 def legend(runs: Sequence[Evaluation]) -> Mapping[str, tuple[int, bool]]:

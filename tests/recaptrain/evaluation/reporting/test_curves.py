@@ -2,7 +2,8 @@
 
 import pytest
 
-from recaptrain.evaluation.reporting.curves import HEIGHT, MARGIN, WIDTH, checkpoint, colors, curves
+from recaptrain.evaluation.reporting.axes import HEIGHT, MARGIN, WIDTH
+from recaptrain.evaluation.reporting.curves import checkpoint, colors, curves
 from tests.recaptrain.evaluation.reporting.test_tables import evaluation, figure
 
 
