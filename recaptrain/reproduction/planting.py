@@ -1,25 +1,28 @@
-"""A captioner that plants errors into another's captions, or makes them vague: captions whose audit is known before it is run.
+"""A captioner that plants errors into a set's captions, or makes them vague: captions whose audit is known before it is run.
 
-    recapdata recaption DIR color-20 --style long --captioner recaptrain.reproduction.planting:open_planter:color=0.2
+    recapdata recaption DIR color-20 --captioner recaptrain.reproduction.planting:open_planter:color=0.2,of=DIR:recap-long
 
-writes the embedded captioner's captions of the drawn world with 20 % of the colors changed. Every error is a function of (seed, key, what it
+writes the captions of `recap-long`, of pictures of the drawn world, with 20 % of the colors changed. Every error is a function of (seed, key, what it
 changes), so that the errors at 10 % are among those at 20 %. A caption keeps its number of words, so length tells two sets apart nowhere.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from recapdata.captioners import CaptionerOptions, open_captioner
+from recapdata.captioners import CaptionerOptions
+from recapdata.dataset.target import open_dataset
 from recapdata.errors import OptionError
+from recapdata.records import Caption, Provenance
 from recapdata.scenes.captions import NUMBERS, PLURALS
 from recapdata.scenes.world import COLORS, SHAPES, SIZES, Dice
 from recapdata.sentences import sentences
 
 if TYPE_CHECKING:
-    from recapdata.captioners import Captioner, Preparer
-    from recapdata.records import Caption, Provenance
+    from PIL.Image import Image
+
+    from recapdata.captioners import Preparer
 
 VERSION = 1
 """Raised whenever the same captions become others."""
@@ -176,65 +179,88 @@ KINDS: Mapping[str, Callable[[str, Draw, float], str]] = {
 """What can be planted: wrong shapes, colors, numbers, places; or silence about a thing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Planter:
-    """A `Captioner`: another's captions with errors planted."""
+class _Unseen:
+    """A preparer of a captioner that does not look."""
 
-    inner: "Captioner"
+    detail = 1
+
+    def __call__(self, images: "Sequence[Image]") -> int:
+        return len(images)
+
+
+@dataclass(slots=True)
+class Planter:
+    """A `Captioner`: the captions of a set with errors planted; a record without one is a failure."""
+
+    dataset: str
+    set_name: str
     kind: str
     share: float
     seed: int
     provenance: "Provenance"
-
-    @property
-    def prepare(self) -> "Preparer":
-        return self.inner.prepare
-
-    @property
-    def batch_size(self) -> int:
-        return self.inner.batch_size
-
-    @property
-    def at_once(self) -> int:
-        return self.inner.at_once
-
-    @property
-    def device(self) -> str:
-        return self.inner.device
+    prepare: "Preparer" = field(default_factory=_Unseen)
+    batch_size: int = 256
+    at_once: int = 1
+    device: str = "cpu"
+    _captions: dict[str, str] = field(default_factory=dict)
 
     def load(self) -> None:
-        self.inner.load()
+        """Read the captions of the set."""
+        target = open_dataset(self.dataset)
+        for shard in target.shards():
+            for batch in target.read(shard, ["key", self.set_name]):
+                self._captions.update(zip(*(column.to_pylist() for column in batch), strict=True))
 
-    def caption(self, prepared: Any, keys: Sequence[str]) -> "list[Caption]":
-        captions = self.inner.caption(prepared, keys)
-        return [
-            replace(each, caption=plant(each.caption, self.kind, self.share, seed=self.seed, key=key))
-            if each.caption
-            else each
-            for each, key in zip(captions, keys, strict=True)
-        ]
+    def caption(self, prepared: Any, keys: "Sequence[str]") -> "list[Caption]":
+        """One caption per key, in order."""
+        return [self._planted(key) for key in keys]
+
+    def _planted(self, key: str) -> "Caption":
+        own = self._captions.get(key)
+        if not own:
+            return Caption(caption=None, error=f"NoCaption: {self.set_name} has none of it")
+        return Caption(
+            caption=plant(own, self.kind, self.share, seed=self.seed, key=key), finish_reason="stop"
+        )
 
 
 def open_planter(options: CaptionerOptions) -> Planter:
-    """The embedded captioner with errors planted; `options.model` is `KIND=SHARE`, such as `color=0.2`.
+    """Errors planted in a caption set; `options.model` is `KIND=SHARE,of=DATASET:SET`, such as `color=0.2,of=drawn:recap-long`.
 
     Raises:
-        OptionError: it is not of that form.
+        OptionError: it is not of that form, or the dataset has no such set.
+        SourceNotFound, NotADataset, HubError: as of `open_dataset`.
     """
-    kind, equals, number = (options.model or "").partition("=")
+    planted, _, place = (options.model or "").partition(",of=")
+    kind, equals, number = planted.partition("=")
+    dataset, _, set_name = place.rpartition(":")
     try:
         share = float(number)
     except ValueError:
         share = -1.0
-    if kind not in KINDS or not equals or not 0.0 <= share <= 1.0:
+    if kind not in KINDS or not equals or not 0.0 <= share <= 1.0 or not dataset:
         raise OptionError(
-            f"{options.model}: write what is planted as KIND=SHARE, with a share from 0 to 1 and a kind of {', '.join(KINDS)}"
+            f"{options.model}: write what is planted as KIND=SHARE,of=DATASET:SET, with a share from 0 to 1 and a kind of {', '.join(KINDS)}"
         )
-    inner = open_captioner("embedded", replace(options, model=None))
-    provenance = replace(
-        inner.provenance,
+    target = open_dataset(dataset)
+    if set_name not in target.set_names():
+        raise OptionError(
+            f"{dataset} has no caption set {set_name}; it has {', '.join(target.set_names()) or 'none'}"
+        )
+    provenance = Provenance(
+        writer="model",
         captioner="recaptrain.reproduction.planting:open_planter",
-        model=f"{inner.provenance.model}+{kind}={share:g}",
-        revision=f"{inner.provenance.revision}+planted-v{VERSION}",
+        model=f"{set_name}+{planted}",
+        revision=f"planted-v{VERSION}",
+        style=options.style,
+        sampling={"of": f"{target.resolved}:{set_name}"},
+        seed=options.seed,
     )
-    return Planter(inner=inner, kind=kind, share=share, seed=options.seed, provenance=provenance)
+    return Planter(
+        dataset=target.resolved,
+        set_name=set_name,
+        kind=kind,
+        share=share,
+        seed=options.seed,
+        provenance=provenance,
+    )

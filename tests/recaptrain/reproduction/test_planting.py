@@ -92,16 +92,24 @@ def test_the_audit_finds_what_was_planted(tmp_path) -> None:
     """Half of the colors wrong: of the color claims of 60 scenes at least 1 in 4 and at most 3 in 4 are found wrong, of the others' nearly none."""
     folder = tmp_path / "drawn"
     recapdata.ingest("scenes:60,seed=5,objects=3,words=no,sizes=large", folder)
-    planter = "recaptrain.reproduction.planting:open_planter:color="
-    for name, share in (("true", 0), ("half", 0.5)):
-        recapdata.recaption(folder, name, captioner=f"{planter}{share}", style="long")
+    recapdata.recaption(folder, "true", captioner="embedded", style="long")
+    planter = f"recaptrain.reproduction.planting:open_planter:color=0.5,of={folder}:true"
+    recapdata.recaption(folder, "half", captioner=planter)
     figures = audits.run(folder, captions=["true", "half"], evidence=["annotations"]).figures
     precision = figures[figures.figure == "color precision"].set_index("set").value
     assert precision["true"] > 0.9
     assert 0.25 < precision["half"] < 0.75
 
 
-@pytest.mark.parametrize("argument", [None, "color", "color=", "color=2", "color=nan", "taste=0.1"])
+@pytest.mark.parametrize(
+    "argument",
+    [
+        None,
+        "color",
+        "color=0.1",
+        *(f"{each},of=drawn:long" for each in ("color=", "color=2", "color=nan", "taste=0.1")),
+    ],
+)
 def test_what_cannot_be_planted_is_said(argument: str | None) -> None:
     with pytest.raises(OptionError, match="KIND=SHARE"):
         open_planter(CaptionerOptions(model=argument))
