@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from recaptrain.evaluation.evaluations import EvaluateSummary
     from recaptrain.generation.generate import GenerateSummary
     from recaptrain.generation.settings import LongPrompts
+    from recaptrain.reproduction.results import Reproduction
 
 
 def _captioner_settings() -> "type[CaptionerSettings]":
@@ -372,3 +373,74 @@ def evaluate(
 
     several = [images] if isinstance(images, str | Path) else images
     return run([str(each) for each in several], gather(EvaluateSettings, given))
+
+
+@naming_extras()
+def reproduce(
+    out: str | Path,
+    *,
+    experiment: Literal["recap", "blends", "lies"] = "recap",
+    datasets: str | Sequence[str] = (),
+    arms: str | Sequence[str] = (),
+    budget: float | None = None,
+    seeds: int | None = None,
+    steps: int | None = None,
+    prompts: int | None = None,
+    checkpoints: int = 2,
+    scenes: int = 2000,
+    base: str = "embedded",
+    base_revision: str | None = None,
+    mixture: str | None = None,
+    prompts_from: str | None = None,
+    clip: str = "embedded",
+    features: str = "embedded",
+    detector: str | None = None,
+    batch_size: int = 16,
+    lr: float = 2e-4,
+    seed: int = 0,
+    workers: int | None = None,
+) -> "Reproduction":
+    """Train models of one base on several datasets or caption mixtures, and measure what the captions changed.
+
+    Args:
+        out: folder for data, models, pictures and results; the same call goes on with what is there.
+        experiment: `recap`, `blends` or `lies`, on the drawn world with the embedded models.
+        datasets: in the experiment's place two or more of your own, `user/name[@revision]` or a folder, each with `:SET` or `:MIXTURE`
+            behind it where `mixture` is not meant.
+        arms: some of the experiment's arms; the main ones where empty, each for `all`.
+        budget: minutes that it may take; chooses seeds, steps and prompts that are not given.
+        seeds: trainings of each arm.
+        steps: optimizer steps of each training.
+        prompts: unseen prompts of each kind.
+        checkpoints: how often a training is measured.
+        scenes: drawn pictures to train on.
+        base: Stable Diffusion pipeline.
+        base_revision: tag, branch or commit of the base.
+        mixture: of captions, with `datasets`; `recap-mix` where None.
+        prompts_from: prompts as `generate` takes them, with `datasets`; captions of records held out of all where None.
+        clip: CLIP model of the figures.
+        features: what makes features of images, for FID.
+        detector: detector of the figures.
+        batch_size: examples of a step.
+        lr: learning rate.
+        seed: of pictures, prompts and, one upwards, trainings.
+        workers: trainings at a time; one a GPU, else one a core, where None.
+
+    Returns:
+        Tables, findings and relations; `results.html` in `out` shows them.
+
+    Raises:
+        OptionError: `out` holds another experiment, an arm or set does not exist, or the budget is too small.
+        CommandFailed: a command failed; what is finished stays.
+
+    Example:
+        >>> import recaptrain
+        >>> recaptrain.reproduce("compared", datasets=["drawn:alt", "drawn:humans"])  # half an hour with the set's right name
+        Traceback (most recent call last):
+        recapdata.errors.OptionError: --datasets drawn:humans: drawn has no caption set humans; it has alt, human: ...
+    """
+    given = locals()
+    from recaptrain.reproduction.run import reproduce as run
+    from recaptrain.reproduction.settings import ReproduceSettings
+
+    return run(gather(ReproduceSettings, given), Path(out))

@@ -16,6 +16,7 @@ from recaptrain.diffusion.settings import DiffusionSettings
 from recaptrain.evaluation.humans.settings import HumansSettings
 from recaptrain.evaluation.settings import EvaluateSettings
 from recaptrain.generation.settings import GenerateSettings
+from recaptrain.reproduction.settings import ReproduceSettings
 from recaptrain.training.recipes import Recipes
 
 app = application("Train on any revision of a dataset.")
@@ -180,6 +181,36 @@ def evaluate(
     from recaptrain.evaluation.run import evaluate as run_evaluate
 
     return run_evaluate(images, settings)
+
+
+@command(
+    app,
+    "recaptrain reproduce recap --arms base,alttext,mix --budget 40",
+    "recaptrain reproduce lies --experiment lies --seeds 3 --steps 600",
+    "recaptrain reproduce birds --datasets me/birds@v1.0.0 me/birds@v1.1.0\n"
+    "--base stable-diffusion-v1-5/stable-diffusion-v1-5\n--clip ViT-B-32:openai --steps 2000",
+    "recaptrain reproduce compared\n--datasets my-dataset:recap-short my-dataset:recap-long",
+)
+def reproduce(
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Folder for data, models, pictures and results.")
+    ],
+    settings: ReproduceSettings,
+    more: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[DATASET…]", help="Further datasets of --datasets.", hidden=True),
+    ] = None,
+) -> Summary:
+    """RECAP and DALL·E 3 in miniature: what captions change in the pictures of a model, and whether the audit foretold it.
+
+    Every arm is trained from one base for as many steps, measured on the
+    same unseen prompts, and compared with intervals over prompts and
+    trainings. Of your own datasets or versions (--datasets) each is an arm.
+    The same command goes on where it was interrupted.
+    """
+    from recaptrain.reproduction.run import reproduce as run_reproduce
+
+    return run_reproduce(replace(settings, datasets=(*settings.datasets, *(more or ()))), out)
 
 
 @command(

@@ -1,0 +1,168 @@
+"""The page of an experiment: tables, curves over steps, the audit against training, pictures of the same prompts, and the commands."""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audits.reporting.pictures import Picture, thumbnail
+from recapdata.atomic import write_atomic
+from recapdata.options import command_line
+from recapdata.templates import render
+from recaptrain.evaluation.evaluations import Evaluation, Figure
+from recaptrain.evaluation.reporting.axes import Axis
+from recaptrain.evaluation.reporting.curves import colors, curves, legend
+from recaptrain.evaluation.reporting.tables import ARROWS, RECAP
+from recaptrain.reproduction.analysis import Relation
+from recaptrain.reproduction.commands import Commands
+from recaptrain.reproduction.plan import Plan
+from recaptrain.reproduction.results import FIGURES, Cell, Reproduction, strongest
+from recaptrain.reproduction.settings import ReproduceSettings
+from recaptrain.reproduction.study import Place, Study
+
+TEMPLATE = "reproduction.html.j2"
+SHOWN_PROMPTS = 6
+"""Prompts of each kind whose pictures are shown."""
+THUMBNAIL_BYTES = 12_000
+PLOTS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dot:
+    """An arm in a plot: where it stands, and its numbers."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+    told: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plot:
+    """An audit figure (across) and a trained one (up) over arms."""
+
+    title: str
+    note: str
+    dots: Sequence[Dot]
+    across: Sequence[tuple[float, str]]
+    up: Sequence[tuple[float, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A prompt and its picture by each arm."""
+
+    prompt: str
+    pictures: Sequence[Picture | None]
+
+
+def write_page(
+    found: Reproduction, settings: ReproduceSettings, study: Study, plan: Plan, commands: Commands, out: Path
+) -> None:
+    """Write the page as one HTML file that asks for nothing else."""
+    runs = _runs(found.cells, study, plan)
+    drawn = curves(runs) if len(plan.checkpoints) > 1 else []
+    values = {
+        "found": found,
+        "study": study,
+        "plan": plan,
+        "titles": [_title(name, found.final) for name in _figures(found.final)],
+        "tables": {
+            "all prompts": _rows(found.final),
+            **{kind: _rows(cells) for kind, cells in found.by_prompts.items()},
+        },
+        "curves": drawn,
+        "legend": legend(runs) if drawn else {},
+        "plots": [_plot(each, study, found.final) for each in strongest(found.relations, PLOTS)],
+        "arms": list(study.arms),
+        "colors": colors(runs),
+        "pictures": {kind: _shown(study, plan, out, kind) for kind in study.prompts},
+        "command": command_line("recaptrain reproduce", [out.name], settings),
+        "commands": [(shlex.join(each["command"]), each["seconds"]) for each in commands.done.values()],
+    }
+    write_atomic(out / "results.html", render(TEMPLATE, **values).encode("utf8", "replace"))
+
+
+def _runs(cells: Sequence[Cell], study: Study, plan: Plan) -> list[Evaluation]:
+    """The cells as evaluations, so that they are drawn as those are: an arm's steps as checkpoints, what has no steps as itself."""
+    by_run: dict[str, list[Cell]] = {}
+    trained = {arm.name for arm in study.arms if arm.mixture}
+    for cell in cells:
+        if cell.figure in FIGURES and (cell.arm in trained or cell.step == plan.steps):
+            by_run.setdefault(f"{cell.arm}@{cell.step}" if cell.arm in trained else cell.arm, []).append(cell)
+    return [
+        Evaluation(
+            name=name, source="", pictures=0, prompts=0, prompts_digest="", unreadable=0, not_applicable={}, made_with={},
+            figures=[_figure(cell) for cell in own], without_figures={},
+        )
+        for name, own in by_run.items()
+    ]  # fmt: skip
+
+
+def _figure(cell: Cell) -> Figure:
+    return Figure(
+        name=cell.figure, metric=cell.figure, value=cell.value, low=cell.low, high=cell.high, n=0, not_applicable=0, unreadable=0,
+        unit=cell.unit, better=cell.better, note="", identity={},
+    )  # fmt: skip
+
+
+def _figures(cells: Sequence[Cell]) -> list[str]:
+    return [name for name in FIGURES if any(cell.figure == name for cell in cells)]
+
+
+def _title(name: str, cells: Sequence[Cell]) -> str:
+    cell = next(cell for cell in cells if cell.figure == name)
+    return " ".join(filter(None, (RECAP.get(name, name), cell.unit, ARROWS[cell.better])))
+
+
+def _rows(cells: Sequence[Cell]) -> list[tuple[str, list[Cell | None]]]:
+    """Arm and its cells, in the order of the figures."""
+    by_name = {(cell.arm, cell.figure): cell for cell in cells}
+    arms = dict.fromkeys(cell.arm for cell in cells)
+    return [(arm, [by_name.get((arm, figure)) for figure in _figures(cells)]) for arm in arms]
+
+
+def _plot(relation: Relation, study: Study, final: Sequence[Cell]) -> Plot:
+    audited: Mapping[str, float] = {
+        arm: own[relation.audit] for arm, own in study.audit.items() if relation.audit in own
+    }
+    cells = {cell.arm: cell for cell in final if cell.figure == relation.trained and cell.arm in audited}
+    across = Axis.over([audited[arm] for arm in cells])
+    up = Axis.over([end for cell in cells.values() for end in (cell.low, cell.high)])
+    dots = [
+        Dot(
+            x=across.along(audited[arm]),
+            y=up.up(cell.value),
+            low=up.up(cell.low),
+            high=up.up(cell.high),
+            told=f"{arm}: {relation.audit} {audited[arm]:.3g}, {relation.trained} {cell.text()}",
+        )
+        for arm, cell in cells.items()
+    ]
+    return Plot(
+        title=f"{RECAP.get(relation.trained, relation.trained)} by {relation.audit}",
+        note=f"ρ {relation.rank:+.2f} [{relation.rank_low:+.2f}, {relation.rank_high:+.2f}] over {relation.arms} arms",
+        dots=dots,
+        across=across.labels_along,
+        up=up.labels_up,
+    )
+
+
+def _shown(study: Study, plan: Plan, out: Path, kind: str) -> list[Shown]:
+    """The first prompts of a kind, with the picture of each arm's first training after its last step."""
+    place = Place(out=out)
+    folders = [place.images(arm, 0, plan.steps if arm.mixture else 0, kind) for arm in study.arms]
+    rows: list[dict[str, Any]] = [
+        json.loads(line) for line in study.prompts[kind].read_bytes().splitlines()[:SHOWN_PROMPTS]
+    ]
+    return [
+        Shown(prompt=row["prompt"], pictures=[_picture(folder / f"{row['id']}.png") for folder in folders])
+        for row in rows
+    ]
+
+
+def _picture(path: Path) -> Picture | None:
+    return thumbnail(path.read_bytes(), THUMBNAIL_BYTES) if path.is_file() else None

@@ -1,0 +1,276 @@
+"""What an experiment showed: tables in RECAP's form, curves over steps, and the audit held against what training yielded.
+
+OUT/results.json   the tables as data
+OUT/results.md     the tables for a README
+OUT/results.html   all of it, with plots, pictures and every command
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from math import isfinite, sqrt
+from pathlib import Path
+
+from recapdata.atomic import write_atomic
+from recapdata.display import shown_as_text
+from recapdata.options import command_line
+from recapdata.templates import render
+from recaptrain.reproduction.analysis import NORMAL, Estimate, Measured, Relation, over_seeds, relate
+from recaptrain.reproduction.commands import Commands
+from recaptrain.reproduction.experiments import BASE, BOTH
+from recaptrain.reproduction.plan import Plan
+from recaptrain.reproduction.settings import ReproduceSettings
+from recaptrain.reproduction.study import Study
+
+REAL = "real images"
+FIGURES = ("fid", "soa-c", "soa-i", "ca", "pa", "rp", "clipscore", "claims")
+"""Columns of the table: RECAP's (Segalis et al. 2023) without O-FID, DALL·E 3's CLIP score, and claims of the prompts that hold."""
+AUDITED = (
+    "object precision", "count precision", "color precision", "position precision", "object coverage", "count coverage", "color coverage",
+    "position coverage", "object recall", "color recall", "claims per caption", "clipscore",
+)  # fmt: skip
+"""Audit figures that are held against trained ones."""
+PRECISION = "precision (mean of four)"
+"""The mean of the first four of them: those that a caption set's audit calls by kind of claim."""
+HELD_AGAINST = {
+    "recap": [("mix", "alttext"), ("long", "alttext"), ("short", "alttext"), ("alttext", BASE)],
+    "blends": [("synthetic-95", "synthetic-0"), ("synthetic-100", "synthetic-95")],
+    "lies": [
+        *((f"{kind}-30", "true") for kind in ("object", "color", "count", "position")),
+        ("vague-75", "true"),
+    ],
+}
+"""By experiment, which arm is held against which in words; of a user's own datasets, each against each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A figure of one training at one checkpoint, on one kind of prompts; `low` and `high` None where it has no interval."""
+
+    arm: str
+    seed: int
+    step: int
+    prompts: str
+    figure: str
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    better: str | None
+    unit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A figure of an arm over its trainings, with its 95 % interval; `better` and `unit` as its metric says."""
+
+    arm: str
+    figure: str
+    step: int
+    value: float
+    low: float
+    high: float
+    seeds: int
+    better: str | None
+    unit: str
+
+    def text(self) -> str:
+        """`81.2 [78.0, 84.1]`."""
+        return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
+
+    @property
+    def estimate(self) -> Estimate:
+        """Value and standard error."""
+        return Estimate(value=self.value, error=(self.high - self.low) / (2 * NORMAL), seeds=self.seeds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+@shown_as_text
+class Reproduction:
+    """What an experiment showed.
+
+    Attributes:
+        cells: figures over all kinds of prompts, by arm and step.
+        by_prompts: the same by kind of prompts, after the last step.
+        findings: what separates and what does not, in sentences.
+        relations: audit figures against trained ones; none where fewer than three arms differ in captions.
+        seconds: that its commands took, all together.
+    """
+
+    out: str
+    experiment: str
+    certainty: str
+    cells: Sequence[Cell]
+    by_prompts: Mapping[str, Sequence[Cell]]
+    findings: Sequence[str]
+    relations: Sequence[Relation]
+    seconds: float
+
+    @property
+    def final(self) -> list[Cell]:
+        """The cells after the last step."""
+        last = max(cell.step for cell in self.cells)
+        return [cell for cell in self.cells if cell.step == last]
+
+    def text(self) -> str:
+        """The closing table for the terminal."""
+        lines = [_table(self.final), "(95 % intervals over prompts and trainings)", *self.findings]
+        if self.relations:
+            lines.append("the audit before training against what training yielded, Spearman's ρ over arms:")
+            lines += [
+                f"  {each.audit} – {each.trained}: {each.rank:+.2f} [{each.rank_low:+.2f}, {each.rank_high:+.2f}], {each.arms} arms"
+                for each in strongest(self.relations)
+            ]
+        lines += [self.certainty, f"page, tables and commands: {self.out}/results.html"]
+        return "\n".join(lines)
+
+
+def conclude(
+    settings: ReproduceSettings, study: Study, plan: Plan, rows: Sequence[Row], commands: Commands, out: Path
+) -> Reproduction:
+    """Make the tables of an experiment's measurements and write them."""
+    cells = [cell for step in plan.checkpoints for cell in tabulate(rows, step, plan.kinds)]
+    final = {(cell.arm, cell.figure): cell for cell in cells if cell.step == plan.steps}
+    found = Reproduction(
+        out=str(out),
+        experiment="datasets" if settings.datasets else settings.experiment,
+        certainty=plan.certainty(),
+        cells=cells,
+        by_prompts={kind: tabulate(rows, plan.steps, (kind,)) for kind in plan.kinds},
+        findings=_findings(settings, study, final),
+        relations=relations(study, final),
+        seconds=round(sum(each["seconds"] for each in commands.done.values()), 1),
+    )
+    write_atomic(out / "results.json", json.dumps(asdict(found), indent=2).encode())
+    values = {
+        "result": found,
+        "figures": [name for name in FIGURES if any(cell.figure == name for cell in cells)],
+        "plan": plan,
+        "command": command_line("recaptrain reproduce", [out.name], settings),
+    }
+    write_atomic(out / "results.md", render("reproduction.md.j2", **values).encode())
+    return found
+
+
+def tabulate(rows: Sequence[Row], step: int, kinds: Sequence[str]) -> list[Cell]:
+    """Figures by arm at a step; what has no steps (base, real images) is the same at each.
+
+    A figure is the mean over the kinds of prompts that it applies to, each counting by its pictures: of RMSE (CA) and FID, too.
+    """
+    runs: dict[tuple[str, str], dict[str, list[Row]]] = {}
+    for row in rows:
+        if row.step in (step, 0) and row.prompts in kinds and isfinite(row.value):
+            runs.setdefault((row.arm, row.figure), {}).setdefault(row.prompts, []).append(row)
+    cells = []
+    for (arm, figure), by_kind in runs.items():
+        mean = _mean([(each[0].n, over_seeds([_measured(row) for row in each])) for each in by_kind.values()])
+        one = next(iter(by_kind.values()))[0]
+        known = {"value": mean.value, "low": mean.low, "high": mean.high, "seeds": mean.seeds}
+        cells.append(Cell(arm=arm, figure=figure, step=step, better=one.better, unit=one.unit, **known))
+    return cells
+
+
+def _measured(row: Row) -> Measured:
+    low, high = (row.value if end is None else end for end in (row.low, row.high))
+    return Measured(seed=row.seed, value=row.value, low=low, high=high)
+
+
+def _mean(estimates: Sequence[tuple[int, Estimate]]) -> Estimate:
+    """The mean by counts of pictures; errors of different kinds of prompts are independent of each other."""
+    total = sum(n for n, _ in estimates) or 1
+    return Estimate(
+        value=sum(n * each.value for n, each in estimates) / total,
+        error=sqrt(sum((n * each.error) ** 2 for n, each in estimates)) / total,
+        seeds=min(each.seeds for _, each in estimates),
+    )
+
+
+def _findings(settings: ReproduceSettings, study: Study, final: Mapping[tuple[str, str], Cell]) -> list[str]:
+    """What separates from what it is held against, and by how much, in sentences."""
+    if settings.datasets:
+        trained = [arm.name for arm in study.arms if arm.mixture]
+        pairs = [(after, before) for before, after in combinations(trained, 2)] + [
+            (name, BASE) for name in trained
+        ]
+    else:
+        pairs = HELD_AGAINST[settings.experiment]
+    sentences = []
+    for arm, other in pairs:
+        verdicts = compare(final, arm, other)
+        for what, parts in verdicts.items():
+            if parts:
+                sentences.append(f"{arm} against {other}, {what}: {'; '.join(parts)}")
+        if settings.datasets and other != BASE:
+            sentences.append(_foretold(study, arm, other))
+    return sentences
+
+
+def compare(final: Mapping[tuple[str, str], Cell], arm: str, other: str) -> dict[str, list[str]]:
+    """Figures of two arms by whether the first is better, worse, or not apart (their intervals overlap)."""
+    verdicts: dict[str, list[str]] = {"better": [], "worse": [], "not apart": []}
+    for figure in FIGURES:
+        a, b = final.get((arm, figure)), final.get((other, figure))
+        if a is None or b is None:
+            continue
+        apart = a.estimate.separate_from(b.estimate)
+        better = (a.value > b.value) == (a.better == "higher")
+        verdicts["not apart" if not apart else "better" if better else "worse"].append(
+            f"{figure} {a.text()} against {b.text()}"
+        )
+    return verdicts
+
+
+def _foretold(study: Study, arm: str, other: str) -> str:
+    """What the audit had said of two arms' captions."""
+    a, b = study.audit[arm], study.audit[other]
+    named = [name for name in AUDITED if name in a and name in b]
+    parts = [f"{name} {a[name]:.3g} against {b[name]:.3g}" for name in named]
+    return (
+        f"the audit had said of {arm} against {other}: {'; '.join(parts) or 'nothing that can be compared'}"
+    )
+
+
+def relations(study: Study, final: Mapping[tuple[str, str], Cell]) -> list[Relation]:
+    """Audit figures of what arms were trained on, against their trained figures; of arms that train the same parts."""
+    arms = [arm.name for arm in study.arms if arm.mixture and arm.train == BOTH]
+    figures = {name: dict(study.audit.get(name, {})) for name in arms}
+    for own in figures.values():
+        four = [own[name] for name in AUDITED[:4] if name in own]
+        if len(four) == 4:
+            own[PRECISION] = sum(four) / 4
+    found = []
+    for name in (PRECISION, *AUDITED):
+        known = {arm: own[name] for arm, own in figures.items() if name in own}
+        if len(set(known.values())) < 2:
+            continue
+        for figure in FIGURES:
+            measured = {arm: final[arm, figure].estimate for arm in known if (arm, figure) in final}
+            if len(measured) >= 3:
+                found.append(relate(name, figure, known, measured))
+    return found
+
+
+def strongest(found: Sequence[Relation], count: int = 8) -> list[Relation]:
+    """Those whose interval leaves out nought first, by the size of ρ."""
+    return sorted(
+        (each for each in found if isfinite(each.rank)),
+        key=lambda each: (each.rank_low <= 0 <= each.rank_high, -abs(each.rank)),
+    )[:count]
+
+
+def _table(cells: Sequence[Cell]) -> str:
+    """A row per arm, a column per figure."""
+    final = {(cell.arm, cell.figure): cell for cell in cells}
+    figures = [name for name in FIGURES if any(figure == name for _, figure in final)]
+    arms = list(dict.fromkeys(arm for arm, _ in final))
+    columns = [["", *arms]]
+    columns += [
+        [figure, *(final[arm, figure].text() if (arm, figure) in final else "–" for arm in arms)]
+        for figure in figures
+    ]
+    widths = [max(map(len, column)) for column in columns]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in zip(*columns, strict=True)
+    )

@@ -1,0 +1,250 @@
+"""Runs an experiment: data and captions, trainings, pictures, figures; every step a console command that resumes by itself.
+
+    OUT/reproduction.json    the settings, the plan, and how fast things went in the trial
+    OUT/commands.jsonl       every command in the order it ended, with its seconds and its summary
+    OUT/measurements.jsonl   a row per arm, training, checkpoint, kind of prompts and figure
+    OUT/results.*            what came of it; see `results`
+
+What is finished is not run again. A command that was killed goes on where it was.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from recapdata.atomic import check_folder, write_atomic
+from recapdata.console import say
+from recapdata.errors import OptionError
+from recapdata.options import identity
+from recaptrain.reproduction.commands import Commands
+from recaptrain.reproduction.drawn import prepare_drawn
+from recaptrain.reproduction.experiments import Arm, choose_arms
+from recaptrain.reproduction.own import open_compared, prepare_own
+from recaptrain.reproduction.page import write_page
+from recaptrain.reproduction.plan import Plan, Speed, plan_runs
+from recaptrain.reproduction.results import REAL, Reproduction, Row, conclude
+from recaptrain.reproduction.settings import ReproduceSettings
+from recaptrain.reproduction.study import Place, Study, evaluate_words, generate_words, train_words
+
+SETTINGS = "reproduction.json"
+MEASUREMENTS = "measurements.jsonl"
+TRIAL_STEPS, TRIAL_PROMPTS = (4, 24), 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """An experiment under way, with a device for each training at a time: the number of a GPU, or None for the processor."""
+
+    settings: ReproduceSettings
+    study: Study
+    out: Path
+    commands: Commands
+    devices: tuple[str | None, ...]
+
+
+def reproduce(settings: ReproduceSettings, out: Path) -> Reproduction:
+    """Run an experiment, or go on with it.
+
+    Raises:
+        OptionError: `out` holds another one, the experiment has no such arm, or the budget is too small.
+        CommandFailed: a command failed; what is finished stays.
+    """
+    began = time.monotonic()
+    check_folder(out)
+    compared = open_compared(settings)
+    arms = choose_arms(settings.experiment, settings.arms)
+    before = _before(out, settings)
+    out.mkdir(parents=True, exist_ok=True)
+    devices = _devices(settings)
+    commands = Commands(out, {**os.environ, **_threads(1)})
+    say("data, captions and their audit")
+    study = (
+        prepare_own(settings, compared, out, commands)
+        if compared
+        else prepare_drawn(settings, arms, out, commands)
+    )
+    running = Running(settings=settings, study=study, out=out, commands=commands, devices=devices)
+    plan = Plan(**before["plan"]) if before else _plan(running, began)
+    say(
+        f"{len(plan.runs(study.arms))} models, {plan.steps:,} steps each, {len(devices)} at a time: {plan.certainty()}"
+    )
+    prompts = {kind: _first(path, plan.prompts, out / "data") for kind, path in study.prompts.items()}
+    running = replace(running, study=replace(study, prompts=prompts))
+    rows = _measure_all(running, plan)
+    write_atomic(out / MEASUREMENTS, "".join(json.dumps(asdict(row)) + "\n" for row in rows).encode())
+    found = conclude(settings, study, plan, rows, commands, out)
+    write_page(found, settings, running.study, plan, commands, out)
+    return found
+
+
+def _before(out: Path, settings: ReproduceSettings) -> dict[str, Any] | None:
+    """What an earlier call has written of its settings and plan; None where there is none.
+
+    Raises:
+        OptionError: its settings are others, or it cannot be read.
+    """
+    path = out / SETTINGS
+    if not path.is_file():
+        return None
+    try:
+        before: dict[str, Any] = json.loads(path.read_bytes())
+        plan = Plan(**before["plan"])
+        known = dict(before["settings"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OptionError(f"{path} cannot be read ({type(error).__name__}); use another folder") from error
+    now = json.loads(json.dumps(identity(settings)))
+    differing = [name for name in now if known.get(name) != now[name]]
+    given = {"seeds": plan.seeds, "steps": plan.steps, "prompts": plan.prompts}
+    differing += [name for name, value in given.items() if getattr(settings, name) not in (None, value)]
+    if differing:
+        raise OptionError(
+            f"{out} holds a reproduction with other settings ({', '.join(differing)}); use the same, or another folder"
+        )
+    return before
+
+
+def _devices(settings: ReproduceSettings) -> tuple[str | None, ...]:
+    import torch
+
+    gpus = torch.cuda.device_count()
+    workers = settings.workers or gpus or os.cpu_count() or 1
+    return tuple(str(number % gpus) if gpus else None for number in range(workers))
+
+
+def _plan(running: Running, began: float) -> Plan:
+    """Choose how much is run, by a trial where there is a budget, and write it down."""
+    settings, study = running.settings, running.study
+    speed = None if settings.budget is None else _try_speed(running)
+    spent = (time.monotonic() - began) / 60
+    kinds = tuple(study.prompts)
+    plan = plan_runs(settings, study.arms, kinds, speed=speed, spent=spent, workers=len(running.devices))
+    there = min(len(path.read_bytes().splitlines()) for path in study.prompts.values())
+    plan = replace(plan, prompts=min(plan.prompts, there))
+    content = {"settings": identity(settings), "plan": asdict(plan), "speed": speed and asdict(speed)}
+    write_atomic(running.out / SETTINGS, json.dumps(content, indent=2).encode())
+    return plan
+
+
+def _first(path: Path, count: int, data: Path) -> Path:
+    """The first prompts of a file, as a file."""
+    chosen = data / f"{path.stem}-{count}.jsonl"
+    write_atomic(chosen, b"".join(path.read_bytes().splitlines(keepends=True)[:count]))
+    return chosen
+
+
+def _try_speed(running: Running) -> Speed:
+    """Time short trainings and a few pictures, as many at a time as there are devices.
+
+    Raises:
+        OptionError: no arm is trained.
+    """
+    settings, study, commands = running.settings, running.study, running.commands
+    arm = next((arm for arm in study.arms if arm.mixture), None)
+    if arm is None:
+        raise OptionError("--budget needs an arm that is trained; name one with --arms")
+    kind = next(iter(study.prompts))
+    study = replace(study, prompts={kind: _first(study.prompts[kind], TRIAL_PROMPTS, running.out / "data")})
+
+    def trial(number: int) -> tuple[float, ...]:
+        seconds, env = [], _env(running, running.devices[number])
+        for steps in TRIAL_STEPS:
+            place = Place(out=running.out / "trial" / f"{number}-{steps}")
+            place.out.mkdir(parents=True, exist_ok=True)
+            words = train_words(settings, study, place, arm, 0, steps)
+            commands.run(*words, **env)
+            seconds.append(commands.seconds(*words))
+        drawn = generate_words(settings, study, place, arm, 0, steps, kind)
+        images = {kind: place.images(arm, 0, steps, kind)}
+        for words in (drawn, evaluate_words(settings, study, place, images, "trial", study.metrics)):
+            commands.run(*words, **env)
+            seconds.append(commands.seconds(*words))
+        return tuple(seconds)
+
+    say("a trial of how fast it goes")
+    with ThreadPoolExecutor(len(running.devices)) as pool:
+        trials = list(pool.map(trial, range(len(running.devices))))
+    few, many, generate, evaluate = (sum(each) / len(trials) for each in zip(*trials, strict=True))
+    step = max((many - few) / (TRIAL_STEPS[1] - TRIAL_STEPS[0]), 1e-3)
+    start = max(few - TRIAL_STEPS[0] * step, 0.0)
+    return Speed(start=start, step=step, picture=max(generate + evaluate - 2 * start, 0.1) / TRIAL_PROMPTS)
+
+
+def _env(running: Running, device: str | None) -> dict[str, str]:
+    """Environment of a worker's commands: its device, and its share of the cores."""
+    return {**_threads(len(running.devices)), **({} if device is None else {"CUDA_VISIBLE_DEVICES": device})}
+
+
+def _threads(shares: int) -> dict[str, str]:
+    return {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // shares))}
+
+
+def _measure_all(running: Running, plan: Plan) -> list[Row]:
+    """Train and measure every arm and seed, as many at a time as there are devices; the rows by arm."""
+    free: SimpleQueue[str | None] = SimpleQueue()
+    for device in running.devices:
+        free.put(device)
+
+    def one(arm: Arm | None, seed: int) -> list[Row]:
+        device = free.get()
+        try:
+            env = _env(running, device)
+            return list(
+                _measure_real(running, env) if arm is None else _measure_arm(running, plan, arm, seed, env)
+            )
+        finally:
+            free.put(device)
+
+    # Seed by seed, so that a run that is stopped early has whole comparisons.
+    runs: list[tuple[Arm | None, int]] = [
+        *plan.runs(running.study.arms),
+        *([(None, 0)] if running.study.real else []),
+    ]
+    with ThreadPoolExecutor(len(running.devices)) as pool:
+        futures = [pool.submit(one, *run) for run in runs]
+        _, waiting = wait(futures, return_when=FIRST_EXCEPTION)
+        for future in waiting:
+            future.cancel()
+    names = [arm.name for arm in running.study.arms]
+    rows = [row for future in futures if not future.cancelled() for row in future.result()]
+    return sorted(rows, key=lambda row: names.index(row.arm) if row.arm in names else len(names))
+
+
+def _measure_arm(running: Running, plan: Plan, arm: Arm, seed: int, env: Mapping[str, str]) -> Iterator[Row]:
+    settings, study, place, commands = (
+        running.settings,
+        running.study,
+        Place(out=running.out),
+        running.commands,
+    )
+    for step in plan.checkpoints if arm.mixture else (0,):
+        if arm.mixture:
+            commands.run(*train_words(settings, study, place, arm, seed, step), **env)
+        for kind in study.prompts:
+            commands.run(*generate_words(settings, study, place, arm, seed, step, kind), **env)
+        images = {kind: place.images(arm, seed, step, kind) for kind in study.prompts}
+        name = f"{arm.folder}-{seed}-{step}"
+        summary = commands.run(*evaluate_words(settings, study, place, images, name, study.metrics), **env)
+        yield from _rows(summary, arm.name, seed, step)
+        say(f"{arm.name}, training {seed + 1}: measured after {step:,} steps")
+
+
+def _measure_real(running: Running, env: Mapping[str, str]) -> Iterator[Row]:
+    """The row of real images: unseen pictures against their own captions; they are more than are drawn, so no FID of them is comparable."""
+    metrics = tuple(name for name in running.study.metrics if name != "fid")
+    place, real = Place(out=running.out), running.study.real
+    words = evaluate_words(running.settings, running.study, place, real, "real", metrics)
+    yield from _rows(running.commands.run(*words, **env), REAL, 0, 0)
+
+
+def _rows(summary: Mapping[str, Any], arm: str, seed: int, step: int) -> Iterator[Row]:
+    for run in summary["evaluations"]:
+        for each in run["figures"]:
+            if each["value"] is not None:
+                known = {name: each[name] for name in ("value", "low", "high", "n", "better", "unit")}
+                yield Row(arm=arm, seed=seed, step=step, prompts=run["name"], figure=each["name"], **known)

@@ -1,0 +1,89 @@
+"""Tables and sentences of measurements whose answer is worked out by hand."""
+
+import math
+
+import pytest
+
+from recaptrain.reproduction.analysis import NORMAL
+from recaptrain.reproduction.experiments import BASE_ARM, Arm
+from recaptrain.reproduction.results import PRECISION, Row, compare, relations, tabulate
+from recaptrain.reproduction.study import Study, audited
+
+
+def row(
+    arm, value, *, figure="soa-c", prompts="short", seed=0, step=10, n=100, half=0.0, better="higher"
+) -> Row:
+    return Row(
+        arm=arm, seed=seed, step=step, prompts=prompts, figure=figure, value=value, low=value - half, high=value + half, n=n,
+        better=better, unit="%",
+    )  # fmt: skip
+
+
+def study(audit) -> Study:
+    arms = tuple(Arm(name=name, mixture=name, about="") for name in audit)
+    return Study(
+        arms=(BASE_ARM, *arms), prompts={}, real={}, metrics=(), reference="", detector=None, held_out=None, audit=audit
+    )  # fmt: skip
+
+
+def test_kinds_of_prompts_count_by_their_pictures() -> None:
+    """(100 · 40 + 300 · 80) / 400 = 70; the errors, 1 and 1: sqrt(100² + 300²) / 400."""
+    rows = [row("mix", 40, half=NORMAL), row("mix", 80, prompts="long", n=300, half=NORMAL)]
+    (cell,) = tabulate(rows, 10, ("short", "long"))
+    assert (cell.value, cell.estimate.error) == (70, pytest.approx(math.hypot(100, 300) / 400))
+
+
+def test_a_figure_of_some_kinds_alone_is_of_those() -> None:
+    rows = [row("mix", 40), row("mix", 80, prompts="long"), row("mix", 7, figure="pa", prompts="long", n=20)]
+    found = {cell.figure: cell.value for cell in tabulate(rows, 10, ("short", "long"))}
+    assert found == {"soa-c": 60, "pa": 7}
+
+
+def test_the_base_stands_at_every_step_and_others_at_their_own() -> None:
+    rows = [row("base", 1, step=0), row("mix", 2, step=5), row("mix", 3)]
+    assert [(cell.arm, cell.value) for cell in tabulate(rows, 5, ("short",))] == [("base", 1), ("mix", 2)]
+    assert [(cell.arm, cell.value) for cell in tabulate(rows, 10, ("short",))] == [("base", 1), ("mix", 3)]
+
+
+def test_arms_are_better_worse_or_not_apart() -> None:
+    """Of CA, a distance, lower is better; RP 50 ± 3 and 55 ± 3 overlap."""
+    rows = [
+        row("mix", 80, half=2), row("alttext", 60, half=2),
+        row("mix", 1.5, figure="ca", half=0.1, better="lower"), row("alttext", 1.0, figure="ca", half=0.1, better="lower"),
+        row("mix", 50, figure="rp", half=3), row("alttext", 55, figure="rp", half=3),
+    ]  # fmt: skip
+    final = {(cell.arm, cell.figure): cell for cell in tabulate(rows, 10, ("short",))}
+    found = compare(final, "mix", "alttext")
+    assert found == {
+        "better": ["soa-c 80 [78, 82] against 60 [58, 62]"],
+        "worse": ["ca 1.5 [1.4, 1.6] against 1 [0.9, 1.1]"],
+        "not apart": ["rp 50 [47, 53] against 55 [52, 58]"],
+    }
+
+
+def test_the_audit_orders_arms_as_training_did() -> None:
+    """Precision 0.9, 0.7, 0.5 and SOA 60, 50, 40 without error: ρ = 1, slope 50 points a unit; its mean of four needs all four."""
+    audit = {
+        name: {"color precision": value} for name, value in (("true", 0.9), ("some", 0.7), ("many", 0.5))
+    }
+    rows = [row("true", 60), row("some", 50), row("many", 40), row("base", 1, step=0)]
+    final = {(cell.arm, cell.figure): cell for cell in tabulate(rows, 10, ("short",))}
+    (found,) = relations(study(audit), final)
+    assert (found.audit, found.trained, found.arms, found.rank) == ("color precision", "soa-c", 3, 1)
+    assert found.slope == pytest.approx(50)
+    for own in audit.values():
+        own.update(
+            {f"{kind} precision": own["color precision"] - 0.1 for kind in ("object", "count", "position")}
+        )
+    assert PRECISION in {each.audit for each in relations(study(audit), final)}
+
+
+def test_a_mixture_is_audited_by_its_weights() -> None:
+    """3 : 1 of 0.8 and 0.4 is 0.7; what one set has no value of, the mixture has not."""
+    summary = {
+        "sets": {
+            "a": {"figures": {"color precision": {"value": 0.8}, "object recall": {"value": 0.5}}},
+            "b": {"figures": {"color precision": {"value": 0.4}, "object recall": {"value": None}}},
+        }
+    }
+    assert audited(summary, "a=3,b=1") == {"color precision": pytest.approx(0.7)}
