@@ -166,8 +166,12 @@ def tabulate(rows: Sequence[Row], step: int, kinds: Sequence[str]) -> list[Cell]
     for (arm, figure), by_kind in runs.items():
         mean = _mean([(each[0].n, over_seeds([_measured(row) for row in each])) for each in by_kind.values()])
         one = next(iter(by_kind.values()))[0]
-        known = {"value": mean.value, "low": mean.low, "high": mean.high, "seeds": mean.seeds}
-        cells.append(Cell(arm=arm, figure=figure, step=step, better=one.better, unit=one.unit, **known))
+        cells.append(
+            Cell(
+                arm=arm, figure=figure, step=step, value=mean.value, low=mean.low, high=mean.high, seeds=mean.seeds,
+                better=one.better, unit=one.unit,
+            )
+        )  # fmt: skip
     return cells
 
 
