@@ -20,6 +20,7 @@ from typing import Any
 
 from recapdata.atomic import check_folder, write_atomic
 from recapdata.console import say
+from recapdata.engines.local import available_cores
 from recapdata.errors import OptionError
 from recapdata.options import identity
 from recaptrain.reproduction.commands import Commands
@@ -113,7 +114,7 @@ def _devices(settings: ReproduceSettings) -> tuple[str | None, ...]:
     import torch
 
     gpus = torch.cuda.device_count()
-    workers = settings.workers or gpus or os.cpu_count() or 1
+    workers = settings.workers or gpus or available_cores()
     return tuple(str(number % gpus) if gpus else None for number in range(workers))
 
 
@@ -181,7 +182,7 @@ def _env(running: Running, device: str | None) -> dict[str, str]:
 
 
 def _threads(shares: int) -> dict[str, str]:
-    return {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // shares))}
+    return {"OMP_NUM_THREADS": str(max(1, available_cores() // shares))}
 
 
 def _measure_all(running: Running, plan: Plan) -> list[Row]:
