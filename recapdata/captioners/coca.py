@@ -29,7 +29,8 @@ from recapdata.captioners.text_generation import (
 from recapdata.captioners.vlm import REDUCING_GAP
 from recapdata.errors import ModelNotSupported, OptionError
 from recapdata.models.open_clip import FORMS, OpenClipSource, find_model
-from recapdata.models.transformers import REFUSALS, device_and_dtype, leave_a_core, one_line
+from recapdata.models.opening import one_line
+from recapdata.models.transformers import REFUSALS, device_and_dtype, leave_a_core
 from recapdata.records import Caption, Provenance
 
 LIBRARIES = ("torch", "torchvision", "open_clip_torch", "transformers", "pillow")

@@ -15,7 +15,7 @@ from typing import Literal
 from recapdata.captioners import STYLES
 from recapdata.captioners.template import parse_template, without_places
 from recapdata.errors import ModelNotSupported, OptionError
-from recapdata.models.sources import ModelSource
+from recapdata.models.sources import ModelSource, pinned_file
 
 OWN_STYLES = "recapdata.json"
 Kind = Literal["prefix", "chat", "plain"]
@@ -99,13 +99,5 @@ def own_styles(path: Path, model: str) -> Mapping[str, str]:
 
 def pinned_styles(source: ModelSource) -> Mapping[str, str]:
     """`own_styles` of a pinned model, from its folder or from the Hub."""
-    if source.commit is None:
-        return own_styles(Path(source.location) / OWN_STYLES, source.name)
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError
-
-    try:
-        path = hf_hub_download(source.location, OWN_STYLES, revision=source.commit)
-    except EntryNotFoundError:
-        return {}
-    return own_styles(Path(path), source.name)
+    path = pinned_file(source, OWN_STYLES)
+    return {} if path is None else own_styles(path, source.name)

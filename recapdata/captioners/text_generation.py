@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from recapdata.captioners import STYLES, CaptionerOptions, CaptioningFailed, OutOfMemory
 from recapdata.captioners.reasoning import without_reasoning
 from recapdata.captioners.template import Template
-from recapdata.models.transformers import REFUSALS, is_memory, one_line
+from recapdata.models.opening import one_line
+from recapdata.models.transformers import REFUSALS, is_memory
 from recapdata.records import Caption, Provenance
 
 if TYPE_CHECKING:

@@ -26,13 +26,14 @@ from recapdata.captioners.text_generation import (
     written_caption,
 )
 from recapdata.errors import ModelNotSupported, OptionError
+from recapdata.models.opening import TRIED, one_line
 from recapdata.models.sources import EMBEDDED, ModelSource, resolve_model
 from recapdata.models.transformers import (
     REFUSALS,
     device_and_dtype,
     leave_a_core,
     load_pretrained,
-    one_line,
+    loading,
     quiet,
 )
 from recapdata.records import Caption, Provenance
@@ -230,6 +231,8 @@ def open_pretrained(source: ModelSource) -> Pretrained:
     processor = load_pretrained(AutoProcessor, source)
     if getattr(processor, "tokenizer", None) is None:
         raise ModelNotSupported(f"{source.name} lacks a tokenizer, so its captions cannot be read")
+    with loading(source):
+        processor.tokenizer(TRIED)
     processor.tokenizer.padding_side = "left"  # generation goes on from the right end
     family = FAMILIES.get(kind, CHAT)
     if family is CHAT and getattr(processor, "chat_template", None) is None:

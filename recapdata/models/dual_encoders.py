@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from recapdata.errors import ModelNotSupported
 from recapdata.models.open_clip import HUB_PREFIX, find_model, in_folder
+from recapdata.models.opening import TRIED, opening
 from recapdata.models.sources import EMBEDDED, ModelSource, resolve_model
 from recapdata.models.transformers import load_pretrained
 from recapdata.weights import embedded_path
@@ -207,11 +208,8 @@ def _check(name: str, encoder: DualEncoder, pixels: ImageInput, tokenize: TextIn
     import torch
     from PIL import Image
 
-    try:
-        with torch.inference_mode():
-            image = encoder.encode_image(pixels(Image.new("RGB", (64, 64)))[None], True)
-            text = encoder.encode_text(tokenize(["a picture"]), True)
-    except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
-        raise ModelNotSupported(f"{name} takes texts or pictures in another form: {error}") from error
+    with opening(name, f"{name} takes texts or pictures in another form"), torch.inference_mode():
+        image = encoder.encode_image(pixels(Image.new("RGB", (64, 64)))[None], True)
+        text = encoder.encode_text(tokenize([TRIED]), True)
     if image.shape != text.shape:
         raise ModelNotSupported(f"{name} gives texts and pictures embeddings of different sizes")

@@ -5,17 +5,23 @@ hf-hub:user/name[@revision]     a repository in that format; `user/name[@revisio
 ViT-B-32:laion2b_s34b_b79k      an architecture of open_clip with the tag (or file) of its weights
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 from recapdata.endpoint import endpoint, hub_errors
 from recapdata.errors import ModelNotSupported, OptionError
-from recapdata.models.sources import check_local_revision, file_revision, resolve_model, resolve_on_hub
+from recapdata.models.opening import TRIED, check_sizes, opening, read_json
+from recapdata.models.sources import (
+    ModelSource,
+    check_local_revision,
+    file_revision,
+    resolve_model,
+    resolve_on_hub,
+)
 
 CONFIG = "open_clip_config.json"
 HUB_PREFIX = "hf-hub:"
@@ -26,8 +32,11 @@ FORMS = "a folder, hf-hub:user/name[@revision], or ARCHITECTURE:WEIGHTS"
 EXAMPLE = "ViT-B-32:laion2b_s34b_b79k"
 
 _REPOSITORY = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
-_UNLOADABLE = (RuntimeError, ValueError, OSError, TypeError, KeyError, AssertionError, AttributeError)
-"""What open_clip raises on files from which it can build nothing."""
+TOKENIZER_SETTINGS = (
+    "add_bos_token", "add_eos_token", "add_prefix_space", "clean", "do_lower_case", "language", "legacy", "padding_side", "reduction_mask",
+    "strip_sep_token", "use_fast",
+)  # fmt: skip
+"""What a configuration may set of its tokenizer: they become arguments of transformers, of which others run code and name files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,18 +65,18 @@ class OpenClipSource:
     def load_model(self) -> Any:
         """The model on the CPU, in float32; see `load` for its errors."""
         import open_clip
-        from safetensors import SafetensorError
 
-        name = f"local-dir:{self.folder}" if self.folder is not None else str(self.architecture)
-        try:
+        name = str(self.architecture)
+        if self.folder is not None:
+            name = f"local-dir:{self.folder}"
+            check_sizes(self._source(), CONFIG)
+        with self._opening():
             return open_clip.create_model(
                 name,
                 pretrained=self.weights,
                 force_quick_gelu=bool(self.tag.get("quick_gelu")),
                 require_pretrained=True,
             )
-        except (*_UNLOADABLE, SafetensorError, UnpicklingError) as error:
-            raise self._unloadable(error) from error
 
     def side(self) -> int | tuple[int, int]:
         """Pixels of the pictures that the model sees: of both sides, or height and width."""
@@ -78,32 +87,29 @@ class OpenClipSource:
         """PIL image → tensor (3, height, width), as open_clip does it for inference; needs no weights and can be pickled."""
         from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preprocess_dict
 
-        given = self._config().get("preprocess_cfg", {}) if self.folder is not None else self.tag
-        try:
+        with self._opening():
+            given = self._config().get("preprocess_cfg", {}) if self.folder is not None else self.tag
             settings = merge_preprocess_dict(asdict(PreprocessCfg()), {**given, "size": self.side()})
             transform: Callable[..., Any] = image_transform_v2(PreprocessCfg(**settings), is_train=False)
-        except _UNLOADABLE as error:
-            raise self._unloadable(error) from error
         return transform
 
     def load_tokenizer(self) -> Callable[..., Any]:
         """The model's tokenizer; see `load` for its errors."""
         import open_clip
 
-        try:
+        with self._opening():
             if self.folder is None:
                 tokenizer: Callable[..., Any] = open_clip.get_tokenizer(str(self.architecture))
             else:
                 tokenizer = _tokenizer(self.folder, self.model_config()["text_cfg"])
-        except _UNLOADABLE as error:
-            raise self._unloadable(error) from error
+            tokenizer([TRIED])
         return tokenizer
 
     def model_config(self) -> Mapping[str, Any]:
         """open_clip's `model_cfg`: sizes by part; `multimodal_cfg` among them makes it a CoCa.
 
         Raises:
-            ModelNotSupported: the folder has none.
+            ModelNotSupported: the folder has none, or none of text and vision.
         """
         if self.folder is None:
             import open_clip
@@ -113,19 +119,20 @@ class OpenClipSource:
         config = self._config().get("model_cfg")
         if not isinstance(config, dict):
             raise ModelNotSupported(f"{CONFIG} of {self.name!r} has no model_cfg")
+        for part in ("vision_cfg", "text_cfg"):
+            if not isinstance(config.get(part), dict):
+                raise ModelNotSupported(f"{CONFIG} of {self.name!r} has no {part}")
         return config
 
     def _config(self) -> dict[str, Any]:
-        assert self.folder is not None
-        try:
-            config = json.loads((self.folder / CONFIG).read_text(encoding="utf8"))
-        except (OSError, ValueError) as error:
-            raise self._unloadable(error) from error
-        return config if isinstance(config, dict) else {}
+        return read_json(self._source(), CONFIG) or {}
 
-    def _unloadable(self, error: Exception) -> ModelNotSupported:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return ModelNotSupported(f"open_clip cannot load {self.name!r}: {first}")
+    def _source(self) -> ModelSource:
+        assert self.folder is not None
+        return ModelSource(name=self.name, location=str(self.folder), revision=self.revision)
+
+    def _opening(self) -> AbstractContextManager[None]:
+        return opening(self.name, f"open_clip cannot load {self.name!r}")
 
 
 def find_model(name: str, revision: str | None = None) -> OpenClipSource:
@@ -235,9 +242,18 @@ def _check(folder: Path, where: str) -> None:
 
 
 def _tokenizer(folder: Path, text: Mapping[str, Any]) -> Callable[..., Any]:
-    """The tokenizer of a folder; where the folder only names one on the Hub, that one."""
+    """The tokenizer of a folder; where the folder only names one on the Hub, that one.
+
+    Raises:
+        ModelNotSupported: the folder asks for more than a tokenizer's own settings, such as code of its repository.
+    """
     import open_clip
 
+    given = text.get("tokenizer_kwargs") or {}
+    if unknown := [name for name in given if name not in TOKENIZER_SETTINGS]:
+        raise ModelNotSupported(
+            f"{CONFIG} of {folder.name} gives its tokenizer {', '.join(map(str, unknown))}; {', '.join(TOKENIZER_SETTINGS)} are expected"
+        )
     named = text.get("hf_tokenizer_name")
     if named and not (folder / "tokenizer_config.json").is_file():
         from open_clip.tokenizer import HFTokenizer
@@ -246,7 +262,7 @@ def _tokenizer(folder: Path, text: Mapping[str, Any]) -> Callable[..., Any]:
             named,
             context_length=text.get("context_length", open_clip.tokenizer.DEFAULT_CONTEXT_LENGTH),
             tokenizer_mode=text.get("tokenizer_mode"),
-            **text.get("tokenizer_kwargs", {}),
+            **given,
         )
     tokenizer: Callable[..., Any] = open_clip.get_tokenizer(f"local-dir:{folder}")
     return tokenizer

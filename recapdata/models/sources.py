@@ -73,6 +73,25 @@ def resolve_on_hub(name: str, revision: str | None = None) -> ModelSource:
     return ModelSource(name=name, location=name, revision=commit, commit=commit)
 
 
+def pinned_file(source: ModelSource, name: str) -> Path | None:
+    """A file of a model at its revision, from its folder or from the Hub; None where there is none.
+
+    Raises:
+        HubError: the Hub cannot be reached.
+    """
+    if source.commit is None:
+        path = Path(source.location) / name
+        return path if path.is_file() else None
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    with hub_errors(f"{source.name} at {source.revision}"):
+        try:
+            return Path(hf_hub_download(source.location, name, revision=source.commit))
+        except EntryNotFoundError:
+            return None
+
+
 def file_revision(path: Path) -> str:
     """The revision of a single local file of weights: `sha256:` and the hash of its bytes."""
     with open(path, "rb") as file:

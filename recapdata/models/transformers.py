@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from recapdata.endpoint import hub_errors
 from recapdata.errors import ModelNotSupported
+from recapdata.models.opening import check_sizes, opening, read_json
 from recapdata.models.sources import ModelSource
 
 REFUSALS = (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError, ArithmeticError)
 """What processors and models raise on an input they cannot take; one image must not end a night's run."""
+
+
+ADAPTER = "adapter_config.json"
 
 
 def leave_a_core() -> None:
@@ -45,10 +48,6 @@ def is_memory(error: BaseException) -> bool:
     return "alloc" in str(error) and "memory" in str(error)  # how the CPU allocator says it
 
 
-def one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-
-
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep the library's remarks on generation options off the progress bar."""
@@ -70,12 +69,9 @@ def loading(source: ModelSource) -> Iterator[None]:
     bars = library.is_progress_bar_enabled()
     library.disable_progress_bar()
     try:
-        with hub_errors(f"{source.name} at {source.revision}"), quiet():
+        name = f"{source.name} at {source.revision}"
+        with opening(name, f"{source.name} cannot be loaded by transformers"), quiet():
             yield
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        raise ModelNotSupported(
-            f"{source.name} cannot be loaded by transformers: {one_line(error)}"
-        ) from error
     finally:
         if bars:
             library.enable_progress_bar()
@@ -91,6 +87,11 @@ def load_pretrained(loader: Any, source: ModelSource, **options: Any) -> Any:
         ModelNotSupported: files are missing, or do not fit the class.
         HubError: the Hub cannot be reached.
     """
+    check_sizes(source, "config.json")
+    if read_json(source, ADAPTER) is not None:
+        raise ModelNotSupported(
+            f"{source.name} holds an adapter ({ADAPTER}), which may stand for another model: give a model with its adapter merged"
+        )
     with loading(source):
         return loader.from_pretrained(
             source.location, revision=source.commit, trust_remote_code=False, **options

@@ -4,6 +4,7 @@ They are addressed by the name `embedded`. A folder of weights has no commit, so
 """
 
 import hashlib
+import os
 from importlib.resources import files
 from pathlib import Path
 
@@ -41,7 +42,6 @@ def content_revision(path: Path) -> str:
         if file.suffix == ".md" or any(part.startswith((".", "__")) for part in name.parts):
             continue
         with open(file, "rb") as content:
-            total.update(
-                f"{name.as_posix()}\0{hashlib.file_digest(content, 'sha256').hexdigest()}\n".encode()
-            )
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        total.update(os.fsencode(f"{name.as_posix()}\0{digest}\n"))
     return f"sha256:{total.hexdigest()}"

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from recapdata.errors import ModelNotSupported, OptionError
 from recapdata.extras import require
+from recapdata.models.opening import TRIED, opening
 from recapdata.models.sources import ModelSource, resolve_model
+from recaptrain.diffusion.components import EXPECTED, check_fit, pipeline_class
 from recaptrain.diffusion.conditioning import text_encoders
 from recaptrain.diffusion.windows import MOST
 
@@ -21,12 +23,7 @@ if TYPE_CHECKING:
 
 TRAINABLE = ("unet", "text_encoder")
 """What `--train` names; `text_encoder` stands for all text encoders that a pipeline has, both of SDXL."""
-PIPELINES = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
-_EXPECTED = (
-    "expected a StableDiffusionPipeline or StableDiffusionXLPipeline in diffusers' format, such as "
-    "stable-diffusion-v1-5/stable-diffusion-v1-5"
-)
 _HALVES = ("F16", "BF16")
 _WEIGHTS = re.compile(r"(diffusion_pytorch_)?model(-\d+-of-\d+)?\.safetensors")
 """Files that diffusers and transformers load where no variant is asked for."""
@@ -111,7 +108,7 @@ def load_base(name: str, revision: str | None = None) -> Base:
     factor = 2 ** (len(pipeline.vae.config.block_out_channels) - 1)
     side = pipeline.unet.config.sample_size
     if not isinstance(side, int):
-        raise ModelNotSupported(f"{name}: its UNet has sample_size {side!r}, not one number; {_EXPECTED}")
+        raise ModelNotSupported(f"{name}: its UNet has sample_size {side!r}, not one number; {EXPECTED}")
     return Base(
         source=source,
         pipeline=pipeline,
@@ -152,7 +149,7 @@ def load_pipeline(source: ModelSource) -> "Pipeline":
     """Load a resolved model as a StableDiffusionPipeline or StableDiffusionXLPipeline in float32.
 
     Raises:
-        ModelNotSupported: it is another kind of model, or its files are not complete.
+        ModelNotSupported: it is another kind of model, its files are not complete, or its parts do not fit together.
         MissingExtra: diffusers is not installed.
     """
     require("diffusers", "accelerate", extra="train")
@@ -160,29 +157,14 @@ def load_pipeline(source: ModelSource) -> "Pipeline":
     import torch
 
     _quiet()
-    kind = _declared_class(source, diffusers.DiffusionPipeline)
-    if kind not in PIPELINES:
-        raise ModelNotSupported(f"{source.name} is a {kind}; {_EXPECTED}")
-    try:
+    kind = pipeline_class(source)
+    with opening(source.name, f"{source.name} cannot be loaded by diffusers", f"; {EXPECTED}"):
         pipeline: Pipeline = getattr(diffusers, kind).from_pretrained(
             source.location, revision=source.commit, dtype=torch.float32
         )
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelNotSupported(f"{source.name} cannot be loaded ({error}); {_EXPECTED}") from error
-    wanted, given = pipeline.unet.config.in_channels, pipeline.vae.config.latent_channels
-    if wanted != given:
-        raise ModelNotSupported(
-            f"{source.name}: its UNet takes {wanted} channels and its autoencoder gives {given} (an inpainting model?)"
-        )
+        pipeline.tokenizer(TRIED)
+    check_fit(pipeline, source.name)
     return pipeline
-
-
-def _declared_class(source: ModelSource, loader: Any) -> str:
-    """The pipeline class that the model's model_index.json names."""
-    try:
-        return str(loader.load_config(source.location, revision=source.commit).get("_class_name"))
-    except OSError as error:
-        raise ModelNotSupported(f"{source.name} has no readable model_index.json; {_EXPECTED}") from error
 
 
 def _quiet() -> None:

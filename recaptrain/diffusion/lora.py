@@ -10,11 +10,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recapdata.errors import CaptionerNotFound, HubError, ModelNotSupported, OptionError
-from recapdata.models.sources import EMBEDDED, ModelSource, resolve_model
+from recapdata.errors import CaptionerNotFound, HubError, ModelNotSupported
+from recapdata.models.opening import opening, read_json
+from recapdata.models.sources import EMBEDDED, ModelSource, pinned_file, resolve_model, resolve_on_hub
+from recaptrain.diffusion.adapter_files import check_adapter_file
 from recaptrain.diffusion.base import load_pipeline
+from recaptrain.diffusion.components import INDEX, load_scheduler
 from recaptrain.diffusion.settings import LoraTargets
 from recaptrain.training.card import base_name
+from recaptrain.training.checkpoints import RunFolder
 from recaptrain.training.model_folder import RUN
 
 if TYPE_CHECKING:
@@ -182,26 +186,19 @@ def read_adapter(source: ModelSource) -> Adapter | None:
     Raises:
         ModelNotSupported: its record is damaged.
     """
-    path = _file(source, RECORD)
-    if path is None:
+    record = read_json(source, RECORD)
+    if record is None:
         return None
     try:
-        return Adapter(**json.loads(path.read_text(encoding="utf8")))
-    except (ValueError, TypeError) as error:
+        adapter = Adapter(**record)
+    except TypeError as error:
         raise ModelNotSupported(f"{source.name}: its {RECORD} is damaged ({error})") from error
-
-
-def _file(source: ModelSource, name: str) -> Path | None:
-    if source.commit is None:
-        path = Path(source.location) / name
-        return path if path.is_file() else None
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError
-
-    try:
-        return Path(hf_hub_download(source.location, name, revision=source.commit))
-    except EntryNotFoundError:
-        return None
+    texts = (adapter.base, adapter.revision, "" if adapter.commit is None else adapter.commit)
+    if not all(isinstance(each, str) for each in texts):
+        raise ModelNotSupported(
+            f"{source.name}: its {RECORD} is damaged (base, revision and commit are no texts)"
+        )
+    return adapter
 
 
 def open_pipeline(source: ModelSource) -> "Pipeline":
@@ -213,28 +210,27 @@ def open_pipeline(source: ModelSource) -> "Pipeline":
     adapter = read_adapter(source)
     if adapter is None:
         return load_pipeline(source)
-    import diffusers
-
+    weights = pinned_file(source, WEIGHTS)
+    if weights is None:
+        raise ModelNotSupported(f"{source.name} has an {RECORD} and no {WEIGHTS}: it is not whole")
+    check_adapter_file(source, weights)
+    scheduler = load_scheduler(source)
     pipeline = load_pipeline(_base_of(adapter, source))
-    file = _file(source, "scheduler/scheduler_config.json")
-    weights = _file(source, WEIGHTS)
-    if file is None or weights is None:
-        missing = WEIGHTS if weights is None else "scheduler/scheduler_config.json"
-        raise ModelNotSupported(f"{source.name} has an {RECORD} and no {missing}: it is not whole")
-    config = json.loads(file.read_text(encoding="utf8"))
-    pipeline.scheduler = getattr(diffusers, config["_class_name"]).from_config(config)
-    pipeline.load_lora_weights(weights.parent, weight_name=WEIGHTS)
+    pipeline.scheduler = scheduler
+    with opening(source.name, f"{source.name} cannot be loaded by diffusers"):
+        pipeline.load_lora_weights(weights.parent, weight_name=WEIGHTS, use_safetensors=True)
     return pipeline
 
 
 def _base_of(adapter: Adapter, source: ModelSource) -> ModelSource:
     """The base that adapters were trained on, at the revision that they record."""
-    name = adapter.base
-    if adapter.commit is None and name != EMBEDDED:
-        name = _base_folder(source, name)
     try:
-        base = resolve_model(name, kind="diffusion", revision=adapter.commit)
-    except (CaptionerNotFound, HubError, OptionError) as error:
+        if adapter.commit is not None:  # no folder, whatever there is of that name
+            base = resolve_on_hub(adapter.base, adapter.commit)
+        else:
+            name = adapter.base if adapter.base == EMBEDDED else _base_folder(source, adapter.base)
+            base = resolve_model(name, kind="diffusion")
+    except (CaptionerNotFound, HubError) as error:
         raise ModelNotSupported(f"{source.name} is adapters of {adapter.base}: {error}") from error
     if base.revision != adapter.revision:
         raise ModelNotSupported(
@@ -246,9 +242,14 @@ def _base_of(adapter: Adapter, source: ModelSource) -> ModelSource:
 
 def _base_folder(source: ModelSource, name: str) -> str:
     """Where the base, a folder, lay when the adapters were trained: the run beside them knows, which is never pushed."""
-    starts = Path(source.location) / RUN / "starts.json"
-    if source.commit is None and starts.is_file():
-        return str(json.loads(starts.read_text(encoding="utf8"))[-1]["base"]["name"])
+    run = RunFolder(Path(source.location) / RUN)
+    if source.commit is None and (starts := run.starts()):
+        folder = str(starts[-1]["base"]["name"])
+        if (Path(folder) / INDEX).is_file():
+            return folder
+        raise ModelNotSupported(
+            f"{source.name} is adapters of {folder}, and there is no pipeline there now; put it back"
+        )
     raise ModelNotSupported(
         f"{source.name} is adapters of {name}, which was a folder where they were trained; load them with diffusers: "
         "StableDiffusionPipeline.from_pretrained(BASE).load_lora_weights(FOLDER)"
