@@ -46,6 +46,7 @@ class Option:
     minimum: float | None = None
     check: Check | None = None
     off: float | None = None
+    negated: bool = False
     repeated: bool = False
     aliases: tuple[str, ...] = ()
     example: str | None = None
@@ -67,6 +68,7 @@ def option(default: Any = MISSING, *, help: str, **settings: Any) -> Any:
         minimum: least value; on the command line a lower one is a usage error (exit code 2), and `--help` names it.
         check: what else must hold, an `OptionError` (exit code 1).
         off: a number that means None: `--ema-decay 0`.
+        negated: whether the command line takes `--no-NAME`, too: of a flag that a recipe may set.
         repeated: whether the command line takes the option once for each of its values.
         aliases: further names of the field, that the command line and `accepting_aliases` take as well.
         example: a value for the message about text that cannot be read.
@@ -248,8 +250,11 @@ def typer_parameters(options: type) -> Iterator[Parameter]:
             default = _text(default) if isinstance(default, tuple) and not about.repeated else default
         elif get_origin(kind) is Literal:
             kind = str
+        names = [*map(flag, (each.name, *about.aliases))]
+        if about.negated:
+            names[0] += "/" + flag(f"no_{each.name}")
         setting = typer.Option(
-            *map(flag, (each.name, *about.aliases)),
+            *names,
             help=about.help,
             metavar=about.metavar,
             min=about.minimum,

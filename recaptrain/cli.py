@@ -117,9 +117,9 @@ def diffusion(
     """
     from recaptrain.diffusion.run import train_diffusion
 
-    del recipe  # the settings have it in them
+    noted = None if recipe is None else DIFFUSION_RECIPES.identity(recipe)
     with _resumable("recaptrain diffusion", out, settings):
-        return train_diffusion(settings, out)  # of several processes, one has a summary
+        return train_diffusion(settings, out, recipe=noted)  # of several processes, one has a summary
 
 
 @command(

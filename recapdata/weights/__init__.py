@@ -10,6 +10,8 @@ from pathlib import Path
 
 from recapdata.errors import CaptionerNotFound
 
+RUN = "training"
+"""The folder inside a trained model's that holds checkpoints, logs and prepared data; it is never pushed."""
 KINDS = ("captioner", "captioner-base", "clip", "diffusion", "language")
 
 
@@ -33,13 +35,17 @@ def embedded_path(kind: str) -> Path:
 def content_revision(path: Path) -> str:
     """The revision of a local model folder: `sha256:` and a hash over the names and bytes of its files.
 
-    Documentation (`*.md`) and hidden files decide no caption and are left out; so is everything about the folder's place
-    and time, so that a copy has the same revision.
+    Documentation (`*.md`), hidden files and the run that made it (`RUN`) decide no output and are left out; so is everything
+    about the folder's place and time, so that a copy has the same revision.
     """
     total = hashlib.sha256()
     for file in sorted(each for each in path.rglob("*") if each.is_file()):
         name = file.relative_to(path)
-        if file.suffix == ".md" or any(part.startswith((".", "__")) for part in name.parts):
+        if (
+            name.parts[0] == RUN
+            or file.suffix == ".md"
+            or any(part.startswith((".", "__")) for part in name.parts)
+        ):
             continue
         with open(file, "rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()

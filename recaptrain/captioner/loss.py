@@ -17,6 +17,7 @@ from PIL.Image import Image
 from recapdata.captioners.vlm import VlmPreparer, end_tokens
 from recaptrain.captioner.base import CaptionerBase
 from recaptrain.captioner.data import HumanCaptions, Pictures, Rows
+from recaptrain.training.accelerator import seed_device
 from recaptrain.training.loop import Training, shuffled
 
 if TYPE_CHECKING:
@@ -236,10 +237,8 @@ class Captioning:
         self, inputs: MicroBatch, draw: int
     ) -> "tuple[torch.Tensor, Mapping[str, torch.Tensor | float]]":
         """Mean cross entropy of the batch's tokens; Accelerate takes the mean over the processes, so they are counted together."""
-        import torch
-
-        torch.manual_seed(draw)  # for dropout layers, where a model has any
         accelerator = self.training.accelerator
+        seed_device(accelerator.device, draw)  # for dropout layers, where a model has any
         model = self.training.trained["captioner"]
         with accelerator.autocast():
             total = answer_loss(model, accelerator.unwrap_model(model), inputs.inputs)

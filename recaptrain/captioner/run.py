@@ -14,6 +14,7 @@ from recapdata.console import say
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import InputError
 from recapdata.extras import require
+from recapdata.weights import RUN
 from recaptrain.captioner.base import (
     CaptionerBase,
     add_adapter,
@@ -33,7 +34,7 @@ from recaptrain.captioner.validation import Validation, held_out_validation, las
 from recaptrain.training.accelerator import open_accelerator
 from recaptrain.training.checkpoints import RunFolder, begin_run
 from recaptrain.training.loop import prepare, train
-from recaptrain.training.model_folder import RUN, check_out, finish_run, first_and_last
+from recaptrain.training.model_folder import check_out, finish_run, first_and_last
 from recaptrain.training.resuming import pinned
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def _tune(
         base.source,
         settings,
         accelerator,
+        facts={},
         prompts=dict(base.prompts),
         freeze=sorted(settings.freeze),
         **{"held out": len(captions.held_out), "validate every": settings.validation_interval},

@@ -16,6 +16,7 @@ from recapdata.atomic import replacing, write_atomic
 from recapdata.captioners.prompts import max_tokens
 from recapdata.captioners.text_generation import Start
 from recapdata.console import say
+from recapdata.errors import DatasetDamaged
 from recapdata.models.transformers import quiet
 from recaptrain.captioner.data import Rows
 from recaptrain.captioner.loss import CaptionBatches, answer_loss, on_device
@@ -88,36 +89,52 @@ class Validation:
         return self._exhausted()
 
     def after_checkpoint(self) -> None:
-        """Delete weights that were the best once."""
+        """Delete weights that are the best of no checkpoint that is kept."""
         if self.training.accelerator.is_main_process:
-            best = self.result().best_step
+            needed = {
+                self._weights(best) for step in self.run.steps() if (best := self._best(step)) is not None
+            }
             for path in self.run.path.glob("best-*.safetensors"):
-                if path != self._weights(best):
+                if path not in needed:
                     path.unlink()
 
     # -- the outcome --------------------------------------------------------------------------------------------------
 
     def result(self) -> ValidationResult:
         """The outcome of the validations so far."""
-        rows = self.run.rows(VALIDATION)
-        losses = {row["step"]: row["loss"] for row in rows}
-        steps = len(self.run.rows())
-        tuned = {step: loss for step, loss in losses.items() if step}
-        best = min(tuned, key=lambda step: tuned[step], default=None)
+        losses, steps = self._losses(), len(self.run.rows())
+        best = self._best(steps)
         return ValidationResult(
             before=losses.get(0),
-            best=None if best is None else tuned[best],
+            best=None if best is None else losses[best],
             best_step=steps if best is None else best,
             steps=steps,
         )
 
+    def _losses(self) -> dict[int, float]:
+        return {row["step"]: row["loss"] for row in self.run.rows(VALIDATION)}
+
+    def _best(self, upto: int) -> int | None:
+        losses = {step: loss for step, loss in self._losses().items() if 0 < step <= upto}
+        return min(losses, key=lambda step: losses[step], default=None)
+
     def restore_best(self) -> None:
-        """Put the best weights back; call it on every process at the end of the run."""
+        """Put the best weights back, where anything was held out; call it on every process at the end of the run.
+
+        Raises:
+            DatasetDamaged: their file is gone.
+        """
         from safetensors.torch import load_file
 
-        path = self._weights(self.result().best_step)
-        if not path.is_file():
+        best = self._best(len(self.run.rows()))
+        if best is None:
             return
+        path = self._weights(best)
+        if not path.is_file():
+            raise DatasetDamaged(
+                f"{path} is missing, the weights of step {best:,} with the lowest validation loss; put it back and go on with --resume, "
+                "or train again in another folder"
+            )
         import torch
 
         kept = load_file(path)

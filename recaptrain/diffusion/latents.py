@@ -129,19 +129,26 @@ class Encoder:
     Attributes:
         model: what a person calls it.
         batch_pixels: pixels that are encoded at once.
-        autocast: makes the context manager that the autoencoder runs under.
+        autocast: makes the context manager that the autoencoder runs under; `precision` is what it computes in.
     """
 
     vae: "AutoencoderKL"
     model: str = ""
     batch_pixels: int = 8 * 512**2
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
+    precision: str = "no"
+
+    @property
+    def in_full(self) -> bool:
+        """Whether it must run in float32: SDXL's numbers overflow in half precision, and its autoencoder says so."""
+        return bool(self.vae.config.get("force_upcast"))
 
     def cache(self, root: Path) -> Cache:
         """The cache of this autoencoder under `root`."""
         about = {
             "format": FORMAT,
             "autoencoder": autoencoder_digest(self.vae),
+            "precision": "no" if self.in_full else self.precision,
             "dtype": "float16",
             "_model": self.model,
         }
@@ -162,7 +169,7 @@ class Encoder:
         import torch
 
         images = torch.from_numpy(pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1.0)
-        with torch.no_grad(), self.autocast():
+        with torch.no_grad(), nullcontext() if self.in_full else self.autocast():
             posterior = self.vae.encode(images.to(self.vae.device)).latent_dist
         moments = torch.stack([posterior.mean, posterior.std], dim=1).float()
         moments[:, 0] -= self.vae.config.get("shift_factor") or 0.0

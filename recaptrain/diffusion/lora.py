@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from recapdata.errors import CaptionerNotFound, HubError, ModelNotSupported
 from recapdata.models.opening import opening, read_json
 from recapdata.models.sources import EMBEDDED, ModelSource, pinned_file, resolve_model, resolve_on_hub
+from recapdata.weights import RUN
 from recaptrain.diffusion.adapter_files import check_adapter_file
 from recaptrain.diffusion.base import load_pipeline
 from recaptrain.diffusion.components import INDEX, load_scheduler
 from recaptrain.diffusion.settings import LoraTargets
 from recaptrain.training.card import base_name
 from recaptrain.training.checkpoints import RunFolder
-from recaptrain.training.model_folder import RUN
 
 if TYPE_CHECKING:
     import torch

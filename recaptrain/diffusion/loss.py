@@ -18,6 +18,7 @@ from recaptrain.diffusion.data import Examples, speaks_of_sides
 from recaptrain.diffusion.latents import Latents, sample
 from recaptrain.diffusion.weights import CaptionWeights
 from recaptrain.diffusion.windows import MOST
+from recaptrain.training.accelerator import seed_device
 from recaptrain.training.loop import Training
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ class Denoising:
         pipeline, device, count = self.base.pipeline, self.training.accelerator.device, len(inputs.rows)
         if torch.is_grad_enabled():
             self.seen.append(inputs)
-        torch.manual_seed(draw)  # for dropout layers, where a model has any
+        seed_device(device, draw)  # for dropout layers, where a model has any
         generator = torch.Generator().manual_seed(draw)
         moments = torch.from_numpy(inputs.moments)
         shape = (count, *moments.shape[2:])

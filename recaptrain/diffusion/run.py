@@ -19,6 +19,7 @@ from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import InputError, OptionError
 from recapdata.extras import require
 from recapdata.options import values
+from recapdata.weights import RUN
 from recaptrain.caches import caches_root
 from recaptrain.diffusion.base import Base, load_base
 from recaptrain.diffusion.buckets import Batches, Size, assign, bucket_sizes, report
@@ -29,17 +30,18 @@ from recaptrain.diffusion.held_out import held_out_rows
 from recaptrain.diffusion.latents import Encoder, Latents, encode_dataset, fittings
 from recaptrain.diffusion.lora import add_adapters, save_adapters
 from recaptrain.diffusion.loss import Denoising, place
-from recaptrain.diffusion.samples import Samples, read_prompts
+from recaptrain.diffusion.samples import SAMPLES, Samples, read_prompts
 from recaptrain.diffusion.schedule import reschedule, training_schedule
 from recaptrain.diffusion.settings import DiffusionSettings, DiffusionSummary
 from recaptrain.diffusion.validation import Validation, ValidationResult
 from recaptrain.diffusion.weights import read_weights
-from recaptrain.training.accelerator import open_accelerator
+from recaptrain.training.accelerator import frozen_dtype, open_accelerator
+from recaptrain.training.audits import read_audits
 from recaptrain.training.checkpoints import RunFolder, begin_run
 from recaptrain.training.loop import Training, prepare, train
-from recaptrain.training.model_folder import RUN, check_out, finish_run, first_and_last, swapped_in
+from recaptrain.training.model_folder import check_out, finish_run, first_and_last, swapped_in
 from recaptrain.training.optimizers import check_optimizer
-from recaptrain.training.recorders import check_recorders, open_recorders
+from recaptrain.training.recorders import check_recorders, close_recorders, open_recorders
 from recaptrain.training.resuming import pinned
 
 if TYPE_CHECKING:
@@ -51,10 +53,15 @@ NAMED = 5
 """Pictures that are named of those that are left out."""
 
 
-def train_diffusion(settings: DiffusionSettings, out: Path) -> DiffusionSummary | None:
+def train_diffusion(
+    settings: DiffusionSettings, out: Path, *, recipe: Mapping[str, str] | None = None
+) -> DiffusionSummary | None:
     """Train and save a pipeline to `out`; the same settings with `resume` end as if it had never been interrupted.
 
     Under `accelerate launch` every process calls it; all but the main one get None.
+
+    Args:
+        recipe: name and hash of the recipe that the settings came from, to be noted.
 
     Raises:
         OptionError: settings that cannot be used, or `out` holds a run that these settings did not begin.
@@ -87,7 +94,7 @@ def train_diffusion(settings: DiffusionSettings, out: Path) -> DiffusionSummary 
     )
     check_optimizer(settings.optimizer, accelerator.device.type)
     with run.held(accelerator):
-        summary = _train(settings, out, run, target, base, examples, accelerator, began)
+        summary = _train(settings, out, run, target, base, examples, accelerator, began, recipe)
     return summary if accelerator.is_main_process else None
 
 
@@ -100,8 +107,11 @@ def _train(
     examples: Examples,
     accelerator: "Accelerator",
     began: float,
+    recipe: Mapping[str, str] | None,
 ) -> DiffusionSummary:
     """Everything that writes to `out`; the summary, on every process."""
+    audits = read_audits(target, examples.mixture.sets)
+    weights = read_weights(target, examples.mixture, settings.weigh) if settings.weigh else None
     begin_run(
         run,
         target,
@@ -109,13 +119,14 @@ def _train(
         base.source,
         settings,
         accelerator,
+        facts={"recipe": recipe, "audits": {name: each.digest for name, each in audits.items()}},
         mixture=str(examples.mixture),
         train=sorted(settings.train),
         resolution=_side(settings, base),
         **({"prediction": base.prediction} if settings.prediction_type else {}),  # else the base says it
+        **({"weights": weights.digest} if weights is not None else {}),
     )
     sizes = _sizes(settings, base, examples)
-    weights = read_weights(target, examples.mixture, settings.weigh) if settings.weigh else None
     latents = _latents(settings, target, base, examples, sizes, accelerator)
     unreadable = latents.missing()
     unreadable = unreadable[np.isin(unreadable, examples.rows)]
@@ -150,7 +161,7 @@ def _train(
         size=(_side(settings, base),) * 2,
         seed=settings.seed,
         steps=settings.sample_steps,
-        folder=run.path / "samples",
+        folder=run.path / SAMPLES,
     )
     recorders = open_recorders(accelerator, values(settings))
     validation = Validation(
@@ -166,7 +177,7 @@ def _train(
         recorders=recorders,
     )
     train(training, task, run, validation, trackers=recorders)
-    accelerator.end_training()
+    close_recorders(accelerator)
     if not (settings.saves_best and validation.restore_best()):
         training.take_average()
     summary = _summary(
@@ -184,6 +195,8 @@ def _train(
             target=target,
             base=base,
             examples=examples,
+            audits=audits,
+            run=run,
             accelerator=accelerator,
         )
 
@@ -220,6 +233,7 @@ def _summary(
         last_loss=last,
         seconds=0.0,
         drawn={name: math.fsum(each) / len(each) for name, each in shares.items()},
+        dropped=math.fsum(row.get("dropped", 0.0) for row in log) / len(log),
         held_out=held_out,
         validation_before=result.before,
         validation_best=result.best,
@@ -316,6 +330,7 @@ def _latents(
         vae=base.pipeline.vae.to(accelerator.device).eval(),
         model=base.source.name,
         autocast=accelerator.autocast,
+        precision=accelerator.mixed_precision,
     )
     root = settings.latent_cache or caches_root()
     ways = fittings(
@@ -354,6 +369,11 @@ def _modules(
         for encoder in text_encoders(pipeline).values():
             encoder.activation_checkpointing_enable()
     if settings.lora is not None:
+        if (
+            dtype := frozen_dtype(accelerator)
+        ) is not None:  # the base is not saved, and adapters are made in float32
+            for module in (pipeline.unet, *text_encoders(pipeline).values()):
+                module.to(dtype=dtype)
         add_adapters(
             modules,
             rank=settings.lora,

@@ -11,8 +11,11 @@ from recapdata.atomic import replacing
 from recapdata.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
     from accelerate import Accelerator
 
+SAMPLES = "samples"
+"""The folder of the grids, in that of the run."""
 GUIDANCE = 7.5
 LABEL, LINES, MARGIN, LEAST = 13, 3, 4, 128
 """Height of a line of a label, most lines, space around a picture, and its least width, in pixels."""
@@ -60,6 +63,8 @@ class Samples:
         pipeline.scheduler = copy.deepcopy(scheduler)  # setting its time steps changes it
         if checker is not None:
             pipeline.safety_checker = None  # what a model in training draws is looked at, whatever it is
+        plain = pipeline.vae.decode
+        pipeline.vae.decode = _in_full(plain, device)
         try:
             with torch.no_grad(), self.accelerator.autocast():
                 image: Image.Image = pipeline(
@@ -71,13 +76,29 @@ class Samples:
                     generator=torch.Generator("cpu").manual_seed(self.seed + number),
                 ).images[0]
         finally:
-            pipeline.scheduler = scheduler
+            pipeline.scheduler, pipeline.vae.decode = scheduler, plain
             pipeline.vae.to("cpu")
             if checker is not None:
                 pipeline.safety_checker = checker
             for each in training:
                 each.train()
         return image
+
+
+def sample_steps(run: Path) -> dict[int, Path]:
+    """The grids in the folder of a run, by the step that they are of."""
+    return {int(path.stem.removeprefix("step-")): path for path in (run / SAMPLES).glob("step-*.png")}
+
+
+def _in_full(decode: Any, device: "torch.device") -> Any:
+    """An autoencoder's `decode` in float32: SDXL's overflows in half precision, and black pictures say nothing of the UNet."""
+    import torch
+
+    def call(latents: "torch.Tensor", *arguments: Any, **options: Any) -> Any:
+        with torch.autocast(device.type, enabled=False):
+            return decode(latents.float(), *arguments, **options)
+
+    return call
 
 
 def read_prompts(path: Path) -> list[str]:

@@ -49,7 +49,7 @@ class DiffusionSettings:
         check=nonempty,
     )
     lora: int | None = option(
-        None, help="Rank of LoRA adapters; all weights without it.", shown="none", check=at_least(1)
+        None, help="Rank of LoRA adapters; 0: all weights.", shown="all weights", off=0, check=at_least(1)
     )
     lora_alpha: float | None = option(
         None, help="The adapters count α / rank times.", shown="the rank", check=above(0)
@@ -97,7 +97,7 @@ class DiffusionSettings:
         None, help="epsilon, v_prediction or sample.", shown="the base's", identity=False
     )
     zero_terminal_snr: bool = option(
-        False, help="Let the last noise level be pure noise; kept in the saved scheduler."
+        False, help="Let the last noise level be pure noise; kept in the saved scheduler.", negated=True
     )
     offset_noise: float | None = option(
         None, help="Strength of noise that is constant over a picture.", shown="none", off=0, check=above(0)
@@ -143,6 +143,7 @@ class DiffusionSettings:
     buckets: bool = option(
         False,
         help="Train each picture at the size nearest in shape, of the square's area, in the place of a square.",
+        negated=True,
     )
     bucket_step: int | None = option(
         None,
@@ -153,11 +154,14 @@ class DiffusionSettings:
     flip: bool = option(
         False,
         help="Mirror half of the pictures, but none under a caption that speaks of left or right or quotes a text.",
+        negated=True,
     )
     mixed_precision: MixedPrecision = option(
         "auto", help="auto, no, fp16 or bf16; auto takes what this machine is good at.", identity=False
     )
-    gradient_checkpointing: bool = option(False, help="Less memory, about a quarter slower.", outcome=False)
+    gradient_checkpointing: bool = option(
+        False, help="Less memory, about a quarter slower.", negated=True, outcome=False
+    )
     latent_cache: Path | None = option(
         None,
         help="Folder of the caches of encoded pictures, which runs share.",
@@ -187,6 +191,7 @@ class DiffusionSettings:
         None,
         help="Which weights are saved: last, or best, of the lowest validation loss.",
         shown="best with --patience, else last",
+        identity=False,
     )
     samples: int = option(
         4,
@@ -301,7 +306,7 @@ class DiffusionSummary:
         examples: records trained on; `left_out`: records without a usable caption or picture, `unreadable` of them for the picture.
         over_length: expected share of drawn captions with more tokens than the text encoder reads.
         first_loss, last_loss: mean over the first and the last tenth of the steps.
-        drawn: share of each caption set among the captions trained on, counted.
+        drawn: share of each caption set among the captions trained on, counted; `dropped`: of those that were made empty.
         held_out: records that are not trained on but validated with; `validation_before`, `validation_best`: loss on them before
             training and at `best_step`, None where there are none; `saved_step`: the step whose weights are saved.
         lora: rank of the adapters that were trained; None of a whole pipeline.
@@ -323,6 +328,7 @@ class DiffusionSummary:
     last_loss: float
     seconds: float
     drawn: Mapping[str, float]
+    dropped: float
     held_out: int
     validation_before: float | None
     validation_best: float | None

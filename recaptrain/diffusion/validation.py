@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from recapdata.atomic import replacing
+from recapdata.errors import DatasetDamaged
 from recaptrain.diffusion.loss import Denoising, MicroBatch
 from recaptrain.diffusion.samples import Samples
 from recaptrain.training.checkpoints import RunFolder
@@ -108,15 +109,24 @@ class Validation:
         )
 
     def restore_best(self) -> bool:
-        """Put the best weights into the place of the last step's, on every process; False where there are none."""
+        """Put the best weights into the place of the last step's, on every process; False where nothing was validated.
+
+        Raises:
+            DatasetDamaged: their file is gone.
+        """
         from safetensors.torch import load_file
 
         best = self.result().best_step
-        if best is None or not self._weights(best).is_file():
+        if best is None:
             return False
+        path = self._weights(best)
+        if not path.is_file():
+            raise DatasetDamaged(
+                f"{path} is missing, the best weights, of step {best:,}; put it back and go on with --resume, or go on with --resume --save last"
+            )
         import torch
 
-        kept = load_file(self._weights(best))
+        kept = load_file(path)
         with torch.no_grad():
             for name, parameter in self._trained():
                 parameter.copy_(kept[name])

@@ -1,5 +1,6 @@
 """A weight for each caption in the loss, from what the audit says of it: `--weigh`."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -32,6 +33,14 @@ class CaptionWeights:
         """The weight of a caption as drawn; 1 of an empty one, which is what classifier-free guidance learns from."""
         weights = self.by_set.get(set_name or "")
         return 1.0 if weights is None or not caption else float(weights[row])
+
+    @property
+    def digest(self) -> str:
+        """A hash over all weights: a run under other ones is another run."""
+        total = hashlib.sha256()
+        for name, weights in self.by_set.items():
+            total.update(name.encode() + weights.tobytes())
+        return total.hexdigest()
 
     def lines(self) -> list[str]:
         """What the weights are, for a person."""

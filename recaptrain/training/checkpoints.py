@@ -265,6 +265,7 @@ def begin_run(
     base: "ModelSource",
     settings: Any,
     accelerator: "Accelerator",
+    facts: Mapping[str, Any],
     **own: Any,
 ) -> None:
     """Begin a run in a folder, or check that the run in it would have the same outcome. Call on every process.
@@ -272,6 +273,7 @@ def begin_run(
     Args:
         captions: keys and captions that are read.
         settings: options of the run.
+        facts: what else is noted of this start.
         own: what the kind of training adds, and what options resolve to.
 
     Raises:
@@ -310,6 +312,7 @@ def begin_run(
             device=str(accelerator.device),
             precision=accelerator.mixed_precision,
             processes=accelerator.num_processes,
+            **facts,
         )
 
 

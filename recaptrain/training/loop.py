@@ -64,18 +64,19 @@ class Callback(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Training:
-    """A run under way: what is trained, and the state that its steps move."""
+    """A run under way: what is trained, and the state that its steps move.
+
+    Attributes:
+        trained: modules by name, as Accelerate wraps them.
+        parameters: the trained parameters, in a fixed order.
+    """
 
     accelerator: "Accelerator"
     trained: "dict[str, torch.nn.Module]"
     optimizer: Any
+    parameters: "list[torch.nn.Parameter]"
     average: "EMAModel | None"
     optimization: Optimization
-
-    @property
-    def parameters(self) -> "list[torch.nn.Parameter]":
-        """The trained parameters, in a fixed order."""
-        return _trained(self.trained.values())
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -126,6 +127,7 @@ def prepare(
         accelerator=accelerator,
         trained=dict(zip(modules, prepared, strict=True)),
         optimizer=optimizer,
+        parameters=_trained(prepared),
         average=average,
         optimization=optimization,
     )

@@ -12,12 +12,10 @@ from recapdata.atomic import check_folder
 from recapdata.dataset.folder import MANIFEST
 from recapdata.endpoint import endpoint, hub_api, hub_errors
 from recapdata.errors import HubError, OptionError
+from recapdata.weights import RUN
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-
-RUN = "training"
-"""The folder inside OUT that holds checkpoints, logs and prepared data; it is never pushed."""
 
 
 def check_out(out: Path, base: str) -> None:

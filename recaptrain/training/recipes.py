@@ -1,5 +1,6 @@
 """Recipes: YAML files of options, by name or path, that a command line adds to and wins over."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -56,6 +57,10 @@ class Recipes:
             if said or words.startswith("Purpose"):
                 said.append(words.removeprefix("Purpose").strip())
         return " ".join(said)
+
+    def identity(self, name: str) -> dict[str, str]:
+        """The name of a recipe and a hash over its file, for the notes of a run."""
+        return {"name": name, "sha256": hashlib.sha256(self.path(name).read_bytes()).hexdigest()}
 
     def read(self, name: str) -> dict[str, Any]:
         """The options that a recipe sets, by field, as a command line or `train_diffusion` takes them.

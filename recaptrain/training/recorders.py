@@ -60,6 +60,12 @@ def open_recorders(accelerator: "Accelerator", options: Mapping[str, Any]) -> "l
     return [_Accelerate(accelerator)] if accelerator.is_main_process else []
 
 
+def close_recorders(accelerator: "Accelerator") -> None:
+    """End what `open_recorders` began. `Accelerator.end_training` would end the group of processes, too, which have yet to save."""
+    for tracker in accelerator.trackers:
+        tracker.finish()
+
+
 class _Accelerate:
     """All trackers of an accelerator."""
 

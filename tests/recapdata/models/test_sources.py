@@ -29,11 +29,13 @@ def test_revision_of_a_folder_is_the_hash_of_its_files(folder):
     assert content_revision(folder) == "sha256:" + hashlib.sha256(lines.encode()).hexdigest()
 
 
-def test_documentation_and_hidden_files_change_nothing(folder):
+def test_documentation_hidden_files_and_the_run_that_made_it_change_nothing(folder):
     before = content_revision(folder)
     (folder / "README.md").write_text("hello")
     (folder / ".cache").mkdir()
     (folder / ".cache" / "x").write_text("hello")
+    (folder / "training" / "step-2").mkdir(parents=True)
+    (folder / "training" / "step-2" / "model.safetensors").write_bytes(b"weights")
     assert content_revision(folder) == before
     (folder / "config.json").write_bytes(b"{ }")
     assert content_revision(folder) != before

@@ -1,5 +1,7 @@
 """What a run reads: which rows can be trained on, in which order, and how many captions are too long."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -71,6 +73,34 @@ def examples_of(rows):
         count_tokens=Words.count_tokens,
         limit=4,
     )
+
+
+def test_ten_thousand_draws_have_the_mixtures_shares_and_are_others_in_every_epoch():
+    """Counts lie within four standard errors √(p(1−p)n) of a binomial; two epochs draw another set with chance 1 − Σp²."""
+    count, shares = 10_000, {"short": 0.5, "long": 0.45, "alt": 0.05}
+    examples = replace(
+        examples_of(count),
+        mixture=Mixture.parse("short=0.5,long=0.45,alt=0.05;dropout=0.1"),
+        table=pa.table(
+            {"key": [f"{row:064x}" for row in range(count)], **{name: [name] * count for name in shares}}
+        ),
+    )
+
+    def near(counted, chance):
+        return abs(counted - chance * count) < 4 * (chance * (1 - chance) * count) ** 0.5
+
+    def drawn(*, seed, epoch):
+        return examples.captions(examples.rows, seed=seed, epoch=epoch)
+
+    first, second, other = drawn(seed=0, epoch=0), drawn(seed=0, epoch=1), drawn(seed=1, epoch=0)
+    for draws in (first, second, other):
+        for name, share in shares.items():
+            assert near(sum(each.set_name == name for each in draws), share)
+        assert near(sum(not each.caption for each in draws), 0.1)
+    assert drawn(seed=0, epoch=0) == first
+    differing = 1 - sum(share**2 for share in shares.values())
+    for draws in (second, other):
+        assert near(sum(a.set_name != b.set_name for a, b in zip(first, draws, strict=True)), differing)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from recaptrain.diffusion.run import train_diffusion
 from recaptrain.diffusion.settings import DiffusionSettings
 from recaptrain.generation.generate import generate
 from recaptrain.generation.settings import GenerateSettings
+from recaptrain.training.checkpoints import RunFolder
 from tests.recaptrain.pipelines import build_pipeline, build_scenes, build_xl_pipeline
 
 PIPELINES = {"sd": StableDiffusionPipeline, "xl": StableDiffusionXLPipeline}
@@ -103,6 +104,34 @@ def test_kohya_names_by_hand():
         ("text_encoder", False, "lora_te"), ("text_encoder", True, "lora_te1"), ("text_encoder_2", True, "lora_te2"),
     ):  # fmt: skip
         assert f"{prefix}{ends}.lora_down.weight" in kohya_names(part, flat, alpha=1.0, two=two)
+
+
+def test_on_a_gpu_frozen_weights_are_in_half_precision_and_adapters_are_not(runs, tmp_path, monkeypatch):
+    """As on a GPU with bf16: the losses are those of float32 but for rounding, 2⁻⁸ of each number, and so are the adapters' shapes."""
+    from recaptrain.diffusion import run
+
+    prepared = []
+
+    def prepare(accelerator, modules, optimization):
+        prepared.append(modules)
+        return run_prepare(accelerator, modules, optimization)
+
+    settings, out = runs["sd"]
+    run_prepare = run.prepare
+    monkeypatch.setattr(run, "prepare", prepare)
+    monkeypatch.setattr(run, "frozen_dtype", lambda accelerator: torch.bfloat16)
+    train_diffusion(replace(settings, mixed_precision="bf16"), tmp_path / "half")
+    for module in prepared[0].values():
+        for name, weight in module.named_parameters():
+            assert weight.dtype == (torch.float32 if ".lora_" in name else torch.bfloat16), name
+            assert weight.requires_grad == (".lora_" in name)
+    half, whole = (RunFolder(each / "training").losses() for each in (tmp_path / "half", out))
+    assert half == pytest.approx(whole, rel=0.05)
+    saved, before = load_file(tmp_path / "half" / WEIGHTS), load_file(out / WEIGHTS)
+    assert {name: each.shape for name, each in saved.items()} == {
+        name: each.shape for name, each in before.items()
+    }
+    assert {each.dtype for each in saved.values()} == {torch.float32}
 
 
 def test_checkpoints_hold_adapters_alone(runs):

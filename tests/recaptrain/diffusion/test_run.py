@@ -11,7 +11,7 @@ from recapdata.errors import CaptionSetNotFound, ModelNotSupported, OptionError
 from recaptrain.diffusion.run import train_diffusion
 from recaptrain.diffusion.settings import DiffusionSettings
 from recaptrain.training.checkpoints import RunFolder
-from tests.builders import write_captions
+from tests.builders import write_audit, write_captions
 from tests.recaptrain.pipelines import build_pipeline, build_scenes, build_xl_pipeline
 
 
@@ -184,10 +184,53 @@ def test_from_a_revision_on_a_hub_to_a_pushed_model(tmp_path, base, hub, repo_id
     assert not [name for name in files if name.startswith("training")]
     assert HfApi().model_info(model_id).private
     card = ModelCard.load(model_id)
+    card.validate()  # by the Hub
     assert card.data.datasets == [repo_id]
     assert f"`{commit}`" in card.text
     assert "short=1,long=1;dropout=0.1" in card.text
     assert StableDiffusionPipeline.from_pretrained(model_id).unet.config.sample_size == 16
+
+
+def test_the_card_says_what_was_trained_on_and_what_came_of_it(tmp_path, base):
+    """Two audited sets, of which one has changed since; four steps, validated at the second and the last."""
+    from huggingface_hub import ModelCard
+
+    dataset = build_scenes(tmp_path / "ds")
+    write_audit(dataset, ["short", "long"], figures={"object precision": (0.9, 0.85, 0.95)})
+    for shard in (0, 1):
+        keys = dataset.read_captions("long", shard).column("key").to_pylist()
+        write_captions(dataset, "long", shard, keys, ["red"] * len(keys))
+    (tmp_path / "prompts").write_text("a red circle\na blue star\n", encoding="utf8")
+    (tmp_path / "keys").write_text(dataset.read_keys(0)[0], encoding="utf8")
+    chosen = settings(
+        dataset.path, base, validate_every=2, sample_prompts=tmp_path / "prompts", sample_steps=1,
+        validation_keys=tmp_path / "keys", save="best",
+    )  # fmt: skip
+    recipe = {"name": "mine.yaml", "sha256": "0" * 64}
+    summary = train_diffusion(chosen, tmp_path / "out", recipe=recipe)
+    card = ModelCard.load(tmp_path / "out" / "README.md")
+    assert card.data.pipeline_tag == "text-to-image"
+    for name in ("short", "long"):
+        assert f"| {name} | 50.0% | {summary.drawn[name]:.1%} |" in card.text
+    assert "| object precision | 90.0 % (85.0–95.0), n = 8 | 90.0 % (85.0–95.0), n = 8 |" in card.text
+    assert "The audit of long is of captions that have changed since." in card.text
+    assert (
+        f"![Pictures of fixed prompts and seeds after {summary.saved_step} steps](validation.png)"
+        in card.text
+    )
+    grid = tmp_path / "out" / "training" / "samples" / f"step-{summary.saved_step:06d}.png"
+    assert (tmp_path / "out" / "validation.png").read_bytes() == grid.read_bytes()
+    row = RunFolder(tmp_path / "out" / "training").rows()[3]
+    validated = RunFolder(tmp_path / "out" / "training").rows("validation")[2]
+    assert f"| 4–4 | {row['loss']:.5f} | {validated['loss']:.5f} |" in card.text
+    assert f"{summary.validation_before:.5f} before training" in card.text
+    assert (
+        "recaptrain diffusion OUT --dataset ds --mixture 'short=1,long=1;dropout=0.1' --base tiny"
+        in card.text
+    )
+    (start,) = RunFolder(tmp_path / "out" / "training").starts()
+    assert start["recipe"] == recipe
+    assert set(start["audits"]) == {"short", "long"}
 
 
 def test_a_resumed_run_stays_at_the_commit_it_began_with(tmp_path, base, hub, repo_id):

@@ -2,7 +2,6 @@
 
 import random
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -56,9 +55,8 @@ class Training:
 
 
 @pytest.fixture(scope="module")
-def training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Training]:
-    with Forks(("recaptrain",)) as forks:
-        yield Training(tmp_path_factory.mktemp("training"), forks)
+def training(tmp_path_factory: pytest.TempPathFactory, forks: Forks) -> Training:
+    return Training(tmp_path_factory.mktemp("training"), forks)
 
 
 @pytest.mark.slow

@@ -50,6 +50,32 @@ def test_the_drawn_world_recipe_trains_and_the_command_line_wins(tmp_path):
     assert (arguments["steps"], arguments["validate_every"], arguments["lr"]) == (3, 50, 1e-4)
 
 
+def test_the_command_line_switches_off_what_a_recipe_switches_on(tmp_path, monkeypatch):
+    from recaptrain.diffusion import run as diffusion
+
+    given = []
+    monkeypatch.setattr(diffusion, "train_diffusion", lambda settings, *rest, **more: given.append(settings))
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("buckets: true\nflip: true\nlora: 8\ngradient_checkpointing: true", encoding="utf8")
+    words = [
+        "diffusion",
+        "--recipe",
+        recipe,
+        "--dataset",
+        "ds",
+        "--base",
+        "b",
+        "--mixture",
+        "a",
+        tmp_path / "out",
+    ]
+    assert run(*words).exit_code == 0
+    off = ["--no-buckets", "--no-flip", "--no-gradient-checkpointing", "--lora", 0]
+    assert run(*words, *off).exit_code == 0
+    on = [(each.buckets, each.flip, each.gradient_checkpointing, each.lora) for each in given]
+    assert on == [(True, True, True, 8), (False, False, False, None)]
+
+
 def test_recipes_are_listed_and_shown():
     listed = run("recipes").stdout
     assert all(f"{name}\n  " in listed for name in DIFFUSION_RECIPES.names())
