@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 VARIABLE = "RECAPDATA_CACHE"
 """Environment variable: the folder of all caches."""
+PLACE = ("dtype", "torch_dtype", "transformers_version")
+"""What a model's configuration says of where it was loaded."""
 ABOUT, USED = "about.json", "used.json"
 
 
@@ -70,12 +72,25 @@ class Cache:
             writer.write_table(table.combine_chunks())
 
     def note_use(self, dataset: str) -> None:
-        """Remember that a dataset uses it, and when."""
+        """Remember that a dataset, a folder or a repository, uses it, and when."""
+        dataset = os.path.abspath(dataset) if os.path.isdir(dataset) else dataset
         used = _json(self.path / USED)
         write_atomic(
             self.path / USED,
             json.dumps({**used, dataset: datetime.now(UTC).isoformat(timespec="seconds")}).encode(),
         )
+
+
+def model_digest(model: Any) -> str:
+    """A hash over a model's configuration and weights, as diffusers or transformers would load them anywhere."""
+    raw = model.config
+    values = raw.to_dict() if hasattr(raw, "to_dict") else dict(raw)
+    config = {name: value for name, value in values.items() if not name.startswith("_") and name not in PLACE}
+    total = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
+    for name, weight in sorted(model.state_dict().items()):
+        total.update(name.encode())
+        total.update(weight.detach().cpu().float().contiguous().numpy().data)
+    return total.hexdigest()
 
 
 def open_cache(root: Path, kind: str, about: Mapping[str, Any]) -> Cache:

@@ -269,6 +269,12 @@ def chance(seed: int, epoch: int, key: str, purpose: str) -> float:
     return (int.from_bytes(digest, "big") >> 11) / 2**53
 
 
+def prefixes(caption: str) -> list[str]:
+    """A caption's first sentence, its first two, … all of them."""
+    parts = sentences(caption)
+    return [" ".join(parts[:count]) for count in range(1, len(parts) + 1)]
+
+
 def first_sentences(caption: str, at: float) -> str:
     """The first n of a caption's sentences, n spread evenly over 1 … all by `at` in [0, 1)."""
     parts = sentences(caption)

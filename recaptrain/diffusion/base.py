@@ -73,7 +73,11 @@ class Base:
 
     def readable(self, over_length: str) -> int:
         """How many tokens of a caption are read under a policy for long ones, start and end tokens of one window included."""
-        return self.token_limit + (MOST - 1) * (self.token_limit - 2) * (over_length == "chunks")
+        return self.token_limit + (self.windows(over_length) - 1) * (self.token_limit - 2)
+
+    def windows(self, over_length: str) -> int:
+        """How many windows of a caption are read at most under a policy for long ones."""
+        return MOST if over_length == "chunks" else 1
 
     def stored_in_half(self, parts: Sequence[str]) -> dict[str, str]:
         """Those of the parts whose files hold weights in half precision, and in which: rounded already, before training."""

@@ -21,22 +21,59 @@ TEXT_ENCODERS = ("text_encoder", "text_encoder_2")
 
 
 @dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the windows of some captions stand.
+
+    Attributes:
+        places: (captions, windows): which of the windows of all captions stand where; those behind a caption's own are empty ones.
+        counts: (captions,): each caption's own windows.
+        empty: (captions,): whether the caption is empty.
+    """
+
+    places: "torch.Tensor"
+    counts: "torch.Tensor"
+    empty: "torch.Tensor"
+
+    @classmethod
+    def of(cls, counts: Sequence[int], captions: Sequence[str]) -> "Layout":
+        """The layout of captions with so many windows each, which stand behind one another; an empty one ends the list."""
+        import torch
+
+        empty = torch.tensor([not each for each in captions])
+        return cls(_places(counts), torch.tensor(counts), empty)
+
+
+@dataclass(frozen=True, slots=True)
 class Tokens:
     """Captions as token ids.
 
     Attributes:
         ids: by text encoder, (windows of all captions, tokens), behind one another.
         masks: by text encoder, of the same shape, where the encoder wants to know which tokens are padding; None elsewhere.
-        places: (captions, windows): which of the windows stand where; those behind a caption's own are empty ones.
-        counts: (captions,): each caption's own windows.
-        empty: (captions,): whether the caption is empty.
     """
 
     ids: "Mapping[str, torch.Tensor]"
     masks: "Mapping[str, torch.Tensor | None]"
-    places: "torch.Tensor"
-    counts: "torch.Tensor"
-    empty: "torch.Tensor"
+    layout: Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Captions as the text encoders' states.
+
+    Attributes:
+        states: (windows of all captions, tokens, width): of all encoders side by side.
+        pooled: (windows, width) of SDXL; None of Stable Diffusion 1 and 2.
+    """
+
+    states: "torch.Tensor"
+    pooled: "torch.Tensor | None"
+    layout: Layout
+
+    def to(self, device: "torch.device") -> "Encoded":
+        """The same on a device."""
+        pooled = None if self.pooled is None else self.pooled.to(device)
+        return Encoded(self.states.to(device), pooled, self.layout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +143,7 @@ def tokenize(pipeline: "Pipeline", captions: Sequence[str], *, most: int = 1, at
     return Tokens(
         ids=ids,
         masks=masks,
-        places=_places(counts),
-        counts=torch.tensor(counts),
-        empty=torch.tensor([not each for each in captions]),
+        layout=Layout.of(counts, captions),
     )
 
 
@@ -123,11 +158,8 @@ def _places(counts: Sequence[int]) -> "torch.Tensor":
     return torch.tensor(rows)
 
 
-def encode(pipeline: "Pipeline", tokens: Tokens, encoders: Mapping[str, Any] | None = None) -> Condition:
-    """Run the text encoders, exactly as the pipeline itself does when it draws.
-
-    Of SDXL the states before the last are read, pooled ones are those of a caption's first window, and an empty caption has
-    zeros where the pipeline says so (`force_zeros_for_empty_prompt`): what it is guided away from.
+def run_encoders(pipeline: "Pipeline", tokens: Tokens, encoders: Mapping[str, Any] | None = None) -> Encoded:
+    """Run the text encoders. Of SDXL the states before the last are read.
 
     Args:
         encoders: modules to run in the place of the pipeline's, by name: those that Accelerate wraps.
@@ -141,27 +173,44 @@ def encode(pipeline: "Pipeline", tokens: Tokens, encoders: Mapping[str, Any] | N
         mask = tokens.masks[name]
         mask = None if mask is None else mask.to(device)
         read = module(tokens.ids[name].to(device), attention_mask=mask, output_hidden_states=two)
-        states = read.hidden_states[-2] if two else read[0]
-        places = tokens.places.to(device)
-        parts.append(states[places].flatten(1, 2))
+        parts.append(read.hidden_states[-2] if two else read[0])
         if two and read[0].ndim == 2:
-            pooled = read[0][places[:, 0]]
-    joined = torch.cat(parts, dim=-1)
-    if two and pipeline.config.get("force_zeros_for_empty_prompt"):
-        told = (~tokens.empty).to(joined)
+            pooled = read[0]
+    return Encoded(torch.cat(parts, dim=-1), pooled, tokens.layout)
+
+
+def encode(
+    pipeline: "Pipeline", text: Tokens | Encoded, encoders: Mapping[str, Any] | None = None
+) -> Condition:
+    """What the UNet is told of captions, exactly as the pipeline itself does when it draws.
+
+    Of SDXL pooled states are those of a caption's first window, and an empty caption has zeros where the pipeline says so
+    (`force_zeros_for_empty_prompt`): what it is guided away from.
+
+    Args:
+        text: token ids, or states that were made of them before.
+        encoders: see `run_encoders`.
+    """
+    made = text if isinstance(text, Encoded) else run_encoders(pipeline, text, encoders)
+    layout, device = made.layout, made.states.device
+    places = layout.places.to(device)
+    joined = made.states[places].flatten(1, 2)
+    pooled = None if made.pooled is None else made.pooled[places[:, 0]]
+    if len(text_encoders(pipeline)) > 1 and pipeline.config.get("force_zeros_for_empty_prompt"):
+        told = (~layout.empty).to(joined)
         joined = joined * told[:, None, None]
         pooled = None if pooled is None else pooled * told[:, None]
-    return Condition(joined, pooled, _mask(tokens, joined))
+    return Condition(joined, pooled, _mask(layout, joined))
 
 
-def _mask(tokens: Tokens, states: "torch.Tensor") -> "torch.Tensor | None":
+def _mask(layout: Layout, states: "torch.Tensor") -> "torch.Tensor | None":
     """Which states belong to a caption's own windows; None where all do."""
     import torch
 
-    most = tokens.places.shape[1]
-    if bool((tokens.counts == most).all()):
+    most = layout.places.shape[1]
+    if bool((layout.counts == most).all()):
         return None
-    own = torch.arange(most)[None] < tokens.counts[:, None]
+    own = torch.arange(most)[None] < layout.counts[:, None]
     return own.repeat_interleave(states.shape[1] // most, dim=1).to(states.device)
 
 

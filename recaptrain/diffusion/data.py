@@ -1,14 +1,14 @@
 """What a diffusion model learns from: the captions of a dataset at one revision, and which of them each epoch draws."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from recapdata.caption_sets.mixture import Drawn, Mixture
+from recapdata.caption_sets.mixture import Drawn, Mixture, fitting_sentences, prefixes
 from recapdata.dataset.target import Target
 from recapdata.errors import InputError
 from recaptrain.diffusion.base import Base
@@ -59,6 +59,22 @@ class Examples:
     def without(self, rows: NDArray[np.int64]) -> "Examples":
         """The same examples less some rows (pictures that cannot be decoded)."""
         return replace(self, rows=self.rows[~np.isin(self.rows, rows)])
+
+    def drawable(self) -> Iterator[str]:
+        """Every text that may be drawn of the rows, the empty one first; some more than once."""
+        yield ""
+        mixture = self.mixture
+        for name in mixture.sets:
+            for caption in self.table.column(name).take(pa.array(self.rows)).to_pylist():
+                for text in prefixes(caption) if mixture.length == "random" and caption else [caption]:
+                    if (
+                        text
+                        and mixture.over_length == "sentences"
+                        and self.count_tokens([text])[0] > self.limit
+                    ):
+                        text = fitting_sentences(text, lambda each: self.count_tokens([each])[0], self.limit)
+                    if text:
+                        yield text
 
     def captions(self, rows: NDArray[np.int64], *, seed: int, epoch: int) -> list[Drawn]:
         """The captions of some rows, as the mixture draws them in an epoch."""

@@ -22,7 +22,7 @@ from PIL import Image, ImageOps
 
 from recapdata.dataset.decoding import ImageUnreadable, decode_image
 from recapdata.dataset.target import Target
-from recaptrain.caches import Cache, open_cache
+from recaptrain.caches import Cache, model_digest, open_cache
 from recaptrain.diffusion.buckets import Size
 from recaptrain.diffusion.settings import Fit
 
@@ -147,7 +147,7 @@ class Encoder:
         """The cache of this autoencoder under `root`."""
         about = {
             "format": FORMAT,
-            "autoencoder": autoencoder_digest(self.vae),
+            "autoencoder": model_digest(self.vae),
             "precision": "no" if self.in_full else self.precision,
             "dtype": "float16",
             "_model": self.model,
@@ -174,16 +174,6 @@ class Encoder:
         moments = torch.stack([posterior.mean, posterior.std], dim=1).float()
         moments[:, 0] -= self.vae.config.get("shift_factor") or 0.0
         return (moments * self.vae.config.scaling_factor).to("cpu", torch.float16).numpy()
-
-
-def autoencoder_digest(vae: "AutoencoderKL") -> str:
-    """A hash over the autoencoder's configuration and weights, as they would be loaded anywhere."""
-    config = {name: value for name, value in vae.config.items() if not name.startswith("_")}
-    total = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
-    for name, weight in sorted(vae.state_dict().items()):
-        total.update(name.encode())
-        total.update(weight.detach().cpu().float().contiguous().numpy().data)
-    return total.hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,7 +233,7 @@ def encode_dataset(
         advance: called with numbers of pictures done.
     """
     cache = encoder.cache(root)
-    cache.note_use(os.path.abspath(target.name) if os.path.isdir(target.name) else target.name)
+    cache.note_use(target.name)
     keys = [
         key
         for shard in target.shards()

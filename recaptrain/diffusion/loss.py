@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from recapdata.caption_sets.mixture import Drawn
 from recaptrain.diffusion.base import Base, prediction_type
 from recaptrain.diffusion.buckets import Batches
-from recaptrain.diffusion.conditioning import Tokens, encode, text_encoders, time_ids, tokenize
+from recaptrain.diffusion.conditioning import Encoded, Tokens, encode, text_encoders, time_ids, tokenize
 from recaptrain.diffusion.data import Examples, speaks_of_sides
 from recaptrain.diffusion.latents import Latents, sample
+from recaptrain.diffusion.text_states import TextStates
 from recaptrain.diffusion.weights import CaptionWeights
-from recaptrain.diffusion.windows import MOST
 from recaptrain.training.accelerator import seed_device
 from recaptrain.training.loop import Training
 
@@ -83,7 +83,7 @@ class MicroBatch:
     """The rows of one micro-batch, with their captions and pictures.
 
     Attributes:
-        tokens: captions as the text encoder's tokens.
+        text: captions as the text encoders' tokens, or their states where those are kept.
         moments: (N, 2, channels, height, width): mean and standard deviation of each picture's latents.
         corners: (N, 2): top and left of what was cut out of each scaled picture.
         originals: (N, 2): height and width of each picture before that.
@@ -92,7 +92,7 @@ class MicroBatch:
     """
 
     rows: NDArray[np.int64]
-    tokens: Tokens
+    text: Tokens | Encoded
     moments: NDArray[np.float32]
     corners: NDArray[np.int32]
     originals: NDArray[np.int64]
@@ -108,6 +108,7 @@ class Denoising:
         batches: which rows stand together.
         schedule: that noise is added by; see `schedule.training_schedule`.
         snr_gamma: γ of Min-SNR-γ weighting; None weighs all noise levels alike.
+        texts: kept states of captions; None where they are made at every step.
         offset: strength of offset noise; 0 for none.
         weights: of captions in the loss; None weighs all alike.
         seen: what this process has been trained on since somebody cleared it.
@@ -120,6 +121,7 @@ class Denoising:
     batches: Batches
     latents: Latents
     snr_gamma: float | None
+    texts: TextStates | None = None
     offset: float = 0.0
     weights: CaptionWeights | None = None
     seen: list[MicroBatch] = field(default_factory=list)
@@ -147,15 +149,17 @@ class Denoising:
 
     def _of(self, rows: NDArray[np.int64], drawn: Sequence[Drawn], fittings: list[int]) -> MicroBatch:
         captions = [each.caption or "" for each in drawn]
-        most = MOST if self.examples.mixture.over_length == "chunks" else 1
-        tokens = tokenize(self.base.pipeline, captions, most=most)
+        text: Tokens | Encoded | None = None if self.texts is None else self.texts.read(captions)
+        if text is None:
+            most = self.base.windows(self.examples.mixture.over_length)
+            text = tokenize(self.base.pipeline, captions, most=most)
         moments, corners = self.latents.read(rows, fittings)
         weights = np.ones(len(rows), np.float32)
         if self.weights is not None:
             for place, (row, each) in enumerate(zip(rows.tolist(), drawn, strict=True)):
                 weights[place] = self.weights.of(each.set_name, row, each.caption or "")
         originals = self.examples.shapes[rows][:, ::-1]
-        return MicroBatch(rows, tokens, moments, corners, originals, drawn, weights)
+        return MicroBatch(rows, text, moments, corners, originals, drawn, weights)
 
     def _fittings(self, rows: NDArray[np.int64], captions: Sequence[str], seed: int, epoch: int) -> list[int]:
         """Which crop of each picture is seen in an epoch, and whether mirrored: a function of seed, epoch and row."""
@@ -194,7 +198,8 @@ class Denoising:
         size = (shape[2] * self.base.factor, shape[3] * self.base.factor)
         sizes = time_ids(inputs.originals.tolist(), inputs.corners.tolist(), size)
         with self.training.accelerator.autocast():
-            condition = encode(pipeline, inputs.tokens, trained)
+            text = inputs.text.to(device) if isinstance(inputs.text, Encoded) else inputs.text
+            condition = encode(pipeline, text, trained)
             noised = self.schedule.add_noise(clean, noise, times)
             answer = unet(noised, times, **condition.arguments(sizes)).sample
         weights = min_snr_weights(signal_to_noise(self.schedule, times), self.base.prediction, self.snr_gamma)

@@ -33,6 +33,7 @@ from recaptrain.diffusion.loss import Denoising, place
 from recaptrain.diffusion.samples import SAMPLES, Samples, read_prompts
 from recaptrain.diffusion.schedule import reschedule, training_schedule
 from recaptrain.diffusion.settings import DiffusionSettings, DiffusionSummary
+from recaptrain.diffusion.text_states import TextEncoding, TextStates, encode_captions
 from recaptrain.diffusion.validation import Validation, ValidationResult
 from recaptrain.diffusion.weights import read_weights
 from recaptrain.training.accelerator import frozen_dtype, open_accelerator
@@ -133,6 +134,7 @@ def _train(
     examples = examples.without(unreadable)
     if not len(examples.rows):
         raise InputError(f"{target.name}: none of its pictures can be decoded")
+    texts = _texts(settings, target, base, examples, accelerator) if settings.text_cache else None
     held_out = held_out_rows(examples, settings.validation, settings.validation_keys)
     prompts = _prompts(settings, examples, held_out)
     examples = examples.without(held_out)
@@ -150,6 +152,7 @@ def _train(
         examples=examples,
         batches=batches,
         latents=latents,
+        texts=texts,
         snr_gamma=settings.snr_gamma,
         offset=settings.offset_noise or 0.0,
         weights=weights,
@@ -349,6 +352,33 @@ def _latents(
         latents = encode_dataset(target, encoder, root, wanted, ways, advance=advance)
     base.pipeline.vae.to("cpu")  # its place on the device is the UNet's now
     return latents
+
+
+def _texts(
+    settings: DiffusionSettings, target: Target, base: Base, examples: Examples, accelerator: "Accelerator"
+) -> TextStates:
+    """The states of all captions that may be drawn, from the cache where it has them; the main process encodes first."""
+    halves = {"bf16": "bfloat16", "fp16": "float16"}
+    encoding = TextEncoding(
+        pipeline=base.pipeline,
+        model=base.source.name,
+        most=base.windows(examples.mixture.over_length),
+        dtype=halves.get(accelerator.mixed_precision, "float32"),
+        autocast=accelerator.autocast,
+    )
+    for encoder in text_encoders(base.pipeline).values():
+        encoder.to(accelerator.device).eval()
+    root = settings.latent_cache or caches_root()
+    captions = dict.fromkeys(examples.drawable())
+    shown: AbstractContextManager[Callable[..., None]] = nullcontext(lambda count: None)
+    if accelerator.is_main_process:
+        size = encoding.bytes_of(len(captions)) / 2**20
+        say(
+            f"text states: {len(captions):,} texts, {size:,.1f} MiB{' or more' * (encoding.most > 1)} in {root}"
+        )
+        shown = progress("encoding captions", total=len(captions))
+    with accelerator.main_process_first(), shown as advance:
+        return encode_captions(encoding, captions, root, target.name, advance=advance)
 
 
 def _modules(

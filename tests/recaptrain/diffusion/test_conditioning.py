@@ -72,8 +72,8 @@ def test_the_first_window_of_a_long_caption_is_the_cut_caption(pipelines):
 
 def test_the_mask_covers_a_captions_own_windows(pipelines):
     tokens = tokenize(pipelines["xl"], [SHORT, LONG], most=MOST)
-    assert tokens.counts.tolist() == [1, 3]
-    assert tokens.places.tolist() == [[0, 4, 4], [1, 2, 3]]  # window 4 is the empty one
+    assert tokens.layout.counts.tolist() == [1, 3]
+    assert tokens.layout.places.tolist() == [[0, 4, 4], [1, 2, 3]]  # window 4 is the empty one
     mask = encode(pipelines["xl"], tokens).mask
     assert mask.sum(1).tolist() == [77, 3 * 77]
     assert mask[0, :77].all()
