@@ -161,9 +161,13 @@ def train_diffusion(
     mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto",
     gradient_checkpointing: bool = False,
     latent_cache: str | Path | None = None,
+    text_cache: bool = False,
     validation: float = 0.0,
     validation_keys: str | Path | None = None,
     validate_every: int = 500,
+    validate_metrics: str | Sequence[str] = (),
+    validate_with: Mapping[str, str] | None = None,
+    best_by: str = "loss",
     patience: int | None = None,
     save: Literal["last", "best"] | None = None,
     samples: int = 4,
@@ -188,7 +192,7 @@ def train_diffusion(
         revision: tag, branch or commit of the dataset; main where None.
         base_revision: tag, branch or commit of the base; main where None.
         train: what is trained: `unet`, `text_encoder` (of SDXL both).
-        lora: rank of LoRA adapters; all weights are trained where None.
+        lora: rank of LoRA adapters; all weights are trained where None or 0.
         lora_alpha: the adapters count α / rank times; the rank where None.
         lora_targets: layers with adapters: those of attention, or of feed-forward, too (`transformer`).
         steps: optimizer steps.
@@ -220,13 +224,17 @@ def train_diffusion(
         flip: mirror half of the pictures, but none under a caption that speaks of left or right or quotes a text.
         mixed_precision: `auto` takes what this machine is good at.
         gradient_checkpointing: less memory, about a quarter slower.
-        latent_cache: folder of the caches of encoded pictures, which runs share; `RECAPDATA_CACHE`, else
+        latent_cache: folder of the caches of encoded pictures and captions, which runs share; `RECAPDATA_CACHE`, else
             `~/.cache/recapdata`, where None.
+        text_cache: keep the text encoders' states of all captions, too, where only the UNet is trained.
         validation: share of the records held out, by a hash of their keys.
         validation_keys: file with the keys of the records held out, in the place of a share.
         validate_every: steps between validations.
-        patience: validations without a better loss after which the run ends; None or 0 for never.
-        save: which weights are saved; where None, the best with `patience`, else the last.
+        validate_metrics: metrics of `evaluate`, measured at each validation on the pictures that `samples` draws.
+        validate_with: options of `evaluate` for them, by name: `{"clip": "ViT-B-32:openai"}`.
+        best_by: what best weights and `patience` go by: `loss`, on the records held out, or a figure of those metrics.
+        patience: validations without a better one after which the run ends; None or 0 for never.
+        save: which weights are saved, `last` or `best` by `best_by`; where None, the best with `patience`, else the last.
         samples: pictures drawn at each validation.
         sample_prompts: file with their prompts; captions held out where None.
         sample_steps: denoising steps of these pictures.
@@ -254,7 +262,7 @@ def train_diffusion(
         >>> summary.examples, summary.mixture
         (24, 'alt=0.5,human=0.5;dropout=0.1')
     """
-    given = {**locals(), "dataset": str(dataset)}
+    given = {**locals(), "dataset": str(dataset), "validate_with": validate_with or {}}
     from recapdata.caption_sets.mixture import Mixture
     from recaptrain.diffusion.run import train_diffusion as run
 

@@ -24,6 +24,7 @@ from recaptrain.caches import caches_root
 from recaptrain.diffusion.base import Base, load_base
 from recaptrain.diffusion.buckets import Batches, Size, assign, bucket_sizes, report
 from recaptrain.diffusion.card import write_card
+from recaptrain.diffusion.checkpoint_metrics import FOLDER, CheckpointMetrics, evaluate_settings
 from recaptrain.diffusion.conditioning import text_encoders
 from recaptrain.diffusion.data import Examples, read_examples
 from recaptrain.diffusion.held_out import held_out_rows
@@ -74,6 +75,9 @@ def train_diffusion(
     check_out(out, settings.base)
     require("accelerate", "diffusers", extra="train")
     check_recorders(settings.log_with)
+    if settings.validate_metrics:
+        require("torch_fidelity", extra="evaluate")
+        evaluate_settings(settings.validate_metrics, settings.validate_with)
     run = RunFolder(out / RUN)
     named = pinned(settings, run)
     target = open_dataset(named.dataset, named.revision)
@@ -173,6 +177,8 @@ def _train(
         held_out=held_out,
         sizes=sizes,
         samples=samples if prompts else None,
+        metrics=_metrics(settings, run, prompts),
+        best_by=settings.best_by,
         every=settings.validate_every,
         captions_every=settings.log_captions_every,
         patience=settings.patience,
@@ -219,6 +225,7 @@ def _summary(
     result: ValidationResult,
 ) -> DiffusionSummary:
     first, last = first_and_last([row["loss"] for row in log])
+    saved = result.best_step if settings.saves_best and result.best_step else result.steps
     shares = {name: [row.get(f"drawn/{name}", 0.0) for row in log] for name in examples.mixture.sets}
     return DiffusionSummary(
         out=str(out),
@@ -241,7 +248,9 @@ def _summary(
         validation_before=result.before,
         validation_best=result.best,
         best_step=result.best_step,
-        saved_step=result.best_step if settings.saves_best and result.best_step else result.steps,
+        saved_step=(saved := result.best_step if settings.saves_best and result.best_step else result.steps),
+        figures_before=result.figures.get(0, {}),
+        figures=result.figures.get(saved, {}),
         lora=settings.lora,
     )
 
@@ -258,6 +267,22 @@ def _prompts(settings: DiffusionSettings, examples: Examples, held_out: NDArray[
         text = texts[number % len(sets)] or next((each for each in texts if each), None)
         prompts += [text] if text else []
     return prompts[: settings.samples]
+
+
+def _metrics(settings: DiffusionSettings, run: RunFolder, prompts: Sequence[str]) -> CheckpointMetrics | None:
+    """What is measured of the pictures at validations."""
+    if not settings.validate_metrics:
+        return None
+    if not prompts:
+        raise InputError(
+            f"--validate-metrics {','.join(settings.validate_metrics)}: no record is held out whose caption could be drawn; "
+            "hold out more, or give --sample-prompts FILE"
+        )
+    folder = run.path / FOLDER
+    measured = evaluate_settings(
+        settings.validate_metrics, settings.validate_with, seed=settings.seed, out=str(folder)
+    )
+    return CheckpointMetrics(settings=measured, folder=folder)
 
 
 def _side(settings: DiffusionSettings, base: Base) -> int:

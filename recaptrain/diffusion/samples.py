@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SAMPLES = "samples"
 """The folder of the grids, in that of the run."""
+SHOWN = 16
+"""Pictures of a grid at the most."""
 GUIDANCE = 7.5
 LABEL, LINES, MARGIN, LEAST = 13, 3, 4, 128
 """Height of a line of a label, most lines, space around a picture, and its least width, in pixels."""
@@ -39,12 +41,15 @@ class Samples:
     steps: int
     folder: Path
 
-    def draw(self, step: int) -> Path:
-        """Draw every prompt with the weights as they are, and write the grid."""
-        images = [self._picture(number, prompt) for number, prompt in enumerate(self.prompts)]
+    def draw(self) -> list[Image.Image]:
+        """A picture of every prompt with the weights as they are."""
+        return [self._picture(number, prompt) for number, prompt in enumerate(self.prompts)]
+
+    def write(self, step: int, images: Sequence[Image.Image]) -> Path:
+        """Write the grid of the pictures of a step, of the first `SHOWN` of them."""
         path = self.folder / f"step-{step:06d}.png"
         with replacing(path) as partial:
-            grid(images, self.prompts, title=f"step {step:,}").save(partial, "PNG")
+            grid(images[:SHOWN], self.prompts[:SHOWN], title=f"step {step:,}").save(partial, "PNG")
         return path
 
     def _picture(self, number: int, prompt: str) -> Image.Image:

@@ -1,5 +1,6 @@
 """Options and summary of a diffusion training run."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,22 +186,40 @@ class DiffusionSettings:
         identity=False,
     )
     validate_every: int = option(500, help="Steps between validations.", check=at_least(1))
+    validate_metrics: tuple[str, ...] = option(
+        (),
+        help="Metrics of recaptrain evaluate, separated by commas, measured at each validation on the pictures that --samples draws.",
+        metavar="METRIC,METRIC…",
+        identity=False,
+    )
+    validate_with: Mapping[str, str] = option(
+        {},
+        help="Options of recaptrain evaluate for them: reference, detector, reader, clip, features or vlm.",
+        metavar="NAME=VALUE,…",
+        example="clip=ViT-B-32:openai",
+        identity=False,
+    )
+    best_by: str = option(
+        "loss",
+        help="What best weights and --patience go by: loss, on the records held out, or a figure of --validate-metrics by its name.",
+        metavar="FIGURE",
+    )
     patience: int | None = option(
         None,
-        help="End after so many validations without a better loss; 0: never.",
+        help="End after so many validations without a better one; 0: never.",
         shown="never",
         off=0,
         check=at_least(1),
     )
     save: Save | None = option(
         None,
-        help="Which weights are saved: last, or best, of the lowest validation loss.",
+        help="Which weights are saved: last, or best, by --best-by.",
         shown="best with --patience, else last",
         identity=False,
     )
     samples: int = option(
         4,
-        help="Pictures drawn at each validation, into OUT/training/samples.",
+        help="Pictures drawn at each validation, the first 16 of them as a grid in OUT/training/samples.",
         check=at_least(0),
         outcome=False,
     )
@@ -256,13 +275,31 @@ class DiffusionSettings:
         _ = self.caption_mixture
         held_out = self.validation or self.validation_keys
         for name, value in (("patience", self.patience), ("save", self.save == "best")):
-            if value and not held_out:
+            if value and not held_out and self.best_by == "loss":
                 raise OptionError(
                     f"--{name} {getattr(self, name)}: nothing is held out to validate on; give --validation 0.05"
                 )
+        self._check_metrics(bool(held_out))
         if self.validation and self.validation_keys:
             raise OptionError(
                 "--validation and --validation-keys both say what is held out; give one of them"
+            )
+
+    def _check_metrics(self, held_out: bool) -> None:
+        named = "--validate-metrics " + ",".join(self.validate_metrics)
+        if self.validate_with and not self.validate_metrics:
+            raise OptionError("--validate-with is of metrics: add --validate-metrics, or leave it out")
+        if self.best_by != "loss" and not self.validate_metrics:
+            raise OptionError(
+                f"--best-by {self.best_by}: it is a figure of no metric; add --validate-metrics"
+            )
+        if not self.validate_metrics:
+            return
+        if not self.samples:
+            raise OptionError(f"{named}: with --samples 0 no picture is drawn that could be measured")
+        if not held_out and self.sample_prompts is None:
+            raise OptionError(
+                f"{named}: there is nothing to draw pictures of; give --validation 0.05, for held-out captions, or --sample-prompts FILE"
             )
 
     @property
@@ -319,6 +356,7 @@ class DiffusionSummary:
         drawn: share of each caption set among the captions trained on, counted; `dropped`: of those that were made empty.
         held_out: records that are not trained on but validated with; `validation_before`, `validation_best`: loss on them before
             training and at `best_step`, None where there are none; `saved_step`: the step whose weights are saved.
+        figures_before, figures: those of `validate_metrics` by name, before training and of the weights that are saved.
         lora: rank of the adapters that were trained; None of a whole pipeline.
         pushed: URL of the pushed commit.
     """
@@ -344,6 +382,8 @@ class DiffusionSummary:
     validation_best: float | None
     best_step: int | None
     saved_step: int
+    figures_before: Mapping[str, float]
+    figures: Mapping[str, float]
     lora: int | None = None
     pushed: str | None = None
 
@@ -360,6 +400,12 @@ class DiffusionSummary:
                 f"loss on {self.held_out:,} records held out: {self.validation_before:.4f} before, {self.validation_best:.4f} at step "
                 f"{self.best_step:,}; saved are the weights of step {self.saved_step:,}"
             )
+        if self.figures:
+            parts = [
+                f"{name} {self.figures_before.get(name, math.nan):.4g} before, {value:.4g}"
+                for name, value in self.figures.items()
+            ]
+            lines.append(f"pictures of step {self.saved_step:,}: {'; '.join(parts)}")
         if self.left_out:
             lines.append(
                 f"{self.left_out:,} records left out ({self.unreadable:,} unreadable, the others without a usable caption)"

@@ -15,7 +15,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from recapdata.atomic import replacing
-from recapdata.errors import DatasetDamaged
+from recapdata.errors import DatasetDamaged, OptionError
+from recapdata.suggestions import did_you_mean
+from recaptrain.diffusion.checkpoint_metrics import CheckpointMetrics, MeasuredFigure
 from recaptrain.diffusion.loss import Denoising, MicroBatch
 from recaptrain.diffusion.samples import Samples
 from recaptrain.training.checkpoints import RunFolder
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 VALIDATION, CAPTIONS = "validation", "captions"
 """Names of the logs."""
+FIGURE = "figure/"
+"""Stands before the names of figures in the log."""
 MOST_CAPTIONS = 16
 """Captions that are logged of one step."""
 
@@ -39,14 +43,16 @@ class ValidationResult:
     Attributes:
         before, best: mean over the sets by their shares in the mixture, before training and where it was lowest since; None
             where nothing was held out.
-        best_step: None where nothing was held out.
+        best_step: by the loss, or the figure that weights are judged by; None where there is neither.
         steps: steps made.
+        figures: of the pictures drawn, by step and name.
     """
 
     before: float | None
     best: float | None
     best_step: int | None
     steps: int
+    figures: Mapping[int, Mapping[str, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +64,9 @@ class Validation:
         sizes: latent batches are of one size: the size of each row of the dataset's table.
         every: steps between two validations.
         captions_every: steps between two at which the captions trained on are logged; None for never.
-        patience: validations without a better loss after which the run ends; None for never.
+        metrics: measured on the pictures; None for none.
+        best_by: `loss`, or the name of a figure of the metrics.
+        patience: validations without a better one after which the run ends; None for never.
     """
 
     training: Training
@@ -66,6 +74,8 @@ class Validation:
     held_out: NDArray[np.int64]
     sizes: Sequence[tuple[int, int]]
     samples: Samples | None
+    metrics: CheckpointMetrics | None
+    best_by: str
     every: int
     captions_every: int | None
     patience: int | None
@@ -102,10 +112,20 @@ class Validation:
 
     def result(self) -> ValidationResult:
         """The outcome of the validations so far."""
-        losses, steps = self._losses(), len(self.run.rows())
+        rows, steps = self.run.rows(VALIDATION), len(self.run.rows())
+        losses = {row["step"]: row.get("loss") for row in rows}
         best = self._best(steps)
         return ValidationResult(
-            before=losses.get(0), best=None if best is None else losses[best], best_step=best, steps=steps
+            before=losses.get(0),
+            best=None if best is None else losses[best],
+            best_step=best,
+            steps=steps,
+            figures={
+                row["step"]: {
+                    name.removeprefix(FIGURE): value for name, value in row.items() if name.startswith(FIGURE)
+                }
+                for row in rows
+            },
         )
 
     def restore_best(self) -> bool:
@@ -132,15 +152,18 @@ class Validation:
                 parameter.copy_(kept[name])
         return True
 
-    def _losses(self) -> dict[int, float]:
-        return {row["step"]: row["loss"] for row in self.run.rows(VALIDATION)}
+    def _scores(self) -> dict[int, float]:
+        """What weights are judged by, less is better; of steps where it could be measured."""
+        return {
+            row["step"]: row["score"] for row in self.run.rows(VALIDATION) if row.get("score") is not None
+        }
 
     def _best(self, upto: int) -> int | None:
-        losses = {step: loss for step, loss in self._losses().items() if 0 < step <= upto}
-        return min(losses, key=lambda step: losses[step], default=None)
+        scores = {step: score for step, score in self._scores().items() if 0 < step <= upto}
+        return min(scores, key=lambda step: scores[step], default=None)
 
     def _exhausted(self) -> bool:
-        steps = list(self._losses())
+        steps = list(self._scores())
         best = self._best(max(steps, default=0))
         if self.patience is None or best is None:
             return False
@@ -155,13 +178,28 @@ class Validation:
         with self.training.averaged(), torch.no_grad():
             losses = self._loss_by_set() if len(self.held_out) else {}
             if accelerator.is_main_process:
-                if losses:
-                    self._note(step, losses)
-                if self.samples is not None:
-                    path = self.samples.draw(step)
-                    for recorder in self.recorders:
-                        recorder.picture("samples", path, step)
+                figures = self._draw(step)
+                if losses or figures:
+                    self._note(step, losses, figures)
         accelerator.wait_for_everyone()
+
+    def _draw(self, step: int) -> Mapping[str, MeasuredFigure]:
+        """Draw the pictures of a step and measure them."""
+        if self.samples is None:
+            return {}
+        images = self.samples.draw()
+        path = self.samples.write(step, images)
+        for recorder in self.recorders:
+            recorder.picture("samples", path, step)
+        if self.metrics is None:
+            return {}
+        figures = self.metrics.measure(step, images, self.samples.prompts)
+        if self.best_by not in ("loss", *figures) and not step:
+            raise OptionError(
+                f"--best-by {self.best_by}: the pictures of the base have no such figure{did_you_mean(self.best_by, figures)}; they have "
+                f"{', '.join(figures) or 'none'}"
+            )
+        return figures
 
     def _loss_by_set(self) -> dict[str, float]:
         """The mean loss under the captions of each set; every process takes its share of the batches."""
@@ -186,7 +224,7 @@ class Validation:
             number = turn * count + own
             rows = batches[number if number < len(batches) else 0]
             inputs = self.task.fixed(np.array(rows), [texts[row] for row in rows])
-            loss, _ = self.task.loss(inputs, self._draw(number))
+            loss, _ = self.task.loss(inputs, self._seed(number))
             total += loss * (len(rows) if number < len(batches) else 0)
         return float(accelerator.reduce(total, reduction="sum")) / len(texts)
 
@@ -199,27 +237,33 @@ class Validation:
             group[start : start + most] for group in by_size.values() for start in range(0, len(group), most)
         ]
 
-    def _draw(self, number: int) -> int:
+    def _seed(self, number: int) -> int:
         """A seed that no training step has."""
         return (self.training.optimization.seed * 1_000_003 + 2**62 + number) % 2**63
 
-    def _note(self, step: int, losses: Mapping[str, float]) -> None:
-        shares = self.task.examples.mixture.shares
-        weights = math.fsum(shares[name] for name in losses)
-        loss = math.fsum(shares[name] * value for name, value in losses.items()) / weights
-        best = self.result().best
-        better = step > 0 and (best is None or loss < best)
+    def _note(self, step: int, losses: Mapping[str, float], figures: Mapping[str, MeasuredFigure]) -> None:
+        """Log a validation, and keep the weights that are the best so far."""
+        shown = {f"{FIGURE}{name}": each.value for name, each in figures.items()}
+        loss = None
+        if losses:
+            shares = self.task.examples.mixture.shares
+            weights = math.fsum(shares[name] for name in losses)
+            loss = math.fsum(shares[name] * value for name, value in losses.items()) / weights
+            shown = {"loss": loss, **{f"loss/{name}": value for name, value in losses.items()}, **shown}
+        score = loss if self.best_by == "loss" else _score(figures.get(self.best_by))
+        scores, best = self._scores(), self._best(step)
+        better = step > 0 and score is not None and (best is None or score < scores[best])
         if better:
             self._keep(step)
-        by_set = {f"loss/{name}": value for name, value in losses.items()}
-        self.run.log({"step": step, "loss": loss, **by_set}, VALIDATION)
+        self.run.log({"step": step, **shown, "score": score}, VALIDATION)
         for recorder in self.recorders:
-            recorder.log(
-                {"step": step, "validation/loss": loss, **{f"validation/{k}": v for k, v in by_set.items()}}
-            )
-        parts = ", ".join(f"{name} {value:.4f}" for name, value in losses.items())
+            recorder.log({"step": step, **{f"validation/{name}": value for name, value in shown.items()}})
+        parts = [f"{name} {each.value:.4g}" for name, each in figures.items()]
+        if loss is not None:
+            by_set = ", ".join(f"{name} {value:.4f}" for name, value in losses.items())
+            parts.insert(0, f"validation loss {loss:.4f} ({by_set})")
         remark = ", before training" if not step else ", the best so far" if better else ""
-        say_beside_bar(f"step {step:,}: validation loss {loss:.4f} ({parts}){remark}")
+        say_beside_bar(f"step {step:,}: {', '.join(parts)}{remark}")
 
     # -- captions ---------------------------------------------------------------------------------------------------------
 
@@ -268,3 +312,10 @@ class Validation:
         tensors: dict[str, Any] = {name: each.detach().cpu().contiguous() for name, each in self._trained()}
         with replacing(self._weights(step)) as partial:
             save_file(tensors, partial)
+
+
+def _score(figure: MeasuredFigure | None) -> float | None:
+    """What less of is better; more of a figure that has no better way."""
+    if figure is None:
+        return None
+    return figure.value if figure.better == "lower" else -figure.value

@@ -101,6 +101,42 @@ def test_a_run_without_progress_ends_and_saves_the_best(tmp_path, scenes, base, 
         next(given)
 
 
+def test_a_figure_of_the_pictures_decides_which_weights_are_best(tmp_path, scenes, base, monkeypatch):
+    """Grays of 10 before, then 20, 40, 30, 20: brighter is better, so step 2 is the best, and of patience 2 the run ends at step 4."""
+    from recaptrain.diffusion.samples import Samples
+
+    grays = iter([10, 20, 40, 30, 20])
+
+    def draw(self):
+        level = next(grays)
+        return [Image.new("RGB", (8, 8), (level,) * 3) for _ in self.prompts]
+
+    monkeypatch.setattr(Samples, "draw", draw)
+    (tmp_path / "prompts").write_text("a bright circle\na dark star\n", encoding="utf8")
+    chosen = settings(
+        scenes.path, base, steps=9, validate_every=1, patience=2, checkpoint_every=2, sample_prompts=tmp_path / "prompts",
+        validate_metrics="tests.recaptrain.evaluation.brightness:open_brightness", best_by="brightness",
+    )  # fmt: skip
+    summary = train_diffusion(chosen, tmp_path / "out")
+    assert (summary.steps, summary.best_step, summary.saved_step) == (4, 2, 2)
+    assert summary.figures_before == {"brightness": 10}
+    assert summary.figures == {"brightness": 40}
+    assert summary.validation_best is None
+    rows = RunFolder(tmp_path / "out" / "training").rows("validation")
+    assert [(row["figure/brightness"], row["score"]) for row in rows] == [
+        (10, -10), (20, -20), (40, -40), (30, -30), (20, -20),
+    ]  # fmt: skip
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf8")
+    assert "| brightness | 10 | 40 |" in card
+    kept = load_file(tmp_path / "out" / "training" / "best-2.safetensors")
+    assert equal({name.removeprefix("unet."): each for name, each in kept.items()}, weights(tmp_path / "out"))
+    monkeypatch.setattr(Samples, "draw", lambda self: [Image.new("RGB", (8, 8))] * 2)
+    with pytest.raises(
+        OptionError, match=r"--best-by bright: .*\(did you mean brightness\?\); they have brightness"
+    ):
+        train_diffusion(replace(chosen, best_by="bright"), tmp_path / "other")
+
+
 def test_a_share_is_held_out_by_hash(tmp_path, base):
     """A key is held out where the first 56 bits of SHA-256 of `held out/KEY` lie in the first half."""
     from recapdata.dataset.target import open_dataset
@@ -134,6 +170,19 @@ def test_what_does_not_fit_together_is_said(tmp_path, scenes, base):
         settings(scenes.path, base, patience=3)
     with pytest.raises(OptionError, match=r"--save best: nothing is held out"):
         settings(scenes.path, base, save="best")
+    for given, message in (
+        ({"validate_with": "clip=embedded"}, "--validate-with is of metrics"),
+        ({"best_by": "fid"}, "--best-by fid: it is a figure of no metric"),
+        ({"validate_metrics": "clipscore"}, "nothing to draw pictures of"),
+        ({"validate_metrics": "clipscore", "samples": 0}, "no picture is drawn"),
+    ):
+        with pytest.raises(OptionError, match=message):
+            settings(scenes.path, base, **given)
+    with pytest.raises(OptionError, match=r"--validate-with clop: .*\(did you mean clip\?\)"):
+        train_diffusion(
+            settings(scenes.path, base, validation=0.5, validate_metrics="clipscore", validate_with="clop=x"),
+            tmp_path / "out",
+        )
     with pytest.raises(OptionError, match="give one of them"):
         settings(scenes.path, base, validation=0.1, validation_keys="keys")
     with pytest.raises(OptionError, match=r"no such tracker \(did you mean tensorboard\?\)"):
