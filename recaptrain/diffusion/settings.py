@@ -279,27 +279,22 @@ class DiffusionSettings:
                 raise OptionError(
                     f"--{name} {getattr(self, name)}: nothing is held out to validate on; give --validation 0.05"
                 )
-        self._check_metrics(bool(held_out))
+        self._check_metrics()
         if self.validation and self.validation_keys:
             raise OptionError(
                 "--validation and --validation-keys both say what is held out; give one of them"
             )
 
-    def _check_metrics(self, held_out: bool) -> None:
-        named = "--validate-metrics " + ",".join(self.validate_metrics)
+    def _check_metrics(self) -> None:
         if self.validate_with and not self.validate_metrics:
             raise OptionError("--validate-with is of metrics: add --validate-metrics, or leave it out")
         if self.best_by != "loss" and not self.validate_metrics:
             raise OptionError(
                 f"--best-by {self.best_by}: it is a figure of no metric; add --validate-metrics"
             )
-        if not self.validate_metrics:
-            return
-        if not self.samples:
-            raise OptionError(f"{named}: with --samples 0 no picture is drawn that could be measured")
-        if not held_out and self.sample_prompts is None:
+        if self.validate_metrics and not self.samples:
             raise OptionError(
-                f"{named}: there is nothing to draw pictures of; give --validation 0.05, for held-out captions, or --sample-prompts FILE"
+                f"--validate-metrics {','.join(self.validate_metrics)}: with --samples 0 no picture is drawn that could be measured"
             )
 
     @property

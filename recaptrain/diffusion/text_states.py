@@ -86,7 +86,11 @@ class TextEncoding:
 def _tokenizer_digest(tokenizer: Any) -> str:
     """A hash over what a tokenizer makes of text: its vocabulary and merges, special tokens and length."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    what = backend.to_str() if backend is not None else sorted(tokenizer.get_vocab().items())
+    what: Any = sorted(tokenizer.get_vocab().items())
+    if backend is not None:
+        what = json.loads(backend.to_str())
+        for of_last_call in ("truncation", "padding"):
+            what.pop(of_last_call, None)
     about = [what, tokenizer.special_tokens_map, tokenizer.model_max_length, tokenizer.padding_side]
     return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()
 
