@@ -99,6 +99,18 @@ def add_adapters(
                 weight.data = weight.data.float()
 
 
+def shrink_weights(module: "torch.nn.Module", dtype: "torch.dtype") -> None:
+    """Bring the weights of a module's linear, convolution and embedding layers, nearly all there are, into a type of half precision.
+
+    Norms stay: they are few, and not every device multiplies their weights with inputs of another type.
+    """
+    import torch
+
+    for layer in module.modules():
+        if isinstance(layer, torch.nn.Linear | torch.nn.Conv2d | torch.nn.Embedding):
+            layer.to(dtype=dtype)
+
+
 def save_adapters(
     pipeline: "Pipeline",
     modules: "Mapping[str, torch.nn.Module]",

@@ -29,7 +29,7 @@ from recaptrain.diffusion.conditioning import text_encoders
 from recaptrain.diffusion.data import Examples, read_examples
 from recaptrain.diffusion.held_out import held_out_rows
 from recaptrain.diffusion.latents import Encoder, Latents, encode_dataset, fittings
-from recaptrain.diffusion.lora import add_adapters, save_adapters
+from recaptrain.diffusion.lora import add_adapters, save_adapters, shrink_weights
 from recaptrain.diffusion.loss import Denoising, place
 from recaptrain.diffusion.samples import SAMPLES, Samples, read_prompts
 from recaptrain.diffusion.schedule import reschedule, training_schedule
@@ -75,9 +75,7 @@ def train_diffusion(
     check_out(out, settings.base)
     require("accelerate", "diffusers", extra="train")
     check_recorders(settings.log_with)
-    if settings.validate_metrics:
-        require("torch_fidelity", extra="evaluate")
-        evaluate_settings(settings.validate_metrics, settings.validate_with)
+    _check_metrics(settings)
     run = RunFolder(out / RUN)
     named = pinned(settings, run)
     target = open_dataset(named.dataset, named.revision)
@@ -269,6 +267,19 @@ def _prompts(settings: DiffusionSettings, examples: Examples, held_out: NDArray[
     return prompts[: settings.samples]
 
 
+def _check_metrics(settings: DiffusionSettings) -> None:
+    """Check, before anything is loaded, that there will be pictures to measure, and that metrics can be named so."""
+    if not settings.validate_metrics:
+        return
+    if not (settings.validation or settings.validation_keys or settings.sample_prompts):
+        raise OptionError(
+            f"--validate-metrics {','.join(settings.validate_metrics)}: there is nothing to draw pictures of; give --validation 0.05, for "
+            "held-out captions, or --sample-prompts FILE"
+        )
+    require("torch_fidelity", extra="evaluate")
+    evaluate_settings(settings.validate_metrics, settings.validate_with)
+
+
 def _metrics(settings: DiffusionSettings, run: RunFolder, prompts: Sequence[str]) -> CheckpointMetrics | None:
     """What is measured of the pictures at validations."""
     if not settings.validate_metrics:
@@ -428,7 +439,7 @@ def _modules(
             dtype := frozen_dtype(accelerator)
         ) is not None:  # the base is not saved, and adapters are made in float32
             for module in (pipeline.unet, *text_encoders(pipeline).values()):
-                module.to(dtype=dtype)
+                shrink_weights(module, dtype)
         add_adapters(
             modules,
             rank=settings.lora,

@@ -173,11 +173,12 @@ def test_what_does_not_fit_together_is_said(tmp_path, scenes, base):
     for given, message in (
         ({"validate_with": "clip=embedded"}, "--validate-with is of metrics"),
         ({"best_by": "fid"}, "--best-by fid: it is a figure of no metric"),
-        ({"validate_metrics": "clipscore"}, "nothing to draw pictures of"),
         ({"validate_metrics": "clipscore", "samples": 0}, "no picture is drawn"),
     ):
         with pytest.raises(OptionError, match=message):
             settings(scenes.path, base, **given)
+    with pytest.raises(OptionError, match="nothing to draw pictures of"):
+        train_diffusion(settings(scenes.path, base, validate_metrics="clipscore"), tmp_path / "out")
     with pytest.raises(OptionError, match=r"--validate-with clop: .*\(did you mean clip\?\)"):
         train_diffusion(
             settings(scenes.path, base, validation=0.5, validate_metrics="clipscore", validate_with="clop=x"),
