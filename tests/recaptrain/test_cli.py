@@ -87,7 +87,7 @@ def test_a_mixture_that_cannot_be_read_stops_before_anything_is_loaded(tmp_path)
 
 
 def test_ctrl_c_names_the_command_that_continues(tmp_path, monkeypatch):
-    def interrupted(settings, out):
+    def interrupted(settings, out, **more):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("recaptrain.diffusion.run.train_diffusion", interrupted)
