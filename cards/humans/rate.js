@@ -57,11 +57,12 @@ function picture(address, number) {
 async function show(next) {
   state = next;
   ready = false;
+  for (const each of choices) { each.classList.remove("chosen"); }
   zoom(false);
   const { own, done, wanted } = state;
   find("bar").max = Math.max(wanted, 1);
   find("bar").value = Math.min(done, wanted);
-  find("count").textContent = `you ${own.toLocaleString("en")} · all ${done.toLocaleString("en")} of ${wanted.toLocaleString("en")}`;
+  find("count").textContent = `you ${own.toLocaleString("en")} · all raters ${done.toLocaleString("en")} of ${wanted.toLocaleString("en")}`;
   document.body.classList.toggle("over", !state.current);
   enable();
   if (!state.current) { over(); return; }
@@ -78,6 +79,7 @@ async function show(next) {
   if (find("caption")) {
     find("caption").textContent = shown.caption;
     find("caption").scrollTop = 0;
+    shade();
   }
   slots.forEach((slot, number) => slot.replaceChildren(images[number]));
   find("stage").setAttribute("aria-busy", "false");
@@ -89,6 +91,11 @@ async function show(next) {
   preloaded = state.next ? state.next.images.map(picture) : [];
 }
 
+function shade() { // where the caption goes on below its box
+  const box = find("caption");
+  box.classList.toggle("more", box.scrollTop + box.clientHeight < box.scrollHeight - 2);
+}
+
 function over() {
   slots.forEach((slot) => slot.replaceChildren());
   if (find("caption")) { find("caption").textContent = ""; }
@@ -97,7 +104,7 @@ function over() {
     say("Others are answering the last questions. This page looks again by itself.");
     setTimeout(() => { if (!state.current && !busy) { change("/next"); } }, LOOK_AGAIN);
   } else {
-    say(state.own ? `That was all. Thank you! You gave ${state.own.toLocaleString("en")} ratings.` : "There is nothing left to rate.");
+    say(state.own ? `That was all. Thank you! You gave ${state.own.toLocaleString("en")} ${state.own === 1 ? "rating" : "ratings"}.` : "There is nothing left to rate.");
   }
 }
 
@@ -114,9 +121,7 @@ async function change(path, body) {
 function answer(name) {
   if (!ready || busy || performance.now() - shownAt < HASTY) { return; }
   const { question, rating } = state.current;
-  const chosen = choices.filter((each) => each.dataset.answer === name);
-  for (const each of chosen) { each.classList.add("chosen"); }
-  setTimeout(() => { for (const each of chosen) { each.classList.remove("chosen"); } }, 250);
+  for (const each of choices) { each.classList.toggle("chosen", each.dataset.answer === name); }
   change("/vote", { question, rating, answer: name, seconds: (performance.now() - shownAt) / 1000 });
 }
 
@@ -159,6 +164,10 @@ for (const [id, act] of [["undo", undo], ["skip", skip], ["zoom", () => zoom(!zo
     if (event.detail) { find(id).blur(); }
     act();
   });
+}
+if (find("caption")) {
+  find("caption").addEventListener("scroll", shade);
+  window.addEventListener("resize", shade);
 }
 document.addEventListener("keydown", (event) => {
   if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) { return; }

@@ -2,14 +2,9 @@
 
 import json
 import re
-import select
 import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -22,43 +17,10 @@ from recaptrain.evaluation.humans.database import DATABASE
 from recaptrain.evaluation.humans.protocols import PROTOCOLS
 from recaptrain.evaluation.humans.settings import HumansSettings
 from tests.recaptrain.evaluation.humans.folders import MODELS, write_folder
+from tests.recaptrain.evaluation.humans.serving import PATIENCE, Server, serving
 from tests.waiting import until
 
-PATIENCE = 120
-"""Seconds that a server has to come up on a busy machine."""
 PROMPTS = [f"a picture of {number} stars" for number in range(40)]
-
-
-@dataclass
-class Server:
-    """A `recaptrain humans` in a process of its own."""
-
-    process: "subprocess.Popen[str]"
-    raters: str
-    results: str
-
-    @contextmanager
-    def entered(self, name: str) -> Iterator[httpx.Client]:
-        """A browser in which a rater has entered."""
-        with httpx.Client(base_url=self.raters, follow_redirects=True, timeout=PATIENCE) as client:
-            assert client.post("/begin", data={"name": name}).status_code == 200
-            yield client
-
-
-@contextmanager
-def serving(*words: "str | Path") -> Iterator[Server]:
-    command = [sys.executable, "-m", "recaptrain", "humans", *map(str, words), "--port", "0", "--json"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        assert select.select([process.stdout], [], [], PATIENCE)[0], "no address"
-        line = process.stdout.readline()
-        assert line, process.stderr.read()
-        yield Server(process, **json.loads(line))
-    finally:
-        process.kill()
-        process.communicate()
 
 
 Kept = dict[tuple[int, int], str]
