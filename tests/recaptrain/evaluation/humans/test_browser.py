@@ -70,6 +70,7 @@ class Rater:
             self.wait()
 
 
+@pytest.mark.slow
 def test_two_raters_a_reload_and_a_server_that_is_killed(tmp_path: Path, words: tuple[Any, ...]) -> None:
     with browsing() as page:
         with serving(*words) as server:
