@@ -20,8 +20,8 @@ UNSEEN_SETS = {"short": "human-short", "long": "human-long", "alttext": "alt"}
 """By kind of prompts, the caption set of unseen pictures that they are: a person's short and long ones, and alt text that names a shape."""
 UNSEEN_PER_PROMPT = 3
 """Unseen pictures for each prompt of a kind: of about half the alt text names a shape."""
-METRICS = ("soa", "ca", "pa", "rp", "clipscore", "claims", "fid")
-"""RECAP's figures, CLIP score, and the truth of the prompts' claims about the pictures."""
+METRICS = ("soa", "ca", "pa", "rp", "clipscore", "claims", "spatial", "fid")
+"""RECAP's figures, CLIP score, and by detection the truth of the prompts' claims and positions: the embedded CLIP, which PA asks, tells few."""
 DETECTOR = "recaptrain.embedded.observer:open_detector"
 
 

@@ -91,7 +91,7 @@ def prepare_own(
             str(data / f"audit-{number}"),
         )
         audit[each.name] = audited(summary, str(each.mixture))
-    judged = ("soa", "ca", "pa", "claims") if settings.detector else ()
+    judged = ("soa", "ca", "pa", "claims", "spatial") if settings.detector else ()
     arms = [
         Arm(
             name=each.name,

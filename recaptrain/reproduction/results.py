@@ -24,8 +24,8 @@ from recaptrain.reproduction.settings import ReproduceSettings
 from recaptrain.reproduction.study import Study
 
 REAL = "real images"
-FIGURES = ("fid", "soa-c", "soa-i", "ca", "pa", "rp", "clipscore", "claims")
-"""Columns of the table: RECAP's (Segalis et al. 2023) without O-FID, DALL·E 3's CLIP score, and claims of the prompts that hold."""
+FIGURES = ("fid", "soa-c", "soa-i", "ca", "pa", "rp", "clipscore", "claims", "spatial")
+"""Columns of the table: RECAP's (Segalis et al. 2023) without O-FID, DALL·E 3's CLIP score, claims and positions of the prompts that hold."""
 AUDITED = (
     "object precision", "count precision", "color precision", "position precision", "object coverage", "count coverage", "color coverage",
     "position coverage", "object recall", "color recall", "claims per caption", "clipscore",
