@@ -395,7 +395,7 @@ def reproduce(
     steps: int | None = None,
     prompts: int | None = None,
     checkpoints: int = 2,
-    scenes: int = 2000,
+    scenes: int = 1500,
     base: str = "embedded",
     base_revision: str | None = None,
     mixture: str | None = None,

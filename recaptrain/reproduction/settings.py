@@ -58,7 +58,7 @@ class ReproduceSettings:
     checkpoints: int = option(
         2, help="How often a training is measured, evenly over its steps.", check=at_least(1)
     )
-    scenes: int = option(2000, help="Drawn pictures to train on.", check=at_least(16))
+    scenes: int = option(1500, help="Drawn pictures to train on.", check=at_least(16))
     base: str = option(
         "embedded", help="Stable Diffusion pipeline: user/name on the Hub, a folder, or embedded."
     )
