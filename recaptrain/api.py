@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from recaptrain.captioner.settings import CaptionerSettings, CaptionerSummary
     from recaptrain.diffusion.settings import DiffusionSettings, DiffusionSummary
     from recaptrain.evaluation.evaluations import EvaluateSummary
+    from recaptrain.evaluation.judge.run import JudgeSummary
     from recaptrain.generation.generate import GenerateSummary
     from recaptrain.generation.settings import LongPrompts
     from recaptrain.reproduction.results import Reproduction
@@ -381,6 +382,71 @@ def evaluate(
 
     several = [images] if isinstance(images, str | Path) else images
     return run([str(each) for each in several], gather(EvaluateSettings, given))
+
+
+@naming_extras()
+def judge(
+    images: "str | Path | Sequence[str | Path]",
+    *,
+    model: str,
+    revision: str | None = None,
+    temperature: float = 0.0,
+    seed: int = 0,
+    max_tokens: int | None = None,
+    protocol: str = "drawbench",
+    shuffled: int = 100,
+    out: str | Path = "verdicts",
+) -> "JudgeSummary":
+    """Let a vision-language model judge whether pictures show what a person asked for; what `out` holds is not asked about again.
+
+    Args:
+        images: folders of `generate`, or real images with a caption set, `DATASET:SET`; each may have a name, `NAME=FOLDER`. The
+            others are compared with the first, paired by prompt.
+        model: `user/name` or a folder of transformers, the address of an OpenAI-compatible server, or a dotted path to a function
+            that opens a `recaptrain.chat.ChatModel`.
+        revision: tag, branch or commit of the model; of a server's, what you know of it.
+        temperature: of the sampling; 0 does not sample.
+        seed: of the sampling, the shuffling and the bootstrap.
+        max_tokens: of an answer; the protocol's where None.
+        protocol: `drawbench` (reasons first, then Correct or Incorrect), `yes-no`, `rating` (1 to 5), or a dotted path.
+        shuffled: so many pictures are judged against the prompt of another as well; 0 for none.
+        out: folder for answers and verdicts.
+
+    Returns:
+        A summary, whose `table` has a row per run and category.
+
+    Raises:
+        InputError: no pictures.
+        OptionError: no such protocol or model.
+        ModelNotSupported: the model sees no pictures.
+        ServerUnreachable: the server has gone; the same call goes on.
+
+    Example:
+        A judge who agrees to anything is given away by its floor:
+
+        >>> import recaptrain
+        >>> from pathlib import Path
+        >>> _ = Path("agreeable.py").write_text('''
+        ... from types import SimpleNamespace
+        ... from recaptrain.chat import Reply
+        ...
+        ... def open_model(opening):
+        ...     reply = Reply(text="All of it is there. Correct")
+        ...     return SimpleNamespace(
+        ...         identity={"model": "agreeable", "revision": "1"},
+        ...         replies=lambda requests: ((request, reply) for request in requests),
+        ...     )
+        ... ''')
+        >>> found = recaptrain.judge("real=drawn:human", model="agreeable:open_model", shuffled=5)
+        >>> found.table[["category", "value", "n"]].values.tolist()
+        [['all', 100.0, 24], ['shuffled', 100.0, 5]]
+    """
+    given = {**locals(), "out": str(out)}
+    from recaptrain.evaluation.judge.run import judge as run
+    from recaptrain.evaluation.judge.settings import JudgeSettings
+
+    several = [images] if isinstance(images, str | Path) else images
+    return run([str(each) for each in several], gather(JudgeSettings, given))
 
 
 @naming_extras()

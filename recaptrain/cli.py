@@ -14,6 +14,7 @@ from recapdata.options import command_line
 from recaptrain.captioner.settings import CaptionerSettings
 from recaptrain.diffusion.settings import DiffusionSettings
 from recaptrain.evaluation.humans.settings import HumansSettings
+from recaptrain.evaluation.judge.settings import JudgeSettings
 from recaptrain.evaluation.settings import EvaluateSettings
 from recaptrain.generation.settings import GenerateSettings
 from recaptrain.reproduction.settings import ReproduceSettings
@@ -181,6 +182,35 @@ def evaluate(
     from recaptrain.evaluation.run import evaluate as run_evaluate
 
     return run_evaluate(images, settings)
+
+
+@command(
+    app,
+    "recaptrain judge pictures --model Qwen/Qwen2.5-VL-7B-Instruct",
+    "recaptrain judge v1=pictures-v1 v2=pictures-v2 --shuffled 200\n--model http://127.0.0.1:8000/v1#Qwen/Qwen2.5-VL-72B-Instruct",
+    "recaptrain judge pictures --model llava-hf/llava-1.5-7b-hf@main --protocol yes-no",
+)
+def judge(
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMAGES…",
+            help="A folder of recaptrain generate, or real images with a caption set, DATASET:SET; each may have a name for the table, "
+            "NAME=FOLDER. The others are compared with the first, prompt by prompt.",
+        ),
+    ],
+    settings: JudgeSettings,
+) -> Summary:
+    """Let a vision-language model judge whether pictures show what a person asked for.
+
+    Every answer is kept whole; one without a verdict counts nowhere. Beside
+    the rates stands that of pictures under another's prompt, the judge's
+    floor. The same command goes on where it was interrupted, and asks no more
+    about what is judged.
+    """
+    from recaptrain.evaluation.judge.run import judge as run_judge
+
+    return run_judge(images, settings)
 
 
 @command(

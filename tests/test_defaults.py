@@ -15,6 +15,7 @@ from recapdata.publishing.options import PublishOptions
 from recapdata.recaptioning.options import RunOptions
 from recaptrain.captioner.settings import CaptionerSettings
 from recaptrain.diffusion.settings import DiffusionSettings
+from recaptrain.evaluation.judge.settings import JudgeSettings
 from recaptrain.generation.settings import GenerateSettings
 
 DATACLASSES = {
@@ -27,6 +28,7 @@ DATACLASSES = {
     ("recaptrain", "captioner"): [CaptionerSettings],
     ("recaptrain", "diffusion"): [DiffusionSettings],
     ("recaptrain", "generate"): [GenerateSettings],
+    ("recaptrain", "judge"): [JudgeSettings],
 }
 FUNCTIONS = {"captioner": "train_captioner", "diffusion": "train_diffusion"}
 """Command → function of the Python API, where the name is another."""

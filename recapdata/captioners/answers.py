@@ -2,7 +2,7 @@
 
 A failure's text opens with its type: `ServerRefused` (an error, also inside a body of status 200), `ServerBusy` (one that may pass),
 `TokenLimit` (all tokens are spent and there is no caption), `Declined` (the model or a filter will not), `EmptyCaption`, `BadAnswer`
-(another form than the API's). What the user can change is said with it.
+(another form than the API's). What the user can change is said with it, in the `Words` of the command that asks.
 """
 
 import json
@@ -40,7 +40,7 @@ _NEVER = re.compile(r"not (?:currently )?support|unsupported|does ?n.t support|m
 _ADVICE = (
     (
         re.compile(r"imag|vision|visual|multi-?modal|mmproj|picture", re.I),
-        "serve a model that takes pictures, with its vision part loaded, or name another: --captioner URL#MODEL",
+        "serve a model that takes pictures, with its vision part loaded, or name another: {option} URL#MODEL",
     ),
     (re.compile(r"temperature", re.I), "give the --temperature that the model takes, such as 1"),
     (re.compile(r"top_p", re.I), "leave out --top-p"),
@@ -50,6 +50,24 @@ _ADVICE = (
     ),
 )
 """By what a refusal speaks of, what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What messages call things, by the command that asks.
+
+    Attributes:
+        noun: what is asked for.
+        option: names the model.
+        prompt: changes what the model is told.
+    """
+
+    noun: str = "caption"
+    option: str = "--captioner"
+    prompt: str = "--style"
+
+
+CAPTIONS = Words()
 
 
 class MayPass(CaptioningFailed):
@@ -77,11 +95,12 @@ class Answer:
     tokens: int | None
 
 
-def read_answer(status: int, content: bytes, server: str) -> Answer:
+def read_answer(status: int, content: bytes, server: str, words: Words = CAPTIONS) -> Answer:
     """The answer in a response.
 
     Args:
         server: its address, for messages.
+        words: for messages, too.
 
     Raises:
         MayPass, CaptioningFailed: there is no caption in it.
@@ -98,11 +117,11 @@ def read_answer(status: int, content: bytes, server: str) -> Answer:
         body = None
     fault = _fault(body)
     if status != 200 or fault is not None:
-        raise _refusal(status, fault, content, server)
+        raise _refusal(status, fault, content, server, words)
     choices = body.get("choices") if isinstance(body, dict) else None
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise MayPass(f"BadAnswer: no choices in {shown(content)}", once=True)
-    return _of_choice(choices[0], _tokens(body.get("usage")))
+    return _of_choice(choices[0], _tokens(body.get("usage")), words)
 
 
 def shown(value: Any) -> str:
@@ -134,7 +153,7 @@ def _fault(body: Any) -> Any:
     return None
 
 
-def _refusal(status: int, fault: Any, content: bytes, server: str) -> Exception:
+def _refusal(status: int, fault: Any, content: bytes, server: str, words: Words) -> Exception:
     """What an error of the server means for the run: it may pass, is the picture's own, or ends the run."""
     said = fault
     if isinstance(fault, dict):
@@ -152,7 +171,7 @@ def _refusal(status: int, fault: Any, content: bytes, server: str) -> Exception:
     if status in PASSING and not _NEVER.search(text):
         return MayPass(f"ServerBusy: {named}")
     advice = next((f"; {advice}" for pattern, advice in _ADVICE if pattern.search(text)), "")
-    return CaptioningFailed(f"ServerRefused: {named}{advice}")
+    return CaptioningFailed(f"ServerRefused: {named}{advice.format(option=words.option)}")
 
 
 def _status_of(fault: Mapping[str, Any]) -> int:
@@ -185,7 +204,7 @@ def _tokens(usage: Any) -> int | None:
     return count
 
 
-def _of_choice(choice: Mapping[str, Any], tokens: int | None) -> Answer:
+def _of_choice(choice: Mapping[str, Any], tokens: int | None, words: Words) -> Answer:
     reason = choice.get("finish_reason")
     if reason is not None:
         if not isinstance(reason, str) or len(reason) > 40 or not reason.isprintable():
@@ -198,16 +217,18 @@ def _of_choice(choice: Mapping[str, Any], tokens: int | None) -> Answer:
         raise MayPass(f"ServerBusy: the server broke its answer off ({reason})")
     if message.get("refusal") or reason in FILTERED:
         why = message.get("refusal") or reason
-        raise CaptioningFailed(f"Declined: {shown(why)}; change --style, or name another model")
+        raise CaptioningFailed(f"Declined: {shown(why)}; change {words.prompt}, or name another model")
     content, thought = _content(message)
     answer, reasoned, cut = without_reasoning(content)
     if not answer or (cut and reason == "length"):
-        raise CaptioningFailed(_without_caption(message, reason, tokens, reasoned=reasoned or thought))
+        raise CaptioningFailed(
+            _without_caption(message, reason, tokens, reasoned=reasoned or thought, noun=words.noun)
+        )
     try:
         answer.encode()
     except UnicodeEncodeError as error:
         raise CaptioningFailed(
-            f"BadAnswer: the caption is no text that can be stored ({error.reason})"
+            f"BadAnswer: the {words.noun} is no text that can be stored ({error.reason})"
         ) from error
     return Answer(answer, reason, tokens)
 
@@ -234,17 +255,26 @@ def _content(message: Mapping[str, Any]) -> tuple[str, bool]:
 
 
 def _without_caption(
-    message: Mapping[str, Any], reason: str | None, tokens: int | None, *, reasoned: bool
+    message: Mapping[str, Any], reason: str | None, tokens: int | None, *, reasoned: bool, noun: str
 ) -> str:
     """Why a message has no caption, and what to change."""
     if reason == "length":
         spent = f"all {tokens:,} tokens" if tokens else "all tokens"
         on = " on reasoning" if reasoned else ""
-        return f"TokenLimit: {spent} were spent{on} before a caption was there; raise --max-tokens" + (
+        return f"TokenLimit: {spent} were spent{on} before {_article(noun)} was there; raise --max-tokens" + (
             ", or serve the model without reasoning" if reasoned else ""
         )
     if message.get("tool_calls"):
         return "BadAnswer: the model called a tool; serve it without tools"
     if reasoned:
-        return "EmptyCaption: the model reasoned and wrote no caption; raise --max-tokens, or serve it without reasoning"
-    return "EmptyCaption: the server answered without a word"
+        return f"{empty(noun)}: the model reasoned and wrote no {noun}; raise --max-tokens, or serve it without reasoning"
+    return f"{empty(noun)}: the server answered without a word"
+
+
+def empty(noun: str) -> str:
+    """The type of the failure of an answer without a word: `EmptyCaption` where a caption was asked for."""
+    return f"Empty{noun.capitalize()}"
+
+
+def _article(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"

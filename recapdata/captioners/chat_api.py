@@ -10,15 +10,19 @@ connections can be neither bounded nor closed when a run ends, lists no models, 
 
 import json
 import random
+import socket
 import threading
 import time
+import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from recapdata.captioners import CaptioningFailed
-from recapdata.captioners.answers import Answer, MayPass, read_answer, shown
+from recapdata.captioners.answers import CAPTIONS, Answer, MayPass, Words, read_answer, shown
 from recapdata.errors import CaptionerNotFound, RecapdataError
 
 if TYPE_CHECKING:
@@ -45,12 +49,17 @@ class Patience:
 class ChatApi:
     """The chat endpoint at `base` (ending in /v1, say). Safe to use from many threads."""
 
-    def __init__(self, base: str, key: str | None, connections: int, patience: Patience) -> None:
+    def __init__(
+        self, base: str, key: str | None, connections: int, patience: Patience, words: Words = CAPTIONS
+    ) -> None:
         import httpx
 
         self.base = base.rstrip("/")
         self._patience = patience
+        self._words = words
         self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._why: BaseException | None = None
         self._client = httpx.Client(
             headers={"Accept-Encoding": "identity", **({"Authorization": f"Bearer {key}"} if key else {})},
@@ -80,6 +89,23 @@ class ChatApi:
                 "is the address right (most end in /v1), and OPENAI_API_KEY set if it wants one?"
             ) from error
 
+    def choose(self, model: str | None) -> tuple[str, str | None]:
+        """The model asked for, or the server's only one, and what the server says of its software.
+
+        Raises:
+            CaptionerNotFound: the server has several, and which is meant is not said; or it does not answer like such a server.
+            ServerUnreachable: it does not answer.
+        """
+        listed = {name: each for each in self.models() if (name := _name(each.get("id")))}
+        if model is None:
+            if len(listed) != 1:
+                names = shorten(", ".join(listed), 300, placeholder=" …") or "none by name"
+                raise CaptionerNotFound(
+                    f"{self.base} serves {names}; say which: {self._words.option} server:{self.base}#MODEL"
+                )
+            (model,) = listed
+        return model, _name(listed.get(model, {}).get("owned_by"))
+
     def complete(self, request: Mapping[str, Any]) -> Answer:
         """The answer to one chat completion, which is tried again as `Patience` says.
 
@@ -104,7 +130,7 @@ class ChatApi:
             try:
                 response, content = self._ask("POST", "chat/completions", json=request)
                 pause = _retry_after(response)
-                return read_answer(response.status_code, content, self.base)
+                return read_answer(response.status_code, content, self.base, self._words)
             except MayPass as passing:
                 failure = str(passing)
                 if passing.once:
@@ -115,7 +141,7 @@ class ChatApi:
                 failure = f"ConnectionLost: {shown(error)}"
             if attempt + 1 >= attempts or self._stopped.wait(self._pause(attempt, pause)):
                 break
-        if failure.startswith(("ConnectionLost", "Timeout")):
+        if failure.startswith(("ConnectionLost", "Timeout")) and not self._stopped.is_set():
             self.models()  # raises where the whole server is gone, not only this request
         raise CaptioningFailed(failure)
 
@@ -129,7 +155,8 @@ class ChatApi:
         import httpx
 
         deadline = time.monotonic() + self._patience.timeout
-        with self._client.stream(method, f"{self.base}/{path}", **content) as response:
+        traced = {"trace": self._note_socket}
+        with self._client.stream(method, f"{self.base}/{path}", extensions=traced, **content) as response:
             if (encoding := response.headers.get("Content-Encoding", "identity").lower()) != "identity":
                 raise MayPass(f"BadAnswer: it is compressed ({shown(encoding)}), unasked", once=True)
             body = bytearray()
@@ -145,7 +172,21 @@ class ChatApi:
         """End the requests of all threads with the error that ended the run."""
         self._why = self._why or why
         self._stopped.set()
+        with self._lock:
+            connected = list(self._sockets)
+        for each in connected:
+            _shut(each)
         self._client.close()
+
+    def _note_socket(self, event: str, about: Mapping[str, Any]) -> None:
+        """Remember the socket of a connection that was made."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            found = about["return_value"].get_extra_info("socket")
+            if found is not None:
+                with self._lock:
+                    self._sockets.add(found)
+                if self._stopped.is_set():
+                    _shut(found)
 
     def _pause(self, attempt: int, asked: float | None) -> float:
         if asked is not None:
@@ -162,6 +203,12 @@ class ChatApi:
         )
 
 
+def _shut(connection: socket.socket) -> None:
+    """End a connection in both directions, which wakes a thread that waits for it; closing it would not."""
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
 def _retry_after(response: "httpx.Response") -> float | None:
     """Seconds that the server asks to wait: a number or a date."""
     value = response.headers.get("Retry-After")
@@ -175,3 +222,8 @@ def _retry_after(response: "httpx.Response") -> float | None:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     except (ValueError, OverflowError):
         return None
+
+
+def _name(value: Any) -> str | None:
+    """A name that a server gives, where it is one that can be noted."""
+    return value if isinstance(value, str) and value.isprintable() and 0 < len(value) <= 300 else None

@@ -13,7 +13,6 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from textwrap import shorten
 from typing import Any
 
 from PIL.Image import Image
@@ -23,7 +22,7 @@ from recapdata.captioners.chat_api import ChatApi, Patience
 from recapdata.captioners.prompts import CHAT, max_tokens, prompt_text
 from recapdata.captioners.template import Template, parse_template
 from recapdata.captioners.text_generation import CHOICE, model_provenance, write_captions
-from recapdata.errors import CaptionerNotFound, OptionError
+from recapdata.errors import OptionError
 from recapdata.records import Caption
 
 IN_FLIGHT = 32
@@ -75,7 +74,7 @@ class Server:
     ) -> None:
         self._api = ChatApi(address, os.environ.get("OPENAI_API_KEY"), IN_FLIGHT * self.at_once, patience)
         self._options = options
-        self._model, software = self._choose(model)
+        self._model, software = self._api.choose(model)
         self.batch_size = IN_FLIGHT
         self.device = address
         prompt = prompt_text(options.style, CHAT, {}, self._model)
@@ -133,18 +132,6 @@ class Server:
             caption=answer.text, seed=seed, finish_reason=answer.finish_reason, tokens=answer.tokens
         )
 
-    def _choose(self, model: str | None) -> tuple[str, str | None]:
-        """The model asked for, or the server's only one, and what the server says of its software."""
-        listed = {name: each for each in self._api.models() if (name := _name(each.get("id")))}
-        if model is None:
-            if len(listed) != 1:
-                names = shorten(", ".join(listed), 300, placeholder=" …") or "none by name"
-                raise CaptionerNotFound(
-                    f"{self._api.base} serves {names}; say which: --captioner server:{self._api.base}#MODEL"
-                )
-            (model,) = listed
-        return model, _name(listed.get(model, {}).get("owned_by"))
-
     def _sampling(self) -> dict[str, Any]:
         options = self._options
         sampling: dict[str, Any] = {
@@ -156,11 +143,6 @@ class Server:
         if options.candidates > 1:
             sampling |= {"candidates": options.candidates, "choice": CHOICE}
         return sampling
-
-
-def _name(value: Any) -> str | None:
-    """A name that a server gives, where it is one that can be noted."""
-    return value if isinstance(value, str) and value.isprintable() and 0 < len(value) <= 300 else None
 
 
 def _message(image: Image, prompt: str) -> Message:

@@ -6,7 +6,7 @@ asked (`prompts`) and in nothing else. No code from a model's repository is run.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from PIL.Image import Image
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "pillow")
 REDUCING_GAP = 2
+IMAGE_TEXT_TO_TEXT = "AutoModelForImageTextToText"
 OPENING_TOKENS = 8
 """Last tokens of a prompt, in which a template may open the reasoning of the model."""
 
@@ -63,6 +64,16 @@ def open_embedded(options: CaptionerOptions) -> "Vlm":
     return _open(resolve_model(EMBEDDED, kind="captioner", revision=options.revision), "embedded", options)
 
 
+class TextPreparer(Protocol):
+    """A preparer for a model that writes text: how it is prompted, and what makes text of its tokens."""
+
+    @property
+    def family(self) -> Family: ...
+
+    @property
+    def tokenizer(self) -> Any: ...
+
+
 @dataclass(frozen=True, slots=True)
 class VlmPreparer:
     """Pictures → the processor's arrays by name, each picture under the same prompt, or under one of its own by a template."""
@@ -73,6 +84,11 @@ class VlmPreparer:
     prompt: str
     template: Template | None = None
     detail: int | None = None
+
+    @property
+    def tokenizer(self) -> Any:
+        """Of the processor."""
+        return self.processor.tokenizer
 
     def __call__(self, images: Sequence[Image]) -> dict[str, np.ndarray]:
         return self.asking(images, [self.prompt] * len(images))
@@ -117,19 +133,25 @@ class VlmPreparer:
         return self.processor(images=images, text=[text] * len(images), **options)
 
 
-class Vlm:
-    """A `Captioner` over one transformers model; see the protocol for what its members promise."""
+class Writer:
+    """The half of a `Captioner` with the model: prepared inputs → texts.
 
-    at_once = 1
+    Args:
+        loader: class of transformers that loads the model.
+    """
 
     def __init__(
-        self, source: ModelSource, preparer: VlmPreparer, provenance: Provenance, options: CaptionerOptions
+        self,
+        source: ModelSource,
+        preparer: TextPreparer,
+        provenance: Provenance,
+        options: CaptionerOptions,
+        loader: str = IMAGE_TEXT_TO_TEXT,
     ) -> None:
         self.provenance = provenance
-        self.prepare = preparer
+        self._preparer = preparer
+        self._loader = loader
         self.device, self._dtype = device_and_dtype()
-        # On a CPU a batch of a large model takes minutes, and an interruption costs one.
-        self.batch_size = 16 if self.device == "cpu" and source.name != EMBEDDED else 32
         self._source = source
         self._options = options
         self._model: Any = None
@@ -138,7 +160,7 @@ class Vlm:
 
     def load(self) -> None:
         """Load the weights; see `load_weights` for its errors."""
-        self._model = load_weights(self._source, self._dtype, self.device)
+        self._model = load_weights(self._source, self._dtype, self.device, self._loader)
         self._ends = end_tokens(self._model)
 
     def caption(self, prepared: Mapping[str, np.ndarray], keys: Sequence[str]) -> list[Caption]:
@@ -172,10 +194,10 @@ class Vlm:
         return tensor.to(self.device)
 
     def _decode(self, sequences: np.ndarray, start: int, seeds: Sequence[int] | None) -> list[Caption]:
-        first = 0 if self.prepare.family.kind == "plain" else start
+        first = 0 if self._preparer.family.kind == "plain" else start
         ended = np.isin(sequences[:, start:], list(self._ends))
         stops = np.where(ended.any(axis=1), start + ended.argmax(axis=1), sequences.shape[1])
-        texts = self.prepare.processor.tokenizer.batch_decode(
+        texts = self._preparer.tokenizer.batch_decode(
             [row[first:stop] for row, stop in zip(sequences, stops, strict=True)], skip_special_tokens=True
         )
         begun = self._begun(sequences[0][:start]) if len(sequences) else ""
@@ -191,10 +213,24 @@ class Vlm:
 
     def _begun(self, prompt: np.ndarray) -> str:
         """What a chat template lets the model's text begin with, where that is reasoning."""
-        if self.prepare.family.kind != "chat":
+        if self._preparer.family.kind != "chat":
             return ""
-        opening = str(self.prepare.processor.tokenizer.decode(prompt[-OPENING_TOKENS:]))
+        opening = str(self._preparer.tokenizer.decode(prompt[-OPENING_TOKENS:]))
         return opening if without_reasoning(opening).cut else ""
+
+
+class Vlm(Writer):
+    """A `Captioner` over one transformers model; see the protocol for what its members promise."""
+
+    at_once = 1
+
+    def __init__(
+        self, source: ModelSource, preparer: VlmPreparer, provenance: Provenance, options: CaptionerOptions
+    ) -> None:
+        super().__init__(source, preparer, provenance, options)
+        self.prepare = preparer
+        # On a CPU a batch of a large model takes minutes, and an interruption costs one.
+        self.batch_size = 16 if self.device == "cpu" and source.name != EMBEDDED else 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,16 +295,19 @@ def detail_of(image_processor: Any) -> int | None:
     return REDUCING_GAP * int(max(sides))
 
 
-def load_weights(source: ModelSource, dtype: str, device: str) -> Any:
+def load_weights(source: ModelSource, dtype: str, device: str, loader: str = IMAGE_TEXT_TO_TEXT) -> Any:
     """The model with its weights, ready to generate.
+
+    Args:
+        loader: class of transformers that loads it.
 
     Raises:
         ModelNotSupported: the weights are missing or do not fit the model.
     """
     import torch
-    from transformers import AutoModelForImageTextToText
+    import transformers
 
-    model = load_pretrained(AutoModelForImageTextToText, source, dtype=getattr(torch, dtype))
+    model = load_pretrained(getattr(transformers, loader), source, dtype=getattr(torch, dtype))
     if device == "cpu":
         leave_a_core()
     return model.to(device).eval()

@@ -72,7 +72,12 @@ class Pictures:
     def prompts_digest(self) -> str:
         """A hash over the prompts, their ids, and how many pictures each has: two runs are compared where it is the same."""
         lines = sorted(json.dumps([each.prompt_id, each.prompt], ensure_ascii=False) for each in self.items)
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+        return hashlib.sha256("\n".join(lines).encode("utf8", "surrogatepass")).hexdigest()[:16]
+
+    def folder(self, out: str | Path) -> Path:
+        """Where in a folder what was found out about these pictures is kept."""
+        place = hashlib.sha256(str(Path(self.source).absolute()).encode()).hexdigest()[:8]
+        return Path(out) / f"{self.name.replace(':', '-')}-{place}"
 
 
 def read_pictures(
@@ -104,7 +109,23 @@ def read_pictures(
         raise InputError(f"{place} holds no pictures with a prompt")
     if prompts == "read":
         pictures = replace(pictures, items=[replace(each, prompt=each.read) for each in pictures.items])
-    return _shuffled(pictures, seed) if shuffle else pictures
+    return shuffled(pictures, seed) if shuffle else pictures
+
+
+def read_runs(sources: Sequence[str], **options: Any) -> list[Pictures]:
+    """Read what is to be compared; see `read_pictures`.
+
+    Raises:
+        OptionError: none, or two of one name.
+    """
+    if not sources:
+        raise OptionError("name a folder of pictures, or DATASET:SET")
+    runs = [read_pictures(source, **options) for source in sources]
+    names = [run.name for run in runs]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise OptionError(f"two of the pictures are called {twice}; write NAME=FOLDER")
+    return runs
 
 
 def _named(source: str) -> tuple[str, str]:
@@ -229,7 +250,7 @@ class DatasetImages:
             return self._kept[shard, row]
 
 
-def _shuffled(pictures: Pictures, seed: int) -> Pictures:
+def shuffled(pictures: Pictures, seed: int) -> Pictures:
     """Each picture with another picture's prompt: all prompts are moved on by one place of a random order.
 
     Raises:

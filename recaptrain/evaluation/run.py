@@ -1,6 +1,5 @@
 """Measures pictures: read → rows of each metric → figures with intervals → table, JSON, page, differences between runs."""
 
-import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -26,7 +25,7 @@ from recaptrain.evaluation.evaluations import (
 from recaptrain.evaluation.intervals import percentile_interval, replicate
 from recaptrain.evaluation.measuring import MEASURED, NOTHING, UNREADABLE, decoded, measure
 from recaptrain.evaluation.metrics import Metric, Statistic, open_metric
-from recaptrain.evaluation.pictures import Pictures, read_pictures
+from recaptrain.evaluation.pictures import Pictures, read_runs
 from recaptrain.evaluation.seen import open_store
 from recaptrain.evaluation.settings import EvaluateSettings
 
@@ -50,13 +49,7 @@ def evaluate(sources: Sequence[str], settings: EvaluateSettings) -> EvaluateSumm
     began = time.monotonic()
     check_folder(Path(settings.out))
     _check_page(settings.report)
-    runs = [
-        read_pictures(source, prompts=settings.prompts, shuffle=settings.shuffle, seed=settings.seed)
-        for source in sources
-    ]
-    names = [run.name for run in runs]
-    if len(set(names)) < len(names):
-        raise OptionError(f"two of the pictures are called {_twice(names)}; write NAME=FOLDER")
+    runs = read_runs(sources, prompts=settings.prompts, shuffle=settings.shuffle, seed=settings.seed)
     measured = [_measured(run, settings) for run in runs]
     for each in measured:
         content = json.dumps(
@@ -88,17 +81,12 @@ def _check_page(path: str | None) -> None:
     check_folder(Path(path).parent)
 
 
-def _twice(names: Sequence[str]) -> str:
-    return next(name for name in names if names.count(name) > 1)
-
-
 def _measured(run: Pictures, settings: EvaluateSettings) -> Measured:
     metrics = [open_metric(name, settings, run) for name in dict.fromkeys(settings.metrics)]
     cautions = _cautions(run, metrics)
     for each in cautions:
         say(each)
-    place = hashlib.sha256(str(Path(run.source).absolute()).encode()).hexdigest()[:8]
-    folder = Path(settings.out) / f"{run.name.replace(':', '-')}-{place}"
+    folder = run.folder(settings.out)
     with progress(f"measuring {run.name}", total=len(run.items)) as advance:
         rows = measure(run.items, metrics, folder, advance=advance)
     open_store(settings).save()

@@ -8,11 +8,12 @@ A protocol from outside is a function without arguments that returns a `JudgingP
 the group `recaptrain.protocols`.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 from recapdata.captioners.template import quoted
 from recapdata.errors import OptionError
@@ -74,6 +75,12 @@ class JudgingProtocol:
             raise OptionError(
                 f"the judging protocol {self.name!r} must ask about {PLACE} and know two verdicts, in lower case, or more"
             )
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Its name, and a hash of what the judge is told and asked."""
+        text = f"{self.system}\n\n{self.question}"
+        return {"name": self.name, "text": hashlib.sha256(text.encode()).hexdigest()[:12]}
 
     def ask(self, prompt: str) -> str:
         """The question about a picture of a prompt.

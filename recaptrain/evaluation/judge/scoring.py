@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from recaptrain.evaluation.intervals import percentile_interval, replicate, weighted_mean
+from recaptrain.evaluation.intervals import Mean, percentile_interval, replicate, weighted_mean
 from recaptrain.evaluation.judge.protocols import JudgingProtocol
 from recaptrain.evaluation.metrics import Statistic
 
@@ -66,44 +67,71 @@ class Rate:
     failed: int
 
 
-def values(judgements: Sequence[Judgement], protocol: JudgingProtocol) -> Sequence[float]:
-    """The value of each verdict; NaN where there is none."""
-    return [float("nan") if each.verdict is None else protocol.verdicts[each.verdict] for each in judgements]
-
-
 def rates(judgements: Sequence[Judgement], protocol: JudgingProtocol, seed: int = 0) -> list[Rate]:
     """The rate of all, then of each category in the order in which they come.
 
     Pictures count alike, as in DALL·E 3's 563 of 800; the bootstrap draws prompts with all their pictures, the same for every category.
     """
-    categories = dict.fromkeys(each.category for each in judgements if each.category is not None)
-    return [
-        _rate(name, judgements, protocol, seed, None if name == ALL else name)
-        for name in (ALL, *(name for name in categories if name != ALL))
-    ]
+    return [_rate(name, judgements, protocol, seed) for name in _names(judgements)]
 
 
-def _rate(
-    name: str, judgements: Sequence[Judgement], protocol: JudgingProtocol, seed: int, category: str | None
-) -> Rate:
-    numbers = {
-        prompt: number for number, prompt in enumerate(sorted({each.prompt_id for each in judgements}))
-    }
-    own = [each for each in judgements if category is None or each.category == category]
-    judged = [each for each in own if each.verdict is not None]
-    value = low = high = None
-    if judged:
-        mean = weighted_mean(values(judged, protocol))
-        value = mean(np.ones(len(judged), np.int64))
-        if len({each.prompt_id for each in judged}) > 1:
-            statistic = Statistic(name=name, n=len(judged), value=mean)
-            prompt_of = np.array([numbers[each.prompt_id] for each in judged], np.int64)
-            found = percentile_interval(replicate(statistic, prompt_of, len(numbers), seed))
-            low, high = found or (None, None)
+def rate_differences(
+    a: Sequence[Judgement], b: Sequence[Judgement], protocol: JudgingProtocol, seed: int = 0
+) -> dict[str, tuple[float, float | None, float | None]]:
+    """b − a with its 95 % interval, paired by prompt: of all, and of each category that both have a value for.
+
+    Args:
+        a, b: judgements of pictures of the same prompts.
+    """
+    found = {}
+    for name in (name for name in _names(a) if name in _names(b)):
+        one, other = (_judged(each, name) for each in (a, b))
+        if one and other:
+            change = _replicates(other, b, protocol, seed) - _replicates(one, a, protocol, seed)
+            low, high = percentile_interval(change) or (None, None)
+            found[name] = (_value(other, protocol) - _value(one, protocol), low, high)
+    return found
+
+
+def _names(judgements: Sequence[Judgement]) -> list[str]:
+    return list(dict.fromkeys([ALL, *(each.category for each in judgements if each.category is not None)]))
+
+
+def _of(judgements: Sequence[Judgement], name: str) -> list[Judgement]:
+    return [each for each in judgements if name in (ALL, each.category)]
+
+
+def _judged(judgements: Sequence[Judgement], name: str) -> list[Judgement]:
+    return [each for each in _of(judgements, name) if each.verdict is not None]
+
+
+def _mean(judged: Sequence[Judgement], protocol: JudgingProtocol) -> Mean:
+    return weighted_mean([protocol.verdicts[str(each.verdict)] for each in judged])
+
+
+def _value(judged: Sequence[Judgement], protocol: JudgingProtocol) -> float:
+    return _mean(judged, protocol)(np.ones(len(judged), np.int64))
+
+
+def _replicates(
+    judged: Sequence[Judgement], judgements: Sequence[Judgement], protocol: JudgingProtocol, seed: int
+) -> NDArray[np.float64]:
+    """The mean in every repetition; none where all are of one prompt."""
+    if len({each.prompt_id for each in judged}) < 2:
+        return np.array([])
+    numbers = {name: number for number, name in enumerate(sorted({each.prompt_id for each in judgements}))}
+    prompt_of = np.array([numbers[each.prompt_id] for each in judged], np.int64)
+    statistic = Statistic(name=ALL, n=len(judged), value=_mean(judged, protocol))
+    return replicate(statistic, prompt_of, len(numbers), seed)
+
+
+def _rate(name: str, judgements: Sequence[Judgement], protocol: JudgingProtocol, seed: int) -> Rate:
+    own, judged = _of(judgements, name), _judged(judgements, name)
+    low, high = percentile_interval(_replicates(judged, judgements, protocol, seed)) or (None, None)
     given = Counter(each.verdict for each in judged)
     return Rate(
         name=name,
-        value=value,
+        value=_value(judged, protocol) if judged else None,
         low=low,
         high=high,
         n=len(judged),

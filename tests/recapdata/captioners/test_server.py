@@ -3,18 +3,13 @@
 import base64
 import hashlib
 import io
-import json
 import os
 import re
 import socket
 import subprocess
 import sys
-import threading
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -32,108 +27,11 @@ from recapdata.dataset.decoding import decode_image
 from recapdata.errors import CaptionerNotFound, OptionError
 from recapdata.recaptioning import RunOptions, recaption
 from tests.builders import build_dataset, noise_jpeg, png
+from tests.chat_servers import StumblingServer, completion, serving
 from tests.vlms import save_vlm
 from tests.waiting import HANGS, until
 
 QUICK = Patience(attempts=4, first_pause=0.01, longest_pause=0.05, timeout=HANGS)
-
-
-class Stumbling(BaseHTTPRequestHandler):
-    """Says `seen <red>` of a picture; the script of its server says what goes wrong before, by red."""
-
-    protocol_version = "HTTP/1.1"
-    server: "StumblingServer"
-
-    def do_GET(self):
-        if self.server.dead:
-            return self._cut()
-        self._say(200, {"object": "list", "data": self.server.models})
-
-    def do_POST(self):
-        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.requests.append({**request, "authorization": self.headers.get("Authorization")})
-        picture, prompt = request["messages"][0]["content"]
-        image = Image.open(io.BytesIO(base64.b64decode(picture["image_url"]["url"].split(",")[1])))
-        red = image.convert("RGB").getpixel((0, 0))[0]
-        with self.server.lock:
-            asked = self.server.asked[red]
-            self.server.asked[red] += 1
-        script = self.server.script.get(red, [])
-        step = script[min(asked, len(script) - 1)] if script else "fine"
-        if step == "die":
-            self.server.dead = True
-            self.server.socket.close()
-        if self.server.dead or step == "cut":
-            self._cut()
-        elif step == "fine":
-            self._say(200, self._completion(f"seen {red} ({prompt['text']})"))
-        elif step == "hang":
-            self.server.closing.wait()
-            self.close_connection = True
-        elif step == "nonsense":
-            self._say(200, "certainly!")
-        elif isinstance(step, dict):
-            self._say(200, step)
-        elif isinstance(step, bytes):
-            self._send(200, step, {})
-        elif step == "hollow":
-            self._say(200, {"choices": []})
-        elif step == "silent":
-            self._say(200, self._completion("  "))
-        else:
-            self._say(int(step), {"error": f"no: {step}"}, {"Retry-After": "0.02"} if step == "429" else {})
-
-    def _cut(self):
-        self.connection.shutdown(socket.SHUT_RDWR)
-        self.close_connection = True
-
-    def _completion(self, text):
-        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-        return {"choices": [choice], "usage": {"completion_tokens": 5}}
-
-    def _say(self, status, body, headers=None):
-        self._send(status, json.dumps(body).encode(), headers)
-
-    def _send(self, status, content, headers=None):
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(content)))
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_):
-        pass
-
-
-class StumblingServer(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Stumbling)
-        self.script: dict[int, list] = {}
-        self.models = [{"id": "me/model", "owned_by": "tests"}]
-        self.asked: Counter[int] = Counter()
-        self.requests: list[dict] = []
-        self.lock = threading.Lock()
-        self.dead = False
-        self.closing = threading.Event()
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/v1"
-
-
-@contextmanager
-def serving(server: StumblingServer) -> Iterator[StumblingServer]:
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield server
-    server.closing.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 @pytest.fixture
@@ -181,11 +79,6 @@ def test_each_caption_has_a_seed_of_its_own(stumbling):
     expected = {caption_seed(0, f"{red:064x}", number) % 2**31 for red in (1, 2) for number in (0, 1)}
     assert {request["seed"] for request in stumbling.requests} == expected
     assert captions[0].seed == caption_seed(0, f"{1:064x}")
-
-
-def completion(content, finish_reason="stop", tokens=5, **message):
-    choice = {"message": {"content": content, **message}, "finish_reason": finish_reason}
-    return {"choices": [choice], "usage": {"completion_tokens": tokens}}
 
 
 OVERLOADED = {"error": {"message": "Provider returned error", "code": 503}}
