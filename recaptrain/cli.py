@@ -188,7 +188,7 @@ def evaluate(
     app,
     "recaptrain judge pictures --model Qwen/Qwen2.5-VL-7B-Instruct",
     "recaptrain judge v1=pictures-v1 v2=pictures-v2 --shuffled 200\n--model http://127.0.0.1:8000/v1#Qwen/Qwen2.5-VL-72B-Instruct",
-    "recaptrain judge pictures --model llava-hf/llava-1.5-7b-hf@main --protocol yes-no",
+    "recaptrain judge pictures --protocol yes-no\n--model llava-hf/llava-1.5-7b-hf@main",
 )
 def judge(
     images: Annotated[
