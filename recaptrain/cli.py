@@ -280,7 +280,7 @@ def humans(
     folders: Annotated[
         list[str],
         typer.Argument(
-            metavar="FOLDER…",
+            metavar="FOLDER",
             help="Folders of recaptrain generate, each perhaps with a name for the results, NAME=FOLDER. Real images with a caption "
             "set, DATASET:SET, do as well.",
         ),

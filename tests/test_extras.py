@@ -66,6 +66,7 @@ print(len({{"torch", "spacy", "pygit2", "transformers", "open_clip"}} & set(sys.
         ("recaptrain captioner NEW --dataset DIR --captions long=human --base embedded", "train"),
         ("recaptrain diffusion NEW --dataset DIR --mixture alt --base embedded", "train"),
         ("recaptrain generate embedded TEXT NEW", "train"),
+        ("recaptrain humans DIR NEW", "evaluate"),
     ],
 )
 def test_a_command_without_its_extra_says_the_line_that_installs_it(

@@ -66,19 +66,16 @@ class Database:
             self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         try:
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-                self._connection.execute(f"PRAGMA {pragma}")
+            with self._damage_said():
+                for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+                    self._connection.execute(f"PRAGMA {pragma}")
             with self.changing():
                 self._begin()
             self.secret = self._meta()["secret"]
             self.questions: Mapping[int, Question] = {each.id: each for each in self._read_questions()}
-        except BaseException as error:
+        except BaseException:
             self._connection.close()
-            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
-                raise InputError(
-                    f"{self.path} is damaged ({error}); take it away, or name another folder with --out"
-                ) from error
-            raise  # a full disk is said by the console
+            raise
 
     def close(self) -> None:
         """Close the file; everything is on the disk before."""
@@ -86,8 +83,12 @@ class Database:
 
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:
-        """One change, which is on the disk when this ends, or has not happened."""
-        with self._lock:
+        """One change, which is on the disk when this ends, or has not happened.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        with self._damage_said(), self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -98,9 +99,24 @@ class Database:
                 raise
 
     def rows(self, query: str, *values: Any) -> list[Any]:
-        """All rows of a query."""
-        with self._lock:
+        """All rows of a query.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        with self._damage_said(), self._lock:
             return self._connection.execute(query, values).fetchall()
+
+    @contextmanager
+    def _damage_said(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.OperationalError, sqlite3.IntegrityError):
+            raise  # a full or slow disk, which the console says, and a mistake of this program
+        except (sqlite3.DatabaseError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise InputError(
+                f"{self.path} is damaged ({error}); take it away, or name another folder with --out"
+            ) from error
 
     def _begin(self) -> None:
         """Make the tables, or check that the votes there are of this study."""
@@ -133,7 +149,7 @@ class Database:
         return dict(self._connection.execute("SELECT name, value FROM meta").fetchall())
 
     def _read_questions(self) -> Iterator[Question]:
-        rows = self._connection.execute("SELECT id, prompt, image, a, b, position, flipped FROM questions")
+        rows = self.rows("SELECT id, prompt, image, a, b, position, flipped FROM questions")
         for number, prompt, image, a, b, position, flipped in rows:
             yield Question(
                 id=number, prompt=prompt, image=image, a=a, b=b, position=position, flipped=bool(flipped)

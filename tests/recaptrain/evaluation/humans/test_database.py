@@ -63,11 +63,25 @@ def test_another_versions_file_is_refused(tmp_path: Path, study: Study) -> None:
         Database(tmp_path / "out", study)
 
 
-def test_a_damaged_file_is_said(tmp_path: Path, study: Study) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / DATABASE).write_bytes(b"no database at all" * 100)
-    with pytest.raises(InputError, match="is damaged"):
-        Database(tmp_path / "out", study)
+@pytest.mark.parametrize("damage", ["other", "cut", "text"])
+def test_a_damaged_file_is_said(tmp_path: Path, study: Study, damage: str) -> None:
+    path = tmp_path / "out" / DATABASE
+    with closing(Database(tmp_path / "out", study)) as database:
+        come(database, "Ada Lovelace")
+    content = path.read_bytes()
+    changed = {
+        "other": b"no database at all" * 100,
+        "cut": content[: len(content) // 2],
+        "text": content.replace(b"Ada Lovelace", b"Ada \xff\xfe\xfdlace"),
+    }
+    path.write_bytes(changed[damage])
+
+    def read() -> None:
+        with closing(Database(tmp_path / "out", study)) as database:
+            database.rows("SELECT name FROM raters")
+
+    with pytest.raises(InputError, match=r"ratings\.sqlite is damaged .*; take it away, or name another"):
+        read()
 
 
 def test_a_file_in_place_of_the_folder_is_said(tmp_path: Path, study: Study) -> None:
