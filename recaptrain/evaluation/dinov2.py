@@ -16,6 +16,7 @@ from PIL import Image
 
 from recapdata.errors import ModelNotSupported
 from recapdata.models.sources import resolve_model
+from recaptrain.evaluation.preprocessing import preprocessed
 
 if TYPE_CHECKING:
     from recapdata.models.sources import ModelSource
@@ -42,13 +43,17 @@ class Dinov2:
     def encode(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         import torch
 
-        small = [image.resize((SIDE, SIDE), Image.Resampling.BICUBIC) for image in images]
-        pixels = np.stack([np.asarray(image, np.float32) for image in small]) / 255
-        pixels = (pixels - np.array(MEAN, np.float32)) / np.array(DEVIATION, np.float32)
+        pixels = np.stack(preprocessed(images, _pixels))
         with torch.inference_mode():
             batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(self.device)
             found: NDArray[np.float32] = self.model(pixel_values=batch).pooler_output.float().cpu().numpy()
         return found
+
+
+def _pixels(image: Image.Image) -> NDArray[np.float32]:
+    """The normalized pixels [224, 224, 3] of a picture."""
+    values = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BICUBIC), np.float32) / 255
+    return (values - np.array(MEAN, np.float32)) / np.array(DEVIATION, np.float32)
 
 
 def open_dinov2(model: str | None) -> Dinov2:

@@ -20,8 +20,8 @@ from PIL import Image
 
 from recapdata.console import progress
 from recaptrain.evaluation.extractors import Extractor, extractor_identity, open_extractor
-from recaptrain.evaluation.frechet import FrechetTo, gaussian
-from recaptrain.evaluation.measuring import MEASURED, measure
+from recaptrain.evaluation.frechet import FrechetTo, Gaussian, gaussian
+from recaptrain.evaluation.measuring import measure
 from recaptrain.evaluation.metrics import Statistic
 from recaptrain.evaluation.mmd import DiscrepancyTo, cubic, gauss
 from recaptrain.evaluation.reference import Reference, open_reference
@@ -140,34 +140,43 @@ def reference_features(reference: Reference, features: Features) -> NDArray[np.f
     if key not in _KEPT:
         with progress(f"reference {reference.name}", total=len(reference.pictures)) as advance:
             rows = measure(reference.pictures, [features], reference.folder, advance=advance)[features.name]
-        states = rows.column("state").to_pylist()
         _KEPT.clear()
-        _KEPT[key] = as_matrix(rows.filter([state == MEASURED for state in states]))
+        _KEPT[key] = as_matrix(rows.measured())
     return _KEPT[key]
 
 
 # --- distances -------------------------------------------------------------------------------------------------------------
 
 
-def _frechet(note: str, kind: str) -> Distance:
-    def distance(name: str, own: NDArray[np.float32], others: NDArray[np.float32]) -> Statistic:
-        notes = [note] if note else []
-        n, d = min(len(own), len(others)), own.shape[1]
-        if n <= d:
-            notes.append(
-                f"{len(own):,} {kind} against {len(others):,} are too few for {d:,} dimensions: the figure is far too large, and compares only "
-                "with figures of as many"
-            )
-        return Statistic(
-            name=name,
-            n=len(own),
-            value=FrechetTo(own, gaussian(others)),
-            better="lower",
-            replicates=FRECHET_REPLICATES,
-            least=0.0,
-            centered=True,
-            note="; ".join(notes),
+def frechet_statistic(
+    name: str, own: NDArray[np.float32], others: Gaussian, *, note: str, kind: str = "pictures"
+) -> Statistic:
+    """The Fréchet distance of features [n, d] from a Gaussian, noting where they are too few for their dimensions.
+
+    Args:
+        kind: what has a feature.
+    """
+    notes = [note] if note else []
+    if min(len(own), others.n) <= own.shape[1]:
+        notes.append(
+            f"{len(own):,} {kind} against {others.n:,} are too few for {own.shape[1]:,} dimensions: the figure is far too large, and compares "
+            "only with figures of as many"
         )
+    return Statistic(
+        name=name,
+        n=len(own),
+        value=FrechetTo(own, others),
+        better="lower",
+        replicates=FRECHET_REPLICATES,
+        least=0.0,
+        centered=True,
+        note="; ".join(notes),
+    )
+
+
+def _frechet(note: str) -> Distance:
+    def distance(name: str, own: NDArray[np.float32], others: NDArray[np.float32]) -> Statistic:
+        return frechet_statistic(name, own, gaussian(others), note=note)
 
     return distance
 
@@ -211,14 +220,14 @@ def open_fid(settings: "EvaluateSettings", pictures: "Pictures") -> Distribution
     """
     reference = open_reference(settings, "fid")
     extractor = open_extractor(settings.features or INCEPTION)
-    return _distribution("fid", extractor, reference, _frechet(_unlike(extractor), "pictures"), settings)
+    return _distribution("fid", extractor, reference, _frechet(unlike(extractor)), settings)
 
 
 def open_kid(settings: "EvaluateSettings", pictures: "Pictures") -> Distribution:
     """KID of the features that the settings name; raises as `open_fid`."""
     reference = open_reference(settings, "kid")
     extractor = open_extractor(settings.features or INCEPTION)
-    return _distribution("kid", extractor, reference, _kid(_unlike(extractor)), settings)
+    return _distribution("kid", extractor, reference, _kid(unlike(extractor)), settings)
 
 
 def open_cmmd(settings: "EvaluateSettings", pictures: "Pictures") -> Distribution:
@@ -235,7 +244,7 @@ def open_fd_dinov2(settings: "EvaluateSettings", pictures: "Pictures") -> Distri
     reference = open_reference(settings, "fd-dinov2")
     named = settings.features or ""
     extractor = open_extractor(named if named.partition(":")[0] == "dinov2" else "dinov2")
-    return _distribution("fd-dinov2", extractor, reference, _frechet("", "pictures"), settings)
+    return _distribution("fd-dinov2", extractor, reference, _frechet(""), settings)
 
 
 def _distribution(
@@ -250,7 +259,7 @@ def _distribution(
     )
 
 
-def _unlike(extractor: Extractor) -> str:
+def unlike(extractor: Extractor) -> str:
     """A note where features are not those of published figures."""
     if extractor.name == INCEPTION:
         return ""

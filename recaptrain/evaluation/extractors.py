@@ -20,6 +20,7 @@ from PIL import Image
 
 from recapdata.errors import OptionError
 from recapdata.registry import Registry
+from recaptrain.evaluation.preprocessing import preprocessed
 
 if TYPE_CHECKING:
     from audits.clip.scorer import Clip
@@ -99,7 +100,7 @@ class ClipFeatures:
     def encode(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         import torch
 
-        pixels = torch.stack([self.clip.pixels(image) for image in images])
+        pixels = torch.stack(preprocessed(images, self.clip.pixels))
         found: NDArray[np.float32] = self.clip.encode_images(pixels).cpu().numpy()
         return found
 

@@ -2,11 +2,13 @@
 
     ‖μ − μ_r‖² + tr Σ + tr Σ_r − 2·tr (Σ_r^½ Σ Σ_r^½)^½
 
-Covariances are divided by n − 1, all is in float64. The estimate is too large by an amount that grows as n falls and depends on the features,
-so that figures compare at the same n only (Chong & Forsyth 2020), and resampled ones, which hold fewer distinct pictures, are larger
-still: the interval's repetitions are moved so that their mean is the figure, and the interval ends at zero, below which no distance lies.
+Covariances are divided by n − 1, all is in float64, in blocks of rows, so that no second copy of the features is made. The estimate is too
+large by an amount that grows as n falls and depends on the features, so that figures compare at the same n only (Chong & Forsyth
+2020), and resampled ones, which hold fewer distinct pictures, are larger still: the interval's repetitions are moved so that their mean is
+the figure, and the interval ends at zero, below which no distance lies.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,14 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+BLOCK = 512
+"""Rows in float64 at once."""
 
 
 @dataclass(frozen=True, eq=False)
 class Gaussian:
-    """Mean [d] and covariance [d, d] of features, with the root of the latter, which is worked out once."""
+    """Mean [d] and covariance [d, d] of n features, with the root of the latter, which is worked out once."""
 
     mean: Floats
     covariance: Floats
+    n: int
 
     @cached_property
     def root(self) -> Floats:
@@ -31,44 +36,71 @@ class Gaussian:
 
 
 def gaussian(features: NDArray[np.floating]) -> Gaussian:
-    """The Gaussian of features [n, d], n ≥ 2."""
-    values = np.asarray(features, np.float64)
-    mean = values.mean(0)
-    moved = values - mean
-    return Gaussian(mean, moved.T @ moved / (len(values) - 1))
+    """The Gaussian of features [n, d]; of fewer than two the covariance is zero."""
+    blocks = (features[at : at + BLOCK] for at in range(0, len(features), BLOCK))
+    return gaussian_of(blocks, features.shape[1])
+
+
+def gaussian_of(chunks: Iterable[NDArray[np.floating]], dimensions: int) -> Gaussian:
+    """The same of features that come in chunks [·, d], joined pairwise (Chan, Golub & LeVeque 1983)."""
+    n, mean, scatter = 0, np.zeros(dimensions), np.zeros((dimensions, dimensions))
+    for chunk in chunks:
+        if not len(chunk):
+            continue
+        values = np.asarray(chunk, np.float64)
+        own = values.mean(0)
+        moved = values - own
+        apart, total = own - mean, n + len(values)
+        scatter += moved.T @ moved + np.outer(apart, apart) * (n * len(values) / total)
+        mean += apart * (len(values) / total)
+        n = total
+    return Gaussian(mean, scatter / max(n - 1, 1), n)
 
 
 def frechet(one: Gaussian, other: Gaussian) -> float:
     """The distance of two Gaussians."""
-    difference = one.mean - other.mean
     inner = other.root @ one.covariance @ other.root
+    return _distance(one.mean - other.mean, float(np.trace(one.covariance)), inner, other)
+
+
+def _distance(difference: Floats, spread: float, inner: Floats, other: Gaussian) -> float:
+    """The distance by the difference of means, tr Σ, and a matrix with the eigenvalues of Σ_r^½ Σ Σ_r^½ that are not zero."""
     overlap = np.sqrt(np.clip(np.linalg.eigvalsh(inner), 0, None)).sum()
-    spread = np.trace(one.covariance) + np.trace(other.covariance)
-    return max(float(difference @ difference + spread - 2 * overlap), 0.0)
+    return max(float(difference @ difference + spread + np.trace(other.covariance) - 2 * overlap), 0.0)
 
 
 class FrechetTo:
     """How often each row of features counts → the distance of their Gaussian from a reference's; NaN of fewer than two."""
 
     def __init__(self, features: NDArray[np.floating], reference: Gaussian) -> None:
-        self._features = np.asarray(features, np.float64)
+        self._features = features
         self._reference = reference
-        # tr (Σ_r^½ Σ Σ_r^½)^½ is the sum of the roots of the eigenvalues of either product of these rows with themselves.
-        self._turned = self._features @ reference.root
 
     def __call__(self, weights: NDArray[np.int64]) -> float:
         """The distance for weights [n]."""
         rows = np.flatnonzero(weights)
         counts = weights[rows].astype(np.float64)
-        total = counts.sum()
+        total = float(counts.sum())
         if total < 2:
             return float("nan")
-        features, turned = self._features[rows], self._turned[rows]
-        mean = counts @ features / total
-        spread = float((counts @ (features - mean) ** 2).sum() / (total - 1))
-        scaled = np.sqrt(counts / (total - 1))[:, None] * (turned - counts @ turned / total)
-        product = scaled @ scaled.T if len(scaled) < scaled.shape[1] else scaled.T @ scaled
-        overlap = np.sqrt(np.clip(np.linalg.eigvalsh(product), 0, None)).sum()
-        difference = mean - self._reference.mean
-        spread += float(np.trace(self._reference.covariance))
-        return max(float(difference @ difference + spread - 2 * overlap), 0.0)
+        mean = sum(own @ block for own, block in self._blocks(rows, counts)) / total
+        shares = np.sqrt(counts / (total - 1))
+        root = self._reference.root
+        # tr (Σ_r^½ Σ Σ_r^½)^½ is the sum of the roots of the eigenvalues of either product of the turned rows with themselves.
+        if len(rows) < len(root):
+            moved = shares[:, None] * (np.asarray(self._features[rows], np.float64) - mean)
+            spread, turned = float((moved**2).sum()), moved @ root
+            inner = turned @ turned.T
+        else:
+            covariance = np.zeros_like(root)
+            for own, block in self._blocks(rows, shares):
+                moved = own[:, None] * (block - mean)
+                covariance += moved.T @ moved
+            spread, inner = float(np.trace(covariance)), root @ covariance @ root
+        return _distance(mean - self._reference.mean, spread, inner, self._reference)
+
+    def _blocks(self, rows: NDArray[np.intp], values: Floats) -> Iterator[tuple[Floats, Floats]]:
+        """Values of these rows, and their features in float64, block by block."""
+        for at in range(0, len(rows), BLOCK):
+            some = rows[at : at + BLOCK]
+            yield values[at : at + BLOCK], np.asarray(self._features[some], np.float64)

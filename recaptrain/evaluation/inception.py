@@ -18,6 +18,7 @@ from PIL import Image
 
 from recapdata.errors import ModelNotSupported, OptionError
 from recapdata.models.sources import file_revision
+from recaptrain.evaluation.preprocessing import preprocessed
 
 LAYER = "2048"
 SIDE = 299
@@ -41,7 +42,7 @@ class Inception:
 
         found = np.empty((len(images), self.dimensions), np.float32)
         if self.resize == CLEAN:
-            images = [image.resize((SIDE, SIDE), Image.Resampling.BICUBIC) for image in images]
+            images = preprocessed(images, lambda image: image.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
         by_size: dict[tuple[int, int], list[int]] = {}
         for place, image in enumerate(images):
             by_size.setdefault(image.size, []).append(place)

@@ -5,14 +5,14 @@
 Metrics that share their rows are measured once.
 
 A file says in its metadata which pictures and which identity of the metric it is of; one of others is measured anew. Images are decoded
-on threads while the models work on those before, and a chunk of them is in memory.
+on threads while the models work on those before, and two chunks of them are in memory; rows are read back when they are asked for.
 """
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,16 +22,55 @@ from recapdata.atomic import replacing
 from recapdata.dataset.decoding import ImageUnreadable
 from recaptrain.evaluation.metrics import Metric, rows_identity, rows_name
 from recaptrain.evaluation.pictures import Picture
+from recaptrain.evaluation.preprocessing import THREADS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 CHUNK = 128
 """Pictures of a file, and in memory."""
-THREADS = min(8, os.cpu_count() or 1)
 MEASURED, NOTHING, UNREADABLE = "measured", "not applicable", "unreadable"
 """States of a row: measured; the metric has nothing to say of its prompt; the image cannot be decoded."""
 _CONTENT = b"recapdata.content"
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of one metric on disk, in the order of the pictures."""
+
+    paths: Sequence[Path]
+
+    def chunks(self) -> "Iterator[pa.Table]":
+        """File by file."""
+        import pyarrow.parquet as pq
+
+        for path in self.paths:
+            yield pq.read_table(path).replace_schema_metadata(None)
+
+    def table(self) -> "pa.Table":
+        """All of them."""
+        import pyarrow as pa
+
+        return pa.concat_tables(self.chunks())
+
+    def states(self) -> list[str]:
+        """The state of each picture."""
+        import pyarrow.parquet as pq
+
+        columns = (pq.read_table(path, columns=["state"]).column(0).to_pylist() for path in self.paths)
+        return [state for column in columns for state in column]
+
+    def measured(self) -> "pa.Table":
+        """Those of pictures that were measured."""
+        import pyarrow as pa
+
+        return pa.concat_tables(measured(chunk) for chunk in self.chunks())
+
+
+def measured(rows: "pa.Table") -> "pa.Table":
+    """The rows of pictures that were measured."""
+    states = [state == MEASURED for state in rows.column("state").to_pylist()]
+    return rows if all(states) else rows.filter(states)
 
 
 def measure(
@@ -40,15 +79,12 @@ def measure(
     folder: Path,
     *,
     advance: Callable[[int], None] = lambda count: None,
-) -> "dict[str, pa.Table]":
-    """The rows of each metric by its name, in the order of the pictures; what the folder does not hold is measured first.
+) -> dict[str, Rows]:
+    """The rows of each metric by its name; what the folder does not hold is measured first.
 
     Args:
         advance: called with numbers of pictures done.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     sharing = {rows_name(each): each for each in reversed(metrics)}
     chunks = [pictures[start : start + CHUNK] for start in range(0, len(pictures), CHUNK)]
     todo = {}
@@ -70,9 +106,7 @@ def measure(
                 _measure_chunk(folder, metric, number, chunks[number], images)
             advance(len(chunks[number]))
     rows = {
-        name: pa.concat_tables(
-            [pq.read_table(_path(folder, metric, number)) for number in range(len(chunks))]
-        ).replace_schema_metadata(None)
+        name: Rows([_path(folder, metric, number) for number in range(len(chunks))])
         for name, metric in sharing.items()
     }
     return {metric.name: rows[rows_name(metric)] for metric in metrics}

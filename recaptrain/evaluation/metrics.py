@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 METRICS = {
     "fid": "recaptrain.evaluation.distributions:open_fid",
+    "ofid": "recaptrain.evaluation.object_fid:open_ofid",
     "kid": "recaptrain.evaluation.distributions:open_kid",
     "cmmd": "recaptrain.evaluation.distributions:open_cmmd",
     "fd-dinov2": "recaptrain.evaluation.distributions:open_fd_dinov2",

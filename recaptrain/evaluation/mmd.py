@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Kernel = Callable[[Floats, Floats], Floats]
 """Features [n, d], [m, d] → kernel [n, m]."""
-BLOCK = 1024
-"""Rows of a kernel in memory."""
+BLOCK = 1 << 20
+"""Values of a kernel in memory."""
 SIGMA = 10.0
 
 
@@ -57,7 +57,7 @@ class DiscrepancyTo:
         self._kernel, self._scale = kernel, scale
         others = np.asarray(reference, np.float64)
         self._to_reference = np.concatenate(
-            [kernel(self._features[at : at + BLOCK], others).mean(1) for at in _starts(len(features))]
+            [kernel(self._features[rows], others).mean(1) for rows in _blocks(len(features), len(others))]
         )
         self._within_reference = own_mean(others, kernel)
 
@@ -78,13 +78,15 @@ class DiscrepancyTo:
 def _pairs(features: Floats, kernel: Kernel, counts: Floats) -> Floats:
     """Σ over pairs of different rows of count · count · kernel, [r] for counts [r, n]."""
     found = np.zeros(len(counts))
-    for at in _starts(len(features)):
-        block = kernel(features[at : at + BLOCK], features)
+    for rows in _blocks(len(features), len(features)):
+        block = kernel(features[rows], features)
         places = np.arange(len(block))
-        block[places, at + places] = 0
-        found += (counts[:, at : at + BLOCK] * (counts @ block.T)).sum(1)
+        block[places, rows.start + places] = 0
+        found += (counts[:, rows] * (counts @ block.T)).sum(1)
     return found
 
 
-def _starts(n: int) -> range:
-    return range(0, n, BLOCK)
+def _blocks(n: int, m: int) -> list[slice]:
+    """The n rows of a kernel [n, m] in parts."""
+    step = max(BLOCK // m, 1)
+    return [slice(at, at + step) for at in range(0, n, step)]

@@ -2,12 +2,13 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recapdata.atomic import check_folder, write_atomic
 from recapdata.console import progress, say
@@ -23,7 +24,7 @@ from recaptrain.evaluation.evaluations import (
     Replicates,
 )
 from recaptrain.evaluation.intervals import percentile_interval, replicate
-from recaptrain.evaluation.measuring import MEASURED, NOTHING, UNREADABLE, decoded, measure
+from recaptrain.evaluation.measuring import NOTHING, UNREADABLE, Rows, decoded, measure
 from recaptrain.evaluation.metrics import Metric, Statistic, open_metric
 from recaptrain.evaluation.pictures import Pictures, read_runs
 from recaptrain.evaluation.seen import open_store
@@ -96,12 +97,9 @@ def _measured(run: Pictures, settings: EvaluateSettings) -> Measured:
     not_applicable: dict[str, int] = {}
     without: dict[str, str] = {}
     for metric in metrics:
-        table = rows[metric.name]
-        states = table.column("state").to_pylist()
-        own = table.filter([state == MEASURED for state in states])
-        prompt_of = np.array([prompts[name] for name in own.column("prompt_id").to_pylist()], np.int64)
+        states = rows[metric.name].states()
         unreadable, not_applicable[metric.name] = states.count(UNREADABLE), states.count(NOTHING)
-        statistics = metric.figures(own) if len(own) else ()
+        statistics, prompt_of = _statistics(metric, rows[metric.name], prompts)
         if not statistics:
             without[metric.name] = (
                 f"it has nothing to say of any of the {len(states):,} pictures"
@@ -127,6 +125,15 @@ def _measured(run: Pictures, settings: EvaluateSettings) -> Measured:
         cautions=cautions,
     )
     return Measured(folder=folder, pictures=run, evaluation=evaluation, replicates=replicates)
+
+
+def _statistics(
+    metric: Metric, rows: Rows, prompts: Mapping[str, int]
+) -> tuple[Sequence[Statistic], NDArray[np.int64]]:
+    """The figures of a metric, and the number of the prompt of each of its rows; the rows themselves are not kept."""
+    own = rows.measured()
+    prompt_of = np.array([prompts[name] for name in own.column("prompt_id").to_pylist()], np.int64)
+    return metric.figures(own) if len(own) else (), prompt_of
 
 
 def _figure(metric: Metric, made: Replicates, states: Sequence[str]) -> Figure:

@@ -23,6 +23,7 @@ from audits.evidence.cache import EvidenceCache
 from audits.evidence.collect import collect_pictures
 from audits.evidence.detector import Detections, open_detector
 from recapdata.errors import OptionError
+from recaptrain.evaluation.preprocessing import preprocessed
 
 if TYPE_CHECKING:
     import torch
@@ -164,7 +165,7 @@ class SeenEmbeddings:
         """Unit embeddings [n, d] of pictures in RGB, on the CPU."""
         import torch
 
-        keys = [pixels_key(image) for image in images]
+        keys = preprocessed(images, pixels_key)
         caches = [self._store.embeddings(self.clip, key) for key in keys]
         known = [
             None if cache is None else known_embedding(cache.row(key), self._dimensions)
@@ -172,7 +173,7 @@ class SeenEmbeddings:
         ]
         new = [place for place, each in enumerate(known) if each is None]
         if new:
-            pixels = torch.stack([self.clip.pixels(images[place]) for place in new])
+            pixels = torch.stack(preprocessed([images[place] for place in new], self.clip.pixels))
             for place, embedding in zip(new, self.clip.encode_images(pixels).cpu().tolist(), strict=True):
                 known[place] = embedding
                 if (cache := caches[place]) is not None:

@@ -23,7 +23,7 @@ def test_cmmd_by_hand() -> None:
 
 
 def test_kid_as_torch_fidelity_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One subset of all, whatever the number of rows that are in memory at once."""
+    """One subset of all, whatever the number of values that are in memory at once."""
     import torch
     from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
 
@@ -32,8 +32,8 @@ def test_kid_as_torch_fidelity_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     theirs = kid_features_to_metric(
         torch.from_numpy(own), torch.from_numpy(others), kid_subsets=1, kid_subset_size=60, verbose=False
     )[KEY_METRIC_KID_MEAN]
-    for rows in (1024, 7):
-        monkeypatch.setattr(mmd, "BLOCK", rows)
+    for values in (1 << 20, 7 * 60):
+        monkeypatch.setattr(mmd, "BLOCK", values)
         assert DiscrepancyTo(own, others, cubic)(np.ones(60, int)) == pytest.approx(theirs, rel=1e-9)
 
 
