@@ -334,6 +334,7 @@ def evaluate(
     reader: str | None = None,
     clip: str = "embedded",
     features: str | None = None,
+    preference: str | None = None,
     vlm: str | None = None,
     prompts: Literal["original", "read"] = "original",
     shuffle: bool = False,
@@ -354,6 +355,7 @@ def evaluate(
         clip: CLIP model.
         features: what makes features of images, for FID and KID: `inception[:FILE]`, `inception-clean[:FILE]`, `dinov2[:MODEL]`, `clip:MODEL`,
             `embedded`, or a dotted path; `inception` where None.
+        preference: CLIP model tuned on people's choices, for the metric `preference`, such as PickScore.
         vlm: vision-language model that answers questions.
         prompts: what pictures are measured against: `original`, what a person asked for, or `read`, what the model was given.
         shuffle: give each picture the prompt of another, as a control.

@@ -145,6 +145,7 @@ class DualEncoder:
 
     def __init__(self, model: Any, context_length: int) -> None:
         self.context_length = context_length
+        self.logit_scale = getattr(model, "logit_scale", None)
         self._model = model
 
     def eval(self) -> "DualEncoder":

@@ -11,7 +11,7 @@ import numpy as np
 
 from recapdata.errors import OptionError
 from recapdata.suggestions import did_you_mean
-from recaptrain.evaluation.measuring import MEASURED, measure
+from recaptrain.evaluation.measuring import measure
 from recaptrain.evaluation.metrics import Metric, open_metric
 from recaptrain.evaluation.pictures import Picture, Pictures
 from recaptrain.evaluation.seen import open_store
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FOLDER = "metrics"
 """The folder of their rows, in that of the run."""
-OPTIONS = ("reference", "detector", "reader", "clip", "features", "vlm")
+OPTIONS = ("reference", "detector", "reader", "clip", "features", "preference", "vlm")
 """Options of `recaptrain evaluate` that `--validate-with` takes."""
 
 
@@ -63,8 +63,7 @@ class CheckpointMetrics:
         open_store(self.settings).save()
         figures = {}
         for metric in self._metrics:
-            table = rows[metric.name]
-            own = table.filter([state == MEASURED for state in table.column("state").to_pylist()])
+            own = rows[metric.name].measured()
             for statistic in metric.figures(own) if len(own) else ():
                 value = float(statistic.value(np.ones(len(own), np.int64)))
                 if math.isfinite(value):

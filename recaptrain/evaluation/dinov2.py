@@ -53,7 +53,8 @@ class Dinov2:
 def _pixels(image: Image.Image) -> NDArray[np.float32]:
     """The normalized pixels [224, 224, 3] of a picture."""
     values = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BICUBIC), np.float32) / 255
-    return (values - np.array(MEAN, np.float32)) / np.array(DEVIATION, np.float32)
+    mean, deviation = np.array(MEAN, np.float32), np.array(DEVIATION, np.float32)
+    return np.asarray((values - mean) / deviation, np.float32)
 
 
 def open_dinov2(model: str | None) -> Dinov2:

@@ -26,6 +26,7 @@ METRICS = {
     "cmmd": "recaptrain.evaluation.distributions:open_cmmd",
     "fd-dinov2": "recaptrain.evaluation.distributions:open_fd_dinov2",
     "clipscore": "recaptrain.evaluation.clip_score:open_clip_score",
+    "preference": "recaptrain.evaluation.preference:open_preference",
     "soa": "recaptrain.evaluation.soa:open_soa",
     "ca": "recaptrain.evaluation.counting:open_ca",
     "pa": "recaptrain.evaluation.positional:open_pa",

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from recaptrain.evaluation.pictures import Picture, Pictures
     from recaptrain.evaluation.settings import EvaluateSettings
 
-VERSION = 1
+VERSION = 2
 RIGHT = 0.6
 SCHEMA = pa.schema(
     [

@@ -263,13 +263,13 @@ def open_reader(settings: "EvaluateSettings") -> SeenEvidence:
     return SeenEvidence((_source(settings.reader or "ocr"),), open_store(settings))
 
 
-def open_embeddings(settings: "EvaluateSettings") -> SeenEmbeddings:
-    """The CLIP model that the settings name, loaded once for all metrics.
+def open_embeddings(settings: "EvaluateSettings", model: str | None = None) -> SeenEmbeddings:
+    """The CLIP model that the settings name, or another, loaded once for all metrics.
 
     Raises:
         ModelNotSupported: no such model.
     """
-    return SeenEmbeddings(_clip(settings.clip), open_store(settings))
+    return SeenEmbeddings(_clip(model or settings.clip), open_store(settings))
 
 
 def open_store(settings: "EvaluateSettings") -> Store:

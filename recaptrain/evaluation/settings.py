@@ -40,6 +40,11 @@ class EvaluateSettings:
         metavar="MODEL",
         shown="inception",
     )
+    preference: str | None = option(
+        None,
+        help="CLIP model tuned on people's choices, for the metric preference, such as PickScore.",
+        metavar="MODEL",
+    )
     vlm: str | None = option(None, help="Vision-language model that answers questions.", metavar="MODEL")
     prompts: PromptKind = option(
         "original",
