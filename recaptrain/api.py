@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from recaptrain.evaluation.judge.run import JudgeSummary
     from recaptrain.generation.generate import GenerateSummary
     from recaptrain.generation.settings import LongPrompts
+    from recaptrain.generation.upsampling.run import UpsampleSummary
     from recaptrain.reproduction.results import Reproduction
 
 
@@ -322,6 +323,80 @@ def generate(
     from recaptrain.generation.settings import GenerateSettings
 
     return run(str(model), str(prompts), Path(out), gather(GenerateSettings, given))
+
+
+@naming_extras()
+def upsample(
+    prompts: str | Path,
+    out: str | Path,
+    *,
+    model: str,
+    revision: str | None = None,
+    examples: str | None = None,
+    example_prompts: str | None = None,
+    shots: int = 5,
+    temperature: float = 0.7,
+    seed: int = 0,
+    max_tokens: int | None = None,
+    limit: int | None = None,
+    clip: str | None = None,
+    cache: str | Path | None = None,
+) -> "UpsampleSummary":
+    """Let a language model rewrite prompts into captions of the kind that a model was trained on; what is cached is not asked for again.
+
+    Args:
+        prompts: as `generate` takes them.
+        out: file of JSON lines, which `generate` reads; the originals stand beside, for `evaluate` and `judge`.
+        model: `user/name` or a folder of transformers, the address of an OpenAI-compatible server, or a dotted path to a function
+            that opens a `recaptrain.chat.ChatModel`.
+        revision: tag, branch or commit of the model; of a server's, what you know of it.
+        examples: captions of the kind that is wanted, `user/name[@revision]:SET` or `DIR:SET`.
+        example_prompts: caption set or text column of that dataset that stands for what people type.
+        shots: examples that are shown.
+        temperature: of the sampling; 0 does not sample.
+        seed: of the sampling and of the choice of examples.
+        max_tokens: of a rewritten prompt; 256 where None.
+        limit: so many of the prompts, drawn by their names; all where None.
+        clip: CLIP model by which the distance from the captions is measured, before and after; `embedded`, where the examples are of
+            drawn scenes, where None.
+        cache: folder of the caches; `RECAPDATA_CACHE`, else `~/.cache/recapdata`, where None.
+
+    Returns:
+        A summary with the train–inference skew `before` and `after`.
+
+    Raises:
+        InputError: the prompts or the examples cannot be read.
+        OptionError: `out` holds something else; no such model.
+        ServerUnreachable: the server has gone; the same call goes on.
+
+    Example:
+        A model that says two things of every prompt:
+
+        >>> import recaptrain
+        >>> from pathlib import Path
+        >>> _ = Path("wordy.py").write_text('''
+        ... from types import SimpleNamespace
+        ... from recaptrain.chat import Reply
+        ...
+        ... def open_model(opening):
+        ...     reply = Reply(text="A red star on blue. Below it is a small green ring.")
+        ...     return SimpleNamespace(
+        ...         identity={"model": "wordy", "revision": "1"},
+        ...         replies=lambda requests: ((request, reply) for request in requests),
+        ...     )
+        ... ''')
+        >>> _ = Path("short.txt").write_text("a red star")
+        >>> done = recaptrain.upsample("short.txt", "long.jsonl", model="wordy:open_model", examples="drawn:human")
+        >>> done.rewritten, done.words_before, done.words_after
+        (1, 3.0, 12.0)
+        >>> recaptrain.generate("embedded", "long.jsonl", "rewritten", steps=1).made
+        1
+    """
+    given = {**locals(), "cache": None if cache is None else str(cache)}
+    from recaptrain.generation.upsampling.run import upsample as run
+    from recaptrain.generation.upsampling.settings import UpsampleSettings
+
+    return run(str(prompts), Path(out), gather(UpsampleSettings, given))
 
 
 @naming_extras()

@@ -3,6 +3,7 @@
     ROOT/<kind>/<id>/about.json      the model that it is of, with its revision and settings
     ROOT/<kind>/<id>/used.json       which datasets used it, and when
     ROOT/<kind>/<id>/*.arrow         entries, many to a file; a file is whole or not there
+    ROOT/<kind>/<id>/answers.jsonl   answers of a chat model, a line each (`recaptrain.chat.journal`)
 
 A cache is of one model and one set of settings, of which its id is a hash; entries are named by what they are of, a picture by its key. So
 runs that differ in captions share it, and so do versions of a dataset. Several processes may fill one at once. All of it may be deleted at any time.
@@ -134,7 +135,7 @@ def list_caches(root: Path) -> list[CacheEntry]:
     entries = []
     for about in sorted(root.glob(f"*/*/{ABOUT}")):
         folder, used = about.parent, _json(about.parent / USED)
-        files = list(folder.glob("*.arrow"))
+        files = [*folder.glob("*.arrow"), *folder.glob("*.jsonl")]
         entries.append(
             CacheEntry(
                 kind=folder.parent.name,

@@ -17,6 +17,7 @@ from recaptrain.evaluation.humans.settings import HumansSettings
 from recaptrain.evaluation.judge.settings import JudgeSettings
 from recaptrain.evaluation.settings import EvaluateSettings
 from recaptrain.generation.settings import GenerateSettings
+from recaptrain.generation.upsampling.settings import UpsampleSettings
 from recaptrain.reproduction.settings import ReproduceSettings
 from recaptrain.training.recipes import Recipes
 
@@ -155,6 +156,34 @@ def generate(
     from recaptrain.generation.generate import generate as run_generate
 
     return run_generate(model, prompts, out, settings)
+
+
+@command(
+    app,
+    "recaptrain upsample prompts.txt long.jsonl\n--model Qwen/Qwen2.5-7B-Instruct --examples me/birds@v1.1.0:recap-long",
+    "recaptrain upsample drawbench.csv drawbench-long.jsonl\n--model http://127.0.0.1:8000/v1 --examples my-dataset:recap-long\n"
+    "--example-prompts alt --shots 8 --clip ViT-B-32:openai",
+)
+def upsample(
+    prompts: Annotated[
+        str,
+        typer.Argument(
+            metavar="PROMPTS",
+            help=r"What recaptrain generate takes: a text or JSON-lines file, a benchmark's table or folder, user/name\[@rev]:SET.",
+        ),
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="File of JSON lines, for recaptrain generate.")],
+    settings: UpsampleSettings,
+) -> Summary:
+    """Let a language model rewrite prompts into captions of the kind that a model was trained on.
+
+    The originals stand beside, for recaptrain evaluate and judge. What is
+    rewritten is kept by prompt, model, revision and examples, and not asked
+    for again; the same command goes on where it was interrupted.
+    """
+    from recaptrain.generation.upsampling.run import upsample as run_upsample
+
+    return run_upsample(prompts, out, settings)
 
 
 @command(

@@ -17,6 +17,7 @@ from recaptrain.captioner.settings import CaptionerSettings
 from recaptrain.diffusion.settings import DiffusionSettings
 from recaptrain.evaluation.judge.settings import JudgeSettings
 from recaptrain.generation.settings import GenerateSettings
+from recaptrain.generation.upsampling.settings import UpsampleSettings
 
 DATACLASSES = {
     ("audits", "run"): [AuditOptions],
@@ -29,6 +30,7 @@ DATACLASSES = {
     ("recaptrain", "diffusion"): [DiffusionSettings],
     ("recaptrain", "generate"): [GenerateSettings],
     ("recaptrain", "judge"): [JudgeSettings],
+    ("recaptrain", "upsample"): [UpsampleSettings],
 }
 FUNCTIONS = {"captioner": "train_captioner", "diffusion": "train_diffusion"}
 """Command → function of the Python API, where the name is another."""

@@ -141,8 +141,29 @@ def skews(
             content, sample = captions[name]
             mine = embed(clip, sample)
             if mine.count:
-                found[name] = _entry(mine, cloud, prompts.name, clip, f"{content} {asked}")
+                found[name] = asdict(skew_of(mine, cloud, prompts.name, clip, f"{content} {asked}"))
     return found
+
+
+def skew_of(captions: Cloud, prompts: Cloud, name: str, clip: Clip, identity: str = "") -> Skew:
+    """The skew of captions and prompts whose embeddings are there, at least one of each.
+
+    Args:
+        name: what the prompts are called.
+    """
+    dimensions = len(captions.mean)
+    return Skew(
+        distance=float(f"{SCALE * max(frechet(captions, prompts), 0.0):.6g}"),
+        prompts=name,
+        clip=clip.identity,
+        captions_used=captions.count,
+        prompts_used=prompts.count,
+        caption_words=round(captions.words / captions.count, 2),
+        prompt_words=round(prompts.words / prompts.count, 2),
+        dimensions=dimensions,
+        enough=min(captions.count, prompts.count) >= ENOUGH * dimensions,
+        identity=identity,
+    )
 
 
 def content_hash(parts: Iterable[str]) -> str:
@@ -155,23 +176,6 @@ def content_hash(parts: Iterable[str]) -> str:
 
 def _rest(old: Mapping[str, Any]) -> str:
     return str(old["identity"]).partition(" ")[2]
-
-
-def _entry(mine: Cloud, prompts: Cloud, name: str, clip: Clip, identity: str) -> dict[str, Any]:
-    dimensions = len(mine.mean)
-    skew = Skew(
-        distance=float(f"{SCALE * max(frechet(mine, prompts), 0.0):.6g}"),
-        prompts=name,
-        clip=clip.identity,
-        captions_used=mine.count,
-        prompts_used=prompts.count,
-        caption_words=round(mine.words / mine.count, 2),
-        prompt_words=round(prompts.words / prompts.count, 2),
-        dimensions=dimensions,
-        enough=min(mine.count, prompts.count) >= ENOUGH * dimensions,
-        identity=identity,
-    )
-    return asdict(skew)
 
 
 # --- where the texts come from -----------------------------------------------------------------------------------------------

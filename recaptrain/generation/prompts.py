@@ -1,7 +1,7 @@
 """What is to be drawn: prompts of a file, a benchmark or a dataset's captions, with their pictures' names and seeds."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,19 +49,30 @@ def read_prompts(
         InputError: no such file, not UTF-8, no prompts, a row without a prompt, a name that comes twice or can name no file.
         SourceNotFound, NotADataset, CaptionSetNotFound: no such dataset or set.
     """
+    named = read_named_rows(source, limit)
+    prompts = [_prompt(name, row, seed, number) for name, row in named for number in range(images_per_prompt)]
+    _check_once(source, (prompt.id for prompt in prompts))
+    return prompts
+
+
+def read_named_rows(source: str | Path, limit: int | None = None) -> list[tuple[str, PromptRow]]:
+    """The rows of prompts with their names, by which pictures, seeds and rewritten prompts belong together; see `read_prompts`."""
     named = [(_name(row, number), row) for number, row in enumerate(_rows(source))]
     if not named:
         raise InputError(f"{source} holds no prompts; write one per line")
     if limit is not None and limit < len(named):
         chosen = set(sorted((name for name, _ in named), key=lambda name: derived_seed(0, name))[:limit])
         named = [(name, row) for name, row in named if name in chosen]
-    prompts = [_prompt(name, row, seed, number) for name, row in named for number in range(images_per_prompt)]
+    _check_once(source, (name for name, _ in named))
+    return named
+
+
+def _check_once(source: str | Path, names: Iterable[str]) -> None:
     seen: set[str] = set()
-    for prompt in prompts:
-        if prompt.id in seen:
-            raise InputError(f"{source}: id {prompt.id!r} comes twice; ids name the pictures")
-        seen.add(prompt.id)
-    return prompts
+    for name in names:
+        if name in seen:
+            raise InputError(f"{source}: id {name!r} comes twice; ids name the pictures")
+        seen.add(name)
 
 
 def derived_seed(seed: int, name: str) -> int:
