@@ -161,9 +161,9 @@ def notes(results: HumansResults) -> Iterator[str]:
     if results.left is not None:
         yield f"the left picture was chosen in {100 * results.left:.1f} % of the decided comparisons"
     if results.skipped:
-        yield f"{results.skipped:,} questions were skipped by a rater"
+        yield f"questions that a rater skipped: {results.skipped:,}"
     if results.unreadable:
-        yield f"{results.unreadable:,} questions were not asked, since a picture cannot be shown"
+        yield f"questions not asked, since a picture cannot be shown: {results.unreadable:,}"
     if any(each.elo is not None and each.elo.infinite for each in results.models):
         yield "∞: a model won, or lost, all comparisons with another, of all votes or of those that the bootstrap drew"
 

@@ -148,9 +148,8 @@ def _serve(database: Database, settings: HumansSettings, *, as_json: bool) -> No
 def _status(database: Database) -> str:
     """What is asked, and how far it is."""
     study, votes = database.study, read_progress(database).votes
-    parts = [
-        f"{len(study.questions):,} questions on {len(study.prompts):,} prompts, {database.ratings} ratings each"
-    ]
+    each = "1 rating" if database.ratings == 1 else f"{database.ratings} ratings"
+    parts = [f"{len(study.questions):,} questions on {len(study.prompts):,} prompts, {each} each"]
     if votes:
         parts.append(f"{votes:,} ratings are there")
     if study.left_out:
