@@ -8,11 +8,13 @@
     dsg-answered    probability that the model answers yes or no at all
 
 each the mean over pictures. Yes is a p(yes) above a half, read from the tokens of the answer (`recaptrain.evaluation.answers`), and not a sampled
-text. Questions are the audit's claims (`recaptrain.evaluation.questions`), or DPG-Bench's own, whose score `dsg` then is.
+text. Questions are the audit's claims (`recaptrain.evaluation.questions`), or DPG-Bench's own, whose score `dsg` then is,
+or GenEval 2's own, whose scores `soft-tifa-am` and `soft-tifa-gm` then are.
 
 Deviations. DSG's questions are written by a language model and answered by mPLUG or PaLI; these come from rules, so that the same prompt always
-has the same questions, and what the audit makes no claim of (actions, materials, style) is not asked. Figures compare only under one
-model that answers.
+has the same questions, and what the audit makes no claim of (actions, materials, style) is not asked. Soft-TIFA takes the probability of the
+right answer, of "three" to "How many cows?"; here every question is put so that yes is right. Figures compare only under one model that
+answers.
 
 What it cannot see: whatever the model cannot. Such models say yes too often and count poorly: `--shuffle` gives the yes-rate on
 pictures of other prompts, the floor.

@@ -8,7 +8,9 @@
 
 After the Davidsonian Scene Graph (Cho et al. 2024): atomic, one at a time, and none asked of what is not there. DSG has a language
 model write them; here they are the audit's claims in the form of questions, the same for the same prompt. A prompt of DPG-Bench brings
-its own (`fields["questions"]` with `question_natural_language` and `dependency`), which are taken instead.
+its own (`fields["questions"]` with `question_natural_language` and `dependency`), and so does one of GenEval 2 (`fields["vqa_list"]`, pairs of a
+question and its answer, and `skills`, their kinds, without dependencies); these are taken instead. A question of GenEval 2 whose answer
+is not yes becomes one whose answer is: "How many cows are in the image?" – three – "Are there exactly three cows in the image?"
 """
 
 import re
@@ -22,12 +24,13 @@ from audits.grounding.context import Context
 from audits.grounding.mentions import spans_overlap
 from recapdata.records import Claim
 
-VERSION = 1
+VERSION = 2
 SPELLED = {number: word for word, number in reversed(NUMBERS.items()) if number <= 12}
 RELATIONS = {"left of": "to the left of", "right of": "to the right of", "with": "together with"}
 """Relations whose question needs other words than their name."""
 BEFORE_REGION = {"left": "on", "right": "on", "top": "at", "bottom": "at"}
 """Prepositions of regions; "in" stands before the others."""
+_HOW_MANY = re.compile(r"how many (?P<what>.+?) (?:are|is) (?P<where>.+)\?", re.IGNORECASE)
 _VOWEL = re.compile(r"(?!uni|use|eu|one\b|ukul)[aeiou]|hour|honest", re.IGNORECASE)
 
 
@@ -47,8 +50,12 @@ class Question:
 
 def questions_of(context: Context, fields: Mapping[str, Any]) -> list[Question]:
     """The questions of a prompt: the benchmark's own, where its fields bring some, else those of its claims."""
-    own = fields.get("questions")
-    return list(_own(own)) if own and is_table(own) else _of_claims(context)
+    table, pairs = fields.get("questions"), fields.get("vqa_list")
+    if table and is_table(table):
+        return list(_own(table))
+    if pairs and are_pairs(pairs):
+        return _of_pairs(pairs, fields.get("skills"))
+    return _of_claims(context)
 
 
 # --- of claims -------------------------------------------------------------------------------------------------------------
@@ -175,6 +182,36 @@ def _own(rows: Sequence[Mapping[str, Any]]) -> Iterator[Question]:
         yield Question(
             row["question_natural_language"], str(row.get("category_broad") or "other"), tuple(parents)
         )
+
+
+def are_pairs(rows: Any) -> bool:
+    """Whether these are questions with their answers in GenEval 2's form."""
+    return isinstance(rows, list) and all(
+        isinstance(row, list)
+        and len(row) == 2
+        and all(isinstance(each, str) and each.strip() for each in row)
+        for row in rows
+    )
+
+
+def _of_pairs(pairs: Sequence[Sequence[str]], skills: Any) -> list[Question]:
+    """The questions of pairs, each so that yes is right; of kind `other` where the file has no skill for each."""
+    known = isinstance(skills, list) and len(skills) == len(pairs)
+    kinds = [str(skill) for skill in skills] if known else ["other"] * len(pairs)
+    return [Question(_for_yes(*pair), kind) for pair, kind in zip(pairs, kinds, strict=True)]
+
+
+def _for_yes(question: str, answer: str) -> str:
+    """A question to which yes is right where the answer is."""
+    question, answer = question.strip(), answer.strip().rstrip(".").lower()
+    if answer == "yes":
+        return question
+    if many := _HOW_MANY.fullmatch(question):
+        what, where = many["what"], many["where"]
+        if answer in ("one", "1", "a"):
+            return f"Is there exactly one of the {what} {where}?"
+        return f"Are there exactly {answer} {what} {where}?"
+    return f'Is "{answer}" the right answer to the question: {question}'
 
 
 def _numbers(value: Any) -> list[int] | None:

@@ -18,7 +18,7 @@ class Brightness:
     batch_size = 2
     schema = pa.schema([("mean", pa.float64())])
 
-    def __init__(self, version: int) -> None:
+    def __init__(self, version: int | str) -> None:
         self.identity = {"version": version}
 
     def measure(self, pictures: Sequence, images: Sequence) -> list:
@@ -57,3 +57,7 @@ def open_brightness(settings, pictures) -> Brightness:
 
 def open_another(settings, pictures) -> Brightness:
     return Brightness(2)
+
+
+def open_by_name(settings, pictures) -> Brightness:
+    return Brightness(pictures.name)

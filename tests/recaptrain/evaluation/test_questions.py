@@ -78,3 +78,27 @@ def test_a_benchmark_asks_its_own():
 @pytest.mark.parametrize("rows", ["what?", [{"question": "what?"}], [{**TABLE[0], "dependency": "none"}], []])
 def test_a_table_of_another_form_is_left_alone(rows):
     assert asked("a dog", {"questions": rows}) == [("Is there a dog?", "object", ())]
+
+
+PAIRS = [
+    ["How many cows are in the image?", "three"],
+    ["Are the cows plastic?", "Yes"],
+    ["What are they made of?", "Wood."],
+]
+
+
+def test_geneval_2_asks_its_own_so_that_yes_is_right():
+    fields = {"vqa_list": PAIRS, "skills": ["count", "attribute", "material"], "atom_count": 3}
+    assert asked("three plastic cows", fields) == [
+        ("Are there exactly three cows in the image?", "count", ()),
+        ("Are the cows plastic?", "attribute", ()),
+        ('Is "wood" the right answer to the question: What are they made of?', "material", ()),
+    ]
+    assert asked("a cow", {"vqa_list": [["How many cows are in the image?", "one"]], "skills": []}) == [
+        ("Is there exactly one of the cows in the image?", "other", ())
+    ]
+
+
+@pytest.mark.parametrize("pairs", ["what?", [["what?"]], [["what?", 3]], [["what?", " "]], []])
+def test_pairs_of_another_form_are_left_alone(pairs):
+    assert asked("a dog", {"vqa_list": pairs}) == [("Is there a dog?", "object", ())]

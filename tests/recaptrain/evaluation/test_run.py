@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import recapdata
 from recapdata.errors import InputError, OptionError
 from recapdata.scenes import SIDE
 from recaptrain.evaluation import measuring
@@ -150,6 +151,33 @@ def test_other_prompts_and_other_measurements_are_not_compared(tmp_path: Path) -
     c = generated(tmp_path / "c", {"a": 10, "a-1": 20, "b": 20})
     (difference,) = run(a, c, out=tmp_path / "out").differences
     assert "numbers of pictures" in difference.why
+
+
+def test_figures_of_other_models_are_not_compared_and_say_why(tmp_path: Path) -> None:
+    """The metric's version is the name of the run."""
+    grays = {"a": 10, "b": 20}
+    one, two = generated(tmp_path / "one", grays), generated(tmp_path / "two", grays)
+    found = run(one, two, out=tmp_path / "out", metric="tests.recaptrain.evaluation.brightness:open_by_name")
+    (difference,) = found.differences
+    assert (difference.value, difference.low, difference.winner) == (None, None, None)
+    assert "two and one are not compared by brightness: version: one there, two here" in found.text()
+
+
+def test_the_same_command_gives_the_same_figures_to_the_last_digit(tmp_path: Path) -> None:
+    """Measured anew in another folder, with a bootstrap of its own, all metrics that one CLIP serves."""
+    recapdata.ingest("scenes:24,seed=3,human=24", tmp_path / "d")
+    recapdata.import_captions(tmp_path / "d", "human", "human_short")
+    given = {
+        "metrics": ("clipscore", "rp", "fid", "kid", "cmmd", "pa"),
+        "features": "embedded",
+        "reference": str(tmp_path / "d"),
+    }
+    first, second = (
+        evaluate([f"{tmp_path / 'd'}:human"], EvaluateSettings(**given, out=str(tmp_path / out)))
+        for out in ("one", "two")
+    )
+    assert first.evaluations == second.evaluations
+    assert len(first.evaluations[0].figures) >= 8
 
 
 def test_shuffled_pictures_have_another_prompt_each(tmp_path: Path) -> None:
