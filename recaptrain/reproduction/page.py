@@ -65,14 +65,15 @@ def write_page(
     """Write the page as one HTML file that asks for nothing else."""
     runs = _runs(found.cells, study, plan)
     drawn = curves(runs) if len(plan.checkpoints) > 1 else []
+    names = [name for name in FIGURES if any(cell.figure == name for cell in found.final)]
     values = {
         "found": found,
         "study": study,
         "plan": plan,
-        "titles": [_title(name, found.final) for name in _figures(found.final)],
+        "titles": [_title(name, found.final) for name in names],
         "tables": {
-            "all prompts": _rows(found.final),
-            **{kind: _rows(cells) for kind, cells in found.by_prompts.items()},
+            "all prompts": _rows(found.final, names),
+            **{kind: _rows(cells, names) for kind, cells in found.by_prompts.items()},
         },
         "curves": drawn,
         "legend": legend(runs) if drawn else {},
@@ -109,20 +110,18 @@ def _figure(cell: Cell) -> Figure:
     )  # fmt: skip
 
 
-def _figures(cells: Sequence[Cell]) -> list[str]:
-    return [name for name in FIGURES if any(cell.figure == name for cell in cells)]
-
-
 def _title(name: str, cells: Sequence[Cell]) -> str:
     cell = next(cell for cell in cells if cell.figure == name)
     return " ".join(filter(None, (RECAP.get(name, name), cell.unit, ARROWS[cell.better])))
 
 
-def _rows(cells: Sequence[Cell]) -> list[tuple[str, list[Cell | None]]]:
-    """Arm and its cells, in the order of the figures."""
+def _rows(cells: Sequence[Cell], names: Sequence[str]) -> list[tuple[str, list[Cell | None]]]:
+    """Arm and its cells, a figure each."""
     by_name = {(cell.arm, cell.figure): cell for cell in cells}
-    arms = dict.fromkeys(cell.arm for cell in cells)
-    return [(arm, [by_name.get((arm, figure)) for figure in _figures(cells)]) for arm in arms]
+    return [
+        (arm, [by_name.get((arm, name)) for name in names])
+        for arm in dict.fromkeys(cell.arm for cell in cells)
+    ]
 
 
 def _plot(relation: Relation, study: Study, final: Sequence[Cell]) -> Plot:

@@ -220,7 +220,7 @@ def compare(final: Mapping[tuple[str, str], Cell], arm: str, other: str) -> dict
         apart = a.estimate.separate_from(b.estimate)
         better = (a.value > b.value) == (a.better == "higher")
         verdicts["not apart" if not apart else "better" if better else "worse"].append(
-            f"{figure} {a.text()} against {b.text()}"
+            f"{figure} {a.value:.4g} ({a.value - b.value:+.3g})"
         )
     return verdicts
 

@@ -55,9 +55,9 @@ def test_arms_are_better_worse_or_not_apart() -> None:
     final = {(cell.arm, cell.figure): cell for cell in tabulate(rows, 10, ("short",))}
     found = compare(final, "mix", "alttext")
     assert found == {
-        "better": ["soa-c 80 [78, 82] against 60 [58, 62]"],
-        "worse": ["ca 1.5 [1.4, 1.6] against 1 [0.9, 1.1]"],
-        "not apart": ["rp 50 [47, 53] against 55 [52, 58]"],
+        "better": ["soa-c 80 (+20)"],
+        "worse": ["ca 1.5 (+0.5)"],
+        "not apart": ["rp 50 (-5)"],
     }
 
 
