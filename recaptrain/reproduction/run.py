@@ -22,7 +22,9 @@ from recapdata.atomic import check_folder, write_atomic
 from recapdata.console import say
 from recapdata.engines.local import available_cores
 from recapdata.errors import OptionError
+from recapdata.models.sources import resolve_model
 from recapdata.options import identity
+from recaptrain.diffusion.components import pipeline_class
 from recaptrain.reproduction.commands import Commands
 from recaptrain.reproduction.drawn import prepare_drawn
 from recaptrain.reproduction.experiments import Arm, choose_arms
@@ -61,6 +63,7 @@ def reproduce(settings: ReproduceSettings, out: Path) -> Reproduction:
     compared = open_compared(settings)
     arms = choose_arms(settings.experiment, settings.arms)
     before = _before(out, settings)
+    commit = before["base_commit"] if before else _base_commit(settings)
     out.mkdir(parents=True, exist_ok=True)
     devices = _devices(settings)
     commands = Commands(out, {**os.environ, **_threads(1)})
@@ -70,8 +73,9 @@ def reproduce(settings: ReproduceSettings, out: Path) -> Reproduction:
         if compared
         else prepare_drawn(settings, arms, out, commands)
     )
-    running = Running(settings=settings, study=study, out=out, commands=commands, devices=devices)
-    plan = Plan(**before["plan"]) if before else _plan(running, began)
+    pinned = replace(settings, base_revision=commit)
+    running = Running(settings=pinned, study=study, out=out, commands=commands, devices=devices)
+    plan = Plan(**before["plan"]) if before else _plan(running, settings, began)
     say(
         f"{len(plan.runs(study.arms))} models, {plan.steps:,} steps each, {len(devices)} at a time: {plan.certainty()}"
     )
@@ -97,6 +101,7 @@ def _before(out: Path, settings: ReproduceSettings) -> dict[str, Any] | None:
         before: dict[str, Any] = json.loads(path.read_bytes())
         plan = Plan(**before["plan"])
         known = dict(before["settings"])
+        before.setdefault("base_commit", None)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OptionError(f"{path} cannot be read ({type(error).__name__}); use another folder") from error
     now = json.loads(json.dumps(identity(settings)))
@@ -118,16 +123,33 @@ def _devices(settings: ReproduceSettings) -> tuple[str | None, ...]:
     return tuple(str(number % gpus) if gpus else None for number in range(workers))
 
 
-def _plan(running: Running, began: float) -> Plan:
-    """Choose how much is run, by a trial where there is a budget, and write it down."""
-    settings, study = running.settings, running.study
+def _base_commit(settings: ReproduceSettings) -> str | None:
+    """The commit of the base on a Hub, so that every arm is trained from the same; None for one on disk.
+
+    Raises:
+        CaptionerNotFound: no such model.
+        ModelNotSupported: it is no Stable Diffusion pipeline.
+    """
+    source = resolve_model(settings.base, kind="diffusion", revision=settings.base_revision)
+    pipeline_class(source)
+    return source.commit
+
+
+def _plan(running: Running, settings: ReproduceSettings, began: float) -> Plan:
+    """Choose how much is run, by a trial where there is a budget, and write it down, beside the settings as they were given."""
+    study = running.study
     speed = None if settings.budget is None else _try_speed(running)
     spent = (time.monotonic() - began) / 60
     kinds = tuple(study.prompts)
     plan = plan_runs(settings, study.arms, kinds, speed=speed, spent=spent, workers=len(running.devices))
     there = min(len(path.read_bytes().splitlines()) for path in study.prompts.values())
     plan = replace(plan, prompts=min(plan.prompts, there))
-    content = {"settings": identity(settings), "plan": asdict(plan), "speed": speed and asdict(speed)}
+    content = {
+        "settings": identity(settings),
+        "base_commit": running.settings.base_revision,
+        "plan": asdict(plan),
+        "speed": speed and asdict(speed),
+    }
     write_atomic(running.out / SETTINGS, json.dumps(content, indent=2).encode())
     return plan
 
