@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 FORMAT = 2
 ENTRIES = 512
 """Latents of one file of the cache."""
+BATCH_PIXELS = 8 * 512**2
+"""Pixels that are encoded at once, at the most."""
 READ_ROWS = 32
 AHEAD = 4
 """Batches of rows that are decoded while the autoencoder works on an earlier one."""
@@ -134,7 +136,7 @@ class Encoder:
 
     vae: "AutoencoderKL"
     model: str = ""
-    batch_pixels: int = 8 * 512**2
+    batch_pixels: int = BATCH_PIXELS
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
     precision: str = "no"
 

@@ -28,7 +28,7 @@ from recaptrain.diffusion.checkpoint_metrics import FOLDER, CheckpointMetrics, e
 from recaptrain.diffusion.conditioning import text_encoders
 from recaptrain.diffusion.data import Examples, read_examples
 from recaptrain.diffusion.held_out import held_out_rows
-from recaptrain.diffusion.latents import Encoder, Latents, encode_dataset, fittings
+from recaptrain.diffusion.latents import BATCH_PIXELS, Encoder, Latents, encode_dataset, fittings
 from recaptrain.diffusion.lora import add_adapters, save_adapters, shrink_weights
 from recaptrain.diffusion.loss import Denoising, place
 from recaptrain.diffusion.samples import SAMPLES, Samples, read_prompts
@@ -368,6 +368,9 @@ def _latents(
     encoder = Encoder(
         vae=base.pipeline.vae.to(accelerator.device).eval(),
         model=base.source.name,
+        batch_pixels=min(
+            BATCH_PIXELS, settings.batch_size * _side(settings, base) ** 2
+        ),  # a step needs more memory
         autocast=accelerator.autocast,
         precision=accelerator.mixed_precision,
     )
