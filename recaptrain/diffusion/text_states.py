@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from recaptrain.caches import Cache, model_digest, open_cache
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 KIND = "texts"
-ENTRIES = 1024
-"""Captions of one file of the cache."""
+FILE = 32 * 2**20
+"""Bytes of one file of the cache, about: it is in memory, twice, before it is written."""
 BATCH = 32
 
 
@@ -167,7 +168,8 @@ def encode_captions(
     known = {name for table in cache.tables() for name in table.column("name").to_pylist()}
     missing = [caption for name, caption in names.items() if name not in known]
     advance(len(names) - len(missing))
-    for part in _parts(missing, ENTRIES):
+    entries = max(1, FILE // encoding.bytes_of(1))
+    for part in _parts(missing, entries):
         _write(cache, encoding, part, advance)
     tables = list(cache.tables())
     places = {
@@ -191,17 +193,18 @@ def _write(
     cache: Cache, encoding: TextEncoding, captions: Sequence[str], advance: Callable[[int], None]
 ) -> None:
     """Encode captions and write them as one file."""
-    rows: list[dict[str, Any]] = []
-    shape: dict[str, Any] = {}
+    batches, shape = [], {}
     for part in _parts(captions, BATCH):
         made = encoding.encode(part)
         counts = made.layout.counts.tolist()
-        pooled = None if made.pooled is None else made.pooled[: sum(counts)].split(counts)
-        for number, (caption, states) in enumerate(
-            zip(part, made.states[: sum(counts)].split(counts), strict=True)
-        ):
-            own = None if pooled is None else _bytes(pooled[number])
-            rows.append({"name": _name(caption), "states": _bytes(states), "pooled": own})
+        columns = {
+            "name": pa.array([_name(each) for each in part], pa.string()),
+            "states": _binary(made.states, counts),
+            "pooled": pa.nulls(len(part), pa.large_binary())
+            if made.pooled is None
+            else _binary(made.pooled, counts),
+        }
+        batches.append(pa.RecordBatch.from_pydict(columns))
         shape = {
             "dtype": encoding.dtype,
             "tokens": made.states.shape[1],
@@ -209,12 +212,18 @@ def _write(
             "pooled": 0 if made.pooled is None else made.pooled.shape[1],
         }
         advance(len(part))
-    schema = pa.schema([("name", pa.string()), ("states", pa.large_binary()), ("pooled", pa.large_binary())])
-    table = pa.Table.from_pylist(rows, schema=schema)
+    table = pa.Table.from_batches(batches)
     cache.add(table.replace_schema_metadata({"shape": json.dumps(shape)}))
 
 
-def _bytes(tensor: "torch.Tensor") -> bytes:
+def _binary(windows: "torch.Tensor", counts: Sequence[int]) -> pa.LargeBinaryArray:
+    """The windows of captions, which stand behind one another, as a value of bytes for each caption; nothing is copied."""
     import torch
 
-    return tensor.contiguous().view(torch.uint8).numpy().tobytes()
+    own = windows[: sum(counts)].contiguous()
+    size = own.element_size() * own[0].numel()
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64) * size
+    content = pa.py_buffer(own.view(torch.uint8).numpy())
+    return pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(), len(counts), [None, pa.py_buffer(offsets), content]
+    )

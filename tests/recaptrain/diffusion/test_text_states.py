@@ -36,9 +36,9 @@ def pipelines(paths):
 @pytest.mark.parametrize("kind", ["sd", "xl"])
 def test_kept_states_are_what_the_encoders_make(tmp_path, pipelines, kind, monkeypatch):
     """An empty caption, one window and three in a batch, read from two files: states, pooled states and mask."""
-    monkeypatch.setattr(module, "ENTRIES", 2)
     pipeline = pipelines[kind]
     encoding = TextEncoding(pipeline=pipeline, most=MOST, model="tiny")
+    monkeypatch.setattr(module, "FILE", 2 * encoding.bytes_of(1))
     kept = encode_captions(encoding, [SHORT, LONG, "", SHORT], tmp_path, "ds")
     assert len(kept.tables) == 2
     captions = ["", LONG, SHORT]
