@@ -1,17 +1,26 @@
-"""An OpenAI-compatible server that stumbles in every way, by script."""
+"""OpenAI-compatible servers: one that stumbles in every way, by script, and a real one."""
 
 import base64
 import io
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
+import httpx
+import pytest
 from PIL import Image
+
+from tests.vlms import save_vlm
+from tests.waiting import HANGS, until
 
 
 def completion(content, finish_reason="stop", tokens=5, **message):
@@ -154,3 +163,41 @@ def serving(server: StumblingServer) -> Iterator[StumblingServer]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def transformers_serving(root: Path) -> Iterator[str]:
+    """`transformers serve` in a process of its own, with a tiny model that sees pictures; its address and model."""
+    pytest.importorskip("fastapi", reason="transformers serve needs fastapi")
+    pytest.importorskip("openai", reason="transformers serve needs openai")
+    model = save_vlm("qwen2_vl", root / "model")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (root / "home" / "hub").mkdir(parents=True)
+    program = Path(sys.executable).with_name("transformers")
+    command = [program, "serve", model, "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+    with open(root / "log", "w") as log:
+        process = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "HF_HOME": str(root / "home"), "HF_HUB_OFFLINE": "1"},
+        )
+        try:
+            _wait_for(f"http://127.0.0.1:{port}/health", process, root / "log")
+            yield f"http://127.0.0.1:{port}/v1#{model}"
+        finally:
+            process.terminate()
+            process.wait(HANGS)
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    def answers() -> bool:
+        assert process.poll() is None, log.read_text()
+        try:
+            return httpx.get(url).raise_for_status().is_success
+        except httpx.TransportError:
+            return False
+
+    until(answers)

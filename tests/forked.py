@@ -64,7 +64,13 @@ _IMPORTED = {
         "open_clip",
         "spacy",
     ),
-    "recaptrain": ("recaptrain.cli", "recaptrain.captioner.run", "recaptrain.diffusion.run", "open_clip"),
+    "recaptrain": (
+        "recaptrain.cli",
+        "recaptrain.captioner.run",
+        "recaptrain.diffusion.run",
+        "open_clip",
+        "httpx",
+    ),
     "python": (),
 }
 """What the commands of a program import while they run."""

@@ -3,16 +3,10 @@
 import base64
 import hashlib
 import io
-import os
 import re
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
-import httpx
 import pyarrow as pa
 import pytest
 from PIL import Image
@@ -27,9 +21,8 @@ from recapdata.dataset.decoding import decode_image
 from recapdata.errors import CaptionerNotFound, OptionError
 from recapdata.recaptioning import RunOptions, recaption
 from tests.builders import build_dataset, noise_jpeg, png
-from tests.chat_servers import StumblingServer, completion, serving
-from tests.vlms import save_vlm
-from tests.waiting import HANGS, until
+from tests.chat_servers import StumblingServer, completion, serving, transformers_serving
+from tests.waiting import HANGS
 
 QUICK = Patience(attempts=4, first_pause=0.01, longest_pause=0.05, timeout=HANGS)
 
@@ -301,41 +294,8 @@ def test_a_server_that_dies_loses_nothing(stumbling, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def transformers_serve(tmp_path_factory) -> Iterator[str]:
-    """`transformers serve` in a process of its own, with a tiny model; its address and model."""
-    pytest.importorskip("fastapi", reason="transformers serve needs fastapi")
-    pytest.importorskip("openai", reason="transformers serve needs openai")
-    root = tmp_path_factory.mktemp("served")
-    model = save_vlm("qwen2_vl", root / "model")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    (root / "home" / "hub").mkdir(parents=True)
-    program = Path(sys.executable).with_name("transformers")
-    command = [program, "serve", model, "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
-    with open(root / "log", "w") as log:
-        process = subprocess.Popen(
-            command,
-            stdout=log,
-            stderr=log,
-            env={**os.environ, "HF_HOME": str(root / "home"), "HF_HUB_OFFLINE": "1"},
-        )
-        try:
-            _wait_for(f"http://127.0.0.1:{port}/health", process, root / "log")
-            yield f"http://127.0.0.1:{port}/v1#{model}"
-        finally:
-            process.terminate()
-            process.wait(HANGS)
-
-
-def _wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
-    def answers() -> bool:
-        assert process.poll() is None, log.read_text()
-        try:
-            return httpx.get(url).raise_for_status().is_success
-        except httpx.TransportError:
-            return False
-
-    until(answers)
+    with transformers_serving(tmp_path_factory.mktemp("served")) as address:
+        yield address
 
 
 @pytest.mark.slow
