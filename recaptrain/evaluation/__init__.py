@@ -13,6 +13,7 @@
     sums.py        weighted means
     extractors.py  what makes features, by name (inception.py, dinov2.py), and reference.py the real images to compare with
     frechet.py     the Fréchet distance, and mmd.py the maximum mean discrepancy, of which distributions.py makes FID and its kind
+    judge/         verdicts of a vision-language model (`recaptrain judge`)
 
 Every other module is one metric.
 """
