@@ -66,6 +66,8 @@ print(len({{"torch", "spacy", "pygit2", "transformers", "open_clip"}} & set(sys.
         ("recaptrain captioner NEW --dataset DIR --captions long=human --base embedded", "train"),
         ("recaptrain diffusion NEW --dataset DIR --mixture alt --base embedded", "train"),
         ("recaptrain generate embedded TEXT NEW", "train"),
+        ("recaptrain judge SET --model embedded --out NEW", "train"),
+        ("recaptrain upsample TEXT LONG --model embedded", "train"),
         ("recaptrain humans DIR NEW", "evaluate"),
     ],
 )
@@ -74,7 +76,14 @@ def test_a_command_without_its_extra_says_the_line_that_installs_it(
 ) -> None:
     text = tmp_path / "text.jsonl"
     text.write_text('{"id": 1, "caption": "a star"}\n')
-    paths = {"DIR": folder, "TEXT": text, "NEW": tmp_path / "new", "OUT": tmp_path / "out.jsonl"}
+    paths = {
+        "DIR": folder,
+        "SET": f"{folder}:alt",
+        "TEXT": text,
+        "NEW": tmp_path / "new",
+        "OUT": tmp_path / "out.jsonl",
+        "LONG": tmp_path / "long.jsonl",
+    }
     done = run_core(*(str(paths.get(word, word)) for word in words.split()))
     assert (done.returncode, done.stdout) == (1, "")
     assert len(done.stderr.splitlines()) == 1, done.stderr

@@ -11,6 +11,7 @@ from recapdata.atomic import check_folder, write_atomic
 from recapdata.captioners.answers import Words
 from recapdata.console import progress
 from recapdata.dataset.decoding import ImageUnreadable
+from recapdata.dataset.folder import hold
 from recapdata.display import shown_as_text
 from recaptrain.chat import ChatModel, Request, Turn, open_chat_model
 from recaptrain.chat.asking import ask, digest, request_key
@@ -116,6 +117,7 @@ def judge(sources: Sequence[str], settings: JudgeSettings) -> JudgeSummary:
         OptionError: no such protocol or model, or two runs of one name.
         CaptionerNotFound, ModelNotSupported: no such model, or one that sees no pictures.
         ServerUnreachable, CreditsSpent: the server answers no more; what is judged stays so.
+        DatasetBusy: another process judges these pictures in `settings.out`.
     """
     began = time.monotonic()
     check_folder(Path(settings.out))
@@ -141,7 +143,9 @@ def _judge_run(
     identity = {"protocol": protocol.identity, "judge": dict(model.identity)}
     folder = run.folder(settings.out) / f"{protocol.name}-{digest(identity)}"
     control = _control(run, settings)
+    folder.mkdir(parents=True, exist_ok=True)
     with (
+        hold(folder),  # else two runs at once would ask for everything twice
         AnswerJournal(folder / ANSWERS) as journal,
         progress(f"judging {run.name}", total=len(run.items) + len(control)) as advance,
     ):
@@ -289,7 +293,8 @@ def _lines(summary: JudgeSummary) -> Iterator[str]:
     widths = [max(map(len, column)) for column in columns]
     for row in zip(*columns, strict=True):
         yield "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-    yield "(95 % intervals by a bootstrap over prompts; shuffled: pictures under another picture's prompt)"
+    floor = "; shuffled: pictures under another picture's prompt" if SHUFFLED in names else ""
+    yield f"(95 % intervals by a bootstrap over prompts{floor})"
     for run in runs:
         parts = [
             f"{run.name}: {run.pictures:,} pictures of {run.prompts:,} prompts, {run.asked:,} asked about now"

@@ -14,7 +14,8 @@ from recapdata.captioners.answers import Words
 from recapdata.console import progress
 from recapdata.display import shown_as_text
 from recapdata.errors import OptionError
-from recapdata.models.dual_encoders import find_clip
+from recapdata.extras import require
+from recapdata.models.dual_encoders import ClipSource, find_clip
 from recapdata.models.sources import EMBEDDED, caution
 from recapdata.prompt_files import PromptRow
 from recaptrain.caches import caches_root, open_cache
@@ -98,6 +99,7 @@ def upsample(prompts: str | Path, out: Path, settings: UpsampleSettings) -> Upsa
     _check_out(out, prompts)
     rows = read_named_rows(prompts, settings.limit)
     examples = _examples(settings)
+    clip = _clip(settings, examples)
     model = open_chat_model(settings, max_tokens=MAX_TOKENS, words=WORDS)
     root = Path(settings.cache) if settings.cache else caches_root()
     about = {"chat": dict(model.identity), "version": VERSION, "_model": model.identity["model"]}
@@ -116,7 +118,7 @@ def upsample(prompts: str | Path, out: Path, settings: UpsampleSettings) -> Upsa
     lines = [json.dumps(row, ensure_ascii=False) for row in written]
     write_atomic(out, "\n".join([*lines, ""]).encode("utf8", "backslashreplace"))
     pairs = [(row.prompt, text) for (_, row), (text, _) in zip(rows, found, strict=True) if text is not None]
-    before, after = _skews(pairs, examples, settings.clip)
+    before, after = _skews(pairs, examples, clip)
     return UpsampleSummary(
         out=str(out),
         model=by["model"],
@@ -202,15 +204,23 @@ def _mean_words(texts: Sequence[str]) -> float:
     return round(sum(map(count_words, texts)) / len(texts), 1) if texts else 0.0
 
 
+def _clip(settings: UpsampleSettings, examples: Examples | None) -> ClipSource | None:
+    """The CLIP model by which the distance is measured, found before anything is asked for; None where none is named for such captions."""
+    if examples is None or (settings.clip is None and caution(EMBEDDED, examples.dataset)):
+        return None
+    require("torch", "open_clip", extra="evaluate")
+    return find_clip(settings.clip or EMBEDDED)
+
+
 def _skews(
-    pairs: Sequence[tuple[str, str]], examples: Examples | None, clip: str | None
+    pairs: Sequence[tuple[str, str]], examples: Examples | None, clip: ClipSource | None
 ) -> tuple[Skew | None, Skew | None]:
     """The captions' distance from the prompts as they were, and as they are now."""
-    if examples is None or not pairs or (clip is None and caution(EMBEDDED, examples.dataset)):
+    if examples is None or clip is None or not pairs:
         return None, None
     from audits.clip.scorer import load_clip
 
-    loaded = load_clip(find_clip(clip or EMBEDDED))
+    loaded = load_clip(clip)
     captions = embed(loaded, examples.sample)
     before, after = (
         skew_of(captions, embed(loaded, texts), name, loaded)

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from recapdata.captioners.chat_api import ServerUnreachable
-from recapdata.errors import InputError, OptionError
+from recapdata.dataset.folder import hold
+from recapdata.errors import DatasetBusy, InputError, OptionError
 from recaptrain.evaluation.judge.run import JudgeSummary, judge
 from recaptrain.evaluation.judge.settings import JudgeSettings
 from tests.chat_servers import StumblingServer, completion, red_of_request, serving
@@ -191,6 +192,13 @@ def test_killed_and_resumed_no_finished_picture_is_asked_about_again(server, tmp
     assert [row["verdict"] for row in verdicts(found)] == ["correct"] * 50 + ["incorrect"] * 3
     assert all(server.asked[red, red] == 1 for red in range(10, 50))
     assert server.asked[50, 50] == 2
+
+
+def test_two_judges_do_not_share_a_folder(server, tmp_path):
+    folder = generated(tmp_path / "p", [10, 20])
+    first = run(server, tmp_path / "out", folder)
+    with hold(Path(first.runs[0].folder)), pytest.raises(DatasetBusy, match="by another recapdata process"):
+        run(server, tmp_path / "out", folder)
 
 
 def test_bad_input_is_one_line(server, tmp_path):

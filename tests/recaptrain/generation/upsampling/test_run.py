@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from recapdata.captioners.chat_api import Patience, ServerUnreachable
-from recapdata.errors import InputError, OptionError
+from recapdata.errors import InputError, ModelNotSupported, OptionError
 from recaptrain.caches import list_caches
 from recaptrain.generation.prompts import read_prompts
 from recaptrain.generation.upsampling.run import UpsampleSummary, upsample
@@ -205,6 +205,8 @@ def test_bad_input_is_one_line(server, tmp_path, scenes):
         run(server, tmp_path, prompts, example_prompts="short")
     with pytest.raises(OptionError, match="--clip needs --examples"):
         run(server, tmp_path, prompts, clip="embedded")
+    with pytest.raises(ModelNotSupported, match="no CLIP model 'vit'"):
+        run(server, tmp_path, prompts, examples=f"{scenes}:long", clip="vit")
     with pytest.raises(InputError, match="cannot be read as prompts"):
         run(server, tmp_path, tmp_path / "none.txt")
     with pytest.raises(InputError, match="id 'a' comes twice"):
