@@ -421,8 +421,8 @@ def evaluate(
     """Measure pictures against their prompts and against real images; what `out` holds is not measured again.
 
     Args:
-        images: folders of `generate`, or real images with a caption set, `DATASET:SET`; each may have a name, `NAME=FOLDER`. The
-            others are compared with the first, paired by prompt.
+        images: folders of `generate`, or real images with a caption set, `DATASET:SET`; each may have a name, `NAME=FOLDER`, and
+            `NAME@STEP=FOLDER` where it is a checkpoint. The others are compared with the first, paired by prompt.
         metrics: names of metrics, or dotted paths.
         reference: real images for FID and its kind: a dataset folder, `user/name[@revision]`, or a folder of images.
         detector: detector of objects, as `audits run` takes it.

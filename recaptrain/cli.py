@@ -190,6 +190,7 @@ def upsample(
     app,
     "recaptrain evaluate pictures",
     "recaptrain evaluate v1=pictures-v1 v2=pictures-v2 real=my-dataset:human",
+    "recaptrain evaluate v1@500=pictures-500 v1@1000=pictures-1000 --report page.html",
     "recaptrain evaluate pictures --prompts read --clip ViT-B-32:openai",
 )
 def evaluate(
@@ -198,7 +199,7 @@ def evaluate(
         typer.Argument(
             metavar="IMAGES…",
             help="A folder of recaptrain generate, or real images with a caption set, DATASET:SET; each may have a name for the table, "
-            "NAME=FOLDER. The others are compared with the first, prompt by prompt.",
+            "NAME=FOLDER, and NAME@STEP=FOLDER where it is a checkpoint. The others are compared with the first, prompt by prompt.",
         ),
     ],
     settings: EvaluateSettings,

@@ -178,11 +178,12 @@ def by_prompt(run: Measured, figure: str) -> dict[str, float]:
     for row, prompt in enumerate(made.prompt_of.tolist()):
         rows.setdefault(prompt, []).append(row)
     found = {}
+    weights: NDArray[np.int64] = np.zeros(len(made.prompt_of), np.int64)
     for name, number in run.pictures.prompts.items():
         if number in rows:
-            weights: NDArray[np.int64] = np.zeros(len(made.prompt_of), np.int64)
             weights[rows[number]] = 1
             value = float(made.statistic.value(weights))
+            weights[rows[number]] = 0
             if np.isfinite(value):
                 found[name] = value
     return found
