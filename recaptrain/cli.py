@@ -190,7 +190,7 @@ def upsample(
     app,
     "recaptrain evaluate pictures",
     "recaptrain evaluate v1=pictures-v1 v2=pictures-v2 real=my-dataset:human",
-    "recaptrain evaluate v1@500=pictures-500 v1@1000=pictures-1000 --report page.html",
+    "recaptrain evaluate v1@500=pictures-500 v1@1000=pictures-1000\n--report page.html",
     "recaptrain evaluate pictures --prompts read --clip ViT-B-32:openai",
 )
 def evaluate(
