@@ -69,11 +69,17 @@ _IMPORTED = {
         "recaptrain.captioner.run",
         "recaptrain.diffusion.run",
         "open_clip",
+    ),
+    "asking": (
         "httpx",
+        "recaptrain.cli",
+        "recaptrain.chat.server",
+        "recaptrain.evaluation.judge.run",
+        "recaptrain.generation.upsampling.run",
     ),
     "python": (),
 }
-"""What the commands of a program import while they run."""
+"""What the commands of a program import while they run; `asking` are those of `recaptrain` that ask a chat model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""`upsample` and `judge` with a real small server, from the console, and killed before every change of a file."""
+"""`upsample` and `judge` with a real small server, and killed before changes of files."""
 
 import json
 import random
@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from recaptrain.evaluation.judge.run import judge
+from recaptrain.evaluation.judge.settings import JudgeSettings
+from recaptrain.generation.upsampling.run import upsample
+from recaptrain.generation.upsampling.settings import UpsampleSettings
 from tests.calls import AVAILABLE
 from tests.chat_servers import StumblingServer, serving, text_of, transformers_serving
 from tests.forked import Forks, Outcome
@@ -16,31 +20,30 @@ from tests.recaptrain.evaluation.judge.pictures import generated, strict
 
 @pytest.fixture(scope="module")
 def forks() -> Iterator[Forks]:
-    with Forks(("recaptrain",)) as running:
+    with Forks(("asking",)) as running:
         yield running
 
 
 @pytest.mark.slow
-def test_a_real_server(forks: Forks, tmp_path: Path) -> None:
+def test_a_real_server(tmp_path: Path) -> None:
     """Random weights say nothing that makes sense: what counts is that every answer is kept, and none taken for a no."""
     prompts, out = tmp_path / "prompts.txt", tmp_path / "long.jsonl"
     prompts.write_text("red 10\nred 20\n", encoding="utf8")
     pictures = generated(tmp_path / "p", [10, 20, 30])
     with transformers_serving(tmp_path / "served") as address:
-        common = ("--model", address, "--max-tokens", "6", "--json")
-        first = forks.run(["recaptrain", "upsample", prompts, out, *common, "--cache", tmp_path / "cache"])
-        second = forks.run(
-            ["recaptrain", "judge", pictures, *common, "--out", tmp_path / "verdicts", "--shuffled", "2"]
+        done = upsample(
+            prompts, out, UpsampleSettings(model=address, max_tokens=6, cache=str(tmp_path / "cache"))
         )
-    assert not first.errors, first.errors
-    done = json.loads(first.output)
-    assert (done["prompts"], done["rewritten"] + done["failed"]) == (2, 2)
+        (judged,) = judge(
+            [str(pictures)],
+            JudgeSettings(model=address, max_tokens=6, shuffled=2, out=str(tmp_path / "verdicts")),
+        ).runs
+    assert (done.prompts, done.rewritten + done.failed) == (2, 2)
     assert len(out.read_text(encoding="utf8").splitlines()) == 2
-    judged = json.loads(second.output)["runs"][0]
-    everything = judged["rates"][0]
-    assert everything["n"] + everything["unparsable"] + everything["failed"] == 3
-    assert everything["verdicts"]["incorrect"] == 0
-    assert judged["judge"]["model"] == address.partition("#")[2]
+    everything = judged.rates[0]
+    assert everything.n + everything.unparsable + everything.failed == 3
+    assert everything.verdicts["incorrect"] == 0
+    assert judged.judge["model"] == address.partition("#")[2]
 
 
 class Killed:
