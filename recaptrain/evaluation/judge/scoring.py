@@ -53,7 +53,8 @@ class Rate:
         low, high: 95 % interval by a bootstrap over prompts; None where there is none, as of a single prompt.
         n: pictures with a verdict; `prompts` how many prompts they are of.
         verdicts: how often each verdict was given.
-        unparsable: answers without a verdict; `failed` pictures without an answer. Neither counts in the value.
+        unparsable: answers without a verdict, `cut` of them cut off by the limit of tokens; `failed` pictures without an answer. None
+            of them counts in the value.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Rate:
     prompts: int
     verdicts: Mapping[str, int]
     unparsable: int
+    cut: int
     failed: int
 
 
@@ -138,5 +140,6 @@ def _rate(name: str, judgements: Sequence[Judgement], protocol: JudgingProtocol,
         prompts=len({each.prompt_id for each in judged}),
         verdicts={word: given[word] for word in protocol.verdicts},
         unparsable=sum(each.unparsable for each in own),
+        cut=sum(each.unparsable and each.finish_reason == "length" for each in own),
         failed=sum(each.answer is None for each in own),
     )
