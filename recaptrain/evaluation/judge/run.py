@@ -76,10 +76,10 @@ class JudgeSummary:
 
     @property
     def table(self) -> "pd.DataFrame":
-        """A row per run and category: images, category, value, low, high, n, prompts, unparsable, failed."""
+        """A row per run and category: images, category, value, low, high, n, prompts, unparsable, cut, failed."""
         import pandas as pd
 
-        names = ("value", "low", "high", "n", "prompts", "unparsable", "failed")
+        names = ("value", "low", "high", "n", "prompts", "unparsable", "cut", "failed")
         return pd.DataFrame(
             [
                 {"images": run.name, "category": each.name, **{name: getattr(each, name) for name in names}}
@@ -317,10 +317,11 @@ def _lines(summary: JudgeSummary) -> Iterator[str]:
 def _trouble(run: JudgedRun) -> Iterator[tuple[str, int]]:
     """What counts in no rate."""
     everything = [run.rates[0], *([run.shuffled] if run.shuffled else [])]
-    unparsable, failed = (
-        sum(getattr(rate, name) for rate in everything) for name in ("unparsable", "failed")
+    unparsable, cut, failed = (
+        sum(getattr(rate, name) for rate in everything) for name in ("unparsable", "cut", "failed")
     )
     if unparsable:
-        yield "answers without a verdict, which count nowhere", unparsable
+        advice = f" ({cut:,} of them were cut off: raise --max-tokens)" if cut else ""
+        yield f"answers without a verdict, which count nowhere{advice}", unparsable
     if failed:
         yield f"without an answer (why stands in {VERDICTS}); the same command asks about them again", failed

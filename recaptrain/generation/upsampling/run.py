@@ -238,7 +238,8 @@ def _lines(summary: UpsampleSummary) -> Iterator[str]:
     if summary.failed:
         yield f"{summary.failed:,} were not, and stand in {summary.out} as they were; the same command asks again where there was no answer:"
         yield from (f"  {line}" for line in summary.failures[:5])
-    yield f"words of a prompt on average: {summary.words_before:.1f} before, {summary.words_after:.1f} after"
+    if summary.rewritten:
+        yield f"words of a prompt on average: {summary.words_before:.1f} before, {summary.words_after:.1f} after"
     if summary.before is not None and summary.after is not None:
         yield f"distance from the captions of {summary.examples} (train–inference skew, by {summary.after.clip}):"
         yield f"  before: {summary.before.text()}"

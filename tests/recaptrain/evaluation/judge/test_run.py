@@ -89,7 +89,7 @@ def test_unparsable_answers_failures_and_unreadable_pictures_count_nowhere(serve
     folder = generated(tmp_path / "p", [10, 20, 30, 40, 50])
     (folder / "00004.png").write_bytes(b"no image")
     server.script = {
-        (20, 20): [completion("It is red. The color is correct, I think")],
+        (20, 20): [completion("It is red. The color is correct, I think", "length")],
         (30, 30): [completion("Cor", ["stop"])],
     }
     found = run(server, tmp_path / "out", folder)
@@ -100,7 +100,10 @@ def test_unparsable_answers_failures_and_unreadable_pictures_count_nowhere(serve
     assert (rows[1]["verdict"], rows[1]["answer"]) == (None, "It is red. The color is correct, I think")
     assert rows[2]["error"].startswith("BadAnswer: finish_reason is a list")
     assert rows[4]["error"].startswith("Unreadable: ")
-    assert "1 answers without a verdict" in found.text()
+    assert (
+        "1 answers without a verdict, which count nowhere (1 of them were cut off: raise --max-tokens)"
+        in found.text()
+    )
     server.script = {}
     again = run(server, tmp_path / "out", folder)
     assert again.runs[0].asked == 1  # what failed is asked again, what has no verdict is not
