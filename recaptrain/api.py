@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from recaptrain.captioner.settings import CaptionerSettings, CaptionerSummary
     from recaptrain.diffusion.settings import DiffusionSettings, DiffusionSummary
     from recaptrain.evaluation.evaluations import EvaluateSummary
-    from recaptrain.evaluation.judge.run import JudgeSummary
+    from recaptrain.evaluation.judge.summary import JudgeSummary
     from recaptrain.generation.generate import GenerateSummary
     from recaptrain.generation.settings import LongPrompts
     from recaptrain.generation.upsampling.run import UpsampleSummary

@@ -13,8 +13,9 @@ from PIL import Image
 from recapdata.captioners.chat_api import ServerUnreachable
 from recapdata.dataset.folder import hold
 from recapdata.errors import DatasetBusy, InputError, OptionError
-from recaptrain.evaluation.judge.run import JudgeSummary, judge
+from recaptrain.evaluation.judge.run import judge
 from recaptrain.evaluation.judge.settings import JudgeSettings
+from recaptrain.evaluation.judge.summary import JudgeSummary
 from tests.chat_servers import StumblingServer, completion, red_of_request, serving
 from tests.recaptrain.evaluation.judge.pictures import QUICK, generated, judging_server
 from tests.waiting import HANGS, until
