@@ -162,7 +162,11 @@ class SeenEmbeddings:
         self._size: int | None = None
 
     def encode(self, images: Sequence[Image.Image]) -> "torch.Tensor":
-        """Unit embeddings [n, d] of pictures in RGB, on the CPU."""
+        """Unit embeddings [n, d] of pictures in RGB, on the CPU.
+
+        Of a batch that is known in part all are encoded: the last digits depend on what is encoded together, and must not depend on
+        where an earlier run was interrupted.
+        """
         import torch
 
         keys = preprocessed(images, pixels_key)
@@ -171,15 +175,15 @@ class SeenEmbeddings:
             None if cache is None else known_embedding(cache.row(key), self._dimensions)
             for cache, key in zip(caches, keys, strict=True)
         ]
-        new = [place for place, each in enumerate(known) if each is None]
-        if new:
-            pixels = torch.stack(preprocessed([images[place] for place in new], self.clip.pixels))
-            for place, embedding in zip(new, self.clip.encode_images(pixels).cpu().tolist(), strict=True):
-                known[place] = embedding
-                if (cache := caches[place]) is not None:
-                    cache.put({"key": keys[place], "embedding": embedding})
-        self._store.added(len(new))
-        return torch.tensor(known, dtype=torch.float32)
+        if not any(each is None for each in known):
+            return torch.tensor(known, dtype=torch.float32)
+        pixels = torch.stack(preprocessed(images, self.clip.pixels))
+        found = self.clip.encode_images(pixels).cpu()
+        for cache, key, embedding in zip(caches, keys, found.tolist(), strict=True):
+            if cache is not None:
+                cache.put({"key": key, "embedding": embedding})
+        self._store.added(len(images))
+        return found
 
     def _dimensions(self) -> int:
         if self._size is None:

@@ -28,14 +28,15 @@ def test_keys_of_images_that_are_gone_are_forgotten():
     assert len(seen._KEYS) == before
 
 
-def test_a_picture_is_encoded_once_and_kept_to_the_last_digit(tmp_path):
+def test_a_batch_is_encoded_once_and_kept_to_the_last_digit(tmp_path):
+    """One that is known in part is encoded whole, so that its digits do not depend on what was known."""
     pictures = [image(number) for number in range(3)]
     known = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
     first = embeddings(known, lambda _: [1.0, 0.0], root=tmp_path)
     found = first.encode(pictures[:2])
     assert np.allclose(found[1], [0.6, 0.8])
     assert first.encode(pictures).tolist()[:2] == found.tolist()
-    assert first.clip.model.encoded == [0, 1, 2]
+    assert first.clip.model.encoded == [0, 1, 0, 1, 2]
     first._store.save()
     again = embeddings(known, lambda _: [1.0, 0.0], root=tmp_path)
     assert again.encode(pictures).tolist()[:2] == found.tolist()
