@@ -213,7 +213,7 @@ def test_the_card_says_what_was_trained_on_and_what_came_of_it(tmp_path, base):
     for name in ("short", "long"):
         assert f"| {name} | 50.0% | {summary.drawn[name]:.1%} |" in card.text
     assert "| object precision | 90.0 % (85.0–95.0), n = 8 | 90.0 % (85.0–95.0), n = 8 |" in card.text
-    assert "The audit of long is of captions that have changed since." in card.text
+    assert "n = 8 |\n\nThe audit of long is of captions that have changed since." in card.text
     assert (
         f"![Pictures of fixed prompts and seeds after {summary.saved_step} steps](validation.png)"
         in card.text
