@@ -5,6 +5,7 @@ A reader sees the old content or the new, never a part, also after a kill or a p
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,10 +57,25 @@ def temporary_path(path: Path, *, shared: bool = False) -> Path:
 
 
 def rename(temporary: Path, path: Path) -> None:
-    """Give a finished file its name, durably."""
+    """Give a finished file its name, durably.
+
+    Raises:
+        OptionError: a folder has the name.
+    """
     flush(temporary)
-    os.replace(temporary, path)
+    try:
+        os.replace(temporary, path)
+    except IsADirectoryError as error:
+        raise OptionError(f"{path} is a folder, where a file is to be written; move it away") from error
     flush(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Delete a file, a folder with all that is in it, or a symbolic link and not what it leads to; nothing where there is none."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path)
 
 
 def flush(path: Path) -> None:

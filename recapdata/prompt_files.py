@@ -8,18 +8,22 @@ DPG-Bench              a folder of text files, a prompt each; or its table, a ro
 """
 
 import csv
+import io
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from recapdata.dataset.bounded import TooLarge, read_small
 from recapdata.errors import InputError
 
 PROMPT_FIELDS = ("prompt", "prompts", "caption", "text")
 """Names of the field that holds the prompt, whatever their case; the first that is there."""
 JSON_LINES = (".jsonl", ".json")
 TABLES = {".csv": ",", ".tsv": "\t"}
+MOST = 2**28
+"""Bytes of a file of prompts."""
 ITEM = "item_id"
 """The column of DPG-Bench's table that several rows of one prompt share."""
 
@@ -55,23 +59,32 @@ def read_prompt_file(path: Path) -> Iterator[PromptRow]:
             yield from _table(path)
         else:
             yield from _lines(path)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, TooLarge, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as prompts ({error})") from error
+
+
+def _text(path: Path, newline: str | None = None) -> io.StringIO:
+    """The text of a file; of a FIFO or device, which has no end, there is none."""
+    if not path.is_file():
+        raise InputError(
+            f"{path}: cannot be read as prompts (there is no such file, or it is a FIFO or a device)"
+        )
+    return io.StringIO(read_small(path, MOST).decode("utf-8-sig"), newline=newline)
 
 
 def _lines(path: Path) -> Iterator[PromptRow]:
     as_json = path.suffix.lower() in JSON_LINES
-    with open(path, encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                where = f"{path}, line {number}"
-                yield _json_row(line, where) if as_json else PromptRow(line.strip(), where)
+    for number, line in enumerate(_text(path), start=1):
+        if line.strip():
+            where = f"{path}, line {number}"
+            yield _json_row(line, where) if as_json else PromptRow(line.strip(), where)
 
 
 def _json_row(line: str, where: str) -> PromptRow:
     try:
         row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+        json.dumps(row, ensure_ascii=False).encode()  # lone surrogates, which can be written nowhere
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: not JSON ({error}); one object a line is expected") from error
     return PromptRow(row, where) if isinstance(row, str) else _row(row, where)
 
@@ -94,26 +107,25 @@ def _row(row: Any, where: str) -> PromptRow:
 
 def _table(path: Path) -> Iterator[PromptRow]:
     """Rows of a table; those of DPG-Bench that belong to one prompt as one, its questions under `questions`."""
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, delimiter=TABLES[path.suffix.lower()])
-        item: PromptRow | None = None
-        for line in reader:
-            row = {name: value for name, value in line.items() if name is not None and value is not None}
-            if not any(value.strip() for value in row.values()):
-                continue
-            read = _row(row, f"{path}, line {reader.line_num}")
-            if ITEM not in read.row:
-                yield read
-                continue
-            question = {name: value for name, value in read.row.items() if name != ITEM}
-            if item is not None and item.name == read.row[ITEM]:
-                item.row["questions"].append(question)
-                continue
-            if item is not None:
-                yield item
-            item = PromptRow(read.prompt, read.where, {"questions": [question]}, name=read.row[ITEM])
+    reader = csv.DictReader(_text(path, newline=""), delimiter=TABLES[path.suffix.lower()])
+    item: PromptRow | None = None
+    for line in reader:
+        row = {name: value for name, value in line.items() if name is not None and value is not None}
+        if not any(value.strip() for value in row.values()):
+            continue
+        read = _row(row, f"{path}, line {reader.line_num}")
+        if ITEM not in read.row:
+            yield read
+            continue
+        question = {name: value for name, value in read.row.items() if name != ITEM}
+        if item is not None and item.name == read.row[ITEM]:
+            item.row["questions"].append(question)
+            continue
         if item is not None:
             yield item
+        item = PromptRow(read.prompt, read.where, {"questions": [question]}, name=read.row[ITEM])
+    if item is not None:
+        yield item
 
 
 def _folder(path: Path) -> Iterator[PromptRow]:

@@ -12,8 +12,8 @@ runs that differ in captions share it, and so do versions of a dataset. Several 
 import hashlib
 import json
 import os
+import re
 import secrets
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recapdata.atomic import replacing, write_atomic
-from recapdata.display import shown_as_text
+from recapdata.dataset.bounded import read_small
+from recapdata.display import one_line, shown_as_text
 from recapdata.errors import OptionError
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ VARIABLE = "RECAPDATA_CACHE"
 PLACE = ("dtype", "torch_dtype", "transformers_version")
 """What a model's configuration says of where it was loaded."""
 ABOUT, USED = "about.json", "used.json"
+_ID = re.compile("[0-9a-f]{16}")
+_FILE = re.compile(r"about\.json|used\.json|[\w-]+\.(arrow|jsonl)|\..+\.tmp|\.lock")
 
 
 def caches_root() -> Path:
@@ -56,9 +59,11 @@ class Cache:
 
         for path in sorted(self.path.glob("*.arrow")):
             try:
-                yield pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-            except (OSError, pa.ArrowInvalid):
+                table = _read(path)
+            except (OSError, ValueError, LookupError, pa.ArrowException):
                 path.unlink(missing_ok=True)
+                continue
+            yield table
 
     def add(self, table: "pa.Table") -> None:
         """Write entries as a file of their own."""
@@ -94,15 +99,39 @@ def model_digest(model: Any) -> str:
     return total.hexdigest()
 
 
+def _read(path: Path) -> "pa.Table":
+    """A file of entries, memory-mapped and checked.
+
+    Raises:
+        OSError, ValueError, LookupError, ArrowException: it is damaged, is a link or no file, or takes more memory than its size.
+    """
+    import pyarrow as pa
+
+    if path.is_symlink() or not path.is_file():
+        raise OSError("no file of this cache")
+    table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    if table.nbytes > path.stat().st_size:
+        raise ValueError("it is compressed, which no cache is")
+    table.validate(full=True)
+    return table
+
+
 def open_cache(root: Path, kind: str, about: Mapping[str, Any]) -> Cache:
     """The cache of a kind for a model and settings, made where there is none.
 
     Args:
         about: JSON; what the entries depend on, beside what they are of. What starts with an underscore is for people and not part of the id.
+
+    Raises:
+        OptionError: its folder is a symbolic link, or lies behind one.
     """
     decided = {name: value for name, value in about.items() if not name.startswith("_")}
     name = hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()[:16]
     path = root / kind / name
+    if not _is_own(path):
+        raise OptionError(
+            f"{path} is a symbolic link, or lies behind one: a cache holds files of its own only; take it out"
+        )
     if not (path / ABOUT).is_file():
         write_atomic(path / ABOUT, json.dumps(dict(about), indent=2).encode())
     return Cache(path)
@@ -131,11 +160,14 @@ class CacheEntry:
 
 
 def list_caches(root: Path) -> list[CacheEntry]:
-    """All caches below a root, by kind and id."""
+    """All caches below a root, by kind and id; links are not followed, and folders of other programs are left out."""
     entries = []
     for about in sorted(root.glob(f"*/*/{ABOUT}")):
-        folder, used = about.parent, _json(about.parent / USED)
-        files = [*folder.glob("*.arrow"), *folder.glob("*.jsonl")]
+        folder = about.parent
+        if not (_ID.fullmatch(folder.name) and _is_own(folder)):
+            continue
+        used = {str(name): str(time) for name, time in _json(folder / USED).items()}
+        files = [each for each in _own_files(folder) if each.suffix in (".arrow", ".jsonl")]
         entries.append(
             CacheEntry(
                 kind=folder.parent.name,
@@ -143,7 +175,7 @@ def list_caches(root: Path) -> list[CacheEntry]:
                 path=str(folder),
                 model=str(_json(about).get("_model", "")),
                 files=len(files),
-                size=sum(each.stat().st_size for each in folder.iterdir() if each.is_file()),
+                size=sum(each.lstat().st_size for each in _own_files(folder)),
                 used=max(used.values(), default=""),
                 datasets=tuple(sorted(used)),
                 orphan=not any(_exists(each) for each in used),
@@ -164,14 +196,15 @@ class CachesSummary:
     def text(self) -> str:
         """A line per cache."""
         lines = [
-            f"cleared {each.id}: {each.kind} of {each.model}, {_bytes(each.size)}" for each in self.cleared
+            f"cleared {each.id}: {one_line(each.kind)} of {one_line(each.model)}, {_bytes(each.size)}"
+            for each in self.cleared
         ]
         for each in self.caches:
-            whose = f"; {', '.join(each.datasets)}" if each.datasets else ""
+            whose = f"; {one_line(', '.join(each.datasets))}" if each.datasets else ""
             orphan = " (orphan: its datasets are gone)" if each.orphan else ""
             lines.append(
-                f"{each.id}  {each.kind} of {each.model or 'an unnamed model'}: {_bytes(each.size)} in {each.files:,} files, last "
-                f"used {each.used or 'at a time that is not known'}{whose}{orphan}"
+                f"{each.id}  {one_line(each.kind)} of {one_line(each.model) or 'an unnamed model'}: {_bytes(each.size)} in "
+                f"{each.files:,} files, last used {one_line(each.used) or 'at a time that is not known'}{whose}{orphan}"
             )
         total = sum(each.size for each in self.caches)
         lines.append(f"{len(self.caches)} caches, {_bytes(total)}, in {self.root}")
@@ -220,11 +253,31 @@ def _bytes(size: int) -> str:
 
 
 def clear_cache(entry: CacheEntry) -> None:
-    """Delete a cache; a run that uses it keeps what it has open and encodes the rest again."""
+    """Delete a cache; a run that uses it keeps what it has open and encodes the rest again.
+
+    Only what a cache writes is deleted: what somebody else has put into its folder stays, and so does the folder then.
+    """
     folder = Path(entry.path)
-    shutil.rmtree(folder)
-    if not any(folder.parent.iterdir()):
-        folder.parent.rmdir()
+    for path in _own_files(folder):
+        path.unlink(missing_ok=True)
+    for each in (folder, folder.parent):
+        if any(each.iterdir()):
+            return
+        each.rmdir()
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether neither a cache's folder nor that of its kind is a link, which may lead to anything."""
+    return not (folder.is_symlink() or folder.parent.is_symlink())
+
+
+def _own_files(folder: Path) -> list[Path]:
+    """What a cache has written to its folder, and links of the same names."""
+    return [
+        each
+        for each in folder.iterdir()
+        if _FILE.fullmatch(each.name) and (each.is_symlink() or not each.is_dir())
+    ]
 
 
 def _exists(dataset: str) -> bool:
@@ -234,7 +287,7 @@ def _exists(dataset: str) -> bool:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf8"))
-    except (OSError, ValueError):
+        values = json.loads(read_small(path)) if path.is_file() and not path.is_symlink() else {}
+    except (OSError, ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}

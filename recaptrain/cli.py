@@ -59,7 +59,7 @@ def recipes(
 ) -> RecipeList:
     """List the recipes of recaptrain diffusion, or show one: purpose, command, hardware, cost, options."""
     known = DIFFUSION_RECIPES
-    shown = None if name is None else known.path(name).read_text(encoding="utf8")
+    shown = None if name is None else known.text(name)
     return RecipeList({each: known.purpose(each) for each in known.names()}, shown)
 
 

@@ -127,7 +127,7 @@ def _check_entry(entry: os.DirEntry[str]) -> None:
     elif not entry.is_file(follow_symlinks=False):
         what = "a symbolic link" if entry.is_symlink() else "no file"
         raise DatasetDamaged(
-            f"{entry.path} is {what}; a dataset folder holds files of its own only, so that nothing outside of it is read "
+            f"{entry.path} is {what}; such a folder holds files of its own only, so that nothing outside of it is read "
             "or written: put the files themselves there, or take it out"
         )
 

@@ -16,7 +16,7 @@ from recapdata.atomic import replacing
 from recapdata.console import progress
 from recapdata.dataset.decoding import DECODED_PIXELS, ImageUnreadable, decode_image
 from recapdata.dataset.target import Target
-from recapdata.errors import CaptionSetNotFound, InputError, OptionError
+from recapdata.errors import CaptionSetNotFound, DatasetDamaged, InputError, OptionError
 
 HANDFUL = 4
 """Fewest records to hold out: the loss on fewer says nothing. None are where that would be more than a fifth of all."""
@@ -178,7 +178,16 @@ def gather_pictures(target: Target, captions: HumanCaptions, path: Path, *, show
             for image in _images(target, captions):
                 writer.write_batch(pa.record_batch([pa.array([image], pa.large_binary())], schema=schema))
                 advance(1, failed=int(image is None))
-    return Pictures(pa.ipc.open_file(pa.memory_map(str(path))).read_all(), target.max_pixels)
+    try:
+        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        table.validate(full=True)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise DatasetDamaged(
+            f"{path} is damaged ({' '.join(str(error).split())[:300]}); delete it"
+        ) from error
+    if table.num_rows != captions.table.num_rows or table.column_names != ["image"]:
+        raise DatasetDamaged(f"{path} is damaged (it holds other pictures than the captions'); delete it")
+    return Pictures(table, target.max_pixels)
 
 
 def _images(target: Target, captions: HumanCaptions) -> Any:

@@ -21,6 +21,7 @@ from recapdata.models.transformers import quiet
 from recaptrain.captioner.data import Rows
 from recaptrain.captioner.loss import CaptionBatches, answer_loss, on_device
 from recaptrain.captioner.settings import CaptionerSettings
+from recaptrain.training.best import copy_weights
 from recaptrain.training.checkpoints import RunFolder
 from recaptrain.training.loop import Training
 from recaptrain.training.trackers import say_beside_bar
@@ -122,10 +123,8 @@ class Validation:
         """Put the best weights back, where anything was held out; call it on every process at the end of the run.
 
         Raises:
-            DatasetDamaged: their file is gone.
+            DatasetDamaged: their file is gone, or is not what was written.
         """
-        from safetensors.torch import load_file
-
         best = self._best(len(self.run.rows()))
         if best is None:
             return
@@ -135,12 +134,7 @@ class Validation:
                 f"{path} is missing, the weights of step {best:,} with the lowest validation loss; put it back and go on with --resume, "
                 "or train again in another folder"
             )
-        import torch
-
-        kept = load_file(path)
-        with torch.no_grad():
-            for name, parameter in self._trained():
-                parameter.copy_(kept[name])
+        copy_weights(path, self._trained())
 
     # -- validating ------------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ that differ in captions alone share one, and so do versions of a dataset that ha
 
 import hashlib
 import json
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -242,9 +243,9 @@ def encode_dataset(
         for batch in target.read(shard, ["key"])
         for key in batch.column("key").to_pylist()
     ]
-    known = {name for table in cache.tables() for name in table.column("name").to_pylist()}
+    known = {(name, shape) for table, shape in _entries(cache) for name in table.column("name").to_pylist()}
     wanted = [
-        [way for way in ways if size is not None and _name(key, size, way) not in known]
+        [way for way in ways if size is not None and _entry(encoder, key, size, way) not in known]
         for key, size in zip(keys, sizes, strict=True)
     ]
     advance(sum(not each for each in wanted))
@@ -257,23 +258,51 @@ def _name(key: str, size: Size, fitting: Fitting) -> str:
     return f"{key}/{fitting.name(size)}"
 
 
+def _entry(encoder: Encoder, key: str, size: Size, fitting: Fitting) -> tuple[str, tuple[int, ...]]:
+    """Name and shape of the entry of a picture."""
+    return _name(key, size, fitting), (2, *encoder.shape(size))
+
+
+def _entries(cache: Cache) -> Iterator[tuple[pa.Table, tuple[int, ...]]]:
+    """The files of the cache with the shape of their entries; one that is of another form is left out, and its entries are made again."""
+    for table in cache.tables():
+        try:
+            shape = tuple(int(each) for each in json.loads((table.schema.metadata or {})[b"shape"]))
+            own = table.schema.remove_metadata() == _schema(math.prod(shape))
+        except (KeyError, ValueError, TypeError, RecursionError, OverflowError):
+            continue
+        if own and table.num_rows and not any(column.null_count for column in table.columns):
+            yield table, shape
+
+
+def _schema(width: int) -> pa.Schema:
+    return pa.schema(
+        [
+            ("name", pa.string()),
+            ("moments", pa.list_(pa.float16(), width)),
+            ("top", pa.int32()),
+            ("left", pa.int32()),
+        ]
+    )
+
+
 def _open(
     cache: Cache, encoder: Encoder, keys: Sequence[str], sizes: Sequence[Size | None], ways: Sequence[Fitting]
 ) -> Latents:
     """The entries of all rows, each file memory-mapped."""
     moments, corners = [], []
-    found: dict[str, tuple[int, int]] = {}
-    for number, table in enumerate(cache.tables()):
+    found: dict[tuple[str, tuple[int, ...]], tuple[int, int]] = {}
+    for number, (table, shape) in enumerate(_entries(cache)):
         column = table.column("moments").combine_chunks()
         column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
-        shape = json.loads(table.schema.metadata[b"shape"])
         moments.append(column.flatten().to_numpy(zero_copy_only=True).reshape(-1, *shape))
         corners.append(np.stack([table.column(side).to_numpy() for side in ("top", "left")], 1))
-        found |= {name: (number, entry) for entry, name in enumerate(table.column("name").to_pylist())}
+        names = table.column("name").to_pylist()
+        found |= {(name, shape): (number, entry) for entry, name in enumerate(names)}
     places = np.full((len(keys), len(ways), 2), -1, np.int64)
     for row, (key, size) in enumerate(zip(keys, sizes, strict=True)):
         for way, fitting in enumerate(ways):
-            if size is not None and (place := found.get(_name(key, size, fitting))) is not None:
+            if size is not None and (place := found.get(_entry(encoder, key, size, fitting))) is not None:
                 places[row, way] = place
     return Latents(moments=moments, corners=corners, places=places, fittings=tuple(ways))
 

@@ -20,6 +20,7 @@ from recapdata.suggestions import did_you_mean
 from recaptrain.diffusion.checkpoint_metrics import CheckpointMetrics, MeasuredFigure
 from recaptrain.diffusion.loss import Denoising, MicroBatch
 from recaptrain.diffusion.samples import Samples
+from recaptrain.training.best import copy_weights
 from recaptrain.training.checkpoints import RunFolder
 from recaptrain.training.loop import Training
 from recaptrain.training.recorders import Recorder
@@ -132,10 +133,8 @@ class Validation:
         """Put the best weights into the place of the last step's, on every process; False where nothing was validated.
 
         Raises:
-            DatasetDamaged: their file is gone.
+            DatasetDamaged: their file is gone, or is not what was written.
         """
-        from safetensors.torch import load_file
-
         best = self.result().best_step
         if best is None:
             return False
@@ -144,12 +143,7 @@ class Validation:
             raise DatasetDamaged(
                 f"{path} is missing, the best weights, of step {best:,}; put it back and go on with --resume, or go on with --resume --save last"
             )
-        import torch
-
-        kept = load_file(path)
-        with torch.no_grad():
-            for name, parameter in self._trained():
-                parameter.copy_(kept[name])
+        copy_weights(path, self._trained())
         return True
 
     def _scores(self) -> dict[int, float]:

@@ -10,13 +10,20 @@ from typing import Any
 
 from PIL import Image
 
-from recapdata.dataset.decoding import DECODED_PIXELS, ImageUnreadable, decode_image
+from recapdata.dataset.bounded import read_lines, read_small
+from recapdata.dataset.decoding import ImageUnreadable, decode_image
+from recapdata.dataset.paths import NotAFile, UnsafePath, open_inside
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import InputError, OptionError
+from recapdata.records import MAX_PIXELS
 from recaptrain.generation.generate import METADATA, SETTINGS
 
 READ_ROWS = 32
 """Rows of a dataset that are read at once for their images."""
+MOST_BYTES = 2**28
+"""Bytes of an image file."""
+MOST_LINE = 2**20
+"""Bytes of a row of a manifest."""
 KEPT_ROWS = 256
 """Encoded images of a dataset that stay in memory."""
 
@@ -138,23 +145,27 @@ def _named(source: str) -> tuple[str, str]:
 
 def _generated(name: str, folder: Path) -> Pictures:
     settings = _json(folder / SETTINGS) if (folder / SETTINGS).is_file() else {}
-    items = []
-    with open(folder / METADATA, encoding="utf8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                row = json.loads(line)
-                items.append(_drawn(folder, row))
-            except (ValueError, KeyError, TypeError) as error:
-                raise InputError(
-                    f"{folder / METADATA}, line {number}: not a row of recaptrain generate ({type(error).__name__}: {error})"
-                ) from error
+    items: list[Picture] = []
+    seen: set[str] = set()
+    try:
+        for line in read_lines(folder / METADATA, MOST_LINE):
+            picture = _drawn(folder, json.loads(line))
+            if picture.id in seen:
+                raise ValueError(f"id {picture.id!r} comes twice")
+            seen.add(picture.id)
+            items.append(picture)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(
+            f"{folder / METADATA}, line {len(items) + 1}: not a row of recaptrain generate "
+            f"({type(error).__name__}: {' '.join(str(error).split())[:300]})"
+        ) from error
     return Pictures(name=name, source=str(folder), items=items, made_with=settings)
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf8"))
-    except ValueError as error:
+        values = json.loads(read_small(path))
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged ({error})") from error
     if not isinstance(values, dict):
         raise InputError(f"{path} is damaged: it holds no settings by name")
@@ -162,9 +173,14 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _drawn(folder: Path, row: Mapping[str, Any]) -> Picture:
-    path = folder / row["file_name"]
-    if path.parent != folder:
-        raise ValueError(f"file_name {row['file_name']!r} lies elsewhere")
+    name = row["file_name"]
+    if not isinstance(name, str) or not name.strip(".") or set(name) & set("/\\\0"):
+        raise ValueError(f"file_name {name!r} lies elsewhere")
+    texts = [row.get(each) for each in ("prompt", "original", "read", "category")]
+    if not isinstance(texts[0], str) or not all(isinstance(each, str | None) for each in texts):
+        raise TypeError("prompt, original, read and category are texts")
+    for each in ("id", "prompt_id", "category"):
+        str(row.get(each)).encode()  # no file of rows takes lone surrogates
     original = row.get("original") or row["prompt"]
     return Picture(
         id=str(row["id"]),
@@ -172,25 +188,44 @@ def _drawn(folder: Path, row: Mapping[str, Any]) -> Picture:
         prompt=str(original),
         read=str(row.get("read") or row["prompt"]),
         category=row.get("category"),
-        fields=json.loads(row["fields"]) if row.get("fields") else {},
-        mark=file_mark(path),
-        load=lambda: open_file(path),
+        fields=_fields(row.get("fields")),
+        mark=file_mark(folder / name),
+        load=lambda: open_file(folder, name),
     )
+
+
+def _fields(text: Any) -> dict[str, Any]:
+    fields = json.loads(text) if text else {}
+    if not isinstance(fields, dict):
+        raise TypeError("fields is the text of a JSON object")
+    return fields
 
 
 def file_mark(path: Path) -> str:
     """What changes whenever the image of a file may have."""
-    found = path.stat() if path.is_file() else None
-    return f"{found.st_size}-{found.st_mtime_ns}" if found else "missing"
-
-
-def open_file(path: Path) -> Image.Image:
-    """The decoded image of a file; raises `ImageUnreadable`."""
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ImageUnreadable(f"{path.name}: {error.strerror}") from error
-    return decode_image(content, max_pixels=DECODED_PIXELS)
+        found = path.stat()
+    except (OSError, ValueError):
+        return "missing"
+    return f"{found.st_size}-{found.st_mtime_ns}"
+
+
+def open_file(folder: Path, name: str) -> Image.Image:
+    """The decoded image of a file of a folder; a link that leads out of it, a FIFO or a device is none.
+
+    Raises:
+        ImageUnreadable: it cannot be decoded, or is too large.
+    """
+    try:
+        with open_inside(folder, name) as file:
+            content = file.read(MOST_BYTES + 1)
+    except (UnsafePath, NotAFile) as error:
+        raise ImageUnreadable(f"{type(error).__name__}: {error}") from error
+    except (OSError, ValueError) as error:
+        raise ImageUnreadable(f"{type(error).__name__}: {name}: {error}") from error
+    if len(content) > MOST_BYTES:
+        raise ImageUnreadable(f"TooLarge: {name} has more than {MOST_BYTES:,} bytes")
+    return decode_image(content, max_pixels=MAX_PIXELS)
 
 
 def _real(name: str, target: str, set_name: str) -> Pictures:

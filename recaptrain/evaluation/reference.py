@@ -94,7 +94,9 @@ def _files(folder: Path) -> Iterator[Picture]:
     """The images of a folder and those below it, by their paths."""
     for path in sorted(each for each in folder.rglob("*") if is_image_name(each.name) and each.is_file()):
         yield _picture(
-            path.relative_to(folder).as_posix(), file_mark(path), lambda path=path: open_file(path)
+            path.relative_to(folder).as_posix(),
+            file_mark(path),
+            lambda path=path: open_file(folder, path.relative_to(folder).as_posix()),
         )  # type: ignore[misc]
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from recapdata.atomic import check_folder, write_atomic
 from recapdata.console import progress, say
-from recapdata.errors import OptionError
+from recapdata.dataset.folder import check_output
+from recapdata.errors import InputError, OptionError
 from recapdata.extras import require
 from recapdata.models.sources import EMBEDDED, unlike_scenes
 from recaptrain.evaluation.evaluations import (
@@ -27,7 +28,8 @@ from recaptrain.evaluation.intervals import percentile_interval, replicate
 from recaptrain.evaluation.measuring import NOTHING, UNREADABLE, Rows, decoded, measure
 from recaptrain.evaluation.metrics import Metric, Statistic, open_metric
 from recaptrain.evaluation.pictures import Pictures, read_runs
-from recaptrain.evaluation.seen import open_store
+from recaptrain.evaluation.reference import FOLDER
+from recaptrain.evaluation.seen import EVIDENCE, open_store
 from recaptrain.evaluation.settings import EvaluateSettings
 
 FIGURES = "evaluation.json"
@@ -51,6 +53,8 @@ def evaluate(sources: Sequence[str], settings: EvaluateSettings) -> EvaluateSumm
     check_folder(Path(settings.out))
     _check_page(settings.report)
     runs = read_runs(sources, prompts=settings.prompts, shuffle=settings.shuffle, seed=settings.seed)
+    _check_texts(runs)
+    check_output(Path(settings.out), {FOLDER, EVIDENCE, *(run.folder(settings.out).name for run in runs)})
     measured = [_measured(run, settings) for run in runs]
     for each in measured:
         content = json.dumps(
@@ -69,6 +73,22 @@ def evaluate(sources: Sequence[str], settings: EvaluateSettings) -> EvaluateSumm
         report=settings.report,
         seconds=round(time.monotonic() - began, 1),
     )
+
+
+def _check_texts(runs: Sequence[Pictures]) -> None:
+    """Refuse prompts that no tokenizer takes.
+
+    Raises:
+        InputError: one holds half a surrogate pair.
+    """
+    for run in runs:
+        for each in run.items:
+            try:
+                f"{each.prompt}{each.read}".encode()
+            except UnicodeEncodeError as error:
+                raise InputError(
+                    f"{run.source}: the prompt of {each.id} holds half a surrogate pair, which is no text; mend it"
+                ) from error
 
 
 def _check_page(path: str | None) -> None:

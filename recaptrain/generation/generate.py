@@ -8,7 +8,8 @@ the pictures of its own batches.
 import io
 import json
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,9 +18,12 @@ from typing import TYPE_CHECKING, Any
 from recapdata.atomic import check_folder, write_atomic
 from recapdata.caption_sets.mixture import fitting_sentences
 from recapdata.console import progress
+from recapdata.dataset.bounded import read_small
 from recapdata.display import shown_as_text
-from recapdata.errors import OptionError
+from recapdata.errors import DatasetDamaged, ModelNotSupported, OptionError
+from recapdata.models.opening import one_line
 from recapdata.models.sources import ModelSource, resolve_model
+from recapdata.models.transformers import REFUSALS
 from recapdata.options import identity
 from recaptrain.diffusion.conditioning import encode, tokenize
 from recaptrain.diffusion.windows import windows
@@ -141,12 +145,13 @@ def _rows(out: Path, source: ModelSource, settings: GenerateSettings) -> dict[st
 
     Raises:
         OptionError: the folder holds pictures made otherwise.
+        DatasetDamaged: what they were made with cannot be read.
     """
     path = out / SETTINGS
     if path.is_file():
-        before = json.loads(path.read_text(encoding="utf8"))
+        before = _settings_before(path)
         differing = "; ".join(
-            f"{name}: {before[name]} there, {value} now"
+            f"{name}: {before.get(name)} there, {value} now"
             for name, value in _decided(source, settings).items()
             if name != "model" and before.get(name, value) != value
         )
@@ -154,13 +159,35 @@ def _rows(out: Path, source: ModelSource, settings: GenerateSettings) -> dict[st
             raise OptionError(f"{out} holds pictures made otherwise ({differing}); name another folder")
     rows: dict[str, Row] = {}
     for file in (out / METADATA, *sorted(out.glob(JOURNALS))):
-        for line in file.read_text(encoding="utf8").split("\n") if file.is_file() else ():
+        for line in file.read_bytes().split(b"\n") if file.is_file() else ():
             try:
                 row = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue  # the end of what a killed process wrote
-            rows[row["id"]] = row
+            if _is_row(row):
+                rows[row["id"]] = row
     return rows
+
+
+def _settings_before(path: Path) -> dict[str, Any]:
+    """What the pictures of a folder were made with."""
+    try:
+        before = json.loads(read_small(path))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DatasetDamaged(f"{path} is damaged ({error}); name another folder") from error
+    if not isinstance(before, dict):
+        raise DatasetDamaged(f"{path} is damaged (it holds no settings by name); name another folder")
+    return before
+
+
+def _is_row(row: Any) -> bool:
+    """Whether it is a row that `_row` makes, of a picture in the folder itself; any other is no row, and its picture is made anew."""
+    return (
+        isinstance(row, dict)
+        and all(isinstance(row.get(name), str) for name in ("id", "prompt", "prompt_id"))
+        and row.get("file_name") == f"{row['id']}.png"
+        and isinstance(row.get("seed"), int)
+    )
 
 
 def _decided(source: ModelSource, settings: GenerateSettings) -> dict[str, Any]:
@@ -190,6 +217,8 @@ def _write_metadata(out: Path, wanted: Sequence[Prompt], rows: dict[str, Row]) -
     lines = [json.dumps(rows[prompt.id], ensure_ascii=False) + "\n" for prompt in wanted if prompt.id in rows]
     write_atomic(out / METADATA, "".join(lines).encode())
     for journal in out.glob(JOURNALS):
+        if journal.is_dir() and not journal.is_symlink():
+            raise OptionError(f"{journal} is a folder, where a file is to be written; move it away")
         journal.unlink()
 
 
@@ -266,12 +295,13 @@ def _draw(
         given: dict[str, Any] = {"prompt": texts}
         if number > 1:
             given = _embeddings(pipeline, texts, number)
-        result = pipeline(
-            **given,
-            num_inference_steps=settings.steps,
-            guidance_scale=settings.guidance,
-            generator=[torch.Generator().manual_seed(batch[place].seed) for place in places],
-        )
+        with _drawing():
+            result = pipeline(
+                **given,
+                num_inference_steps=settings.steps,
+                guidance_scale=settings.guidance,
+                generator=[torch.Generator().manual_seed(batch[place].seed) for place in places],
+            )
         flags = getattr(result, "nsfw_content_detected", None) or [False] * len(places)  # SDXL has no checker
         for place, image, flagged in zip(places, result.images, flags, strict=True):
             row = _row(
@@ -282,6 +312,17 @@ def _draw(
             )
             drawn[place] = (image, row)
     return [drawn[place] for place in range(len(batch))]
+
+
+@contextmanager
+def _drawing() -> Iterator[None]:
+    """Turn what a pipeline raises whose parts do not fit together, or that lacks memory, into one line."""
+    try:
+        yield
+    except (*REFUSALS, MemoryError) as error:
+        raise ModelNotSupported(
+            f"the model fails to draw ({one_line(error)}); where memory is what lacks, a smaller --batch-size takes less"
+        ) from error
 
 
 def _embeddings(pipeline: "Pipeline", texts: Sequence[str], number: int) -> dict[str, Any]:

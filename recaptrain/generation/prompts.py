@@ -10,6 +10,9 @@ from recapdata.dataset.target import open_dataset
 from recapdata.errors import InputError
 from recapdata.prompt_files import PromptRow, read_prompt_file
 
+LONGEST = 200
+"""Bytes of a prompt's name; file systems take 255, with what is put before and behind it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
@@ -103,7 +106,15 @@ def _captions(target: str, set_name: str) -> Iterator[PromptRow]:
 def _name(row: PromptRow, number: int) -> str:
     name = f"{number:05d}" if row.name is None else row.name
     if not name or "/" in name or "\\" in name or "\0" in name or name.startswith("."):
-        raise InputError(f"{row.where}: id {name!r} cannot name a file")
+        raise InputError(f"{row.where}: id {name[:100]!a} cannot name a file")
+    try:
+        length = len(name.encode())
+    except UnicodeEncodeError as error:
+        raise InputError(f"{row.where}: id {name[:100]!a} cannot name a file, since it is no text") from error
+    if length > LONGEST:
+        raise InputError(
+            f"{row.where}: id {name[:100]!a} is too long to name a file; {LONGEST} bytes are the most"
+        )
     return name
 
 

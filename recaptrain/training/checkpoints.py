@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import re
-import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,8 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recapdata.atomic import write_atomic
+from recapdata.atomic import remove, write_atomic
 from recapdata.console import is_full_disk, say
+from recapdata.dataset.bounded import read_lines, read_small
 from recapdata.dataset.digest import ArrowDigest
 from recapdata.dataset.folder import hold
 from recapdata.errors import DatasetBusy, DatasetDamaged, DiskFull, OptionError
@@ -26,6 +26,7 @@ from recaptrain.training.completeness import fault, seal
 if TYPE_CHECKING:
     import pyarrow as pa
     from accelerate import Accelerator
+    from diffusers.training_utils import EMAModel
 
     from recapdata.dataset.target import Target
     from recapdata.models.sources import ModelSource
@@ -37,6 +38,10 @@ ENVIRONMENT = (
     "ACCELERATE_MIXED_PRECISION", "ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_FSDP",
 )  # fmt: skip
 """Variables that are noted at each start; no secrets are among them."""
+AVERAGE = "average.pt"
+WITH_LOSS = ("log", "validation")
+"""Logs whose rows have a `loss`."""
+SETTINGS, STARTS = "settings.json", "starts.json"
 _STEP = re.compile(r"step-(\d+)")
 
 
@@ -65,7 +70,7 @@ class RunFolder:
         Raises:
             OptionError: there is a run already and `resume` is not set, or its settings differ.
         """
-        path = self.path / "settings.json"
+        path = self.path / SETTINGS
         if not path.is_file():
             write_atomic(path, json.dumps(settings, indent=2, ensure_ascii=False).encode())
             return
@@ -73,7 +78,9 @@ class RunFolder:
             raise OptionError(
                 f"{self.path.parent} holds a training run already; go on with it by --resume, or name another folder"
             )
-        before = json.loads(path.read_text(encoding="utf8"))
+        before = self._json(SETTINGS)
+        if not isinstance(before, dict):
+            raise self._damaged(SETTINGS, "it holds no settings by name")
         plain = json.loads(json.dumps(settings))
         newer = {name: value for name, value in (defaults or {}).items() if name in plain}
         before = {**json.loads(json.dumps(newer)), **before}
@@ -99,13 +106,33 @@ class RunFolder:
             "environment": {name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
         }
         text = json.dumps([*self.starts(), start], indent=2, ensure_ascii=False)
-        write_atomic(self.path / "starts.json", text.encode())
+        write_atomic(self.path / STARTS, text.encode())
 
     def starts(self) -> list[dict[str, Any]]:
-        """What `note_start` wrote, the first start first."""
-        path = self.path / "starts.json"
-        starts: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf8")) if path.is_file() else []
+        """What `note_start` wrote, the first start first.
+
+        Raises:
+            DatasetDamaged: it is not what `note_start` writes.
+        """
+        if not (self.path / STARTS).is_file():
+            return []
+        starts = self._json(STARTS)
+        if not isinstance(starts, list) or not all(map(_is_start, starts)):
+            raise self._damaged(STARTS, "it is no list of starts with arguments, dataset and base")
         return starts
+
+    def _json(self, name: str) -> Any:
+        """The content of a JSON file."""
+        try:
+            return json.loads(read_small(self.path / name))
+        except (OSError, ValueError, RecursionError) as error:
+            raise self._damaged(name, str(error)) from error
+
+    def _damaged(self, name: str, why: str) -> DatasetDamaged:
+        reason = " ".join(why.split())[:300]
+        return DatasetDamaged(
+            f"{self.path / name} is damaged ({reason}); start the run again in another folder"
+        )
 
     @contextmanager
     def held(self, accelerator: "Accelerator") -> Iterator[None]:
@@ -137,7 +164,7 @@ class RunFolder:
         """
         partial = self.path / f".step-{step}.partial"
         if accelerator.is_main_process:
-            shutil.rmtree(partial, ignore_errors=True)
+            remove(partial)
         accelerator.wait_for_everyone()
         try:
             accelerator.save_state(str(partial))
@@ -147,12 +174,12 @@ class RunFolder:
         except Exception as error:
             if not _out_of_room(error):
                 raise
-            shutil.rmtree(partial, ignore_errors=True)
+            remove(partial)
             raise DiskFull(self._no_room(step)) from error
         if accelerator.is_main_process:
             os.replace(partial, self.path / f"step-{step}")
             for earlier in self.steps()[:-keep]:
-                shutil.rmtree(self.path / f"step-{earlier}")
+                remove(self.path / f"step-{earlier}")
         accelerator.wait_for_everyone()
 
     def _no_room(self, step: int) -> str:
@@ -175,9 +202,21 @@ class RunFolder:
         if isinstance(step, str):
             raise DatasetDamaged(step)
         if step:
-            # Frozen weights are not in it.
-            accelerator.load_state(str(self.path / f"step-{step}"), strict=False)
+            self._restore(accelerator, self.path / f"step-{step}")
         return int(step)
+
+    def _restore(self, accelerator: "Accelerator", state: Path) -> None:
+        if any(state.glob("custom_checkpoint_*.pkl")):
+            raise DatasetDamaged(
+                f"{state} holds pickled objects, which may be code: start the run again in another folder"
+            )
+        try:
+            accelerator.load_state(str(state), strict=False)  # frozen weights are not in it
+        except Exception as error:  # files of a stranger that fit nothing end in any exception
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            raise DatasetDamaged(
+                f"{state} is whole and cannot be restored ({reason}); delete it to go on from an earlier one, or start again"
+            ) from error
 
     def _last_whole(self) -> int | str:
         """The last step whose checkpoint is whole, 0 where there is no checkpoint at all; a message where all are damaged."""
@@ -187,7 +226,7 @@ class RunFolder:
             if wrong is None:
                 for other, reason in damaged.items():
                     aside = self.path / f"damaged-{other}"
-                    shutil.rmtree(aside, ignore_errors=True)
+                    remove(aside)
                     os.replace(self.path / f"step-{other}", aside)
                     say(
                         f"warning: the checkpoint step-{other} is damaged ({reason}): going on from step-{step}; it is set aside "
@@ -237,15 +276,32 @@ class RunFolder:
         path = self.path / f"{name}.jsonl"
         if not path.is_file():
             return []
-        lines = path.read_text(encoding="utf8").splitlines(keepends=True)
-        if lines and not lines[-1].endswith("\n"):
-            lines.pop()  # the run was killed while it wrote this line
+        rows: list[dict[str, Any]] = []
         try:
-            return [json.loads(line) for line in lines]
-        except json.JSONDecodeError as error:
-            raise DatasetDamaged(
-                f"{path} is damaged ({error}); start the run again in another folder"
-            ) from error
+            for line in read_lines(path):
+                if not line.endswith(b"\n"):
+                    break  # the run was killed while it wrote this line
+                row = json.loads(line)
+                if not (isinstance(row, dict) and isinstance(row.get("step"), int)):
+                    raise ValueError(f"{line[:80]!r} is no row with a step")
+                if name in WITH_LOSS and not isinstance(row.get("loss"), int | float):
+                    raise ValueError(f"{line[:80]!r} is no row with a loss")
+                rows.append(row)
+        except (OSError, ValueError, RecursionError) as error:
+            raise self._damaged(path.name, str(error)) from error
+        return rows
+
+
+def _is_start(start: Any) -> bool:
+    """Whether a start has what a resumed run takes from it."""
+    if not (isinstance(start, dict) and isinstance(start.get("arguments"), dict)):
+        return False
+    return all(
+        isinstance(each := start.get(name), dict)
+        and isinstance(each.get("name"), str)
+        and isinstance(each.get("commit"), str | None)
+        for name in ("dataset", "base")
+    )
 
 
 def library_versions(names: Sequence[str]) -> dict[str, str]:
@@ -321,6 +377,25 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     return value if isinstance(value, bool | int | float | str | tuple | None) else str(value)
+
+
+def keep_average(accelerator: "Accelerator", average: "EMAModel") -> None:
+    """Have checkpoints hold averaged weights as `average.pt`.
+
+    Accelerate's own way for such objects unpickles whatever a checkpoint holds; this one takes tensors and numbers alone.
+    """
+    import torch
+
+    def save(models: list[Any], weights: list[dict[str, Any]], folder: str) -> None:
+        if accelerator.is_main_process:
+            torch.save(average.state_dict(), Path(folder) / AVERAGE)
+
+    def load(models: list[Any], folder: str) -> None:
+        average.load_state_dict(torch.load(Path(folder) / AVERAGE, map_location="cpu", weights_only=True))
+        average.to(accelerator.device)
+
+    accelerator.register_save_state_pre_hook(save)
+    accelerator.register_load_state_pre_hook(load)
 
 
 def leave_out_frozen(accelerator: "Accelerator") -> None:

@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 
 from recapdata.atomic import write_atomic
+from recapdata.dataset.bounded import read_small
+from recapdata.dataset.paths import inside, is_below
 
 SEAL = "checkpoint.json"
 
@@ -22,14 +24,19 @@ def seal(folder: Path, step: int) -> None:
 def fault(folder: Path) -> str | None:
     """What is wrong with a checkpoint, in words; None of a whole one."""
     try:
-        files = json.loads((folder / SEAL).read_text(encoding="utf8"))["files"]
+        files = json.loads(read_small(folder / SEAL))["files"]
         expected = {name: (int(each["bytes"]), str(each["sha256"])) for name, each in files.items()}
     except FileNotFoundError:
         return f"it lacks {SEAL}"
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError):
         return f"its {SEAL} cannot be read"
+    own = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    if extra := own - {SEAL, *expected}:
+        return f"{min(extra)} is not of it"
     for name, (size, digest) in expected.items():
         path = folder / name
+        if not inside(name) or not is_below(folder, path):
+            return f"its {SEAL} names {name[:200]!a}, which lies elsewhere"
         if not path.is_file():
             return f"{name} is missing"
         if path.stat().st_size != size:

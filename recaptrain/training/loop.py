@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recapdata.errors import OptionError
-from recaptrain.training.checkpoints import RunFolder, leave_out_frozen
+from recaptrain.training.checkpoints import RunFolder, keep_average, leave_out_frozen
 from recaptrain.training.optimizers import build_optimizer
 from recaptrain.training.settings import Optimization
 from recaptrain.training.trackers import Tracker, progress_bar
@@ -120,7 +120,7 @@ def prepare(
 
         average = EMAModel(parameters, decay=optimization.ema_decay, foreach=True)
         average.to(accelerator.device)
-        accelerator.register_for_checkpointing(average)
+        keep_average(accelerator, average)
     leave_out_frozen(accelerator)
     *prepared, optimizer = accelerator.prepare(*modules.values(), optimizer)
     return Training(

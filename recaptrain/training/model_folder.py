@@ -2,14 +2,14 @@
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recapdata.atomic import check_folder
-from recapdata.dataset.folder import MANIFEST
+from recapdata.atomic import remove
+from recapdata.console import say
+from recapdata.dataset.folder import MANIFEST, check_output
 from recapdata.endpoint import endpoint, hub_api, hub_errors
 from recapdata.errors import HubError, OptionError
 from recapdata.weights import RUN
@@ -17,14 +17,18 @@ from recapdata.weights import RUN
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+PARTIAL = ".model.partial"
+"""The folder inside OUT that a model is saved to before it takes its place."""
+
 
 def check_out(out: Path, base: str) -> None:
     """Check, before anything is loaded, that a model may be written to a folder.
 
     Raises:
         OptionError: it is a file or lies below one, in a dataset folder, or is that of the base.
+        DatasetDamaged: what an earlier run left there is, or holds, a symbolic link, a FIFO or a device.
     """
-    check_folder(out)
+    check_output(out, {RUN, PARTIAL})
     place = out.resolve()
     for folder in (place, *place.parents):
         if (folder / MANIFEST).is_file():
@@ -74,8 +78,8 @@ def swapped_in(out: Path) -> Iterator[Path]:
 
     Where the model was loaded from is taken out of its files: it would carry paths of this machine to a Hub, and the card names the base.
     """
-    partial = out / ".model.partial"
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = out / PARTIAL
+    remove(partial)
     partial.mkdir(parents=True)
     yield partial
     for path in partial.rglob("*.json"):
@@ -85,7 +89,7 @@ def swapped_in(out: Path) -> Iterator[Path]:
     for part in sorted(partial.iterdir()):
         place = out / part.name
         if place.is_dir():
-            shutil.rmtree(place)
+            remove(place)
         os.replace(part, place)
     partial.rmdir()
 
@@ -93,18 +97,39 @@ def swapped_in(out: Path) -> Iterator[Path]:
 def push_model(out: Path, repo_id: str, *, public: bool) -> str:
     """Upload `out` as a model repository, made (private unless `public`) where there is none; the commit's URL.
 
+    What is hidden stays, and so do symbolic links, which may lead to anything, and what is no file; links are said.
+
     Raises:
         HubError: the Hub cannot be reached or refuses.
     """
+    from huggingface_hub import CommitOperationAdd
+
     api = hub_api()
     if "/" not in repo_id:
         raise HubError(f"--push {repo_id}: it lacks its owner; write user/{repo_id}")
+    files = [CommitOperationAdd(name, out / name) for name in _own_files(out)]
     with hub_errors(f"{repo_id} (model)"):
         api.create_repo(repo_id, private=not public, exist_ok=True)
-        commit = api.upload_folder(
-            repo_id=repo_id,
-            folder_path=out,
-            ignore_patterns=[f"{RUN}/**", ".*", ".*/**"],
-            commit_message="Trained with recapdata",
-        )
+        commit = api.create_commit(repo_id, files, commit_message="Trained with recapdata")
     return f"{endpoint()}/{repo_id}/tree/{commit.oid}"
+
+
+def _own_files(out: Path) -> list[str]:
+    """Paths of the regular files of a model's folder, less those of the run and hidden ones."""
+    found: list[str] = []
+    for folder, folders, files in os.walk(out):
+        below = Path(folder).relative_to(out)
+        linked = [name for name in (*folders, *files) if (Path(folder) / name).is_symlink()]
+        for name in linked:
+            say(f"not pushed: {below / name} is a symbolic link; put the file itself there to push it")
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and not (name == RUN and below == Path()) and name not in linked
+        )
+        found += [
+            (below / name).as_posix()
+            for name in sorted(files)
+            if not name.startswith(".") and name not in linked and (Path(folder) / name).is_file()
+        ]
+    return found

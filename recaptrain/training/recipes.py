@@ -8,10 +8,15 @@ from typing import Any
 
 import yaml
 
+from recapdata.dataset.bounded import read_small
 from recapdata.errors import InputError
 from recapdata.options import OPTION
 from recapdata.suggestions import did_you_mean
 
+MOST = 2**18
+"""Bytes of a recipe."""
+PERSONAL = ("push_to_hub", "public", "resume", "latent_cache")
+"""Options that say where something is sent or kept: they belong to whoever runs a recipe, not to who wrote it."""
 RECIPES = Path(__file__).parent.parent / "recipes"
 
 
@@ -62,6 +67,18 @@ class Recipes:
         """The name of a recipe and a hash over its file, for the notes of a run."""
         return {"name": name, "sha256": hashlib.sha256(self.path(name).read_bytes()).hexdigest()}
 
+    def text(self, name: str) -> str:
+        """What is written in a recipe.
+
+        Raises:
+            InputError: no such recipe, or it is no text.
+        """
+        path = self.path(name)
+        try:
+            return read_small(path, MOST).decode("utf8")
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: it cannot be read ({error})") from error
+
     def read(self, name: str) -> dict[str, Any]:
         """The options that a recipe sets, by field, as a command line or `train_diffusion` takes them.
 
@@ -70,8 +87,8 @@ class Recipes:
         """
         path = self.path(name)
         try:
-            given = yaml.safe_load(path.read_text(encoding="utf8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            given = yaml.safe_load(read_small(path, MOST))
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
             raise InputError(
                 f"--recipe {path}: it cannot be read ({' '.join(str(error).split())})"
             ) from error
@@ -85,8 +102,12 @@ class Recipes:
                 raise InputError(f"--recipe {path}: no option {key!r}{did_you_mean(str(key), known)}")
             if field in options:
                 raise InputError(f"--recipe {path}: {field} is set twice")
+            if field in PERSONAL:
+                raise InputError(
+                    f"--recipe {path}: {field} is none of a recipe's options; give it on the command line: a recipe may be anybody's"
+                )
             if value is not None:
-                options[field] = _text(value)
+                options[field] = _text(value, f"--recipe {path}: {field}")
         return options
 
     def _known(self) -> dict[str, str]:
@@ -96,8 +117,19 @@ class Recipes:
         return names | {alias: each.name for each in options for alias in each.metadata[OPTION].aliases}
 
 
-def _text(value: Any) -> Any:
-    """Lists and mappings as the command line takes them."""
+def _text(value: Any, where: str) -> Any:
+    """Lists and mappings as the command line takes them.
+
+    Raises:
+        InputError: they hold lists or mappings, of which a few aliases make more text than there is memory.
+    """
+    if not isinstance(value, Mapping | list | set):
+        return value
+    for each in (*value, *value.values()) if isinstance(value, Mapping) else value:
+        if isinstance(each, Mapping | list | set | tuple):
+            raise InputError(
+                f"{where} holds lists within lists; write a=1,b=2 or a list of words and numbers"
+            )
     if isinstance(value, Mapping):
         return ",".join(f"{name}={each}" for name, each in value.items())
-    return ",".join(map(str, value)) if isinstance(value, list) else value
+    return ",".join(map(str, value))

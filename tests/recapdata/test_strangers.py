@@ -339,7 +339,7 @@ def test_a_part_of_a_folder_that_is_a_link_is_refused(
     commands += [lambda: plan_publication(folder.path, "me/x", version="1.0.0")]
     for command in commands:
         with pytest.raises(
-            DatasetDamaged, match=r"is (a symbolic link|no file); a dataset folder holds files of its own"
+            DatasetDamaged, match=r"is (a symbolic link|no file); such a folder holds files of its own"
         ):
             command()
     assert contents(precious) == before

@@ -204,6 +204,32 @@ def test_rows_are_read_from_their_files():
     assert latents.missing().tolist() == [1]
 
 
+def test_files_of_another_form_are_left_out_and_encoded_again(tmp_path, vae):
+    """A stranger's: without a shape, of another one, of nothing, of other columns, with nulls."""
+    target = open_dataset(build_scenes(tmp_path / "ds", rows=2).path)
+    first = encode(target, vae, tmp_path / "cache")
+    (path,) = (tmp_path / "cache").rglob("*.arrow")
+    table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    nulls = pa.nulls(len(table), table.schema.field("moments").type)
+    for changed in (
+        table.replace_schema_metadata(None),
+        table.replace_schema_metadata({"shape": "[1, 2, 4, 16, 16]"}),
+        table.replace_schema_metadata({"shape": "[" * 10**5}),
+        table.replace_schema_metadata({"shape": "[1e999]"}),
+        table.slice(0, 0),
+        table.drop_columns(["top"]),
+        table.set_column(1, "moments", nulls),
+    ):
+        path.unlink()  # the tables before are read from it still
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, changed.schema) as writer:
+            writer.write_table(changed)
+        again = encode(target, vae, tmp_path / "cache")
+        assert np.array_equal(again.read(np.arange(2), [0, 0])[0], first.read(np.arange(2), [0, 0])[0])
+        for other in (tmp_path / "cache").rglob("*.arrow"):
+            if other != path:
+                other.unlink()
+
+
 def test_caches_are_listed_and_cleared(tmp_path, vae):
     target = open_dataset(build_scenes(tmp_path / "ds", rows=2).path)
     encode(target, vae, tmp_path / "cache")

@@ -1,6 +1,7 @@
 """Pictures of prompts: read, made, found again, and the same whatever the batch."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recapdata.errors import InputError, OptionError, RecapdataError
+from recapdata.errors import DatasetDamaged, InputError, OptionError, RecapdataError
 from recapdata.models.sources import resolve_model
 from recaptrain.diffusion.base import load_pipeline
 from recaptrain.diffusion.conditioning import encode, tokenize
@@ -222,3 +223,69 @@ def test_two_processes_make_the_pictures_of_one(tmp_path, model):
         assert (tmp_path / "one" / row["file_name"]).read_bytes() == (
             tmp_path / "two" / row["file_name"]
         ).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"id": "../x"}, "cannot name a file"),
+        ({"id": "\ud800"}, "not JSON"),
+        ({"id": "x" * 201}, "too long to name a file"),
+        ({"id": "é" * 101}, "too long to name a file"),
+        ({"id": "a", "category": ["\udcff"]}, "not JSON"),
+    ],
+)
+def test_names_of_prompts_that_can_name_no_file(tmp_path, row, said):
+    (tmp_path / "p.jsonl").write_text(json.dumps({"prompt": "a", **row}), encoding="utf8")
+    with pytest.raises(InputError, match=said):
+        read_prompts(tmp_path / "p.jsonl", 0)
+
+
+@pytest.mark.parametrize("name", ["fifo", "zero.txt", "sparse.csv", "folder"])
+def test_prompts_without_an_end_are_not_waited_for(tmp_path, name):
+    path = tmp_path / name
+    if name == "fifo":
+        os.mkfifo(path)
+    elif name == "zero.txt":
+        path.symlink_to("/dev/zero")
+    elif name == "sparse.csv":
+        with open(path, "wb") as file:
+            file.truncate(2**36)
+    else:
+        path.mkdir()
+        os.mkfifo(path / "a.txt")
+    with pytest.raises(InputError, match="cannot be read as prompts"):
+        read_prompts(path, 0)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"3", b"[" * 10**5, b"\xff", b"9" * 5000])
+def test_a_folder_whose_settings_are_damaged_is_left_alone(tmp_path, content):
+    (tmp_path / "p.txt").write_text("a red circle\n", encoding="utf8")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "generation.json").write_bytes(content)
+    with pytest.raises(DatasetDamaged, match=r"generation.json is damaged"):
+        generate("embedded", tmp_path / "p.txt", tmp_path / "out", GenerateSettings(steps=1))
+
+
+def test_rows_of_a_stranger_are_no_rows(tmp_path):
+    """A picture that lies elsewhere is not taken for the prompt's, and what is no row is left out."""
+    prompt = {"id": "a", "prompt": "a red circle", "prompt_id": "a", "seed": 1}
+    (tmp_path / "p.jsonl").write_text(json.dumps({**prompt, "seed": 1}), encoding="utf8")
+    out = tmp_path / "out"
+    out.mkdir()
+    (tmp_path / "b.png").write_bytes(b"mine")
+    rows = [
+        b"[]",
+        b"3",
+        b"{}",
+        b"\xff",
+        b"[" * 10**5,
+        json.dumps({**prompt, "file_name": "../b.png"}).encode(),
+    ]
+    for name in ("metadata.jsonl", ".made-0.jsonl"):
+        (out / name).write_bytes(b"\n".join(rows))
+    made = generate("embedded", tmp_path / "p.jsonl", out, GenerateSettings(steps=1))
+    assert (made.made, made.kept) == (1, 0)
+    (row,) = (json.loads(line) for line in (out / "metadata.jsonl").read_text(encoding="utf8").splitlines())
+    assert row["file_name"] == "a.png"
+    assert (tmp_path / "b.png").read_bytes() == b"mine"

@@ -98,3 +98,30 @@ def test_what_is_wrong_with_a_recipe_is_said(tmp_path: Path):
         DIFFUSION_RECIPES.read("recap-sd15")
     recipe.write_text("train: [unet]\nmixture: {a: 0.5, b: 0.5}\nema-decay: 0\nseed:", encoding="utf8")
     assert DIFFUSION_RECIPES.read(str(recipe)) == {"train": "unet", "mixture": "a=0.5,b=0.5", "ema_decay": 0}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a: &a [x, x]\nb: &b [*a, *a]\nmixture: [*b, *b]\n", "no option 'a'"),
+        (b"mixture: [&a [x, x], [*a, *a]]\n", "holds lists within lists"),
+        (b"mixture: &a [*a]\n", "holds lists within lists"),
+        (b"mixture: {a: {b: 1}}\n", "holds lists within lists"),
+        (b"mixture: " + b"[" * 5000, "cannot be read"),
+        (b"? [a]\n: 1\n", "cannot be read"),
+        (b"steps: \xff\n", "cannot be read"),
+        (b"steps: !!python/object/apply:os.system ['touch ran']\n", "cannot be read"),
+        (b"steps: " + b"9" * 5000, "cannot be read"),
+        (b"#" * 2**19, "cannot be read"),
+        (b"- steps\n", "expected options by name"),
+        (b"push_to_hub: evil/model\n", "give it on the command line"),
+        (b"public: true\n", "give it on the command line"),
+        (b"latent-cache: /\n", "give it on the command line"),
+    ],
+)  # fmt: skip
+def test_a_stranger_s_recipe_is_data(tmp_path, content, said):
+    (tmp_path / "mine.yaml").write_bytes(content)
+    with pytest.raises(InputError, match=said) as refusal:
+        DIFFUSION_RECIPES.read(str(tmp_path / "mine.yaml"))
+    assert "\n" not in str(refusal.value)
+    assert len(str(refusal.value)) < 1000

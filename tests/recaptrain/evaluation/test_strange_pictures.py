@@ -1,0 +1,94 @@
+"""A folder of pictures that a stranger made to harm: nothing outside it is opened, nothing waited for, memory is bounded."""
+
+import json
+import os
+
+import pytest
+from PIL import Image
+
+from recapdata.dataset.decoding import ImageUnreadable
+from recapdata.errors import DatasetDamaged, InputError
+from recaptrain.evaluation.pictures import open_file, read_pictures
+from tests.recaptrain.evaluation.test_run import generated, run
+
+ROW = {"file_name": "a.png", "id": "a", "prompt_id": "a", "prompt": "a bright thing"}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        *({**ROW, "file_name": name} for name in ("../../x", "/etc/passwd", "a/b.png", "..", ".", "", "\0", "a\\b", 3, None, ["x"])),
+        *({**ROW, "prompt": prompt} for prompt in (None, 3, ["x"], {"a": 1})),
+        *({**ROW, "fields": fields} for fields in ("[", "[]", "3", "[" * 10**5, 3, {"a": 1})),
+        *({**ROW, "category": category} for category in (3, ["x"], "\ud800")),
+        {**ROW, "id": "\ud800"}, {**ROW, "prompt_id": "\ud800"}, {**ROW, "read": 3}, {**ROW, "original": [1]}, [], 3, None, {}, "x" * 2**21,
+    ],
+)  # fmt: skip
+def test_a_row_of_anything_is_one_line(tmp_path, row):
+    (tmp_path / "metadata.jsonl").write_text(json.dumps(row) + "\n", encoding="utf8")
+    with pytest.raises(
+        InputError, match=r"metadata.jsonl, line 1: not a row of recaptrain generate"
+    ) as refusal:
+        read_pictures(str(tmp_path))
+    assert "\n" not in str(refusal.value)
+    assert len(str(refusal.value)) < 1000
+
+
+@pytest.mark.parametrize("content", [b"\xff\n", b"[" * 10**5, b'{"id": ' + b"9" * 5000 + b"}"])
+def test_so_is_what_is_no_json(tmp_path, content):
+    (tmp_path / "metadata.jsonl").write_bytes(json.dumps(ROW).encode() + b"\n" + content)
+    with pytest.raises(InputError, match=r"line 2: not a row"):
+        read_pictures(str(tmp_path))
+
+
+def test_half_a_surrogate_pair_is_no_prompt(tmp_path):
+    folder = generated(tmp_path / "p", {"a": 10}, prompt="a bright \ud83d thing")
+    with pytest.raises(InputError, match="the prompt of a holds half a surrogate pair"):
+        run(folder, out=tmp_path / "out")
+
+
+def test_a_picture_has_one_row(tmp_path):
+    (tmp_path / "metadata.jsonl").write_text(f"{json.dumps(ROW)}\n" * 2, encoding="utf8")
+    with pytest.raises(InputError, match=r"line 2: .*comes twice"):
+        read_pictures(str(tmp_path))
+
+
+def test_a_file_is_a_file_of_the_folder(tmp_path):
+    folder = tmp_path / "p"
+    folder.mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "mine.png")
+    os.mkfifo(folder / "fifo.png")
+    (folder / "zero.png").symlink_to("/dev/zero")
+    (folder / "link.png").symlink_to(tmp_path / "mine.png")
+    (folder / "loop.png").symlink_to(folder / "loop.png")
+    (folder / "folder.png").mkdir()
+    with open(folder / "sparse.png", "wb") as file:
+        file.truncate(2**36)
+    for name, said in {
+        "fifo": "NotAFile", "zero": "UnsafePath", "link": "UnsafePath", "loop": "UnsafePath|OSError|NotFound", "folder": "NotAFile", "sparse": "TooLarge", "no": "NotFound",
+    }.items():  # fmt: skip
+        with pytest.raises(ImageUnreadable, match=said):
+            open_file(folder, f"{name}.png")
+
+
+@pytest.mark.parametrize("place", ["", "/evidence", "/run"])
+def test_nothing_is_written_through_a_link_in_the_way(tmp_path, place):
+    folder = generated(tmp_path / "p", {"a": 10})
+    out, precious = tmp_path / "out", tmp_path / "precious"
+    precious.mkdir()
+    if place == "/run":
+        run(folder, out=out)
+        (kept,) = (path for path in out.iterdir() if path.name.startswith("p-"))
+        os.rename(kept, tmp_path / "kept")
+        kept.symlink_to(precious)
+    elif place:
+        out.mkdir()
+        (out / place[1:]).symlink_to(precious)
+    else:
+        run(folder, out=out)
+        (inner,) = (path for path in out.glob("p-*/*") if path.is_dir())
+        os.rename(inner, tmp_path / "kept")
+        inner.symlink_to(precious)
+    with pytest.raises(DatasetDamaged, match="is a symbolic link"):
+        run(folder, out=out)
+    assert list(precious.iterdir()) == []
