@@ -20,7 +20,7 @@ from recapdata.caption_sets.mixture import fitting_sentences
 from recapdata.console import progress
 from recapdata.dataset.bounded import read_small
 from recapdata.display import shown_as_text
-from recapdata.errors import DatasetDamaged, ModelNotSupported, OptionError
+from recapdata.errors import DatasetDamaged, InputError, ModelNotSupported, OptionError
 from recapdata.models.opening import one_line
 from recapdata.models.sources import ModelSource, resolve_model
 from recapdata.models.transformers import REFUSALS
@@ -107,6 +107,7 @@ def generate(
     given = read_prompts(
         prompts, settings.seed, images_per_prompt=settings.images_per_prompt, limit=settings.limit
     )
+    _check_texts(given)
     source = resolve_model(model, kind="diffusion", revision=settings.revision)
     rows = _rows(out, source, settings)
     state = _process()
@@ -167,6 +168,21 @@ def _rows(out: Path, source: ModelSource, settings: GenerateSettings) -> dict[st
             if _is_row(row):
                 rows[row["id"]] = row
     return rows
+
+
+def _check_texts(prompts: Sequence[Prompt]) -> None:
+    """Refuse prompts, and what their file says of them, that no tokenizer and no file takes.
+
+    Raises:
+        InputError: one holds half a surrogate pair.
+    """
+    for each in prompts:
+        try:
+            json.dumps([each.prompt, each.original, each.category, each.fields], ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"the prompt {each.id} holds half a surrogate pair, which is no text; mend it"
+            ) from error
 
 
 def _settings_before(path: Path) -> dict[str, Any]:
