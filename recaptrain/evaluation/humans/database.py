@@ -8,7 +8,8 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -60,6 +61,8 @@ class Database:
         check_folder(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / DATABASE
+        if self.path.is_symlink() or (self.path.exists() and not self.path.is_file()):
+            raise self.damaged("it is a link, or no file")  # votes would be written elsewhere
         self.study, self.ratings = study, ratings
         self._lock = Lock()
         self._connection = sqlite3.connect(
@@ -114,14 +117,16 @@ class Database:
         except (sqlite3.OperationalError, sqlite3.IntegrityError):
             raise  # a full or slow disk, which the console says, and a mistake of this program
         except (sqlite3.DatabaseError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise InputError(
-                f"{self.path} is damaged ({error}); take it away, or name another folder with --out"
-            ) from error
+            raise self.damaged(str(error)) from error
+
+    def damaged(self, why: str) -> InputError:
+        """The error that the file is no study's."""
+        return InputError(f"{self.path} is damaged ({why}); take it away, or name another folder with --out")
 
     def _begin(self) -> None:
         """Make the tables, or check that the votes there are of this study."""
         connection = self._connection
-        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is None:
+        if not (there := _schema(connection)):
             for statement in SCHEMA.split(";\n"):
                 connection.execute(statement)
             values = {
@@ -138,22 +143,44 @@ class Database:
                 ],
             )
             return
-        meta = self._meta()
-        if meta["format"] != FORMAT:
+        meta = self._meta() if there.get("meta") == _own_schema()["meta"] else {}
+        if meta.get("format", FORMAT) != FORMAT:
             raise OptionError(
                 f"{self.path} was written by another version of recaptrain; name another folder with --out"
             )
-        _check_same(json.loads(meta["identity"]), self.study.identity, self.path.parent)
+        if there != _own_schema() or not {"format", "identity", "secret"} <= set(meta):
+            raise self.damaged("its tables are not those of a study")
+        identity = json.loads(meta["identity"])
+        if not isinstance(identity, dict):
+            raise self.damaged("it does not say what was compared")
+        _check_same(identity, self.study.identity, self.path.parent)
 
     def _meta(self) -> dict[str, str]:
-        return dict(self._connection.execute("SELECT name, value FROM meta").fetchall())
+        rows = self._connection.execute("SELECT name, value FROM meta").fetchall()
+        return {str(name): str(value) for name, value in rows}
 
     def _read_questions(self) -> Iterator[Question]:
         rows = self.rows("SELECT id, prompt, image, a, b, position, flipped FROM questions")
+        asked = {(each.prompt, each.image, each.a, each.b) for each in self.study.questions}
         for number, prompt, image, a, b, position, flipped in rows:
+            if (prompt, image, a, b) not in asked or not isinstance(position, int):
+                raise self.damaged(f"question {number} is none of this study")
             yield Question(
                 id=number, prompt=prompt, image=image, a=a, b=b, position=position, flipped=bool(flipped)
             )
+
+
+def _schema(connection: sqlite3.Connection) -> dict[str, str]:
+    """The statements that tables, indices, views and triggers were made with, by their names."""
+    rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'").fetchall()
+    return {str(name): " ".join(str(sql).split()) for name, sql in rows}
+
+
+@cache
+def _own_schema() -> dict[str, str]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(SCHEMA)
+        return _schema(connection)
 
 
 def _check_same(there: Mapping[str, object], now: Mapping[str, object], folder: Path) -> None:

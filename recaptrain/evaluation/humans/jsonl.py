@@ -7,8 +7,8 @@ from typing import Any
 
 from recapdata.atomic import write_atomic
 from recapdata.display import printable_json
-from recapdata.errors import InputError
-from recaptrain.evaluation.humans.database import Database
+from recapdata.errors import InputError, OptionError
+from recaptrain.evaluation.humans.database import DATABASE, Database
 from recaptrain.evaluation.humans.ratings import NAME_MAX, Added, Vote, add_votes, is_name, read_votes
 from recaptrain.evaluation.humans.study import Question, Study
 
@@ -21,7 +21,12 @@ def export_votes(database: Database, path: Path) -> int:
 
     A line has protocol, caption (original or read: which prompt this is), prompt, image (from 0), a and b (models; b is null of a picture by itself), left
     (the model on the left), winner (a model, or null for a tie), success (of a picture by itself), rater, seconds, at (seconds since 1970).
+
+    Raises:
+        OptionError: the file is that of the votes themselves.
     """
+    if path.name.startswith(DATABASE) and path.parent.resolve() == database.path.parent.resolve():
+        raise OptionError(f"{path} is where the votes are kept; name another file for --export")
     votes = read_votes(database)
     # Half a surrogate pair, which a prompt may hold, is no UTF-8: it stays an escape.
     lines = [

@@ -1,5 +1,6 @@
 """Raters and their votes, as the database of a study keeps them."""
 
+import math
 import secrets
 import sqlite3
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from recaptrain.evaluation.humans.database import Database
+from recaptrain.evaluation.humans.protocols import PROTOCOLS
 from recaptrain.evaluation.humans.study import Question
 
 NAME_MAX = 60
@@ -73,22 +75,38 @@ def rater_of(database: Database, token: str) -> tuple[int, str] | None:
 
 
 def read_votes(database: Database) -> list[Vote]:
-    """All votes that count, in the order in which they came."""
+    """All votes that count, in the order in which they came.
+
+    Raises:
+        InputError: one is no answer to a question of the study.
+    """
+    answers = PROTOCOLS[database.study.protocol].answers
     rows = database.rows(
         "SELECT question, name, answer, left_is_b, seconds, at FROM votes JOIN raters ON raters.id = rater "
         "WHERE undone IS NULL AND rating IS NOT NULL ORDER BY votes.id"
     )
-    return [
-        Vote(
-            question=database.questions[question],
-            rater=rater,
-            answer=answer,
-            left_is_b=bool(left_is_b),
-            seconds=seconds,
-            at=at,
+    votes = []
+    for question, rater, answer, left_is_b, seconds, at in rows:
+        numbers = (at,) if seconds is None else (at, seconds)
+        if question not in database.questions or answer not in answers or not all(map(_is_time, numbers)):
+            raise database.damaged(
+                f"a vote of {str(rater)[:NAME_MAX]} is no answer to a question of this study"
+            )
+        votes.append(
+            Vote(
+                question=database.questions[question],
+                rater=str(rater),
+                answer=answer,
+                left_is_b=bool(left_is_b),
+                seconds=seconds,
+                at=at,
+            )
         )
-        for question, rater, answer, left_is_b, seconds, at in rows
-    ]
+    return votes
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def read_progress(database: Database) -> Progress:

@@ -89,7 +89,9 @@ def rate_differences(
     for name in (name for name in _names(a) if name in _names(b)):
         one, other = (_judged(each, name) for each in (a, b))
         if one and other:
-            change = _replicates(other, b, protocol, seed) - _replicates(one, a, protocol, seed)
+            ours, theirs = _replicates(one, a, protocol, seed), _replicates(other, b, protocol, seed)
+            # Of a single prompt there are none, which may be so of one run alone: that whose other answers hold no verdict.
+            change = theirs - ours if len(theirs) == len(ours) else np.array([])
             low, high = percentile_interval(change) or (None, None)
             found[name] = (_value(other, protocol) - _value(one, protocol), low, high)
     return found

@@ -11,7 +11,8 @@ from recapdata.errors import InputError, OptionError
 from recaptrain.evaluation.humans.assignments import assign
 from recaptrain.evaluation.humans.database import DATABASE, Database
 from recaptrain.evaluation.humans.study import Study
-from tests.recaptrain.evaluation.humans.folders import come, write_study
+from recaptrain.evaluation.humans.tally import results_of
+from tests.recaptrain.evaluation.humans.folders import answer, come, write_study
 
 
 @pytest.fixture
@@ -82,6 +83,54 @@ def test_a_damaged_file_is_said(tmp_path: Path, study: Study, damage: str) -> No
 
     with pytest.raises(InputError, match=r"ratings\.sqlite is damaged .*; take it away, or name another"):
         read()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DROP TABLE meta",
+        "DELETE FROM meta WHERE name = 'secret'",
+        "UPDATE meta SET value = '[]' WHERE name = 'identity'",
+        "UPDATE meta SET value = x'00' WHERE name = 'identity'",
+        "ALTER TABLE votes DROP COLUMN at",
+        "CREATE TRIGGER t AFTER INSERT ON raters BEGIN DELETE FROM votes; END",
+        "UPDATE questions SET prompt = 99",
+        "UPDATE questions SET prompt = 'x'",
+        "UPDATE questions SET b = NULL",
+        "UPDATE questions SET position = 'x'",
+        "UPDATE votes SET answer = 'yes'",
+        "UPDATE votes SET question = 99",
+        "UPDATE votes SET seconds = 'x', at = 9e999",
+    ],
+)
+def test_what_is_no_study_is_said(tmp_path: Path, study: Study, change: str) -> None:
+    with closing(Database(tmp_path / "out", study)) as database:
+        answer(database, come(database, "Ada"))
+    with closing(sqlite3.connect(tmp_path / "out" / DATABASE)) as connection:
+        connection.execute(change)
+        connection.commit()
+
+    def read() -> None:
+        with closing(Database(tmp_path / "out", study)) as database:
+            results_of(database)
+
+    with pytest.raises(InputError, match=r"ratings\.sqlite is damaged .*; take it away, or name another"):
+        read()
+
+
+def test_a_file_of_another_program_gets_no_tables(tmp_path: Path, study: Study) -> None:
+    path = tmp_path / "out" / DATABASE
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE bookmarks (url TEXT)")
+    with pytest.raises(InputError, match="its tables are not those of a study"):
+        Database(path.parent, study)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("bookmarks",)]
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="is a link, or no file"):
+        Database(path.parent, study)
 
 
 def test_a_file_in_place_of_the_folder_is_said(tmp_path: Path, study: Study) -> None:

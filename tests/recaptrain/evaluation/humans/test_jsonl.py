@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from recapdata.errors import InputError
+from recapdata.errors import InputError, OptionError
 from recaptrain.evaluation.humans.assignments import assign, skip, undo, vote
 from recaptrain.evaluation.humans.database import Database
 from recaptrain.evaluation.humans.jsonl import export_votes, import_votes
@@ -190,3 +190,11 @@ def test_other_files_are_said(tmp_path: Path, database: Database) -> None:
     assert str(error.value).endswith("; and 2 more")
     path.write_text("")
     assert import_votes(database, path) == {"new": 0, "known": 0, "other": 0}
+
+
+@pytest.mark.parametrize("ending", ["", "-wal"])
+def test_votes_are_not_exported_over_themselves(database: Database, ending: str) -> None:
+    fill(database)
+    with pytest.raises(OptionError, match="is where the votes are kept"):
+        export_votes(database, database.path.with_name(database.path.name + ending))
+    assert len(read_votes(database)) == 6

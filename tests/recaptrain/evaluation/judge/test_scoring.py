@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from recaptrain.evaluation.judge.protocols import drawbench, rating
-from recaptrain.evaluation.judge.scoring import Judgement, rates
+from recaptrain.evaluation.judge.scoring import Judgement, rate_differences, rates
 
 SHARED = Path(os.environ.get("RECAPDATA_SHARED", Path(__file__).parents[5] / "shared"))
 PUBLISHED = SHARED / "metric-fixtures" / "drawbench-gptv"
@@ -50,6 +50,14 @@ def test_without_a_verdict_there_is_no_rate() -> None:
     (found,) = rates([judged("a", None), judged("b", None)], drawbench())
     assert (found.value, found.low, found.n, found.unparsable) == (None, None, 0, 2)
     assert rates([], drawbench())[0].value is None
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_run_with_verdicts_on_one_prompt_alone_is_compared_without_an_interval(turned) -> None:
+    """100 and 0 of two prompts is 50; 100 of the only one that was read is 50 more."""
+    runs = [[judged("a", "correct"), judged("b", each)] for each in ("incorrect", None)]
+    a, b = runs[::-1] if turned else runs
+    assert rate_differences(a, b, drawbench()) == {"all": (-50.0 if turned else 50.0, None, None)}
 
 
 def test_ratings_are_averaged() -> None:
