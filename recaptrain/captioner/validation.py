@@ -113,7 +113,7 @@ class Validation:
         )
 
     def _losses(self) -> dict[int, float]:
-        return {row["step"]: row["loss"] for row in self.run.rows(VALIDATION)}
+        return {row["step"]: row["loss"] for row in self.run.rows(VALIDATION) if row.get("loss") is not None}
 
     def _best(self, upto: int) -> int | None:
         losses = {step: loss for step, loss in self._losses().items() if 0 < step <= upto}

@@ -39,8 +39,8 @@ ENVIRONMENT = (
 )  # fmt: skip
 """Variables that are noted at each start; no secrets are among them."""
 AVERAGE = "average.pt"
-WITH_LOSS = ("log", "validation")
-"""Logs whose rows have a `loss`."""
+MEASURED = {"log": ("loss",), "validation": ("loss", "score")}
+"""By log, of which columns each row has a number, of one at least; a look at figures alone has no loss."""
 SETTINGS, STARTS = "settings.json", "starts.json"
 _STEP = re.compile(r"step-(\d+)")
 
@@ -284,8 +284,8 @@ class RunFolder:
                 row = json.loads(line)
                 if not (isinstance(row, dict) and isinstance(row.get("step"), int)):
                     raise ValueError(f"{line[:80]!r} is no row with a step")
-                if name in WITH_LOSS and not isinstance(row.get("loss"), int | float):
-                    raise ValueError(f"{line[:80]!r} is no row with a loss")
+                if name in MEASURED and not _measured(row, MEASURED[name]):
+                    raise ValueError(f"{line[:80]!r} is no row with a {' or '.join(MEASURED[name])}")
                 rows.append(row)
         except (OSError, ValueError, RecursionError) as error:
             raise self._damaged(path.name, str(error)) from error
@@ -412,3 +412,9 @@ def leave_out_frozen(accelerator: "Accelerator") -> None:
                     state.pop(name, None)
 
     accelerator.register_save_state_pre_hook(drop)
+
+
+def _measured(row: Mapping[str, Any], columns: Sequence[str]) -> bool:
+    """Whether a row has a number in one of the columns, and nothing else in any."""
+    there = [row[name] for name in columns if row.get(name) is not None]
+    return bool(there) and all(isinstance(each, int | float) for each in there)
