@@ -3,12 +3,15 @@
 A reader sees the old content or the new, never a part, also after a kill or a power cut.
 """
 
+import errno
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from recapdata.errors import OptionError
 
@@ -47,12 +50,31 @@ def write_atomic(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
+def open_to_append(path: Path) -> BinaryIO:
+    """A file to add to, unbuffered, made if missing; a link is not followed, a FIFO not waited for.
+
+    Raises:
+        OptionError: it is a link, or no file.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        handle = os.open(path, flags, 0o666)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
+            raise
+    else:
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            return os.fdopen(handle, "ab", buffering=0)
+        os.close(handle)
+    raise OptionError(f"{path} is a link, or no file; move it away, since it would be written to")
+
+
 def temporary_path(path: Path, *, shared: bool = False) -> Path:
     """Where to write what is to become `path`: a hidden name beside it, in a folder that is made if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}{f'.{secrets.token_hex(4)}' if shared else ''}.tmp")
-    if temporary.is_symlink():
-        temporary.unlink()  # so that nothing is written through it
+    if temporary.is_symlink() or temporary.is_fifo():
+        temporary.unlink()  # so that nothing is written through it, or waits for a reader
     return temporary
 
 

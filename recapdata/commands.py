@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from recapdata.atomic import open_to_append
 from recapdata.errors import RecapdataError
 
 LAST_LINES = 15
@@ -30,9 +31,8 @@ def run_command(words: Sequence[str], log: Path, *, env: Mapping[str, str] | Non
         CommandFailed: it did not exit with 0.
     """
     program = [sys.executable, "-c", f"from {words[0]}.cli import main; main()"]  # wherever the scripts lie
-    with open(log, "a", encoding="utf8") as errors:
-        errors.write(f"$ {shlex.join(words)}\n")
-        errors.flush()
+    with open_to_append(log) as errors:
+        errors.write(f"$ {shlex.join(words)}\n".encode("utf8", "backslashreplace"))
         done = subprocess.run(
             [*program, *words[1:], "--json"],
             env=env,
@@ -41,9 +41,9 @@ def run_command(words: Sequence[str], log: Path, *, env: Mapping[str, str] | Non
             text=True,
             check=False,
         )
-        errors.write(done.stdout)
+        errors.write(done.stdout.encode("utf8", "backslashreplace"))
     if done.returncode:
-        tail = "\n".join(log.read_text(encoding="utf8").splitlines()[-LAST_LINES:])
+        tail = "\n".join(log.read_text(encoding="utf8", errors="replace").splitlines()[-LAST_LINES:])
         raise CommandFailed(
             f"{shlex.join(words)} failed with exit code {done.returncode}; its log {log} ends with\n{tail}"
         )

@@ -22,7 +22,7 @@ from typing import Annotated, Any, Protocol
 
 import typer
 
-from recapdata.display import printable, printable_json
+from recapdata.display import finite, printable, printable_json
 from recapdata.errors import RecapdataError
 from recapdata.extras import naming_extras
 from recapdata.options import is_options, typer_parameters
@@ -191,7 +191,7 @@ def finish(summary: Any, text: str | None = None, *, as_json: bool) -> None:
             values = summary.to_dict()
         elif dataclasses.is_dataclass(summary) and not isinstance(summary, type):
             values = dataclasses.asdict(summary)
-        sys.stdout.write(printable_json(json.dumps(values, ensure_ascii=False, default=str)) + "\n")
+        sys.stdout.write(printable_json(json.dumps(finite(values), ensure_ascii=False, default=str)) + "\n")
     else:
         sys.stdout.write(printable(summary.text() if text is None else text).rstrip("\n") + "\n")
     if not getattr(summary, "complete", True):

@@ -1,7 +1,8 @@
 """Results as a person sees them: their text in a terminal, tables in a notebook."""
 
+import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, Protocol, TypeVar
 
@@ -52,3 +53,12 @@ def html_table(header: Sequence[str], rows: Iterable[Sequence[object]], *, capti
     )
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
     return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def finite(value: Any) -> Any:
+    """A value of dicts, lists and plain values as JSON takes it: None in the place of numbers that are infinite or none."""
+    if isinstance(value, Mapping):
+        return {name: finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

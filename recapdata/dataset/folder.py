@@ -25,7 +25,7 @@ from pathlib import Path
 import pyarrow as pa
 import yaml
 
-from recapdata.atomic import check_folder, write_atomic
+from recapdata.atomic import check_folder, open_to_append, write_atomic
 from recapdata.dataset.audit_files import SUMMARY
 from recapdata.dataset.bounded import read_small
 from recapdata.dataset.shards import ShardFile, fields_of, read_footer, read_schema, read_shard, unified
@@ -164,8 +164,9 @@ def hold(directory: Path) -> Iterator[None]:
 
     Raises:
         DatasetBusy: another process holds it.
+        OptionError: its lock is a link, or no file.
     """
-    with open(directory / ".lock", "w") as file:
+    with open_to_append(directory / ".lock") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

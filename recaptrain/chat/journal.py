@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from recapdata.atomic import flush
+from recapdata.atomic import flush, open_to_append
 from recapdata.dataset.bounded import TooLarge, read_lines
 from recapdata.errors import InputError
 from recaptrain.chat import Reply
@@ -42,7 +42,7 @@ class AnswerJournal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._read()
         # Unbuffered: what a full disk refuses must not be waiting in a buffer when the file is closed.
-        self._file = open(self.path, "ab", buffering=0)
+        self._file = open_to_append(self.path)
         flush(self.path.parent)
         return self
 

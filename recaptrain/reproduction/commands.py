@@ -8,10 +8,13 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from recapdata.atomic import open_to_append
 from recapdata.commands import CommandFailed as CommandFailed
 from recapdata.commands import run_command
 
 COMMANDS = "commands.jsonl"
+PROGRAMS = ("recapdata", "audits", "recaptrain")
+"""Whose commands are run; a row of any other is no step of an experiment, and stands on no page to be typed again."""
 Words = tuple[str, ...]
 
 
@@ -29,11 +32,8 @@ class Commands:
         self.done: dict[Words, dict[str, Any]] = {}
         path = out / COMMANDS
         for line in path.read_bytes().splitlines() if path.is_file() else ():
-            try:
-                row = json.loads(line)
+            if (row := _read(line)) is not None:
                 self.done[_plain(row["command"])] = row
-            except (ValueError, TypeError, LookupError):
-                continue  # the end of what a killed process wrote
 
     def run(self, *words: str, **env: str) -> dict[str, Any]:
         """The summary of a command, run with further environment where it has not been yet.
@@ -50,7 +50,7 @@ class Commands:
         name = hashlib.sha256("\0".join(_plain(words)).encode()).hexdigest()[:8]
         summary = run_command(words, logs / f"{words[1]}-{name}.log", env={**self._env, **env})
         row = {"command": list(words), "seconds": round(time.monotonic() - began, 1), "summary": summary}
-        with self._lock, open(self._out / COMMANDS, "ab") as file:
+        with self._lock, open_to_append(self._out / COMMANDS) as file:
             file.write(b"\n" * self._cut_short() + json.dumps(row).encode() + b"\n")
             self.done[_plain(words)] = row
         return summary
@@ -65,6 +65,21 @@ class Commands:
             size = file.seek(0, 2)
             file.seek(max(size - 1, 0))
             return file.read(1) not in (b"", b"\n")
+
+
+def _read(line: bytes) -> dict[str, Any] | None:
+    """A row of the file; None of what is none, such as the end of what a killed process wrote, or what is no command of this project."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    words, seconds = (row.get("command"), row.get("seconds")) if isinstance(row, dict) else (None, None)
+    known = isinstance(words, list) and all(isinstance(word, str) for word in words) and words[:1]
+    timed = isinstance(seconds, int | float) and 0 <= seconds < float("inf")
+    if not known or known[0] not in PROGRAMS or not timed or not isinstance(row.get("summary"), dict):
+        return None
+    found: dict[str, Any] = row
+    return found
 
 
 def _plain(words: Sequence[str]) -> Words:

@@ -47,12 +47,13 @@ def prepare_drawn(settings: ReproduceSettings, arms: Sequence[Arm], out: Path, c
         )
     )
     count = UNSEEN_PER_PROMPT * (settings.prompts or MOST_PROMPTS)
+    most = max(settings.prompts or 0, MOST_PROMPTS)
     commands.run("recapdata", "ingest", f"scenes:{count},seed={seed + 1},human={count},{WORLD}", unseen)
     for name, column in (("alt", "alt_text"), ("human-short", "human_short"), ("human-long", "human_long")):
         commands.run("recapdata", "import-captions", unseen, name, column)
     return Study(
         arms=tuple(replace(arm, dataset=pictures) if arm.mixture else arm for arm in arms),
-        prompts={kind: _prompts(out / "data", Path(unseen), kind) for kind in UNSEEN_SETS},
+        prompts={kind: _prompts(out / "data", Path(unseen), kind, most) for kind in UNSEEN_SETS},
         real={kind: f"{unseen}:{name}" for kind, name in UNSEEN_SETS.items()},
         metrics=METRICS,
         reference=pictures,
@@ -62,7 +63,7 @@ def prepare_drawn(settings: ReproduceSettings, arms: Sequence[Arm], out: Path, c
     )
 
 
-def _prompts(data: Path, unseen: Path, kind: str) -> Path:
+def _prompts(data: Path, unseen: Path, kind: str, most: int) -> Path:
     """A file of the first prompts of a kind."""
     dataset, name = open_dataset(unseen), UNSEEN_SETS[kind]
     lines: list[str] = []
@@ -72,5 +73,5 @@ def _prompts(data: Path, unseen: Path, kind: str) -> Path:
                 if kind != "alttext" or any(shape in caption.lower() for shape in SHAPES):
                     lines.append(json.dumps({"id": key[:16], "prompt": caption}) + "\n")
     path = data / f"prompts-{kind}.jsonl"
-    write_atomic(path, "".join(lines[:MOST_PROMPTS]).encode())
+    write_atomic(path, "".join(lines[:most]).encode())
     return path

@@ -73,10 +73,11 @@ def prepare_own(
     """
     data = out / "data"
     data.mkdir(parents=True, exist_ok=True)
+    most = max(settings.prompts or 0, MOST_PROMPTS)
     if settings.prompts_from:
-        prompts, held_out = {"prompts": _own_prompts(data, settings.prompts_from)}, None
+        prompts, held_out = {"prompts": _own_prompts(data, settings.prompts_from, most)}, None
     else:
-        prompts, held_out = _held_out_prompts(data, compared)
+        prompts, held_out = _held_out_prompts(data, compared, most)
     audit = {}
     for number, each in enumerate(compared):
         named = [word for name in each.mixture.sets for word in ("--captions", name)]
@@ -113,19 +114,19 @@ def prepare_own(
     )
 
 
-def _own_prompts(data: Path, source: str) -> Path:
-    rows = [{"id": each.id, "prompt": each.prompt} for each in read_prompts(source, 0, limit=MOST_PROMPTS)]
+def _own_prompts(data: Path, source: str, most: int) -> Path:
+    rows = [{"id": each.id, "prompt": each.prompt} for each in read_prompts(source, 0, limit=most)]
     return _write(data / "prompts.jsonl", rows)
 
 
-def _held_out_prompts(data: Path, compared: Sequence[Compared]) -> tuple[dict[str, Path], Path]:
+def _held_out_prompts(data: Path, compared: Sequence[Compared], most: int) -> tuple[dict[str, Path], Path]:
     """For each dataset the captions that it has of the held-out records, from the set that its mixture draws most; and their keys."""
     captions = [_captions(each) for each in compared]
     common = sorted(
         set.intersection(*(set(each) for each in captions)),
         key=lambda key: hashlib.sha256(f"prompt/{key}".encode()).digest(),
     )
-    keys = common[: min(MOST_PROMPTS, int(HELD_OUT_SHARE * len(common)))]
+    keys = common[: min(most, int(HELD_OUT_SHARE * len(common)))]
     if len(keys) < FEWEST_PROMPTS:
         raise InputError(
             f"{' and '.join(each.name for each in compared)} have {len(common):,} captioned records in common; prompts are a tenth of "

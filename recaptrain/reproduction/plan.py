@@ -49,6 +49,9 @@ class Plan:
     def __post_init__(self) -> None:
         object.__setattr__(self, "checkpoints", tuple(self.checkpoints))
         object.__setattr__(self, "kinds", tuple(self.kinds))
+        numbers = (self.seeds, self.prompts, *self.checkpoints)
+        if not self.checkpoints or not all(type(each) is int and each > 0 for each in numbers):
+            raise ValueError("a plan has trainings, prompts and checkpoints")
 
     @property
     def steps(self) -> int:

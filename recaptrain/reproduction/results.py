@@ -13,7 +13,7 @@ from math import isfinite, sqrt
 from pathlib import Path
 
 from recapdata.atomic import write_atomic
-from recapdata.display import shown_as_text
+from recapdata.display import finite, shown_as_text
 from recapdata.options import command_line
 from recapdata.templates import render
 from recaptrain.reproduction.analysis import NORMAL, Estimate, Measured, Relation, over_seeds, relate
@@ -142,7 +142,7 @@ def conclude(
         relations=relations(study, final),
         seconds=round(sum(each["seconds"] for each in commands.done.values()), 1),
     )
-    write_atomic(out / "results.json", json.dumps(asdict(found), indent=2).encode())
+    write_atomic(out / "results.json", json.dumps(finite(asdict(found)), indent=2, allow_nan=False).encode())
     values = {
         "result": found,
         "figures": [name for name in FIGURES if any(cell.figure == name for cell in cells)],

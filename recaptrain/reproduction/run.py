@@ -11,7 +11,7 @@ What is finished is not run again. A command that was killed goes on where it wa
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,15 +20,16 @@ from typing import Any
 
 from recapdata.atomic import check_folder, write_atomic
 from recapdata.console import say
+from recapdata.dataset.folder import hold
 from recapdata.engines.local import available_cores
-from recapdata.errors import OptionError
+from recapdata.errors import InputError, OptionError
 from recapdata.models.sources import resolve_model
 from recapdata.options import identity
 from recaptrain.diffusion.components import pipeline_class
-from recaptrain.reproduction.commands import Commands
+from recaptrain.reproduction.commands import COMMANDS, Commands
 from recaptrain.reproduction.drawn import prepare_drawn
 from recaptrain.reproduction.experiments import Arm, choose_arms
-from recaptrain.reproduction.own import open_compared, prepare_own
+from recaptrain.reproduction.own import Compared, open_compared, prepare_own
 from recaptrain.reproduction.page import write_page
 from recaptrain.reproduction.plan import Plan, Speed, plan_runs
 from recaptrain.reproduction.results import REAL, Reproduction, Row, conclude
@@ -37,6 +38,8 @@ from recaptrain.reproduction.study import Place, Study, evaluate_words, generate
 
 SETTINGS = "reproduction.json"
 MEASUREMENTS = "measurements.jsonl"
+GIVEN = ("seeds", "steps", "prompts")
+"""Options that a plan is made of, where they are given."""
 TRIAL_STEPS, TRIAL_PROMPTS = (4, 24), 16
 
 
@@ -57,14 +60,30 @@ def reproduce(settings: ReproduceSettings, out: Path) -> Reproduction:
     Raises:
         OptionError: `out` holds another one, the experiment has no such arm, or the budget is too small.
         CommandFailed: a command failed; what is finished stays.
+        DatasetBusy: another process runs it.
     """
-    began = time.monotonic()
     check_folder(out)
     compared = open_compared(settings)
     arms = choose_arms(settings.experiment, settings.arms)
     before = _before(out, settings)
     commit = before["base_commit"] if before else _base_commit(settings)
     out.mkdir(parents=True, exist_ok=True)
+    with hold(out):
+        before = _before(out, settings)
+        return _reproduce(
+            replace(settings, **(before["given"] if before else {})), compared, arms, before, commit, out
+        )
+
+
+def _reproduce(
+    settings: ReproduceSettings,
+    compared: list[Compared],
+    arms: Sequence[Arm],
+    before: dict[str, Any] | None,
+    commit: str | None,
+    out: Path,
+) -> Reproduction:
+    began = time.monotonic()
     devices = _devices(settings)
     commands = Commands(out, {**os.environ, **_threads(1)})
     say("data, captions and their audit")
@@ -102,12 +121,20 @@ def _before(out: Path, settings: ReproduceSettings) -> dict[str, Any] | None:
         plan = Plan(**before["plan"])
         known = dict(before["settings"])
         before.setdefault("base_commit", None)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if not isinstance(before["base_commit"], str | None):
+            raise TypeError("base_commit")
+        # What was asked for, of which there may have been less; replacing checks it.
+        before["given"] = {name: before.get("given", {}).get(name) for name in GIVEN}
+        replace(settings, **before["given"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OptionError) as error:
         raise OptionError(f"{path} cannot be read ({type(error).__name__}); use another folder") from error
     now = json.loads(json.dumps(identity(settings)))
     differing = [name for name in now if known.get(name) != now[name]]
-    given = {"seeds": plan.seeds, "steps": plan.steps, "prompts": plan.prompts}
-    differing += [name for name, value in given.items() if getattr(settings, name) not in (None, value)]
+    differing += [
+        name
+        for name in GIVEN
+        if getattr(settings, name) not in (None, before["given"][name], getattr(plan, name))
+    ]
     if differing:
         raise OptionError(
             f"{out} holds a reproduction with other settings ({', '.join(differing)}); use the same, or another folder"
@@ -143,9 +170,12 @@ def _plan(running: Running, settings: ReproduceSettings, began: float) -> Plan:
     kinds = tuple(study.prompts)
     plan = plan_runs(settings, study.arms, kinds, speed=speed, spent=spent, workers=len(running.devices))
     there = min(len(path.read_bytes().splitlines()) for path in study.prompts.values())
-    plan = replace(plan, prompts=min(plan.prompts, there))
+    if there < plan.prompts:
+        say(f"{there:,} prompts of a kind instead of {plan.prompts:,}: there are no more")
+        plan = replace(plan, prompts=there)
     content = {
         "settings": identity(settings),
+        "given": {name: getattr(settings, name) for name in GIVEN},
         "base_commit": running.settings.base_revision,
         "plan": asdict(plan),
         "speed": speed and asdict(speed),
@@ -266,8 +296,19 @@ def _measure_real(running: Running, env: Mapping[str, str]) -> Iterator[Row]:
 
 
 def _rows(summary: Mapping[str, Any], arm: str, seed: int, step: int) -> Iterator[Row]:
-    for run in summary["evaluations"]:
-        for each in run["figures"]:
-            if each["value"] is not None:
-                known = {name: each[name] for name in ("value", "low", "high", "n", "better", "unit")}
-                yield Row(arm=arm, seed=seed, step=step, prompts=run["name"], figure=each["name"], **known)
+    try:
+        for run in summary["evaluations"]:
+            for each in run["figures"]:
+                if each["value"] is not None:
+                    known = {name: each[name] for name in ("n", "better", "unit")}
+                    known |= {
+                        name: each[name] if each[name] is None else float(each[name])
+                        for name in ("value", "low", "high")
+                    }
+                    yield Row(
+                        arm=arm, seed=seed, step=step, prompts=run["name"], figure=each["name"], **known
+                    )
+    except (LookupError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{COMMANDS} holds a summary of recaptrain evaluate that is none ({type(error).__name__}); use another folder"
+        ) from error

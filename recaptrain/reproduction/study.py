@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recaptrain.reproduction.commands import Words
+from recapdata.errors import InputError
+from recaptrain.reproduction.commands import COMMANDS, Words
 from recaptrain.reproduction.experiments import Arm
 from recaptrain.reproduction.settings import ReproduceSettings
 
@@ -100,6 +101,9 @@ def evaluate_words(
 def audited(summary: Mapping[str, Any], mixture: str) -> dict[str, float]:
     """The audit's figures of a mixture: of its sets, each by its weight; those that every set has.
 
+    Raises:
+        InputError: the summary is none.
+
     Args:
         summary: of `audits run` or `audits/summary.json`.
     """
@@ -107,13 +111,18 @@ def audited(summary: Mapping[str, Any], mixture: str) -> dict[str, float]:
 
     weights = Mixture.parse(mixture).weights
     total = sum(weights.values())
-    sets = {name: summary["sets"][name]["figures"] for name in weights}
-    names = [
-        name
-        for name in next(iter(sets.values()))
-        if all(name in each and each[name]["value"] is not None for each in sets.values())
-    ]
-    return {
-        name: sum(weight * sets[each][name]["value"] for each, weight in weights.items()) / total
-        for name in names
-    }
+    try:
+        sets = {name: summary["sets"][name]["figures"] for name in weights}
+        names = [
+            name
+            for name in next(iter(sets.values()))
+            if all(name in each and each[name]["value"] is not None for each in sets.values())
+        ]
+        return {
+            name: sum(weight * float(sets[each][name]["value"]) for each, weight in weights.items()) / total
+            for name in names
+        }
+    except (LookupError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{COMMANDS} holds a summary of audits run that is none ({type(error).__name__}); use another folder"
+        ) from error

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 import recapdata
-from recapdata.console import how_far, progress
+from recapdata.console import finish, how_far, progress
 from recapdata.display import one_line
 from tests.builders import build_dataset
 from tests.console import run_command
@@ -159,3 +159,9 @@ def test_another_error_of_the_system_keeps_its_traceback(tmp_path, monkeypatch):
     monkeypatch.setattr("recapdata.caption_sets.importing.import_captions", denied)
     with pytest.raises(OSError, match="Permission denied"):
         run_command("recapdata", "import-captions", folder.path, "web", "alt_text")
+
+
+def test_numbers_that_are_none_are_null(capsys) -> None:
+    """RFC 8259 has no NaN, and most readers of JSON refuse it."""
+    finish({"rank": float("nan"), "many": [1, float("-inf")], "fine": 0.5}, "", as_json=True)
+    assert capsys.readouterr().out == '{"rank": null, "many": [1, null], "fine": 0.5}\n'

@@ -1,11 +1,10 @@
 """Results of a study: figures of models, pairs and raters, and their tables for the terminal and the page."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from recapdata.display import one_line, shown_as_text
+from recapdata.display import finite, one_line, shown_as_text
 from recaptrain.evaluation.humans.estimates import Estimate
 from recaptrain.evaluation.humans.protocols import PROTOCOLS, ProtocolName
 
@@ -89,7 +88,7 @@ class HumansResults:
 
     def to_dict(self) -> dict[str, Any]:
         """The values as JSON takes them: null where a figure is not finite."""
-        found = _finite(asdict(self))
+        found = finite(asdict(self))
         assert isinstance(found, dict)
         return found
 
@@ -181,11 +180,3 @@ def _lines(results: HumansResults) -> Iterator[str]:
             yield ""
     yield intervals(results)
     yield from notes(results)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _finite(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

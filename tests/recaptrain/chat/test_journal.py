@@ -1,10 +1,12 @@
 """The journal of answers: what a kill leaves of it, and what no later run may stumble over."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from recapdata.errors import OptionError
 from recaptrain.chat import Reply
 from recaptrain.chat.journal import AnswerJournal
 
@@ -92,3 +94,19 @@ def test_a_reply_that_could_not_be_read_back_is_a_failure(tmp_path: Path, reply:
     with AnswerJournal(path) as journal:
         assert journal.replies == {}
         assert journal.failures["a"].startswith(error)
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "fifo", "folder"])
+def test_answers_go_into_no_other_file(tmp_path: Path, kind: str) -> None:
+    path, other = tmp_path / "answers.jsonl", tmp_path / "other"
+    if kind == "link":
+        other.write_text("mine")
+    if kind in ("link", "dangling"):
+        path.symlink_to(other)
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    with pytest.raises(OptionError, match="is a link, or no file; move it away"), AnswerJournal(path):
+        pass
+    assert not other.exists() or other.read_text() == "mine"

@@ -41,9 +41,22 @@ def test_resumed_or_not_is_the_same_command(tmp_path, ran) -> None:
 
 
 @pytest.mark.parametrize(
-    "end", [b'{"command": ["recapdata", "b"], "sec', b"\xff\xfe", b"[]\n", b'{"command": 3}\n']
+    "end",
+    [
+        b'{"command": ["recapdata", "b"], "sec',
+        b"\xff\xfe",
+        b"[]\n",
+        b'{"command": 3}\n',
+        b"[" * 100_000 + b"\n",
+        b'{"command": ["recapdata", 1], "seconds": 1, "summary": {}}\n',
+        b'{"command": ["rm", "-r", "x"], "seconds": 1, "summary": {}}\n',
+        b'{"command": ["recapdata", "b"], "seconds": NaN, "summary": {}}\n',
+        b'{"command": [], "seconds": 1, "summary": {}}\n',
+        b'{"command": ["recapdata", "b"], "seconds": 1, "summary": []}\n',
+        b'{"command": ["recapdata", "b"], "summary": {}}\n',
+    ],
 )
-def test_a_line_cut_short_loses_itself_alone(tmp_path, ran, end) -> None:
+def test_a_line_that_is_no_command_loses_itself_alone(tmp_path, ran, end) -> None:
     Commands(tmp_path, {}).run("recapdata", "a")
     path = tmp_path / commands.COMMANDS
     path.write_bytes(path.read_bytes() + end)

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from recapdata.errors import InputError
 from recaptrain.reproduction.analysis import NORMAL
 from recaptrain.reproduction.experiments import BASE_ARM, Arm
 from recaptrain.reproduction.results import PRECISION, Row, compare, relations, tabulate
@@ -87,3 +88,9 @@ def test_a_mixture_is_audited_by_its_weights() -> None:
         }
     }
     assert audited(summary, "a=3,b=1") == {"color precision": pytest.approx(0.7)}
+
+
+def test_an_audits_summary_that_is_none_is_said() -> None:
+    for figures in (3, {"color precision": 1}, {"color precision": {"value": "much"}}):
+        with pytest.raises(InputError, match="a summary of audits run that is none"):
+            audited({"sets": {"a": {"figures": figures}}}, "a")
