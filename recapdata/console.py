@@ -154,6 +154,9 @@ def run(app: typer.Typer) -> None:
         say(f"error: {error}")
         sys.exit(1)
     except (OSError, sqlite3.OperationalError) as error:
+        if "--debug" not in sys.argv and getattr(error, "errno", None) == errno.ENAMETOOLONG:
+            say(f"error: {str(error.filename)[:60]}…: no file has so long a name")
+            sys.exit(1)
         if "--debug" in sys.argv or not is_full_disk(error):
             raise
         where = f" for {error.filename}" if isinstance(error, OSError) and error.filename else ""

@@ -20,6 +20,7 @@ from PIL import Image
 
 from recapdata.atomic import replacing
 from recapdata.dataset.decoding import ImageUnreadable
+from recapdata.errors import InputError
 from recaptrain.evaluation.metrics import Metric, rows_identity, rows_name
 from recaptrain.evaluation.pictures import Picture
 from recaptrain.evaluation.preprocessing import THREADS
@@ -31,6 +32,8 @@ CHUNK = 128
 """Pictures of a file, and in memory."""
 MEASURED, NOTHING, UNREADABLE = "measured", "not applicable", "unreadable"
 """States of a row: measured; the metric has nothing to say of its prompt; the image cannot be decoded."""
+ABOUT = ("id", "prompt_id", "state")
+"""Columns of every metric's rows."""
 _CONTENT = b"recapdata.content"
 
 
@@ -41,11 +44,22 @@ class Rows:
     paths: Sequence[Path]
 
     def chunks(self) -> "Iterator[pa.Table]":
-        """File by file."""
+        """File by file.
+
+        Raises:
+            InputError: one is damaged.
+        """
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         for path in self.paths:
-            yield pq.read_table(path).replace_schema_metadata(None)
+            try:
+                table = pq.read_table(path)
+            except (OSError, pa.ArrowException) as error:
+                raise InputError(
+                    f"{path} is damaged ({' '.join(str(error).split())[:200]}); delete it, and its pictures are measured again"
+                ) from error
+            yield table.replace_schema_metadata(None)
 
     def table(self) -> "pa.Table":
         """All of them."""
@@ -137,11 +151,16 @@ def _measure_chunk(
         row = found.get(place)
         state = MEASURED if row is not None else NOTHING if place in found else UNREADABLE
         rows.append({"id": picture.id, "prompt_id": picture.prompt_id, "state": state, **(row or {})})
-    own = [field.with_nullable(True) for field in metric.schema]
-    schema = pa.schema([(name, pa.string()) for name in ("id", "prompt_id", "state")] + own)
-    schema = schema.with_metadata({_CONTENT: _content(metric, chunk)})
+    schema = _schema(metric).with_metadata({_CONTENT: _content(metric, chunk)})
     with replacing(_path(folder, metric, number)) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema), temporary)
+
+
+def _schema(metric: Metric) -> "pa.Schema":
+    import pyarrow as pa
+
+    own = [field.with_nullable(True) for field in metric.schema]
+    return pa.schema([(name, pa.string()) for name in ABOUT] + own)
 
 
 def _path(folder: Path, metric: Metric, number: int) -> Path:
@@ -154,10 +173,20 @@ def _is_there(folder: Path, metric: Metric, number: int, chunk: Sequence[Picture
     import pyarrow.parquet as pq
 
     try:
-        metadata = pq.read_schema(_path(folder, metric, number)).metadata or {}
-    except (OSError, pa.ArrowInvalid):
+        path = _path(folder, metric, number)
+        schema = pq.read_schema(path)
+        if (schema.metadata or {}).get(_CONTENT) != _content(metric, chunk) or schema != _schema(metric):
+            return False
+        rows = pq.read_table(path, columns=list(ABOUT)).to_pylist()
+    except (OSError, ValueError, pa.ArrowException):
         return False
-    return bool(metadata.get(_CONTENT) == _content(metric, chunk))
+    whose = [(row["id"], row["prompt_id"]) for row in rows]
+    states = {row["state"] for row in rows}
+    return whose == [(each.id, each.prompt_id) for each in chunk] and states <= {
+        MEASURED,
+        NOTHING,
+        UNREADABLE,
+    }
 
 
 def _content(metric: Metric, chunk: Sequence[Picture]) -> bytes:

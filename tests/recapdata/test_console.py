@@ -7,13 +7,14 @@ import sqlite3
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
 import recapdata
-from recapdata.console import finish, how_far, progress
+from recapdata.console import finish, how_far, progress, run
 from recapdata.display import one_line
 from tests.builders import build_dataset
 from tests.console import run_command
@@ -159,6 +160,19 @@ def test_another_error_of_the_system_keeps_its_traceback(tmp_path, monkeypatch):
     monkeypatch.setattr("recapdata.caption_sets.importing.import_captions", denied)
     with pytest.raises(OSError, match="Permission denied"):
         run_command("recapdata", "import-captions", folder.path, "web", "alt_text")
+
+
+def test_a_name_that_no_file_can_have_is_one_line(capsys, monkeypatch) -> None:
+    def too_long() -> None:
+        (Path("/") / ("x" * 5000)).stat()
+
+    monkeypatch.setattr(sys, "argv", ["recapdata"])
+    with pytest.raises(SystemExit) as end:
+        run(too_long)
+    assert (end.value.code, capsys.readouterr().err) == (
+        1,
+        f"error: /{'x' * 59}…: no file has so long a name\n",
+    )
 
 
 def test_numbers_that_are_none_are_null(capsys) -> None:

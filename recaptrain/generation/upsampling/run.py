@@ -151,8 +151,9 @@ def _check_out(out: Path, prompts: str | Path) -> None:
     with open(out, encoding="utf8", errors="replace") as file:
         first = file.readline(2**20)
     try:
-        own = not first or UPSAMPLED in json.loads(first)
-    except (ValueError, RecursionError, TypeError):
+        row = json.loads(first) if first else {UPSAMPLED: {}}
+        own = isinstance(row, dict) and UPSAMPLED in row
+    except (ValueError, RecursionError):
         own = False
     if not own:
         raise OptionError(f"{out} holds something else than rewritten prompts; name another file")

@@ -2,9 +2,11 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -204,3 +206,43 @@ def test_what_is_no_pictures_is_said(tmp_path: Path) -> None:
         run(generated(tmp_path / "q", {"a": 10}), out=tmp_path / "out", metric="taste")
     with pytest.raises(OptionError, match="two of the pictures are called q"):
         run(tmp_path / "q", tmp_path / "q", out=tmp_path / "out")
+
+
+def _with(rows: pa.Table, name: str, values: list[object]) -> pa.Table:
+    return rows.set_column(rows.schema.get_field_index(name), name, pa.array(values))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rows: rows.drop_columns(["prompt_id"]),
+        lambda rows: rows.drop_columns(["mean"]),
+        lambda rows: rows.slice(0, 2),
+        lambda rows: _with(rows, "prompt_id", ["x"] * 3),
+        lambda rows: _with(rows, "state", ["measured", "measured", "x"]),
+        lambda rows: _with(rows, "mean", ["x"] * 3),
+    ],
+)
+def test_rows_that_are_not_those_of_the_pictures_are_measured_again(
+    tmp_path: Path, change: Callable[[pa.Table], pa.Table]
+) -> None:
+    """Of 10, 20 and 60 the mean is 30, whatever somebody made of the rows and left their mark on."""
+    folder = generated(tmp_path / "p", {"a": 10, "b": 20, "c": 60})
+    run(folder, out=tmp_path / "out")
+    (path,) = (tmp_path / "out").rglob("*.parquet")
+    rows = pq.read_table(path)
+    pq.write_table(change(rows).replace_schema_metadata(rows.schema.metadata), path)
+    assert run(folder, out=tmp_path / "out").evaluations[0].figures[0].value == 30
+
+
+def test_rows_whose_values_cannot_be_read_are_said(tmp_path: Path) -> None:
+    folder = generated(tmp_path / "p", {"a": 10, "b": 20, "c": 60})
+    run(folder, out=tmp_path / "out")
+    (path,) = (tmp_path / "out").rglob("*.parquet")
+    column = pq.read_metadata(path).row_group(0).column(3)
+    start = column.dictionary_page_offset or column.data_page_offset
+    content = bytearray(path.read_bytes())
+    content[start : start + 8] = b"\xff" * 8
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"00000\.parquet is damaged .*; delete it"):
+        run(folder, out=tmp_path / "out")

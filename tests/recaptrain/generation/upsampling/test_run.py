@@ -201,6 +201,9 @@ def test_bad_input_is_one_line(server, tmp_path, scenes):
         run(server, tmp_path, rows, out="rows.jsonl")
     with pytest.raises(OptionError, match="holds something else"):
         run(server, tmp_path, prompts, out="rows.jsonl")
+    lines(tmp_path, '"not upsampled"', name="text.jsonl")
+    with pytest.raises(OptionError, match="holds something else"):
+        run(server, tmp_path, prompts, out="text.jsonl")
     with pytest.raises(OptionError, match="--example-prompts needs --examples"):
         run(server, tmp_path, prompts, example_prompts="short")
     with pytest.raises(OptionError, match="--clip needs --examples"):
