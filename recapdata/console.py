@@ -154,7 +154,7 @@ def run(app: typer.Typer) -> None:
         say(f"error: {error}")
         sys.exit(1)
     except (OSError, sqlite3.OperationalError) as error:
-        if "--debug" not in sys.argv and getattr(error, "errno", None) == errno.ENAMETOOLONG:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG and "--debug" not in sys.argv:
             say(f"error: {str(error.filename)[:60]}…: no file has so long a name")
             sys.exit(1)
         if "--debug" in sys.argv or not is_full_disk(error):
