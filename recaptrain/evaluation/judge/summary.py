@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from recapdata.display import shown_as_text
+from recapdata.display import one_line, shown_as_text
 from recaptrain.evaluation.evaluations import Difference
 from recaptrain.evaluation.judge.scoring import Rate
 
@@ -98,18 +98,23 @@ def _cell(rate: Rate | None, unit: str) -> str:
 
 def _lines(summary: JudgeSummary) -> Iterator[str]:
     runs = summary.runs
-    by_run = [{rate.name: rate for rate in _all_rates(run)} for run in runs]
-    names = list(dict.fromkeys(name for own in by_run for name in own if name != SHUFFLED))
-    names += [SHUFFLED] if any(SHUFFLED in own for own in by_run) else []
-    columns = [["", *names]]
+    by_run = [{rate.name: rate for rate in run.rates} for run in runs]
+    names = list(dict.fromkeys(name for own in by_run for name in own))
+    columns = [
+        ["", *map(one_line, names)]
+    ]  # categories are a stranger's words; one may be called as the floor is
     columns += [
-        [run.name, *(_cell(own.get(name), run.unit) for name in names)]
+        [one_line(run.name), *(_cell(own.get(name), run.unit) for name in names)]
         for run, own in zip(runs, by_run, strict=True)
     ]
+    shuffled = any(run.shuffled for run in runs)
+    if shuffled:
+        floors = [SHUFFLED, *(_cell(run.shuffled, run.unit) for run in runs)]
+        columns = [[*column, floor] for column, floor in zip(columns, floors, strict=True)]
     widths = [max(map(len, column)) for column in columns]
     for row in zip(*columns, strict=True):
         yield "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-    floor = "; shuffled: pictures under another picture's prompt" if SHUFFLED in names else ""
+    floor = "; shuffled: pictures under another picture's prompt" if shuffled else ""
     yield f"(95 % intervals by a bootstrap over prompts{floor})"
     for run in runs:
         parts = [
@@ -122,8 +127,9 @@ def _lines(summary: JudgeSummary) -> Iterator[str]:
         if each.value is None:
             yield f"{each.b} and {each.a} are not compared: {each.why}"
         else:
-            interval = "" if each.low is None else f" [{each.low:+.1f}, {each.high:+.1f}]"
-            yield f"{each.figure}: {each.b} − {each.a} {each.value:+.1f}{interval}, {each.verdict()}"
+            digits = 1 if runs[0].unit else 2
+            interval = "" if each.low is None else f" [{each.low:+.{digits}f}, {each.high:+.{digits}f}]"
+            yield f"{one_line(each.figure)}: {each.b} − {each.a} {each.value:+.{digits}f}{interval}, {each.verdict()}"
     judge = runs[0].judge
     at = f"@{judge['revision']}" if judge.get("revision") else " (of no known revision)"
     yield f"judged by {judge['model']}{at}, protocol {runs[0].protocol['name']}"
