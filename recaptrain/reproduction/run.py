@@ -40,7 +40,8 @@ SETTINGS = "reproduction.json"
 MEASUREMENTS = "measurements.jsonl"
 GIVEN = ("seeds", "steps", "prompts")
 """Options that a plan is made of, where they are given."""
-TRIAL_STEPS, TRIAL_PROMPTS = (4, 24), 16
+TRIAL_STEPS, TRIAL_PROMPTS = (1, 4, 24), 16
+"""Trainings of the trial, of which the first fills the caches and is not timed; and its prompts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,9 +223,9 @@ def _try_speed(running: Running) -> Speed:
     say("a trial of how fast it goes")
     with ThreadPoolExecutor(len(running.devices)) as pool:
         trials = list(pool.map(trial, range(len(running.devices))))
-    few, many, generate, evaluate = (sum(each) / len(trials) for each in zip(*trials, strict=True))
-    step = max((many - few) / (TRIAL_STEPS[1] - TRIAL_STEPS[0]), 1e-3)
-    start = max(few - TRIAL_STEPS[0] * step, 0.0)
+    _, few, many, generate, evaluate = (sum(each) / len(trials) for each in zip(*trials, strict=True))
+    step = max((many - few) / (TRIAL_STEPS[2] - TRIAL_STEPS[1]), 1e-3)
+    start = max(few - TRIAL_STEPS[1] * step, 0.0)
     return Speed(start=start, step=step, picture=max(generate + evaluate - 2 * start, 0.1) / TRIAL_PROMPTS)
 
 
