@@ -5,13 +5,12 @@
 Metrics that share their rows are measured once.
 
 A file says in its metadata which pictures and which identity of the metric it is of; one of others is measured anew. Images are decoded
-on threads while the models work on those before, and two chunks of them are in memory; rows are read back when they are asked for.
+while the models work on those before (`ahead`); rows are read back when they are asked for.
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,22 +18,24 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from recapdata.atomic import replacing
-from recapdata.dataset.decoding import ImageUnreadable
 from recapdata.errors import InputError
+from recaptrain.evaluation.ahead import decoded_groups
 from recaptrain.evaluation.metrics import Metric, rows_identity, rows_name
 from recaptrain.evaluation.pictures import Picture
-from recaptrain.evaluation.preprocessing import THREADS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 CHUNK = 128
-"""Pictures of a file, and in memory."""
+"""Pictures of a file."""
 MEASURED, NOTHING, UNREADABLE = "measured", "not applicable", "unreadable"
 """States of a row: measured; the metric has nothing to say of its prompt; the image cannot be decoded."""
 ABOUT = ("id", "prompt_id", "state")
 """Columns of every metric's rows."""
 _CONTENT = b"recapdata.content"
+
+Found = dict[int, Mapping[str, Any] | None]
+"""Rows by the places of their pictures in a chunk; None of one that the metric has nothing to say of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +109,18 @@ def measure(
             todo[number] = lacking
         else:
             advance(len(chunk))
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="decode") as pool:
-        coming: dict[int, list[Future[Image.Image | None]]] = {}
-        numbers = list(todo)
-        for place, number in enumerate(numbers):
-            for each in numbers[place : place + 2]:
-                if each not in coming:
-                    coming[each] = [pool.submit(decoded, picture) for picture in chunks[each]]
-            images = [future.result() for future in coming.pop(number)]
+    numbers = list(todo)
+    found: dict[str, Found] = {}
+    for each, first, images in decoded_groups([chunks[number] for number in numbers]):
+        number = numbers[each]
+        chunk = chunks[number]
+        for metric in todo[number]:
+            own = found.setdefault(metric.name, {})
+            own |= _measure_group(metric, chunk[first : first + len(images)], images, first)
+        if first + len(images) == len(chunk):
             for metric in todo[number]:
-                _measure_chunk(folder, metric, number, chunks[number], images)
-            advance(len(chunks[number]))
+                _write_chunk(folder, metric, number, chunk, found.pop(metric.name))
+            advance(len(chunk))
     rows = {
         name: Rows([_path(folder, metric, number) for number in range(len(chunks))])
         for name, metric in sharing.items()
@@ -126,26 +128,23 @@ def measure(
     return {metric.name: rows[rows_name(metric)] for metric in metrics}
 
 
-def decoded(picture: Picture) -> Image.Image | None:
-    """The image of a picture; None where it cannot be decoded."""
-    try:
-        return picture.load()
-    except ImageUnreadable:  # its row says so, and the run counts them
-        return None
+def _measure_group(
+    metric: Metric, pictures: Sequence[Picture], images: Sequence[Image.Image | None], first: int
+) -> Found:
+    """What a metric says of the pictures that can be decoded, by their places in the chunk; `first` is that of the first."""
+    readable = [(place, image) for place, image in enumerate(images) if image is not None]
+    found: Found = {}
+    for start in range(0, len(readable), metric.batch_size):
+        places, decoded = zip(*readable[start : start + metric.batch_size], strict=True)
+        rows = metric.measure([pictures[place] for place in places], list(decoded))
+        found |= {first + place: row for place, row in zip(places, rows, strict=True)}
+    return found
 
 
-def _measure_chunk(
-    folder: Path, metric: Metric, number: int, chunk: Sequence[Picture], images: Sequence[Image.Image | None]
-) -> None:
+def _write_chunk(folder: Path, metric: Metric, number: int, chunk: Sequence[Picture], found: Found) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    readable = [place for place, image in enumerate(images) if image is not None]
-    found: dict[int, Mapping[str, Any] | None] = {}
-    for start in range(0, len(readable), metric.batch_size):
-        places = readable[start : start + metric.batch_size]
-        decoded = [image for place in places if (image := images[place]) is not None]
-        found |= zip(places, metric.measure([chunk[place] for place in places], decoded), strict=True)
     rows = []
     for place, picture in enumerate(chunk):
         row = found.get(place)

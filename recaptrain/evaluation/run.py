@@ -16,6 +16,7 @@ from recapdata.dataset.folder import check_output
 from recapdata.errors import InputError, OptionError
 from recapdata.extras import require
 from recapdata.models.sources import EMBEDDED, unlike_scenes
+from recaptrain.evaluation.ahead import decoded
 from recaptrain.evaluation.evaluations import (
     Difference,
     EvaluateSummary,
@@ -25,7 +26,7 @@ from recaptrain.evaluation.evaluations import (
     Replicates,
 )
 from recaptrain.evaluation.intervals import percentile_interval, replicate
-from recaptrain.evaluation.measuring import NOTHING, UNREADABLE, Rows, decoded, measure
+from recaptrain.evaluation.measuring import NOTHING, UNREADABLE, Rows, measure
 from recaptrain.evaluation.metrics import Metric, Statistic, open_metric
 from recaptrain.evaluation.pictures import Pictures, read_runs
 from recaptrain.evaluation.reference import FOLDER
