@@ -156,7 +156,11 @@ def check_options(options: Any) -> None:
         about = each.metadata[OPTION]
         checks = [_one_of(_type(type(options), each.name)), about.check]
         checks.append(None if about.minimum is None else at_least(about.minimum))
-        for wrong in (check(value) for check in checks if check is not None):
+        for check in checks:
+            try:
+                wrong = None if check is None else check(value)
+            except TypeError:  # such as a text where numbers are compared
+                wrong = f"it cannot be a {type(value).__name__}"
             if wrong is not None:
                 raise OptionError(f"{flag(each.name)} {_text(value)}: {wrong}")
 

@@ -128,6 +128,12 @@ def test_a_mistake_is_one_line_wherever_it_is_made(change, message):
     assert str(raised.value) == message
 
 
+@pytest.mark.parametrize("value", ["hot", [180.0], {}])
+def test_a_value_of_another_type_is_one_line_in_python(value):
+    with pytest.raises(OptionError, match=f"^--heat .*: it cannot be a {type(value).__name__}$"):
+        Baking(recipe="x", heat=value)
+
+
 def test_an_alias_is_another_name_on_the_command_line_and_in_python():
     for word in ("--turns", "--flips"):
         assert bake("rye", "--recipe", "x", word, "3")[1] == [Baking(recipe="x", turns=3)]
