@@ -77,7 +77,7 @@ def write_page(
         },
         "curves": drawn,
         "legend": legend(runs) if drawn else {},
-        "plots": [_plot(each, study, found.final) for each in strongest(found.relations, PLOTS)],
+        "plots": [plot(each, study, found.final) for each in strongest(found.relations, PLOTS)],
         "arms": list(study.arms),
         "colors": colors(runs),
         "pictures": {kind: _shown(study, plan, out, kind) for kind in study.prompts},
@@ -124,7 +124,8 @@ def _rows(cells: Sequence[Cell], names: Sequence[str]) -> list[tuple[str, list[C
     ]
 
 
-def _plot(relation: Relation, study: Study, final: Sequence[Cell]) -> Plot:
+def plot(relation: Relation, study: Study, final: Sequence[Cell]) -> Plot:
+    """A relation as a drawing; `final` are the cells after the last step."""
     audited: Mapping[str, float] = {
         arm: own[relation.audit] for arm, own in study.audit.items() if relation.audit in own
     }

@@ -21,7 +21,7 @@ from recaptrain.reproduction.commands import Commands
 from recaptrain.reproduction.experiments import BASE, BOTH
 from recaptrain.reproduction.plan import Plan
 from recaptrain.reproduction.settings import ReproduceSettings
-from recaptrain.reproduction.study import Study
+from recaptrain.reproduction.study import PRECISION, Study
 
 REAL = "real images"
 FIGURES = ("fid", "soa-c", "soa-i", "ca", "pa", "rp", "clipscore", "claims", "spatial")
@@ -31,8 +31,6 @@ AUDITED = (
     "position coverage", "object recall", "color recall", "claims per caption", "clipscore",
 )  # fmt: skip
 """Audit figures that are held against trained ones."""
-PRECISION = "precision (mean of four)"
-"""The mean of the first four of them: those that a caption set's audit calls by kind of claim."""
 HELD_AGAINST = {
     "recap": [("mix", "alttext"), ("long", "alttext"), ("short", "alttext"), ("alttext", BASE)],
     "blends": [("synthetic-95", "synthetic-0"), ("synthetic-100", "synthetic-95")],
@@ -158,36 +156,33 @@ def tabulate(rows: Sequence[Row], step: int, kinds: Sequence[str]) -> list[Cell]
 
     A figure is the mean over the kinds of prompts that it applies to, each counting by its pictures: of RMSE (CA) and FID, too.
     """
-    runs: dict[tuple[str, str], dict[str, list[Row]]] = {}
+    runs: dict[tuple[str, str], dict[int, list[Row]]] = {}
     for row in rows:
         if row.step in (step, 0) and row.prompts in kinds and isfinite(row.value):
-            runs.setdefault((row.arm, row.figure), {}).setdefault(row.prompts, []).append(row)
+            runs.setdefault((row.arm, row.figure), {}).setdefault(row.seed, []).append(row)
     cells = []
-    for (arm, figure), by_kind in runs.items():
-        mean = _mean([(each[0].n, over_seeds([_measured(row) for row in each])) for each in by_kind.values()])
-        one = next(iter(by_kind.values()))[0]
+    for (arm, figure), by_seed in runs.items():
+        found = over_seeds([_over_kinds(each) for each in by_seed.values()])
+        one = next(iter(by_seed.values()))[0]
         cells.append(
             Cell(
-                arm=arm, figure=figure, step=step, value=mean.value, low=mean.low, high=mean.high, seeds=mean.seeds,
+                arm=arm, figure=figure, step=step, value=found.value, low=found.low, high=found.high, seeds=found.seeds,
                 better=one.better, unit=one.unit,
             )
         )  # fmt: skip
     return cells
 
 
-def _measured(row: Row) -> Measured:
-    low, high = (row.value if end is None else end for end in (row.low, row.high))
-    return Measured(seed=row.seed, value=row.value, low=low, high=high)
+def _over_kinds(rows: Sequence[Row]) -> Measured:
+    """A figure of one training over the kinds of prompts, weighted by their pictures; the prompts of different kinds err independently.
 
-
-def _mean(estimates: Sequence[tuple[int, Estimate]]) -> Estimate:
-    """The mean by counts of pictures; errors of different kinds of prompts are independent of each other."""
-    total = sum(n for n, _ in estimates) or 1
-    return Estimate(
-        value=sum(n * each.value for n, each in estimates) / total,
-        error=sqrt(sum((n * each.error) ** 2 for n, each in estimates)) / total,
-        seeds=min(each.seeds for _, each in estimates),
-    )
+    Kinds are put together before trainings are: what chance does in a training moves all of them alike.
+    """
+    total = sum(row.n for row in rows) or 1
+    value = sum(row.n * row.value for row in rows) / total
+    halves = [0.0 if row.low is None or row.high is None else (row.high - row.low) / 2 for row in rows]
+    half = sqrt(sum((row.n * each) ** 2 for row, each in zip(rows, halves, strict=True))) / total
+    return Measured(seed=rows[0].seed, value=value, low=value - half, high=value + half)
 
 
 def _findings(settings: ReproduceSettings, study: Study, final: Mapping[tuple[str, str], Cell]) -> list[str]:
@@ -238,11 +233,7 @@ def _foretold(study: Study, arm: str, other: str) -> str:
 def relations(study: Study, final: Mapping[tuple[str, str], Cell]) -> list[Relation]:
     """Audit figures of what arms were trained on, against their trained figures; of arms that train the same parts."""
     arms = [arm.name for arm in study.arms if arm.mixture and arm.train == BOTH]
-    figures = {name: dict(study.audit.get(name, {})) for name in arms}
-    for own in figures.values():
-        four = [own[name] for name in AUDITED[:4] if name in own]
-        if len(four) == 4:
-            own[PRECISION] = sum(four) / 4
+    figures = {name: study.audit.get(name, {}) for name in arms}
     found = []
     for name in (PRECISION, *AUDITED):
         known = {arm: own[name] for arm, own in figures.items() if name in own}

@@ -13,6 +13,10 @@ from recaptrain.reproduction.settings import ReproduceSettings
 SAMPLING = ("--steps", "16", "--guidance", "4", "--batch-size", "32")
 """How the embedded base is drawn from: what its recipe measured it with, in fewer steps."""
 
+PRECISIONS = ("object precision", "count precision", "color precision", "position precision")
+PRECISION = "precision (mean of four)"
+"""The mean of those: of the audit's figures the one that any kind of error lowers."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
@@ -99,13 +103,13 @@ def evaluate_words(
 
 
 def audited(summary: Mapping[str, Any], mixture: str) -> dict[str, float]:
-    """The audit's figures of a mixture: of its sets, each by its weight; those that every set has.
-
-    Raises:
-        InputError: the summary is none.
+    """The audit's figures of a mixture: of its sets, each by its weight; those that every set has; and `PRECISION`.
 
     Args:
         summary: of `audits run` or `audits/summary.json`.
+
+    Raises:
+        InputError: the summary is none.
     """
     from recapdata.caption_sets.mixture import Mixture
 
@@ -118,7 +122,7 @@ def audited(summary: Mapping[str, Any], mixture: str) -> dict[str, float]:
             for name in next(iter(sets.values()))
             if all(name in each and each[name]["value"] is not None for each in sets.values())
         ]
-        return {
+        found = {
             name: sum(weight * float(sets[each][name]["value"]) for each, weight in weights.items()) / total
             for name in names
         }
@@ -126,3 +130,9 @@ def audited(summary: Mapping[str, Any], mixture: str) -> dict[str, float]:
         raise InputError(
             f"{COMMANDS} holds a summary of audits run that is none ({type(error).__name__}); use another folder"
         ) from error
+    precisions = [found[name] for name in PRECISIONS if name in found]
+    return (
+        {**found, PRECISION: sum(precisions) / len(precisions)}
+        if len(precisions) == len(PRECISIONS)
+        else found
+    )

@@ -7,8 +7,9 @@ import pytest
 from recapdata.errors import InputError
 from recaptrain.reproduction.analysis import NORMAL
 from recaptrain.reproduction.experiments import BASE_ARM, Arm
-from recaptrain.reproduction.results import PRECISION, Row, compare, relations, tabulate
-from recaptrain.reproduction.study import Study, audited
+from recaptrain.reproduction.page import plot
+from recaptrain.reproduction.results import Row, compare, relations, tabulate
+from recaptrain.reproduction.study import PRECISION, PRECISIONS, Study, audited
 
 
 def row(
@@ -32,6 +33,15 @@ def test_kinds_of_prompts_count_by_their_pictures() -> None:
     rows = [row("mix", 40, half=NORMAL), row("mix", 80, prompts="long", n=300, half=NORMAL)]
     (cell,) = tabulate(rows, 10, ("short", "long"))
     assert (cell.value, cell.estimate.error) == (70, pytest.approx(math.hypot(100, 300) / 400))
+
+
+def test_what_chance_does_in_a_training_moves_all_kinds_alike() -> None:
+    """Trainings of 40 and 44 on both kinds: their mean over kinds varies as either kind does, by 8, and over two of them by 4."""
+    rows = [
+        row("mix", 40 + 4 * seed, prompts=kind, seed=seed) for seed in (0, 1) for kind in ("short", "long")
+    ]
+    (cell,) = tabulate(rows, 10, ("short", "long"))
+    assert (cell.value, cell.seeds, cell.estimate.error) == (42, 2, pytest.approx(2))
 
 
 def test_a_figure_of_some_kinds_alone_is_of_those() -> None:
@@ -63,7 +73,7 @@ def test_arms_are_better_worse_or_not_apart() -> None:
 
 
 def test_the_audit_orders_arms_as_training_did() -> None:
-    """Precision 0.9, 0.7, 0.5 and SOA 60, 50, 40 without error: ρ = 1, slope 50 points a unit; its mean of four needs all four."""
+    """Precision 0.9, 0.7, 0.5 and SOA 60, 50, 40 without error: ρ = 1, slope 50 points a unit."""
     audit = {
         name: {"color precision": value} for name, value in (("true", 0.9), ("some", 0.7), ("many", 0.5))
     }
@@ -72,11 +82,6 @@ def test_the_audit_orders_arms_as_training_did() -> None:
     (found,) = relations(study(audit), final)
     assert (found.audit, found.trained, found.arms, found.rank) == ("color precision", "soa-c", 3, 1)
     assert found.slope == pytest.approx(50)
-    for own in audit.values():
-        own.update(
-            {f"{kind} precision": own["color precision"] - 0.1 for kind in ("object", "count", "position")}
-        )
-    assert PRECISION in {each.audit for each in relations(study(audit), final)}
 
 
 def test_a_mixture_is_audited_by_its_weights() -> None:
@@ -94,3 +99,24 @@ def test_an_audits_summary_that_is_none_is_said() -> None:
     for figures in (3, {"color precision": 1}, {"color precision": {"value": "much"}}):
         with pytest.raises(InputError, match="a summary of audits run that is none"):
             audited({"sets": {"a": {"figures": figures}}}, "a")
+
+
+def test_precision_is_the_mean_of_its_four_kinds() -> None:
+    """(0.9 + 0.8 + 0.7 + 0.6) / 4 = 0.75; of three kinds there is none."""
+    figures = dict(zip(PRECISIONS, ({"value": value} for value in (0.9, 0.8, 0.7, 0.6)), strict=True))
+    assert audited({"sets": {"a": {"figures": figures}}}, "a")[PRECISION] == pytest.approx(0.75)
+    del figures[PRECISIONS[0]]
+    assert PRECISION not in audited({"sets": {"a": {"figures": figures}}}, "a")
+
+
+def test_the_page_plots_what_the_audit_said_of_each_arm() -> None:
+    """Three arms with all four precisions: their mean is among the relations, and every relation can be drawn."""
+    audit = {
+        name: audited({"sets": {"a": {"figures": {kind: {"value": value} for kind in PRECISIONS}}}}, "a")
+        for name, value in (("true", 0.9), ("some", 0.7), ("many", 0.5))
+    }
+    rows = [row("true", 60, half=1), row("some", 50, half=1), row("many", 40, half=1)]
+    cells = tabulate(rows, 10, ("short",))
+    found = relations(study(audit), {(cell.arm, cell.figure): cell for cell in cells})
+    assert {each.audit for each in found} == {*PRECISIONS, PRECISION}
+    assert [len(plot(each, study(audit), cells).dots) for each in found] == [3] * 5
