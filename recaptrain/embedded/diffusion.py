@@ -16,6 +16,7 @@ from recaptrain.embedded.denoiser import Denoiser, build_scheduler, encode_scene
 from recaptrain.embedded.stages import Stage
 from recaptrain.embedded.text_encoder import TextEncoder, build_text_encoder, train_text_encoder
 from recaptrain.embedded.tokenizers import build_clip_tokenizer
+from recaptrain.training.model_folder import forget_origins
 
 if TYPE_CHECKING:
     from diffusers.models import AutoencoderKL, UNet2DConditionModel
@@ -103,6 +104,7 @@ def save(
         requires_safety_checker=False,
     )
     pipeline.save_pretrained(out)
+    forget_origins(out)
     for file in out.rglob("*.safetensors"):
         file.chmod(0o644)
     return pipeline

@@ -82,16 +82,21 @@ def swapped_in(out: Path) -> Iterator[Path]:
     remove(partial)
     partial.mkdir(parents=True)
     yield partial
-    for path in partial.rglob("*.json"):
-        values = json.loads(path.read_text(encoding="utf8"))
-        if isinstance(values, dict) and values.pop("_name_or_path", None) is not None:
-            path.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf8")
+    forget_origins(partial)
     for part in sorted(partial.iterdir()):
         place = out / part.name
         if place.is_dir():
             remove(place)
         os.replace(part, place)
     partial.rmdir()
+
+
+def forget_origins(folder: Path) -> None:
+    """Take out of a model's JSON files where its parts were loaded from."""
+    for path in folder.rglob("*.json"):
+        values = json.loads(path.read_text(encoding="utf8"))
+        if isinstance(values, dict) and values.pop("_name_or_path", None) is not None:
+            path.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf8")
 
 
 def push_model(out: Path, repo_id: str, *, public: bool) -> str:

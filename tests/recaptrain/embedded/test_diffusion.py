@@ -1,11 +1,13 @@
 """The recipe of the embedded diffusion model, with a few steps: it runs, goes on, and what it makes loads."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import recapdata.weights
 from recapdata.scenes import draw_scene, human_long, render
 from recapdata.scenes.world import Dice
 from recaptrain.embedded.autoencoder import (
@@ -144,6 +146,7 @@ def test_an_autoencoder_can_be_given(tmp_path, monkeypatch):
         given.encoder.conv_in.weight, written.encoder.conv_in.weight, atol=1e-3
     )  # half precision
     assert not (tmp_path / "work/crops").exists()
+    assert "_name_or_path" not in (tmp_path / "out/vae/config.json").read_text(encoding="utf8")
 
 
 def test_what_a_text_says_is_its_tokens_and_neighboring_pairs():
@@ -177,3 +180,10 @@ def test_other_seeds_make_other_weights():
     first, other = (build(Autoencoder(channels=(8, 8, 8)), seed).state_dict() for seed in (0, 1))
     assert any(not torch.equal(first[name], other[name]) for name in first)
     assert replace(TINY, seed=9).seed == 9
+
+
+def test_no_shipped_model_says_where_its_parts_were_loaded_from():
+    weights = Path(recapdata.weights.__file__).parent
+    configs = [path for path in weights.rglob("*.json") if path.stat().st_size < 100_000]
+    assert len(configs) > 5
+    assert [path for path in configs if "_name_or_path" in path.read_text(encoding="utf8")] == []
