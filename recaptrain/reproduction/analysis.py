@@ -1,7 +1,7 @@
 """What the measurements of an experiment say: a figure of each arm with its interval, and how audit figures relate to trained ones."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,47 +28,76 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A figure of an arm over its seeds, with its 95 % interval.
+class Spread:
+    """How much chance moves a figure from one training to the next of the same arm.
 
     Attributes:
-        error: standard error: of the prompts and of the seeds together.
+        variance: between trainings.
+        freedom: degrees of freedom that it is known with.
+    """
+
+    variance: float
+    freedom: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A figure of an arm over its trainings.
+
+    Attributes:
+        error: standard error, of the prompts and of the trainings together.
+        low, high: 95 % interval.
+        seeds: number of trainings.
     """
 
     value: float
     error: float
+    low: float
+    high: float
     seeds: int
-
-    @property
-    def low(self) -> float:
-        """Lower end of the interval."""
-        return self.value - NORMAL * self.error
-
-    @property
-    def high(self) -> float:
-        """Upper end of the interval."""
-        return self.value + NORMAL * self.error
 
     def separate_from(self, other: "Estimate") -> bool:
         """Whether the two intervals have no value in common."""
         return self.low > other.high or other.low > self.high
 
 
-def over_seeds(runs: Sequence[Measured]) -> Estimate:
-    """The mean over seeds of one arm.
+def spread_of(arms: Iterable[Sequence[Measured]]) -> Spread | None:
+    """The variance between trainings, pooled over arms: two or three trainings of one arm alone hardly tell it.
 
-    All seeds are measured on the same prompts, so the error of the prompts does not shrink with more seeds, and that of the seeds does:
-    error² = mean of the runs' variances over prompts + variance between seeds / number of seeds. Of one seed the second is unknown and left out.
+    That chance moves all arms alike is an assumption. None where no arm was trained twice.
+    """
+    deviations, freedom = 0.0, 0
+    for runs in arms:
+        values = np.array([run.value for run in runs])
+        deviations += float(((values - values.mean()) ** 2).sum())
+        freedom += len(runs) - 1
+    return Spread(variance=deviations / freedom, freedom=freedom) if freedom else None
+
+
+def over_seeds(runs: Sequence[Measured], spread: Spread | None) -> Estimate:
+    """The mean over the trainings of one arm.
+
+    All trainings are measured on the same prompts, so the error of the prompts does not shrink with more of them, and their own does:
+    error² = mean of the runs' variances over prompts + variance between trainings / number of trainings. The interval takes Student's t with the
+    degrees of freedom of Welch and Satterthwaite (those of the prompts are taken as many).
+
+    Args:
+        spread: of one training to the next; None where it is unknown, or where there is nothing trained, and left out then.
 
     Raises:
         ValueError: no runs.
     """
+    from scipy.stats import t
+
     if not runs:
         raise ValueError("no runs")
-    values = np.array([run.value for run in runs])
+    value = float(np.mean([run.value for run in runs]))
     prompts = float(np.mean([((run.high - run.low) / (2 * NORMAL)) ** 2 for run in runs]))
-    seeds = float(values.var(ddof=1)) / len(runs) if len(runs) > 1 else 0.0
-    return Estimate(value=float(values.mean()), error=math.sqrt(prompts + seeds), seeds=len(runs))
+    trainings = spread.variance / len(runs) if spread else 0.0
+    error = math.sqrt(prompts + trainings)
+    freedom = spread.freedom * error**4 / trainings**2 if spread and trainings else math.inf
+    half = float(t.ppf(0.975, freedom)) * error
+    return Estimate(value=value, error=error, low=value - half, high=value + half, seeds=len(runs))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from recapdata.atomic import write_atomic
 from recapdata.display import finite, shown_as_text
 from recapdata.options import command_line
 from recapdata.templates import render
-from recaptrain.reproduction.analysis import NORMAL, Estimate, Measured, Relation, over_seeds, relate
+from recaptrain.reproduction.analysis import Estimate, Measured, Relation, over_seeds, relate, spread_of
 from recaptrain.reproduction.commands import Commands
 from recaptrain.reproduction.experiments import BASE, BOTH
 from recaptrain.reproduction.plan import Plan
@@ -60,27 +60,18 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """A figure of an arm over its trainings, with its 95 % interval; `better` and `unit` as its metric says."""
+class Cell(Estimate):
+    """A figure of an arm over its trainings; `better` and `unit` as its metric says."""
 
     arm: str
     figure: str
     step: int
-    value: float
-    low: float
-    high: float
-    seeds: int
     better: str | None
     unit: str
 
     def text(self) -> str:
         """`81.2 [78.0, 84.1]`."""
         return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
-
-    @property
-    def estimate(self) -> Estimate:
-        """Value and standard error."""
-        return Estimate(value=self.value, error=(self.high - self.low) / (2 * NORMAL), seeds=self.seeds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +104,11 @@ class Reproduction:
 
     def text(self) -> str:
         """The closing table for the terminal."""
-        lines = [_table(self.final), "(95 % intervals over prompts and trainings)", *self.findings]
+        lines = [
+            _table(self.final),
+            "(95 % intervals over prompts and trainings; what chance moves a training is pooled over the arms)",
+            *self.findings,
+        ]
         if self.relations:
             lines.append("the audit before training against what training yielded, Spearman's ρ over arms:")
             lines += [
@@ -156,20 +151,21 @@ def tabulate(rows: Sequence[Row], step: int, kinds: Sequence[str]) -> list[Cell]
 
     A figure is the mean over the kinds of prompts that it applies to, each counting by its pictures: of RMSE (CA) and FID, too.
     """
-    runs: dict[tuple[str, str], dict[int, list[Row]]] = {}
+    measured: dict[tuple[str, str], dict[int, list[Row]]] = {}
     for row in rows:
         if row.step in (step, 0) and row.prompts in kinds and isfinite(row.value):
-            runs.setdefault((row.arm, row.figure), {}).setdefault(row.seed, []).append(row)
+            measured.setdefault((row.figure, row.arm), {}).setdefault(row.seed, []).append(row)
+    runs = {key: [_over_kinds(each) for each in by_seed.values()] for key, by_seed in measured.items()}
+    spread = {
+        name: spread_of(runs[figure, arm] for figure, arm in runs if figure == name) for name, _ in runs
+    }
     cells = []
-    for (arm, figure), by_seed in runs.items():
-        found = over_seeds([_over_kinds(each) for each in by_seed.values()])
-        one = next(iter(by_seed.values()))[0]
+    for (figure, arm), mine in runs.items():
+        one = next(iter(measured[figure, arm].values()))[0]
+        found = over_seeds(mine, spread[figure] if one.step else None)
         cells.append(
-            Cell(
-                arm=arm, figure=figure, step=step, value=found.value, low=found.low, high=found.high, seeds=found.seeds,
-                better=one.better, unit=one.unit,
-            )
-        )  # fmt: skip
+            Cell(**asdict(found), arm=arm, figure=figure, step=step, better=one.better, unit=one.unit)
+        )
     return cells
 
 
@@ -212,7 +208,7 @@ def compare(final: Mapping[tuple[str, str], Cell], arm: str, other: str) -> dict
         a, b = final.get((arm, figure)), final.get((other, figure))
         if a is None or b is None:
             continue
-        apart = a.estimate.separate_from(b.estimate)
+        apart = a.separate_from(b)
         better = (a.value > b.value) == (a.better == "higher")
         verdicts["not apart" if not apart else "better" if better else "worse"].append(
             f"{figure} {a.value:.4g} ({a.value - b.value:+.3g})"
@@ -240,7 +236,7 @@ def relations(study: Study, final: Mapping[tuple[str, str], Cell]) -> list[Relat
         if len(set(known.values())) < 2:
             continue
         for figure in FIGURES:
-            measured = {arm: final[arm, figure].estimate for arm in known if (arm, figure) in final}
+            measured = {arm: final[arm, figure] for arm in known if (arm, figure) in final}
             if len(measured) >= 3:
                 found.append(relate(name, figure, known, measured))
     return found

@@ -2,43 +2,71 @@
 
 import math
 
+import numpy as np
 import pytest
 
-from recaptrain.reproduction.analysis import NORMAL, Estimate, Measured, over_seeds, relate
+from recaptrain.reproduction.analysis import NORMAL, Estimate, Measured, Spread, over_seeds, relate, spread_of
 
 
 def run(seed: int, value: float, half: float) -> Measured:
     return Measured(seed=seed, value=value, low=value - half, high=value + half)
 
 
-def exact(value: float) -> Estimate:
-    return Estimate(value=value, error=0.0, seeds=3)
+def known(value: float, error: float = 0.0) -> Estimate:
+    return Estimate(
+        value=value, error=error, low=value - NORMAL * error, high=value + NORMAL * error, seeds=3
+    )
 
 
-def test_one_seed_has_the_error_of_its_prompts() -> None:
-    found = over_seeds([run(0, 50.0, NORMAL * 2)])
+def test_where_the_spread_of_trainings_is_unknown_the_error_is_that_of_the_prompts() -> None:
+    found = over_seeds([run(0, 50.0, NORMAL * 2)], None)
     assert (found.value, found.error, found.seeds) == (50.0, pytest.approx(2.0), 1)
     assert (found.low, found.high) == (pytest.approx(50 - 2 * NORMAL), pytest.approx(50 + 2 * NORMAL))
 
 
-def test_more_seeds_lessen_their_own_error_alone() -> None:
-    """Values 10, 12, 14: variance 4, over three seeds 4/3; the prompts' variance is 1 whatever the number of seeds."""
-    found = over_seeds([run(seed, 10.0 + 2 * seed, NORMAL) for seed in range(3)])
+def test_the_spread_of_trainings_is_pooled_over_arms() -> None:
+    """Deviations 1, 1 about 11 and 3, 3 about 23: (2 + 18) / 2; an arm trained once tells nothing."""
+    arms = [[run(0, 10.0, 0), run(1, 12.0, 0)], [run(0, 20.0, 0), run(1, 26.0, 0)], [run(0, 5.0, 0)]]
+    assert spread_of(arms) == Spread(variance=10.0, freedom=2)
+    assert spread_of(arms[2:]) is None
+
+
+def test_more_trainings_lessen_their_own_error_alone() -> None:
+    """Variance 4 over three trainings is 4/3, the prompts' is 1 whatever their number: error² 7/3.
+
+    Freedom 4 · (7/3)² / (4/3)² = 12.25, of which Student's t has the 97.5 % quantile 2.174 (between 2.179 of 12 and 2.160 of 13).
+    """
+    found = over_seeds(
+        [run(seed, 10.0 + 2 * seed, NORMAL) for seed in range(3)], Spread(variance=4.0, freedom=4)
+    )
     assert found.value == 12.0
-    assert found.error == pytest.approx(math.sqrt(1 + 4 / 3))
+    assert found.error == pytest.approx(math.sqrt(7 / 3))
+    assert (found.high - found.value) / found.error == pytest.approx(2.1743, abs=1e-3)
+
+
+def test_95_percent_intervals_of_few_trainings_hold_the_truth_as_often() -> None:
+    """Three arms of two trainings each, prompts known to ± 1, trainings moved by 2: of 600 intervals 95 %, within four binomial errors (3.6 %)."""
+    draw = np.random.default_rng(1)
+    hits = []
+    for _ in range(200):
+        prompts = draw.normal(0, 1)
+        arms = [[run(seed, prompts + draw.normal(0, 2), NORMAL) for seed in (0, 1)] for _ in range(3)]
+        spread = spread_of(arms)
+        hits += [each.low <= 0 <= each.high for each in (over_seeds(runs, spread) for runs in arms)]
+    assert 0.914 <= sum(hits) / len(hits) <= 0.99
 
 
 def test_intervals_that_touch_are_not_separate() -> None:
-    low, high = Estimate(value=0.0, error=1.0, seeds=1), Estimate(value=2 * NORMAL, error=1.0, seeds=1)
+    low, high = known(0.0, 1.0), known(2 * NORMAL, 1.0)
     assert not low.separate_from(high)
-    far = Estimate(value=2 * NORMAL + 0.01, error=1.0, seeds=1)
+    far = known(2 * NORMAL + 0.01, 1.0)
     assert low.separate_from(far)
     assert far.separate_from(low)
 
 
 def test_a_line_is_found_without_error() -> None:
-    known = {"a": 0.7, "b": 0.8, "c": 0.9, "d": 1.0}
-    found = relate("precision", "soa", known, {arm: exact(10 + 50 * value) for arm, value in known.items()})
+    audit = {"a": 0.7, "b": 0.8, "c": 0.9, "d": 1.0}
+    found = relate("precision", "soa", audit, {arm: known(10 + 50 * value) for arm, value in audit.items()})
     assert (found.rank, found.rank_low, found.rank_high) == (
         pytest.approx(1),
         pytest.approx(1),
@@ -50,15 +78,15 @@ def test_a_line_is_found_without_error() -> None:
 
 def test_one_pair_out_of_order_of_four() -> None:
     """Ranks 1 2 3 4 against 1 2 4 3: ρ = 1 − 6·2/(4·15) = 0.8."""
-    known = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0}
-    measured = {"a": exact(5.0), "b": exact(6.0), "c": exact(9.0), "d": exact(8.0)}
-    assert relate("x", "y", known, measured).rank == pytest.approx(0.8)
+    audit = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0}
+    measured = {"a": known(5.0), "b": known(6.0), "c": known(9.0), "d": known(8.0)}
+    assert relate("x", "y", audit, measured).rank == pytest.approx(0.8)
 
 
 def test_errors_widen_the_interval_and_ties_have_no_order() -> None:
-    known = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0, "elsewhere": 5.0}
-    noisy = {arm: Estimate(value=value, error=3.0, seeds=2) for arm, value in known.items() if arm in "abcd"}
-    found = relate("x", "y", known, noisy)
+    audit = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0, "elsewhere": 5.0}
+    noisy = {arm: known(value, 3.0) for arm, value in audit.items() if arm in "abcd"}
+    found = relate("x", "y", audit, noisy)
     assert found.rank == pytest.approx(1)
     assert found.rank_low < 0
     assert found.slope_low < 0 < found.slope_high
@@ -68,4 +96,4 @@ def test_errors_widen_the_interval_and_ties_have_no_order() -> None:
 
 def test_two_arms_are_too_few() -> None:
     with pytest.raises(ValueError, match="2 arms"):
-        relate("x", "y", {"a": 1.0, "b": 2.0}, {"a": exact(1.0), "b": exact(2.0)})
+        relate("x", "y", {"a": 1.0, "b": 2.0}, {"a": known(1.0), "b": known(2.0)})

@@ -32,7 +32,7 @@ def test_kinds_of_prompts_count_by_their_pictures() -> None:
     """(100 · 40 + 300 · 80) / 400 = 70; the errors, 1 and 1: sqrt(100² + 300²) / 400."""
     rows = [row("mix", 40, half=NORMAL), row("mix", 80, prompts="long", n=300, half=NORMAL)]
     (cell,) = tabulate(rows, 10, ("short", "long"))
-    assert (cell.value, cell.estimate.error) == (70, pytest.approx(math.hypot(100, 300) / 400))
+    assert (cell.value, cell.error) == (70, pytest.approx(math.hypot(100, 300) / 400))
 
 
 def test_what_chance_does_in_a_training_moves_all_kinds_alike() -> None:
@@ -41,7 +41,7 @@ def test_what_chance_does_in_a_training_moves_all_kinds_alike() -> None:
         row("mix", 40 + 4 * seed, prompts=kind, seed=seed) for seed in (0, 1) for kind in ("short", "long")
     ]
     (cell,) = tabulate(rows, 10, ("short", "long"))
-    assert (cell.value, cell.seeds, cell.estimate.error) == (42, 2, pytest.approx(2))
+    assert (cell.value, cell.seeds, cell.error) == (42, 2, pytest.approx(2))
 
 
 def test_a_figure_of_some_kinds_alone_is_of_those() -> None:
