@@ -17,6 +17,8 @@ import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from inspect import Parameter
+from numbers import Integral, Real
+from os import PathLike
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -149,12 +151,21 @@ def check_options(options: Any) -> None:
         OptionError: a value cannot be read or used; the message names the option as the command line does.
     """
     for each in _fields(options):
-        value = _read(type(options), each, getattr(options, each.name))
+        given = getattr(options, each.name)
+        try:
+            value = _read(type(options), each, given)
+        except (
+            TypeError,
+            AttributeError,
+            OverflowError,
+        ) as error:  # such as a number where a list is expected
+            wrong = f"it cannot be a {type(given).__name__}"
+            raise OptionError(f"{flag(each.name)} {given!r}: {wrong}") from error
         object.__setattr__(options, each.name, value)
         if value is None:
             continue
-        about = each.metadata[OPTION]
-        checks = [_one_of(_type(type(options), each.name)), about.check]
+        about, kind = each.metadata[OPTION], _type(type(options), each.name)
+        checks = [_of_kind(kind), _one_of(kind), about.check]
         checks.append(None if about.minimum is None else at_least(about.minimum))
         for check in checks:
             try:
@@ -173,6 +184,19 @@ def _fields(options: Any) -> "list[Field[Any]]":
     )
 
 
+def _of_kind(kind: Any) -> Check | None:
+    """The check for a number, a flag or a text, which Python may give as anything; `True` is no number."""
+    expected = {bool: bool, int: Integral, float: Real, str: str}.get(kind)
+    if expected is None:
+        return None
+
+    def check(value: Any) -> str | None:
+        right = isinstance(value, expected) and (kind is bool or not isinstance(value, bool))
+        return None if right else f"it cannot be a {type(value).__name__}"
+
+    return check
+
+
 def _one_of(kind: Any) -> Check | None:
     """The check for a word, or several, of a `Literal`."""
     inner = get_args(kind)[0] if get_origin(kind) is tuple else kind
@@ -181,6 +205,8 @@ def _one_of(kind: Any) -> Check | None:
     known = get_args(inner)
 
     def check(value: Any) -> str | None:
+        if inner is kind and not isinstance(value, str):
+            return f"it cannot be a {type(value).__name__}"
         words = [value] if isinstance(value, str) else value
         return None if all(word in known for word in words) else f"it must be one of {', '.join(known)}"
 
@@ -197,7 +223,16 @@ def _read(options: type, each: "Field[Any]", value: Any) -> Any:
         return tuple(texts) if structure is tuple else _mapping(texts, each.name, about.example)
     if value is None or (value == about.off and not isinstance(value, bool)):
         return None
-    return Path(value) if kind is Path else value
+    if kind is Path:
+        return Path(value)
+    if kind is str and isinstance(value, PathLike):
+        return str(value)
+    # A number is the same to the bit whoever gives it: identities are compared as JSON.
+    if kind is int and isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    return (
+        float(value) if kind is float and isinstance(value, Real) and not isinstance(value, bool) else value
+    )
 
 
 def _mapping(texts: list[str], name: str, example: str | None) -> dict[str, str]:

@@ -25,6 +25,7 @@ from recapdata.atomic import replacing, write_atomic
 from recapdata.dataset.bounded import read_small
 from recapdata.display import one_line, shown_as_text
 from recapdata.errors import OptionError
+from recaptrain.arrow_files import read_mapped
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,7 +60,7 @@ class Cache:
 
         for path in sorted(self.path.glob("*.arrow")):
             try:
-                table = _read(path)
+                table = read_mapped(path)
             except (OSError, ValueError, LookupError, pa.ArrowException):
                 path.unlink(missing_ok=True)
                 continue
@@ -97,23 +98,6 @@ def model_digest(model: Any) -> str:
         total.update(name.encode())
         total.update(weight.detach().cpu().float().contiguous().numpy().data)
     return total.hexdigest()
-
-
-def _read(path: Path) -> "pa.Table":
-    """A file of entries, memory-mapped and checked.
-
-    Raises:
-        OSError, ValueError, LookupError, ArrowException: it is damaged, is a link or no file, or takes more memory than its size.
-    """
-    import pyarrow as pa
-
-    if path.is_symlink() or not path.is_file():
-        raise OSError("no file of this cache")
-    table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-    if table.nbytes > path.stat().st_size:
-        raise ValueError("it is compressed, which no cache is")
-    table.validate(full=True)
-    return table
 
 
 def open_cache(root: Path, kind: str, about: Mapping[str, Any]) -> Cache:

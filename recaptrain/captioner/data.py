@@ -17,6 +17,7 @@ from recapdata.console import progress
 from recapdata.dataset.decoding import DECODED_PIXELS, ImageUnreadable, decode_image
 from recapdata.dataset.target import Target
 from recapdata.errors import CaptionSetNotFound, DatasetDamaged, InputError, OptionError
+from recaptrain.arrow_files import read_mapped
 
 HANDFUL = 4
 """Fewest records to hold out: the loss on fewer says nothing. None are where that would be more than a fifth of all."""
@@ -179,8 +180,7 @@ def gather_pictures(target: Target, captions: HumanCaptions, path: Path, *, show
                 writer.write_batch(pa.record_batch([pa.array([image], pa.large_binary())], schema=schema))
                 advance(1, failed=int(image is None))
     try:
-        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-        table.validate(full=True)
+        table = read_mapped(path)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise DatasetDamaged(
             f"{path} is damaged ({' '.join(str(error).split())[:300]}); delete it"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -132,6 +133,40 @@ def test_a_mistake_is_one_line_wherever_it_is_made(change, message):
 def test_a_value_of_another_type_is_one_line_in_python(value):
     with pytest.raises(OptionError, match=f"^--heat .*: it cannot be a {type(value).__name__}$"):
         Baking(recipe="x", heat=value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"trays": True},
+        {"trays": 2.0},
+        {"heat": True},
+        {"turns": False},
+        {"steam": False},
+        {"recipe": 3},
+        {"dark": 1},
+        {"dark": "no"},
+        {"rise": 3},
+        {"rise": True},
+        {"rise": ["slow"]},
+        {"seeds": True},
+        {"seeds": [1]},
+        {"swaps": 3},
+        {"book": 3},
+        {"book": True},
+    ],
+)
+def test_a_flag_is_no_number_and_a_number_no_flag_or_text(change):
+    ((name, value),) = change.items()
+    with pytest.raises(OptionError, match=rf"^--{name} .*: it cannot be a {type(value).__name__}$"):
+        Baking(**{"recipe": "x", **change})
+
+
+def test_numbers_are_of_the_field_s_type_whoever_gives_them():
+    options = Baking(recipe="x", trays=np.int64(3), heat=np.float32(180), steam=1, turns=np.int32(2))
+    assert json.dumps(identity(options)) == json.dumps(
+        identity(Baking(recipe="x", trays=3, heat=180.0, steam=1.0, turns=2))
+    )
 
 
 def test_an_alias_is_another_name_on_the_command_line_and_in_python():

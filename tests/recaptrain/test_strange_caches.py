@@ -2,11 +2,14 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import pyarrow as pa
 import pytest
 
 from recapdata.errors import OptionError
+from recaptrain.arrow_files import read_mapped
 from recaptrain.caches import Cache, list_caches, open_cache, tidy_caches
 
 ID = "0123456789abcdef"
@@ -108,6 +111,43 @@ def test_damaged_files_are_deleted_and_made_again(root, precious):
     write(folder / "5.arrow", pa.table({"name": ["a" * 10**6] * 4}), compression="zstd")
     assert [each.num_rows for each in Cache(folder).tables()] == [2]
     assert sorted(path.name for path in folder.iterdir()) == ["0.arrow"]
+
+
+BOMB = """
+import resource, sys
+from pathlib import Path
+from recaptrain.arrow_files import read_mapped
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    read_mapped(Path(sys.argv[1]))
+except ValueError as error:
+    print(error, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lz4"])
+@pytest.mark.parametrize("end", [True, False])
+def test_what_is_compressed_is_never_unpacked(tmp_path, compression, end):
+    """64 MB of zeros; with an end that says that there are no batches, too."""
+    path = tmp_path / "0.arrow"
+    write(path, pa.table({"x": pa.array([0.0] * 2**23)}), compression=compression)
+    if not end:
+        empty = tmp_path / "empty.arrow"
+        write(empty, pa.table({"x": pa.array([], pa.float64())}))
+        content, footer = path.read_bytes(), empty.read_bytes()
+        size = int.from_bytes(footer[-10:-6], "little") + 10
+        path.write_bytes(content[: -int.from_bytes(content[-10:-6], "little") - 10] + footer[-size:])
+    done = subprocess.run([sys.executable, "-c", BOMB, path], capture_output=True, text=True, check=True)
+    *said, grown = done.stdout.split()
+    assert " ".join(said) == "it is compressed, which no file of a run is"
+    assert int(grown) < 2**15  # KiB: half of what it unpacks to
+
+
+def test_rows_that_take_no_room_are_not_counted_for_ever(tmp_path):
+    path = tmp_path / "0.arrow"
+    write(path, pa.table({"x": pa.nulls(10**9)}))
+    with pytest.raises(ValueError, match="more than its size"):
+        read_mapped(path)
 
 
 def test_nothing_is_written_through_a_link(tmp_path, root, precious):

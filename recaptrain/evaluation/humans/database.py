@@ -69,11 +69,10 @@ class Database:
             self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         try:
-            with self._damage_said():
-                for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-                    self._connection.execute(f"PRAGMA {pragma}")
+            self._prepare("synchronous = FULL", "foreign_keys = ON")
             with self.changing():
                 self._begin()
+            self._prepare("journal_mode = WAL")  # changes the file, which is known to be a study's by now
             self.secret = self._meta()["secret"]
             self.questions: Mapping[int, Question] = {each.id: each for each in self._read_questions()}
         except BaseException:
@@ -83,6 +82,11 @@ class Database:
     def close(self) -> None:
         """Close the file; everything is on the disk before."""
         self._connection.close()
+
+    def _prepare(self, *pragmas: str) -> None:
+        with self._damage_said():
+            for pragma in pragmas:
+                self._connection.execute(f"PRAGMA {pragma}")
 
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:

@@ -123,10 +123,11 @@ def test_a_file_of_another_program_gets_no_tables(tmp_path: Path, study: Study) 
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE bookmarks (url TEXT)")
+    content = path.read_bytes()
     with pytest.raises(InputError, match="its tables are not those of a study"):
         Database(path.parent, study)
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("bookmarks",)]
+    assert path.read_bytes() == content  # not even that it has a write-ahead log
+    assert [each.name for each in path.parent.iterdir()] == [DATABASE]
     path.rename(tmp_path / "elsewhere")
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(InputError, match="is a link, or no file"):
