@@ -154,13 +154,11 @@ def check_options(options: Any) -> None:
         given = getattr(options, each.name)
         try:
             value = _read(type(options), each, given)
-        except (
-            TypeError,
-            AttributeError,
-            OverflowError,
-        ) as error:  # such as a number where a list is expected
-            wrong = f"it cannot be a {type(given).__name__}"
-            raise OptionError(f"{flag(each.name)} {given!r}: {wrong}") from error
+        except (TypeError, AttributeError, OverflowError) as error:
+            # Such as a number where a list is expected.
+            raise OptionError(
+                f"{flag(each.name)} {given!r}: it cannot be a {type(given).__name__}"
+            ) from error
         object.__setattr__(options, each.name, value)
         if value is None:
             continue

@@ -1,7 +1,8 @@
 """The elements of a large JSON file one by one, as an annotation file of COCO needs it: an object of long arrays.
 
 Only one element is held at a time, and bytes that are no UTF-8 become lone surrogates instead of an error. So that one element never
-spoils the others, an integer of thousands of digits comes as its text, and a value that nests deeper than `DEEPEST` as `TOO_DEEP`.
+spoils the others, an integer of thousands of digits comes as its text, a value that nests deeper than `DEEPEST` as `TOO_DEEP`, and one
+of more than `LONGEST` characters as `TOO_LONG`, which is never held whole.
 """
 
 import json
@@ -15,6 +16,9 @@ CHUNK = 2**20
 DEEPEST = 64
 """Arrays and objects inside each other; COCO's nest no deeper than four."""
 TOO_DEEP = "nests too deep"
+LONGEST = 2**24
+"""Characters of an element; COCO's longest, the runs of an uncompressed mask, have a thousandth of them."""
+TOO_LONG = "is too long"
 _TOO_DEEP = f"arrays and objects inside each other, more than {DEEPEST} deep"
 _DIGITS = 4300
 """The longest integer that Python reads from text."""
@@ -81,7 +85,11 @@ class _Text:
         self._at += 1
 
     def value(self) -> Any:
-        """The next value, whole, or `TOO_DEEP`."""
+        """The next value, whole, or `TOO_DEEP`, or `TOO_LONG`.
+
+        Raises:
+            json.JSONDecodeError: it is none.
+        """
         self.next()
         while True:
             try:
@@ -90,17 +98,20 @@ class _Text:
                 self._skip()
                 return TOO_DEEP
             except json.JSONDecodeError:
+                if len(self._window) - self._at > LONGEST and self._window[self._at] in '[{"':
+                    self._skip()
+                    return TOO_LONG
                 if not self._more():
                     raise
                 continue
-            if self._window[end : end + 1] in _NUMBER and self._more():
+            if self._window[end : end + 1] in _NUMBER and end - self._at <= LONGEST and self._more():
                 continue  # a number at the window's end may go on beyond it
             brackets = sum(self._window.count(each, self._at, end) for each in "[{")
             self._at = end
             return value if brackets <= DEEPEST or _depth(value) <= DEEPEST else TOO_DEEP
 
     def _skip(self) -> None:
-        """Pass by an array or object of any depth, reading no more than its brackets and texts."""
+        """Pass by a text, or an array or object of any depth, reading no more than brackets and quotes."""
         depth, quoted = 0, False
         while True:
             for match in _MARKS.finditer(self._window, self._at):
@@ -109,7 +120,7 @@ class _Text:
                     quoted = not quoted
                 elif not quoted and len(mark) == 1:
                     depth += 1 if mark in "[{" else -1
-                if not depth:
+                if not depth and not quoted:
                     self._at = match.end()
                     return
             # A backslash at the window's end may belong to a quote beyond it.

@@ -5,12 +5,12 @@ Text is decoded with `surrogateescape`: wrong bytes become lone surrogates, whic
 
 import csv
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,6 +25,8 @@ BATCH_ROWS = 1000
 MOST_LEVELS = 16
 MOST_MEMBERS = 1000
 """How deep a column's type may nest, and how many members it, or a row of JSON, may have in all."""
+MOST_CHARACTERS = 2**24
+"""Characters of a row of CSV or JSON, and of a header: a caption has at most a sixteenth of them."""
 BATCH_BYTES = 8 * 2**20
 TEXTS = pa.list_(pa.string())
 _OF_TEXTS = (pa.null(), pa.string(), pa.list_(pa.null()), TEXTS)
@@ -248,14 +250,43 @@ def _value(scalar: pa.Scalar) -> Any:
         return f"cannot be read: {error}"  # no value of the column's type, and so the row's failure
 
 
+class _Lines:
+    """The lines of a text file for a reader of records: none of those takes more than `MOST_CHARACTERS`, the rest of its line is passed by."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self.begin()
+
+    def begin(self) -> None:
+        """What follows is of another record."""
+        self._left = MOST_CHARACTERS
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = self._file.readline(self._left + 1)
+        self._left -= len(line)
+        if not line:
+            raise StopIteration
+        if self._left < 0:
+            self._left = 0
+            while line and not line.endswith(("\n", "\r")):
+                line = self._file.readline(BUFFER)
+            raise csv.Error(f"more than {MOST_CHARACTERS:,} characters")
+        return line
+
+
 def _read_csv(path: Path) -> Iterator[Row]:
-    csv.field_size_limit(2**24)
+    csv.field_size_limit(MOST_CHARACTERS)
     with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.DictReader(file, restkey=None)
+        lines = _Lines(file)
+        reader = csv.DictReader(lines, restkey=None)
         reader.fieldnames = distinct(_header(reader))
         number = 0
         while True:
             number += 1
+            lines.begin()
             try:
                 row = next(reader)
             except StopIteration:
@@ -277,12 +308,14 @@ def _header(reader: "csv.DictReader[str]") -> list[str]:
 
 def distinct(names: Sequence[str]) -> list[str]:
     """Names of columns of which none is another's: the second `caption` becomes `caption_2`."""
-    taken = set(names)
+    taken, seen = set(names), set[str]()
+    numbers: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(2))
     found: list[str] = []
     for name in names:
-        if name in found:
-            name = next(each for each in (f"{name}_{number}" for number in count(2)) if each not in taken)
+        if name in seen:
+            name = next(each for number in numbers[name] if (each := f"{name}_{number}") not in taken)
             taken.add(name)
+        seen.add(name)
         found.append(name)
     return found
 
@@ -291,7 +324,7 @@ def doubled_columns(path: Path) -> dict[str, int]:
     """The names that a table's header has more than once, and how often; JSON lines have no header."""
     if path.suffix.lower() == ".csv":
         with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            names = _header(csv.DictReader(file))
+            names = _header(csv.DictReader(_Lines(file)))
     elif path.suffix.lower() == ".parquet":
         with open_parquet(path) as parquet:
             names = parquet.schema_arrow.names
@@ -311,7 +344,17 @@ def json_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _read_jsonl(path: Path) -> Iterator[Row]:
     number = 0
     with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
-        for line in file:
+        lines = _Lines(file)
+        while True:
+            lines.begin()
+            try:
+                line = next(lines)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                number += 1
+                yield Row(number, {}, f"is no JSON: {error}")
+                continue
             if not line.strip():
                 continue
             number += 1

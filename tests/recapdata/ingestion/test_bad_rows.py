@@ -12,6 +12,7 @@ import pytest
 
 from recapdata.errors import SourceError
 from recapdata.ingestion import IngestSummary, ingest
+from recapdata.ingestion.tables import distinct
 from tests.builders import png
 from tests.recapdata.ingestion.sources import table
 
@@ -201,3 +202,73 @@ def test_one_limit_of_captions_holds_for_every_source(tmp_path: Path, make: Any)
             [] if records else ["TooLarge"],
         )
         assert all("1,048,57" in each.message for each in summary.failures)
+
+
+class Counted(str):
+    """A name that counts how often it is compared."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Counted.compared += 1
+        return str.__eq__(self, other)  # type: ignore[arg-type]
+
+    __hash__ = str.__hash__
+
+
+def test_names_are_told_apart_in_time_that_grows_as_they_do() -> None:
+    """A header of 60,001 columns, half a megabyte, once took half a minute; here each of 2,000 is compared a few times at most."""
+    Counted.compared = 0
+    names = [Counted(f"c{number}") for number in range(1000)] + [Counted("same")] * 1000
+    assert distinct(names) == [*names[:1001], *(f"same_{number}" for number in range(2, 1001))]
+    assert Counted.compared < 10 * len(names)
+    assert distinct(["a", "a_2", "a", "a", "b", "b"]) == ["a", "a_2", "a_3", "a_4", "b", "b_2"]
+
+
+ENDLESS = "x" * 5000
+ROWS = {
+    "csv": f"file_name,caption\n0.png,fine\n1.png,{ENDLESS}\n2.png,fine\n",
+    "csv of many lines": 'file_name,caption\n0.png,fine\n1.png,"' + "x\n" * 2500 + '"\n',
+    "jsonl": "\n".join(
+        json.dumps({"file_name": f"{number}.png", "caption": ENDLESS if number == 1 else "fine"})
+        for number in range(3)
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_a_row_without_end_is_a_failure_and_is_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Three gigabytes without a line break are a file that takes no room on a disk."""
+    monkeypatch.setattr("recapdata.ingestion.tables.MOST_CHARACTERS", 1000)
+    root = tmp_path / "in"
+    root.mkdir()
+    for number in range(3):
+        (root / f"{number}.png").write_bytes(png(number))
+    (root / f"metadata.{kind.split()[0]}").write_text(ROWS[kind])
+    summary = ingest(str(root), tmp_path / "out")
+    assert summary.counts.balanced
+    assert summary.counts.records == 3  # the picture of a row that cannot be read comes in without it
+    failures = table(tmp_path / "out", "failures")
+    assert "more than 1,000 characters" in failures[0]["message"]
+    if kind != "csv of many lines":  # of which the rest are rows of their own
+        assert [each["error"] for each in failures] == ["BadMetadata"]
+
+
+@pytest.mark.parametrize(
+    "value", ['"' + ENDLESS + '"', "[" + "1," * 2500 + "1]", '{"a": "' + ENDLESS + '\\"]}"}']
+)
+def test_an_element_of_an_annotation_file_without_end_spoils_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setattr("recapdata.ingestion.jsonstream.LONGEST", 1000)
+    monkeypatch.setattr("recapdata.ingestion.jsonstream.CHUNK", 100)
+    (tmp_path / "in" / "annotations").mkdir(parents=True)
+    (tmp_path / "in" / "0.png").write_bytes(png(0))
+    content = f'{{"info": {value}, "images": [{{"id": 0, "file_name": "0.png"}}], "categories": [], '
+    content += f'"annotations": [{{"image_id": 0, "segmentation": {value}}}, {{"image_id": 0, "bbox": [1, 1, 2, 2]}}]}}'
+    (tmp_path / "in" / "annotations" / "instances.json").write_text(content)
+    summary = ingest(f"coco:{tmp_path / 'in'}", tmp_path / "out")
+    assert [len(row["objects"]) for row in table(tmp_path / "out", "images")] == [1]
+    assert any("1 entries of the annotation files" in note for note in summary.notes)
