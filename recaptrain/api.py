@@ -422,7 +422,8 @@ def evaluate(
 
     Args:
         images: folders of `generate`, or real images with a caption set, `DATASET:SET`; each may have a name, `NAME=FOLDER`, and
-            `NAME@STEP=FOLDER` where it is a checkpoint. The others are compared with the first, paired by prompt.
+            `NAME@STEP=FOLDER` where it is a checkpoint. Folders of one NAME are runs of one model by seed: their figures' mean is taken, and
+            the interval is over seeds, too. The others are compared with the first, paired by prompt.
         metrics: names of metrics, or dotted paths.
         reference: real images for FID and its kind: a dataset folder, `user/name[@revision]`, or a folder of images.
         detector: detector of objects, as `audits run` takes it.

@@ -191,6 +191,7 @@ def upsample(
     "recaptrain evaluate pictures",
     "recaptrain evaluate v1=pictures-v1 v2=pictures-v2 real=my-dataset:human",
     "recaptrain evaluate v1@500=pictures-500 v1@1000=pictures-1000\n--report page.html",
+    "recaptrain evaluate v1=v1-seed0 v1=v1-seed1 v2=v2-seed0 v2=v2-seed1",
     "recaptrain evaluate pictures --prompts read --clip ViT-B-32:openai",
 )
 def evaluate(
@@ -199,7 +200,8 @@ def evaluate(
         typer.Argument(
             metavar="IMAGES…",
             help="A folder of recaptrain generate, or real images with a caption set, DATASET:SET; each may have a name for the table, "
-            "NAME=FOLDER, and NAME@STEP=FOLDER where it is a checkpoint. The others are compared with the first, prompt by prompt.",
+            "NAME=FOLDER, and NAME@STEP=FOLDER where it is a checkpoint. Folders of one NAME are runs of one model by seed, taken together. "
+            "The others are compared with the first, prompt by prompt.",
         ),
     ],
     settings: EvaluateSettings,

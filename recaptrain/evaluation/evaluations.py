@@ -24,6 +24,7 @@ class Figure:
         value: None where there is none, and `why` says why.
         low, high: 95 % interval; None where there is none, as of a single prompt.
         n: pictures that it rests on.
+        by_run: of a model's runs by seed the figure of each, whose mean the value is; empty of a single run.
         not_applicable: pictures whose prompts the metric has nothing to say of.
         identity: what the metric rests on.
     """
@@ -41,6 +42,7 @@ class Figure:
     note: str
     identity: Mapping[str, Any]
     why: str = ""
+    by_run: Sequence[float | None] = ()
 
     def text(self) -> str:
         """`81.2 % [78.0, 84.1]`."""
@@ -55,6 +57,7 @@ class Evaluation:
     """The figures of one run, and what it was made with.
 
     Attributes:
+        runs: of the model by seed, which were taken together.
         prompts: how many there are; `prompts_digest` a hash over them and how many pictures each has.
         not_applicable: by metric the pictures whose prompts it has nothing to say of.
         without_figures: by metric why it gives no figure at all.
@@ -72,6 +75,7 @@ class Evaluation:
     figures: Sequence[Figure]
     without_figures: Mapping[str, str]
     cautions: Sequence[str] = ()
+    runs: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +223,7 @@ def _lines(summary: EvaluateSummary) -> Iterator[str]:
     widths = [max(map(len, column)) for column in columns]
     for row in zip(*columns, strict=True):
         yield "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-    yield "(95 % intervals by a bootstrap over prompts)"
+    yield f"({intervals(runs)})"
     yield from (f"{run.name}: {counts(run)}" for run in runs)
     yield from notes(runs)
     for each in summary.differences:
@@ -231,9 +235,18 @@ def _lines(summary: EvaluateSummary) -> Iterator[str]:
         yield f"page: {summary.report}, needs nothing beside it"
 
 
+def intervals(runs: Sequence[Evaluation]) -> str:
+    """What the intervals rest on."""
+    several = [run.name for run in runs if run.runs > 1]
+    over = f"; of {', '.join(several)} over runs by seed, too" if several else ""
+    return f"95 % intervals by a bootstrap over prompts{over}"
+
+
 def counts(run: Evaluation) -> str:
     """How many pictures there are, and which of them count where."""
     parts = [f"{run.pictures:,} pictures of {run.prompts:,} prompts"]
+    if run.runs > 1:
+        parts[0] += f" in {run.runs} runs by seed, whose mean the figures are"
     if run.unreadable:
         parts.append(f"{run.unreadable:,} cannot be decoded and count nowhere")
     parts += [

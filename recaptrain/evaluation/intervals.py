@@ -1,6 +1,9 @@
 """Confidence intervals by the bootstrap over prompts.
 
-Pictures of one prompt are alike, so prompts are drawn and all their pictures with them (cluster bootstrap, Davison & Hinkley 1997, §3.8). The draws depend on the
+Pictures of one prompt are alike, so prompts are drawn and all their pictures with them (cluster bootstrap, Davison & Hinkley 1997, §3.8). Seeds are in it: of a
+prompts with b pictures each the mean's variance is (σ_prompt² + σ_seed² / b) / a, and its repetitions' is that times (a − 1) / a; drawing
+pictures within drawn prompts as well would add σ_seed² / ab · (b − 1) / b once more. Runs of one model by seed are another matter
+(`recaptrain.evaluation.by_seed`): what a training's seed does to all prompts alike is in no single run. The draws depend on the
 seed and the number of prompts alone: every figure, and every run on the same prompts, is resampled alike, which makes differences paired.
 """
 

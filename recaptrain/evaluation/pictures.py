@@ -119,19 +119,27 @@ def read_pictures(
     return shuffled(pictures, seed) if shuffle else pictures
 
 
-def read_runs(sources: Sequence[str], **options: Any) -> list[Pictures]:
+def read_runs(sources: Sequence[str], *, by_seed: bool = False, **options: Any) -> list[Pictures]:
     """Read what is to be compared; see `read_pictures`.
 
+    Args:
+        by_seed: whether several may be called `NAME=` alike, as runs of one model by seed are.
+
     Raises:
-        OptionError: none, or two of one name.
+        OptionError: none, two of one name, or one folder twice under one name.
     """
     if not sources:
         raise OptionError("name a folder of pictures, or DATASET:SET")
     runs = [read_pictures(source, **options) for source in sources]
     names = [run.name for run in runs]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise OptionError(f"two of the pictures are called {twice}; write NAME=FOLDER")
+    for name in (name for name in names if names.count(name) > 1):
+        alike = [(source, run) for source, run in zip(sources, runs, strict=True) if run.name == name]
+        if not by_seed or not all(source.startswith(f"{name}=") for source, _ in alike):
+            seeds = f"; runs of one model by seed are named {name}=FOLDER each" if by_seed else ""
+            raise OptionError(f"two of the pictures are called {name}; write NAME=FOLDER{seeds}")
+        places = [str(Path(run.source).absolute()) for _, run in alike]
+        if len(set(places)) < len(places):
+            raise OptionError(f"{name} names one folder twice; runs of one model by seed are a folder each")
     return runs
 
 

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import chain
 from math import isfinite
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from recapdata.errors import InputError, OptionError
 from recapdata.extras import require
 from recapdata.models.sources import EMBEDDED, unlike_scenes
 from recaptrain.evaluation.ahead import decoded
+from recaptrain.evaluation.by_seed import joined
 from recaptrain.evaluation.evaluations import (
     Difference,
     EvaluateSummary,
@@ -42,7 +44,7 @@ def evaluate(sources: Sequence[str], settings: EvaluateSettings) -> EvaluateSumm
     """Measure pictures; with more than one source, compare the others with the first.
 
     Args:
-        sources: see `read_pictures`.
+        sources: see `read_pictures`; those called `NAME=` alike are runs of one model by seed, and taken together (`by_seed`).
 
     Raises:
         InputError: no pictures.
@@ -53,11 +55,18 @@ def evaluate(sources: Sequence[str], settings: EvaluateSettings) -> EvaluateSumm
     began = time.monotonic()
     check_folder(Path(settings.out))
     _check_page(settings.report)
-    runs = read_runs(sources, prompts=settings.prompts, shuffle=settings.shuffle, seed=settings.seed)
+    runs = read_runs(
+        sources, by_seed=True, prompts=settings.prompts, shuffle=settings.shuffle, seed=settings.seed
+    )
     _check_texts(runs)
     check_output(Path(settings.out), {FOLDER, EVIDENCE, *(run.folder(settings.out).name for run in runs)})
-    measured = [_measured(run, settings) for run in runs]
-    for each in measured:
+    by_name: dict[str, list[Measured]] = {}
+    for run in runs:
+        by_name.setdefault(run.name, []).append(_measured(run, settings))
+    measured = [
+        joined(own, settings.out, settings.seed) if len(own) > 1 else own[0] for own in by_name.values()
+    ]
+    for each in [*chain.from_iterable(by_name.values()), *measured]:
         content = json.dumps(
             asdict(each.evaluation), indent=2, ensure_ascii=False, default=str, allow_nan=False
         )

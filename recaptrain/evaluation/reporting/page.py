@@ -7,7 +7,15 @@ from typing import Any
 from recapdata.atomic import write_atomic
 from recapdata.console import progress
 from recapdata.templates import render
-from recaptrain.evaluation.evaluations import Difference, Evaluation, Measured, counts, not_compared, notes
+from recaptrain.evaluation.evaluations import (
+    Difference,
+    Evaluation,
+    Measured,
+    counts,
+    intervals,
+    not_compared,
+    notes,
+)
 from recaptrain.evaluation.reporting.curves import checkpoint, colors, curves, legend
 from recaptrain.evaluation.reporting.grids import grids
 from recaptrain.evaluation.reporting.tables import groups, made_with, overview
@@ -36,6 +44,8 @@ def write_page(
         cautions=list(dict.fromkeys(each for run in runs for each in run.cautions)),
         refused=not_compared(differences),
         counts=[counts(run) for run in runs],
+        intervals=intervals(runs),
+        by_seed=[run.name for run in runs if run.runs > 1],
         notes=notes(runs),
         overview=overview(runs, differences),
         groups=groups(runs, differences),
