@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from recaptrain.api import (
         evaluate,
         generate,
+        humans,
         judge,
         reproduce,
         train_captioner,
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
         upsample,
     )
 
-__all__ = ["evaluate", "generate", "judge", "reproduce", "train_captioner", "train_diffusion", "upsample"]
+__all__ = [
+    "evaluate",
+    "generate",
+    "humans",
+    "judge",
+    "reproduce",
+    "train_captioner",
+    "train_diffusion",
+    "upsample",
+]
 
 __getattr__, __dir__ = lazy_names(__name__, dict.fromkeys(__all__, "recaptrain.api"))

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from recaptrain.captioner.settings import CaptionerSettings, CaptionerSummary
     from recaptrain.diffusion.settings import DiffusionSettings, DiffusionSummary
     from recaptrain.evaluation.evaluations import EvaluateSummary
+    from recaptrain.evaluation.humans.results import HumansResults
+    from recaptrain.evaluation.humans.run import HumansSummary
     from recaptrain.evaluation.judge.summary import JudgeSummary
     from recaptrain.generation.generate import GenerateSummary
     from recaptrain.generation.settings import LongPrompts
@@ -525,6 +527,70 @@ def judge(
 
     several = [images] if isinstance(images, str | Path) else images
     return run([str(each) for each in several], gather(JudgeSettings, given))
+
+
+@naming_extras()
+def humans(
+    folders: "Sequence[str | Path]",
+    *,
+    protocol: Literal["prompt-following", "style", "coherence", "success"] = "prompt-following",
+    prompts: Literal["original", "read"] = "original",
+    images_per_prompt: int | None = None,
+    ratings: int = 3,
+    out: str | Path = "ratings",
+    results: bool = False,
+    export: str | Path | None = None,
+    import_: str | Path | None = None,
+    seed: int = 0,
+    host: str = "127.0.0.1",
+    port: int = 8760,
+) -> "HumansResults | HumansSummary | None":
+    """Let people rate pictures in the browser, until Ctrl-C; or give out what they answered, or take it in.
+
+    Args:
+        folders: of `generate`, or real images with a caption set, `DATASET:SET`; each may have a name, `NAME=FOLDER`.
+        protocol: what raters are asked: which picture follows the caption better, which they prefer or find more coherent without the
+            caption, or of each picture by itself whether it shows what the caption says.
+        prompts: the caption that is shown: `original`, what a person asked for, or `read`, what the model was given.
+        images_per_prompt: only the first so many pictures of each prompt; all where None.
+        ratings: of each question, by different raters.
+        out: folder for the votes; the same call goes on with them.
+        results: return the results instead of serving.
+        export: file to write the votes to as JSON lines, instead of serving.
+        import_: file of votes that `export` wrote, taken in each once, instead of serving.
+        seed: of the order of questions, and of the bootstrap.
+        host: address to listen on; this machine only unless told.
+        port: to listen on; 0 takes any free one.
+
+    Returns:
+        With `results` the win rates or success rates, strengths and agreement, whose `table` has a row per model; how far the study is
+        after an export or import; None after serving.
+
+    Raises:
+        OptionError: too few folders, the ratings are those of another study, none are there, or the port is taken.
+        InputError: folders that cannot be compared, a file that cannot be imported.
+
+    Example:
+        A vote as `export` writes it, taken in, and the results:
+
+        >>> import json, recapdata, recaptrain
+        >>> from pathlib import Path
+        >>> vote = {"protocol": "prompt-following", "caption": "original", "prompt": recapdata.load("drawn")[0]["human"], "image": 0}
+        >>> vote |= {"a": "v1", "b": "v2", "left": "v1", "winner": "v2", "rater": "ann", "seconds": 4.2, "at": 0}
+        >>> _ = Path("votes.jsonl").write_text(json.dumps(vote))
+        >>> study = ["v1=drawn:human", "v2=drawn:human"]
+        >>> recaptrain.humans(study, import_="votes.jsonl").ratings
+        1
+        >>> found = recaptrain.humans(study, results=True)
+        >>> found.table[["model", "ratings", "rate"]].values.tolist()
+        [['v1', 1, 0.0], ['v2', 1, 1.0]]
+    """
+    given = {**locals(), "out": str(out)}
+    given |= {name: given[name] and str(given[name]) for name in ("export", "import_")}
+    from recaptrain.evaluation.humans.run import humans as run
+    from recaptrain.evaluation.humans.settings import HumansSettings
+
+    return run([str(each) for each in folders], gather(HumansSettings, given))
 
 
 @naming_extras()

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recapdata.display import finite, one_line, shown_as_text
 from recaptrain.evaluation.humans.estimates import Estimate
 from recaptrain.evaluation.humans.protocols import PROTOCOLS, ProtocolName
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +88,21 @@ class HumansResults:
     shared: int
     left: float | None
     raters: Sequence[RaterResult]
+
+    @property
+    def table(self) -> "pd.DataFrame":
+        """A row per model: model, ratings, and of rate, strength, elo, majority those of the protocol, with `_low` and `_high`."""
+        import pandas as pd
+
+        rows = []
+        for each in self.models:
+            row: dict[str, Any] = {"model": each.name, "ratings": each.ratings}
+            for name in ("rate", "strength", "elo", "majority"):
+                own = getattr(each, name)
+                if own is not None:
+                    row |= {name: own.value, f"{name}_low": own.low, f"{name}_high": own.high}
+            rows.append(row)
+        return pd.DataFrame(rows)
 
     def to_dict(self) -> dict[str, Any]:
         """The values as JSON takes them: null where a figure is not finite."""

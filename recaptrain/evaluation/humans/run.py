@@ -45,7 +45,10 @@ class HumansSummary:
         """The closing lines for the terminal."""
         lines = []
         if self.imported is not None:
-            lines.append(f"{self.imported['new']:,} ratings imported, {self.imported['known']:,} were there")
+            new = self.imported["new"]
+            lines.append(
+                f"{new:,} {'rating' if new == 1 else 'ratings'} imported, {self.imported['known']:,} were there"
+            )
             if self.imported["other"]:
                 lines.append(
                     f"{self.imported['other']:,} left out: their raters answered these questions here"
