@@ -29,7 +29,11 @@ FUNCTIONS = [
 ]
 
 
-OTHER_NAMES = {("audits.compare", "set"): "sets", ("audits.compare", "audit"): "audits", ("recaptrain.humans", "import"): "import_"}
+OTHER_NAMES = {
+    ("audits.compare", "set"): "sets",
+    ("audits.compare", "audit"): "audits",
+    ("recaptrain.humans", "import"): "import_",
+}
 """Options of the command line whose parameter is named in the plural, since a function takes them all at once."""
 WITHOUT_COMMAND = ("recapdata.load", "recapdata.open_dataset")
 

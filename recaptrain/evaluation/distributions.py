@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 INCEPTION = "inception"
-FRECHET_REPLICATES, DISCREPANCY_REPLICATES = 100, 500
+DISCREPANCY_REPLICATES = 500
 PUBLISHED_CLIP = "ViT-L-14-336:openai"
 Distance = Callable[[str, NDArray[np.float32], NDArray[np.float32]], Statistic]
 """Name, features [n, d] and the reference's [m, d] → figure."""
@@ -149,12 +149,19 @@ def reference_features(reference: Reference, features: Features) -> NDArray[np.f
 
 
 def frechet_statistic(
-    name: str, own: NDArray[np.float32], others: Gaussian, *, note: str, kind: str = "pictures"
+    name: str,
+    own: NDArray[np.float32],
+    others: Gaussian,
+    *,
+    note: str,
+    kind: str = "pictures",
+    rows: NDArray[np.intp] | None = None,
 ) -> Statistic:
     """The Fréchet distance of features [n, d] from a Gaussian, noting where they are too few for their dimensions.
 
     Args:
         kind: what has a feature.
+        rows: the row of each feature, where a row has several.
     """
     notes = [note] if note else []
     if min(len(own), others.n) <= own.shape[1]:
@@ -162,12 +169,13 @@ def frechet_statistic(
             f"{len(own):,} {kind} against {others.n:,} are too few for {own.shape[1]:,} dimensions: the figure is far too large, and compares "
             "only with figures of as many"
         )
+    distance = FrechetTo(own, others)
     return Statistic(
         name=name,
         n=len(own),
-        value=FrechetTo(own, others),
+        value=distance if rows is None else lambda weights: distance(weights[rows]),
+        values=distance.linear if rows is None else lambda weights: distance.linear(weights, rows),
         better="lower",
-        replicates=FRECHET_REPLICATES,
         least=0.0,
         centered=True,
         note="; ".join(notes),

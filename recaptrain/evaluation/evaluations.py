@@ -84,6 +84,7 @@ class Difference:
 
     Attributes:
         value, low, high: b − a with its 95 % interval; None where the two are not compared, and `why` says why.
+        n: pictures of each that it rests on, where that is not what the figures themselves rest on.
     """
 
     figure: str
@@ -94,6 +95,7 @@ class Difference:
     high: float | None
     better: str | None
     why: str = ""
+    n: int | None = None
 
     @property
     def winner(self) -> str | None:

@@ -57,8 +57,8 @@ class Statistic:
         values: weights (repetitions, rows) → figures (repetitions,), where one pass over the rows serves many repetitions.
         replicates: of the bootstrap; fewer where a value is dear.
         least: the value below which none can lie, and no interval reaches; None where there is none.
-        centered: whether repetitions are moved so that their mean is the figure: of one that resampling makes larger by itself, such as FID
-            and its kind, which grow as distinct pictures get fewer, and the spread of bins.
+        centered: whether repetitions are moved so that their mean is the figure: of one that resampling makes larger by itself, such as KID
+            and the spread of bins. A single prompt has none.
         note: a flaw or a deviation that a reader of the figure must know.
     """
 

@@ -138,9 +138,8 @@ class ObjectDistance:
         pictures = len(np.unique(picture_of))
         if len(own) < 2 or others.n < 2:
             return [replace(too_few(self.name, len(own), others.n, "crops"), n=pictures)]
-        found = frechet_statistic(self.name, own, others, note=self.note, kind="crops")
-        whole = found.value
-        return [replace(found, n=pictures, value=lambda weights: whole(weights[picture_of]))]
+        found = frechet_statistic(self.name, own, others, note=self.note, kind="crops", rows=picture_of)
+        return [replace(found, n=pictures)]
 
 
 def flat_crops(rows: pa.Table) -> tuple[NDArray[np.float32], NDArray[np.intp]]:

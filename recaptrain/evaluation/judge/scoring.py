@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,23 +78,59 @@ def rates(judgements: Sequence[Judgement], protocol: JudgingProtocol, seed: int 
     return [_rate(name, judgements, protocol, seed) for name in _names(judgements)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateDifference:
+    """b − a over the pictures that both have a verdict on.
+
+    Attributes:
+        low, high: 95 % interval; None of a single prompt.
+        n: pictures of each.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+
+
 def rate_differences(
     a: Sequence[Judgement], b: Sequence[Judgement], protocol: JudgingProtocol, seed: int = 0
-) -> dict[str, tuple[float, float | None, float | None]]:
-    """b − a with its 95 % interval, paired by prompt: of all, and of each category that both have a value for.
+) -> dict[str, RateDifference]:
+    """b − a, paired by picture and resampled by prompt: of all, and of each category of which any picture has a verdict in both.
+
+    A picture whose verdict is missing in one run counts in neither: a judge fails on some prompts rather than on others.
 
     Args:
-        a, b: judgements of pictures of the same prompts.
+        a, b: judgements of pictures of the same prompts, as many of each.
     """
+    pairs = [pair for pair in _pairs(a, b) if all(each.verdict is not None for each in pair)]
     found = {}
     for name in (name for name in _names(a) if name in _names(b)):
-        one, other = (_judged(each, name) for each in (a, b))
-        if one and other:
-            ours, theirs = _replicates(one, a, protocol, seed), _replicates(other, b, protocol, seed)
-            # Of a single prompt there are none, which may be so of one run alone: that whose other answers hold no verdict.
-            change = theirs - ours if len(theirs) == len(ours) else np.array([])
+        both = [pair for pair in pairs if name in (ALL, pair[0].category)]
+        if both:
+            one, other = (list(each) for each in zip(*both, strict=True))
+            change = _replicates(other, b, protocol, seed) - _replicates(one, a, protocol, seed)
             low, high = percentile_interval(change) or (None, None)
-            found[name] = (_value(other, protocol) - _value(one, protocol), low, high)
+            value = _value(other, protocol) - _value(one, protocol)
+            found[name] = RateDifference(value=value, low=low, high=high, n=len(both))
+    return found
+
+
+def _pairs(a: Sequence[Judgement], b: Sequence[Judgement]) -> list[tuple[Judgement, Judgement]]:
+    """The pictures of two runs that belong together: those of one name, and where names differ, the first of a prompt with the first."""
+    ours, theirs = ({each.id: each for each in judgements} for judgements in (a, b))
+    if ours.keys() != theirs.keys():
+        ours, theirs = _by_place(a), _by_place(b)
+    return [(each, theirs[name]) for name, each in ours.items() if name in theirs]
+
+
+def _by_place(judgements: Sequence[Judgement]) -> dict[Any, Judgement]:
+    """Judgements by their prompt and their place among its pictures."""
+    places: Counter[str] = Counter()
+    found = {}
+    for each in judgements:
+        found[each.prompt_id, places[each.prompt_id]] = each
+        places[each.prompt_id] += 1
     return found
 
 

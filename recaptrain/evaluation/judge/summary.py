@@ -129,7 +129,8 @@ def _lines(summary: JudgeSummary) -> Iterator[str]:
         else:
             digits = 1 if runs[0].unit else 2
             interval = "" if each.low is None else f" [{each.low:+.{digits}f}, {each.high:+.{digits}f}]"
-            yield f"{one_line(each.figure)}: {each.b} − {each.a} {each.value:+.{digits}f}{interval}, {each.verdict()}"
+            n = f" (n {each.n:,}, with a verdict in both)"
+            yield f"{one_line(each.figure)}: {each.b} − {each.a} {each.value:+.{digits}f}{interval}{n}, {each.verdict()}"
     judge = runs[0].judge
     at = f"@{judge['revision']}" if judge.get("revision") else " (of no known revision)"
     yield f"judged by {judge['model']}{at}, protocol {runs[0].protocol['name']}"

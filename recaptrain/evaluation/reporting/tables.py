@@ -129,7 +129,9 @@ def _cell(figure: Figure | None, difference: Difference | None) -> Cell | None:
         return None
     told = [f"{figure.n:,} pictures"]
     if figure.by_run:
-        told.append("runs by seed: " + ", ".join("–" if each is None else f"{each:.4g}" for each in figure.by_run))
+        told.append(
+            "runs by seed: " + ", ".join("–" if each is None else f"{each:.4g}" for each in figure.by_run)
+        )
     if figure.value is None:
         return Cell(value="no value", told=figure.why)
     mark = ""

@@ -39,7 +39,8 @@ def test_several_pictures_of_a_prompt_are_covered(pictures, of_prompts, of_seeds
 
 
 @pytest.mark.parametrize(
-    ("runs", "of_trainings", "of_prompts", "of_both"), [(2, 1, 3, 0), (2, 2, 3, 3), (3, 1, 3, 1), (5, 2, 3, 3)]
+    ("runs", "of_trainings", "of_prompts", "of_both"),
+    [(2, 1, 3, 0), (2, 2, 3, 3), (3, 1, 3, 1), (5, 2, 3, 3)],
 )
 def test_runs_by_seed_are_covered(runs, of_trainings, of_prompts, of_both):
     def values(random):
@@ -74,7 +75,10 @@ def test_runs_of_one_name_are_taken_together(tmp_path: Path) -> None:
     ]
     one, other, three, four = folders
     found = run(f"v1={one}", f"v2={three}", f"v1={other}", f"v2={four}", out=tmp_path / "out")
-    assert [(each.name, each.runs, each.pictures) for each in found.evaluations] == [("v1", 2, 16), ("v2", 2, 16)]
+    assert [(each.name, each.runs, each.pictures) for each in found.evaluations] == [
+        ("v1", 2, 16),
+        ("v2", 2, 16),
+    ]
     (first,), (second,) = (each.figures for each in found.evaluations)
     assert (first.value, list(first.by_run), first.n) == (82.0, [80.0, 84.0], 16)
     assert (second.value, list(second.by_run)) == (111.5, [110.0, 113.0])
@@ -93,11 +97,15 @@ def test_runs_of_one_name_are_taken_together(tmp_path: Path) -> None:
 
 def test_what_is_no_run_by_seed_is_refused(tmp_path: Path) -> None:
     a, b = generated(tmp_path / "a", {"a": 10, "b": 20}), generated(tmp_path / "b", {"a": 10, "c": 20})
-    with pytest.raises(OptionError, match="both called v, as runs of one model by seed are, and hold other prompts"):
+    with pytest.raises(
+        OptionError, match="both called v, as runs of one model by seed are, and hold other prompts"
+    ):
         run(f"v={a}", f"v={b}", out=tmp_path / "out")
     with pytest.raises(OptionError, match="v names one folder twice"):
         run(f"v={a}", f"v={a}", out=tmp_path / "out")
-    with pytest.raises(OptionError, match="two of the pictures are called a; .*by seed are named a=FOLDER each"):
+    with pytest.raises(
+        OptionError, match=r"two of the pictures are called a; .*by seed are named a=FOLDER each"
+    ):
         run(a, f"a={b}", out=tmp_path / "out")
 
 

@@ -142,7 +142,10 @@ def test_two_runs_are_compared_prompt_by_prompt(server, tmp_path):
     assert values["drawbench, even"] == (-100.0, "one is better")
     assert values["drawbench, odd"] == (0.0, "no difference shown")
     assert values["drawbench, all"][0] == -50.0
-    assert "drawbench, even: two − one -100.0 [-100.0, -100.0], one is better" in found.text()
+    assert (
+        "drawbench, even: two − one -100.0 [-100.0, -100.0] (n 2, with a verdict in both), one is better"
+        in found.text()
+    )
     other = generated(tmp_path / "c", [10, 11])
     (difference,) = run(server, tmp_path / "out", a, other).differences
     assert "not compared: other prompts" in difference.verdict()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from recaptrain.evaluation.judge.protocols import drawbench, rating
-from recaptrain.evaluation.judge.scoring import Judgement, rate_differences, rates
+from recaptrain.evaluation.judge.scoring import Judgement, RateDifference, rate_differences, rates
 
 SHARED = Path(os.environ.get("RECAPDATA_SHARED", Path(__file__).parents[5] / "shared"))
 PUBLISHED = SHARED / "metric-fixtures" / "drawbench-gptv"
@@ -54,10 +54,43 @@ def test_without_a_verdict_there_is_no_rate() -> None:
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_a_run_with_verdicts_on_one_prompt_alone_is_compared_without_an_interval(turned) -> None:
-    """100 and 0 of two prompts is 50; 100 of the only one that was read is 50 more."""
+    """The only picture with a verdict in both is the same in both: without b's, which says incorrect, there is no difference."""
     runs = [[judged("a", "correct"), judged("b", each)] for each in ("incorrect", None)]
     a, b = runs[::-1] if turned else runs
-    assert rate_differences(a, b, drawbench()) == {"all": (-50.0 if turned else 50.0, None, None)}
+    assert rate_differences(a, b, drawbench()) == {"all": RateDifference(value=0.0, low=None, high=None, n=1)}
+
+
+def test_differences_rest_on_pictures_with_a_verdict_in_both() -> None:
+    """Of a, b and c, of which c's second picture has none in one run and d none in the other, b and c change: 2 of 4 pictures."""
+    a = [
+        judged("a", "correct"),
+        judged("b", "incorrect"),
+        judged("c", "correct"),
+        judged("c", "incorrect", number=1),
+        judged("d", None),
+    ]
+    b = [
+        judged("a", "correct"),
+        judged("b", "correct"),
+        judged("c", "incorrect"),
+        judged("c", None, number=1),
+        judged("d", "correct"),
+    ]
+    found = rate_differences(a, b, drawbench())["all"]
+    assert (found.value, found.n) == (0.0, 3)  # +100, −100 and 0
+    assert (found.low, found.high) == (
+        -100.0,
+        100.0,
+    )  # all three drawn are b, or c, with a chance of 1 in 27 each
+    assert rate_differences(a[:3], [*b[:2], judged("c", "correct")], drawbench())[
+        "all"
+    ].value == pytest.approx(100 / 3)
+
+
+def test_pictures_of_other_names_are_paired_by_their_place() -> None:
+    a = [judged("a", "correct"), judged("a", "incorrect", number=1)]
+    b = [judged("a", None, number=7), judged("a", "correct", number=8)]
+    assert rate_differences(a, b, drawbench())["all"] == RateDifference(value=100.0, low=None, high=None, n=1)
 
 
 def test_ratings_are_averaged() -> None:

@@ -38,7 +38,9 @@ def test_a_category_called_as_the_floor_is_stands_beside_it() -> None:
 
 
 def test_differences_of_ratings_have_the_digits_of_ratings() -> None:
-    change = Difference(figure="rating, all", a="a", b="b", value=0.04, low=0.01, high=0.07, better="higher")
+    change = Difference(
+        figure="rating, all", a="a", b="b", value=0.04, low=0.01, high=0.07, better="higher", n=700
+    )
     runs = [run(name, "", rate("all", 3.0)) for name in ("a", "b")]
     text = JudgeSummary(out="o", runs=runs, differences=[change], seconds=0).text()
-    assert "rating, all: b − a +0.04 [+0.01, +0.07], b is better" in text
+    assert "rating, all: b − a +0.04 [+0.01, +0.07] (n 700, with a verdict in both), b is better" in text
