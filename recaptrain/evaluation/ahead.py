@@ -15,6 +15,8 @@ PIXELS = 2**27
 """Pixels decoded and not yet measured, about: 400 MB as RGB. Pictures that are being decoded come on top, one a thread."""
 AHEAD = 256
 """Pictures that are waited for at the most."""
+Decoded = Image.Image | ImageUnreadable
+"""An image, or why there is none."""
 
 
 class _Room:
@@ -41,8 +43,8 @@ class _Room:
 
 def decoded_groups(
     chunks: Sequence[Sequence[Picture]],
-) -> Iterator[tuple[int, int, list[Image.Image | None]]]:
-    """Groups of consecutive pictures of a chunk: the chunk's number, the place of the first, and the images, None where one cannot be decoded.
+) -> Iterator[tuple[int, int, list[Decoded]]]:
+    """Groups of consecutive pictures of a chunk: the chunk's number, the place of the first, and the images.
 
     A chunk whose pictures have less than half of `PIXELS` is one group. How pictures are grouped depends on them alone.
     """
@@ -51,15 +53,15 @@ def decoded_groups(
     ]
     room = _Room()
 
-    def load(position: int) -> Image.Image | None:
+    def load(position: int) -> Decoded:
         image = decoded(flat[position][2])
         room.enter(position, _pixels(image))
         return image
 
-    coming: deque[Future[Image.Image | None]] = deque()
+    coming: deque[Future[Decoded]] = deque()
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
     try:
-        group: list[Image.Image | None] = []
+        group: list[Decoded] = []
         pixels = 0
         for position, (number, place, _) in enumerate(flat):
             for each in range(position + len(coming), min(position + AHEAD, len(flat))):
@@ -76,13 +78,13 @@ def decoded_groups(
         pool.shutdown(cancel_futures=True)
 
 
-def decoded(picture: Picture) -> Image.Image | None:
-    """The image of a picture; None where it cannot be decoded."""
+def decoded(picture: Picture) -> Decoded:
+    """The image of a picture, or why it cannot be decoded."""
     try:
         return picture.load()
-    except ImageUnreadable:  # its row says so, and the run counts them
-        return None
+    except ImageUnreadable as error:
+        return error.with_traceback(None)  # whose frames would keep the picture's bytes
 
 
-def _pixels(image: Image.Image | None) -> int:
-    return 0 if image is None else image.width * image.height
+def _pixels(image: Decoded) -> int:
+    return 0 if isinstance(image, ImageUnreadable) else image.width * image.height

@@ -58,6 +58,11 @@ def joined(runs: Sequence[Measured], out: str | Path, seed: int) -> Measured:
         runs=len(runs),
         pictures=sum(run.evaluation.pictures for run in runs),
         unreadable=sum(run.evaluation.unreadable for run in runs),
+        errors={
+            f"{run.evaluation.source}/{name}": error
+            for run in runs
+            for name, error in run.evaluation.errors.items()
+        },
         not_applicable={
             name: sum(run.evaluation.not_applicable.get(name, 0) for run in runs)
             for name in first.not_applicable

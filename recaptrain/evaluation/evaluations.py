@@ -1,19 +1,22 @@
 """Outcome of an evaluation: figures of each run with their intervals, differences between runs, and their text for a terminal."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recapdata.display import shown_as_text
+from recapdata.display import one_line, shown_as_text
 from recaptrain.evaluation.metrics import Statistic
 from recaptrain.evaluation.pictures import Pictures
 
 if TYPE_CHECKING:
     import pandas as pd
+
+SHOWN_ERRORS, MOST_SAID = 3, 150
+"""Pictures whose errors are said, and characters of each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,7 @@ class Evaluation:
     Attributes:
         runs: of the model by seed, which were taken together.
         prompts: how many there are; `prompts_digest` a hash over them and how many pictures each has.
+        errors: why images of the run cannot be decoded, `Type: message`, by their pictures' ids.
         not_applicable: by metric the pictures whose prompts it has nothing to say of.
         without_figures: by metric why it gives no figure at all.
         cautions: what a reader of the figures must know before all else.
@@ -75,6 +79,7 @@ class Evaluation:
     figures: Sequence[Figure]
     without_figures: Mapping[str, str]
     cautions: Sequence[str] = ()
+    errors: Mapping[str, str] = field(default_factory=dict)
     runs: int = 1
 
 
@@ -250,7 +255,12 @@ def counts(run: Evaluation) -> str:
     if run.runs > 1:
         parts[0] += f" in {run.runs} runs by seed, whose mean the figures are"
     if run.unreadable:
-        parts.append(f"{run.unreadable:,} cannot be decoded and count nowhere")
+        said = [f"{one_line(name)}: {one_line(error)}"[:MOST_SAID] for name, error in run.errors.items()]
+        more = (
+            [f"and {len(said) - SHOWN_ERRORS:,} more in evaluation.json"] if len(said) > SHOWN_ERRORS else []
+        )
+        why = f" ({'; '.join(said[:SHOWN_ERRORS] + more)})" if said else ""
+        parts.append(f"{run.unreadable:,} cannot be decoded and count nowhere{why}")
     parts += [
         f"{metric} has nothing to say of {count:,} of them"
         for metric, count in run.not_applicable.items()

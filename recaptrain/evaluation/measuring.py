@@ -1,6 +1,6 @@
 """Pictures → the rows of each metric, chunk by chunk, kept as Parquet, so that nothing is measured twice.
 
-    FOLDER/METRIC/00000.parquet    rows of the first pictures: id, prompt_id, state, and the metric's own columns
+    FOLDER/METRIC/00000.parquet    rows of the first pictures: id, prompt_id, state, error, and the metric's own columns
 
 Metrics that share their rows are measured once.
 
@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from recapdata.atomic import replacing
+from recapdata.dataset.decoding import ImageUnreadable
 from recapdata.errors import InputError
-from recaptrain.evaluation.ahead import decoded_groups
+from recaptrain.evaluation.ahead import Decoded, decoded_groups
 from recaptrain.evaluation.metrics import Metric, rows_identity, rows_name
 from recaptrain.evaluation.pictures import Picture
 
@@ -30,11 +31,11 @@ CHUNK = 128
 """Pictures of a file."""
 MEASURED, NOTHING, UNREADABLE = "measured", "not applicable", "unreadable"
 """States of a row: measured; the metric has nothing to say of its prompt; the image cannot be decoded."""
-ABOUT = ("id", "prompt_id", "state")
-"""Columns of every metric's rows."""
+ABOUT = ("id", "prompt_id", "state", "error")
+"""Columns of every metric's rows; `error` is why an image cannot be decoded, `Type: message`."""
 _CONTENT = b"recapdata.content"
 
-Found = dict[int, Mapping[str, Any] | None]
+Found = dict[int, Mapping[str, Any] | ImageUnreadable | None]
 """Rows by the places of their pictures in a chunk; None of one that the metric has nothing to say of."""
 
 
@@ -74,6 +75,16 @@ class Rows:
 
         columns = (pq.read_table(path, columns=["state"]).column(0).to_pylist() for path in self.paths)
         return [state for column in columns for state in column]
+
+    def errors(self) -> dict[str, str]:
+        """Why images cannot be decoded, by their pictures' ids."""
+        import pyarrow.parquet as pq
+
+        found: dict[str, str] = {}
+        for path in self.paths:
+            ids, errors = pq.read_table(path, columns=["id", "error"]).to_pydict().values()
+            found |= {name: error for name, error in zip(ids, errors, strict=True) if error is not None}
+        return found
 
     def measured(self) -> "pa.Table":
         """Those of pictures that were measured."""
@@ -129,11 +140,13 @@ def measure(
 
 
 def _measure_group(
-    metric: Metric, pictures: Sequence[Picture], images: Sequence[Image.Image | None], first: int
+    metric: Metric, pictures: Sequence[Picture], images: Sequence[Decoded], first: int
 ) -> Found:
-    """What a metric says of the pictures that can be decoded, by their places in the chunk; `first` is that of the first."""
-    readable = [(place, image) for place, image in enumerate(images) if image is not None]
-    found: Found = {}
+    """What a metric says of the pictures, by their places in the chunk; `first` is that of the first."""
+    readable = [(place, image) for place, image in enumerate(images) if isinstance(image, Image.Image)]
+    found: Found = {
+        first + place: image for place, image in enumerate(images) if isinstance(image, ImageUnreadable)
+    }
     for start in range(0, len(readable), metric.batch_size):
         places, decoded = zip(*readable[start : start + metric.batch_size], strict=True)
         rows = metric.measure([pictures[place] for place in places], list(decoded))
@@ -147,9 +160,15 @@ def _write_chunk(folder: Path, metric: Metric, number: int, chunk: Sequence[Pict
 
     rows = []
     for place, picture in enumerate(chunk):
-        row = found.get(place)
-        state = MEASURED if row is not None else NOTHING if place in found else UNREADABLE
-        rows.append({"id": picture.id, "prompt_id": picture.prompt_id, "state": state, **(row or {})})
+        row = found[place]
+        about = {"id": picture.id, "prompt_id": picture.prompt_id}
+        if isinstance(row, ImageUnreadable):
+            error = str(row).encode("utf8", "replace").decode()
+            rows.append({**about, "state": UNREADABLE, "error": error})
+        elif row is None:
+            rows.append({**about, "state": NOTHING})
+        else:
+            rows.append({**about, "state": MEASURED, **row})
     schema = _schema(metric).with_metadata({_CONTENT: _content(metric, chunk)})
     with replacing(_path(folder, metric, number)) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema), temporary)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from recapdata.atomic import check_folder, write_atomic
 from recapdata.console import progress, say
+from recapdata.dataset.decoding import ImageUnreadable
 from recapdata.dataset.folder import check_output
 from recapdata.errors import InputError, OptionError
 from recapdata.extras import require
@@ -121,19 +122,20 @@ def _measured(run: Pictures, settings: EvaluateSettings) -> Measured:
     with progress(f"measuring {run.name}", total=len(run.items)) as advance:
         rows = measure(run.items, metrics, folder, advance=advance)
     open_store(settings).save()
-    prompts, unreadable = run.prompts, 0
+    prompts = run.prompts
+    errors: dict[str, str] = {}
     figures: list[Figure] = []
     replicates: dict[str, Replicates] = {}
     not_applicable: dict[str, int] = {}
     without: dict[str, str] = {}
     for metric in metrics:
         states = rows[metric.name].states()
-        unreadable, not_applicable[metric.name] = states.count(UNREADABLE), states.count(NOTHING)
+        errors, not_applicable[metric.name] = rows[metric.name].errors(), states.count(NOTHING)
         statistics, prompt_of = _statistics(metric, rows[metric.name], prompts)
         if not statistics:
             without[metric.name] = (
                 f"it has nothing to say of any of the {len(states):,} pictures"
-                if unreadable < len(states)
+                if len(errors) < len(states)
                 else "no picture can be decoded"
             )
         for statistic in statistics:
@@ -147,7 +149,8 @@ def _measured(run: Pictures, settings: EvaluateSettings) -> Measured:
         pictures=len(run.items),
         prompts=len(prompts),
         prompts_digest=run.prompts_digest,
-        unreadable=unreadable,
+        unreadable=len(errors),
+        errors=errors,
         not_applicable=not_applicable,
         made_with=run.made_with,
         figures=figures,
@@ -204,8 +207,9 @@ def _cautions(run: Pictures, metrics: Sequence[Metric]) -> list[str]:
     ]
     if not uses:
         return []
-    images = [image for picture in run.items[:LOOKED_AT] if (image := decoded(picture)) is not None]
-    warning = unlike_scenes([image.size for image in images], run.name)
+    images = [decoded(picture) for picture in run.items[:LOOKED_AT]]
+    sizes = [image.size for image in images if not isinstance(image, ImageUnreadable)]
+    warning = unlike_scenes(sizes, run.name)
     return [] if warning is None else [f"{warning} ({', '.join(uses)})"]
 
 

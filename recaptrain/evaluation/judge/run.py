@@ -184,10 +184,12 @@ class _Asking:
 
 def _differences(a: _Judged, b: _Judged, protocol: JudgingProtocol, seed: int) -> Iterator[Difference]:
     """The rate of all and of each category, b − a, over the pictures with a verdict in both."""
-    names = {"figure": protocol.name, "a": a.run.name, "b": b.run.name, "better": "higher"}
+    one, other = a.run.name, b.run.name
     if a.run.prompts_digest != b.run.prompts_digest:
         why = "other prompts, or other numbers of pictures of them"
-        yield Difference(**names, value=None, low=None, high=None, why=why)
+        yield Difference(
+            figure=protocol.name, a=one, b=other, better="higher", value=None, low=None, high=None, why=why
+        )
         return
     for name, found in rate_differences(a.judgements, b.judgements, protocol, seed).items():
-        yield Difference(**{**names, "figure": f"{protocol.name}, {name}"}, **asdict(found))
+        yield Difference(figure=f"{protocol.name}, {name}", a=one, b=other, better="higher", **asdict(found))

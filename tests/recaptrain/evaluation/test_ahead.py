@@ -39,7 +39,7 @@ def picture(side: int | None):
 
 
 def sides(images) -> list[int | None]:
-    return [None if image is None else image.side for image in images]
+    return [None if isinstance(image, ImageUnreadable) else image.side for image in images]
 
 
 def test_small_pictures_are_one_group_a_chunk() -> None:

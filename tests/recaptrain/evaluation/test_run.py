@@ -239,7 +239,7 @@ def test_rows_whose_values_cannot_be_read_are_said(tmp_path: Path) -> None:
     folder = generated(tmp_path / "p", {"a": 10, "b": 20, "c": 60})
     run(folder, out=tmp_path / "out")
     (path,) = (tmp_path / "out").rglob("*.parquet")
-    column = pq.read_metadata(path).row_group(0).column(3)
+    column = pq.read_metadata(path).row_group(0).column(4)
     start = column.dictionary_page_offset or column.data_page_offset
     content = bytearray(path.read_bytes())
     content[start : start + 8] = b"\xff" * 8

@@ -1,7 +1,10 @@
 """A folder of pictures that a stranger made to harm: nothing outside it is opened, nothing waited for, memory is bounded."""
 
+import io
 import json
 import os
+import struct
+import zlib
 
 import pytest
 from PIL import Image
@@ -92,3 +95,48 @@ def test_nothing_is_written_through_a_link_in_the_way(tmp_path, place):
     with pytest.raises(DatasetDamaged, match="is a symbolic link"):
         run(folder, out=out)
     assert list(precious.iterdir()) == []
+
+
+def _png(width, height):
+    """A PNG that promises so many pixels and holds none."""
+
+    def part(name, content):
+        return (
+            struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + part(b"IHDR", header)
+        + part(b"IDAT", zlib.compress(b"\0"))
+        + part(b"IEND", b"")
+    )
+
+
+def _saved(image, kind, **options):
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def test_each_picture_that_cannot_be_decoded_says_why(tmp_path):
+    """Of what can be, 16 bits, CMYK and the first frame of an animation have the gray that was saved: (80 + 200 + 60 + 20) / 4."""
+    folder = generated(tmp_path / "p", dict.fromkeys("abcdefgh", 20))
+    noise = Image.effect_noise((64, 64), 50)
+    frames = [Image.new("L", (8, 8), gray) for gray in (60, 250)]
+    for name, content in {
+        "a": _png(10**5, 10**5), "b": _saved(noise, "PNG")[:999], "c": _saved(noise, "JPEG")[:999], "d": b"<svg/>",
+        "e": _saved(Image.new("I;16", (8, 8), 80 * 257), "PNG"), "f": _saved(Image.new("CMYK", (8, 8), (0, 0, 0, 55)), "JPEG"),
+        "g": _saved(frames[0], "PNG", save_all=True, append_images=frames[1:]),
+    }.items():  # fmt: skip
+        (folder / f"{name}.png").write_bytes(content)
+    found = run(folder, out=tmp_path / "out")
+    (evaluation,) = found.evaluations
+    kinds = {name: error.partition(":")[0] for name, error in evaluation.errors.items()}
+    assert kinds == {"a": "DecompressionBomb", "b": "DamagedImage", "c": "DamagedImage", "d": "NotAnImage"}
+    assert evaluation.unreadable == evaluation.figures[0].unreadable == 4
+    assert evaluation.figures[0].value == pytest.approx(90, abs=1)
+    assert "4 cannot be decoded and count nowhere (a: DecompressionBomb: " in found.text()
+    assert "and 1 more in evaluation.json" in found.text()
+    assert run(folder, out=tmp_path / "out").evaluations == found.evaluations
