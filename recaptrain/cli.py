@@ -188,7 +188,6 @@ def upsample(
 
 @command(
     app,
-    "recaptrain evaluate pictures",
     "recaptrain evaluate v1=pictures-v1 v2=pictures-v2 real=my-dataset:human",
     "recaptrain evaluate v1@500=pictures-500 v1@1000=pictures-1000\n--report page.html",
     "recaptrain evaluate v1=v1-seed0 v1=v1-seed1 v2=v2-seed0 v2=v2-seed1",

@@ -91,9 +91,10 @@ class FrechetTo:
         """
         columns = np.arange(len(self._features)) if column_of is None else column_of
         sums = np.bincount(columns, self.influence, weights.shape[1])
-        totals = weights @ np.bincount(columns, minlength=weights.shape[1])
+        numbers = np.bincount(columns, minlength=weights.shape[1]).astype(np.float64)
+        both = np.array([each @ np.stack([sums, numbers], 1) for each in weights])
         with np.errstate(invalid="ignore"):
-            return np.asarray(self.whole + weights @ sums / totals - self.influence.mean(), np.float64)
+            return np.asarray(self.whole + both[:, 0] / both[:, 1] - self.influence.mean(), np.float64)
 
     @cached_property
     def whole(self) -> float:

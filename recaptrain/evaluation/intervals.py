@@ -36,7 +36,8 @@ def replicate(
     """
     counts = draws(prompts, statistic.replicates, seed)
     if statistic.values is not None:
-        found = statistic.values(np.stack([each[prompt_of] for each in counts]))
+        # A thousand repetitions of ten thousand pictures are 40 MB in 32 bits.
+        found = statistic.values(np.stack([each[prompt_of].astype(np.int32) for each in counts]))
     else:
         found = np.array([statistic.value(each[prompt_of]) for each in counts], float)
     if statistic.centered and np.isfinite(found).any():
