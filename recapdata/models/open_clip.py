@@ -15,6 +15,7 @@ from typing import Any
 from recapdata.endpoint import endpoint, hub_errors
 from recapdata.errors import ModelNotSupported, OptionError
 from recapdata.models.opening import TRIED, check_sizes, opening, read_json
+from recapdata.models.processors import MOST_SIDE
 from recapdata.models.sources import (
     ModelSource,
     check_local_revision,
@@ -67,6 +68,7 @@ class OpenClipSource:
         import open_clip
 
         name = str(self.architecture)
+        self.side()
         if self.folder is not None:
             name = f"local-dir:{self.folder}"
             check_sizes(self._source(), CONFIG)
@@ -79,9 +81,18 @@ class OpenClipSource:
             )
 
     def side(self) -> int | tuple[int, int]:
-        """Pixels of the pictures that the model sees: of both sides, or height and width."""
+        """Pixels of the pictures that the model sees: of both sides, or height and width.
+
+        Raises:
+            ModelNotSupported: more than any model sees, or no numbers.
+        """
         side = self.model_config()["vision_cfg"].get("image_size", 224)
-        return side if isinstance(side, int) else (side[0], side[1])
+        sides = side if isinstance(side, list | tuple) and len(side) == 2 else [side]
+        if not all(type(each) is int and 1 <= each <= MOST_SIDE for each in sides):
+            raise ModelNotSupported(
+                f"{self.name}: its pictures are of image_size {side!r}, not of 1 to {MOST_SIDE:,} pixels a side"
+            )
+        return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
     def preprocessing(self) -> Callable[..., Any]:
         """PIL image → tensor (3, height, width), as open_clip does it for inference; needs no weights and can be pickled."""

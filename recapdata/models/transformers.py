@@ -8,6 +8,7 @@ from typing import Any
 
 from recapdata.errors import ModelNotSupported
 from recapdata.models.opening import check_sizes, opening, read_json
+from recapdata.models.processors import check_processor
 from recapdata.models.sources import ModelSource
 
 REFUSALS = (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError, ArithmeticError)
@@ -84,7 +85,7 @@ def load_pretrained(loader: Any, source: ModelSource, **options: Any) -> Any:
         loader: a class with `from_pretrained`: a configuration, a processor, a model.
 
     Raises:
-        ModelNotSupported: files are missing, or do not fit the class.
+        ModelNotSupported: files are missing, do not fit the class, or would make more of a picture than any model sees.
         HubError: the Hub cannot be reached.
     """
     check_sizes(source, "config.json")
@@ -93,6 +94,8 @@ def load_pretrained(loader: Any, source: ModelSource, **options: Any) -> Any:
             f"{source.name} holds an adapter ({ADAPTER}), which may stand for another model: give a model with its adapter merged"
         )
     with loading(source):
-        return loader.from_pretrained(
+        loaded = loader.from_pretrained(
             source.location, revision=source.commit, trust_remote_code=False, **options
         )
+    check_processor(loaded, source.name)
+    return loaded

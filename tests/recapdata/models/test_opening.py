@@ -86,6 +86,47 @@ def test_no_code_of_a_folder_runs(folder, loader, monkeypatch):
     assert not (folder / "ran").exists()
 
 
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        ("CLIPImageProcessor", {"size": {"height": 100_000, "width": 100_000}}),
+        ("CLIPImageProcessor", {"size": {"shortest_edge": 5_000}}),
+        ("CLIPImageProcessor", {"crop_size": {"height": 2**40, "width": 1}}),
+        ("ViTImageProcessor", {"size": 10**6}),
+        ("Idefics3ImageProcessor", {"size": {"longest_edge": 50_000}}),
+        ("Idefics3ImageProcessor", {"max_image_size": {"longest_edge": 10**9}}),
+        ("Qwen2VLImageProcessor", {"size": {"shortest_edge": 2**30, "longest_edge": 2**31}}),
+        ("Qwen2VLImageProcessor", {"min_pixels": 2**40}),
+        ("Siglip2ImageProcessor", {"max_num_patches": 10**9}),
+        ("LlavaNextImageProcessor", {"image_grid_pinpoints": [[336, 672], [336, 10**7]]}),
+        ("DetrImageProcessor", {"size": {"shortest_edge": 800, "longest_edge": 10**6}}),
+    ],
+)
+def test_a_processor_makes_no_more_of_a_picture_than_a_model_sees(folder, kind, config):
+    import transformers
+
+    it = source(folder, model_type="clip")
+    content = {"image_processor_type": kind, **config}
+    (folder / "preprocessor_config.json").write_text(json.dumps(content), encoding="utf8")
+    with pytest.raises(
+        ModelNotSupported, match=r"it: its processor of pictures says .+, which no model sees"
+    ):
+        load_pretrained(transformers.AutoImageProcessor, it)
+
+
+def test_sizes_that_processors_have_are_taken(folder):
+    """Qwen's edges are numbers of pixels, and its longest only makes pictures smaller."""
+    import transformers
+
+    it = source(folder, model_type="clip")
+    for kind in ("CLIPImageProcessor", "Qwen2VLImageProcessor", "Idefics3ImageProcessor", "DetrImageProcessor"):  # fmt: skip
+        sizes = {"size": {"shortest_edge": 65_536, "longest_edge": 2**24}} if kind.startswith("Qwen") else {}
+        (folder / "preprocessor_config.json").write_text(
+            json.dumps({"image_processor_type": kind, **sizes}), encoding="utf8"
+        )
+        assert load_pretrained(transformers.AutoImageProcessor, it)
+
+
 @pytest.fixture
 def clip(folder):
     shutil.copytree(embedded_path("clip"), folder)
@@ -120,6 +161,17 @@ def test_a_clip_of_no_parts_is_said(clip, part, value):
         ModelNotSupported, match=r"open_clip_config.json of 'model' has no |open_clip cannot load"
     ):
         find_model(str(clip)).load()
+
+
+@pytest.mark.parametrize("side", [10**6, [224, 10**9], 0, "224", [[1]], None, 2.5, True])
+def test_a_clip_s_pictures_have_a_size_that_models_have(clip, side):
+    path = clip / "open_clip_config.json"
+    config = json.loads(path.read_text(encoding="utf8"))
+    config["model_cfg"]["vision_cfg"]["image_size"] = side
+    path.write_text(json.dumps(config), encoding="utf8")
+    for load in (find_model(str(clip)).load_model, find_model(str(clip)).preprocessing):
+        with pytest.raises(ModelNotSupported, match=r"its pictures are of image_size .+ pixels a side"):
+            load()
 
 
 def test_what_a_library_raises_is_one_line():
