@@ -5,6 +5,7 @@ asked (`prompts`) and in nothing else. No code from a model's repository is run.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,6 +27,7 @@ from recapdata.captioners.text_generation import (
     written_caption,
 )
 from recapdata.errors import ModelNotSupported, OptionError
+from recapdata.models.chat_templates import VERBATIM, render, rendered
 from recapdata.models.opening import TRIED, one_line
 from recapdata.models.sources import EMBEDDED, ModelSource, resolve_model
 from recapdata.models.transformers import (
@@ -117,9 +119,10 @@ class VlmPreparer:
                 [{"type": "image", "image": image}, {"type": "text", "text": prompt}]
                 for image, prompt in zip(images, prompts, strict=True)
             ]
-            chats = [[{"role": "user", "content": content}] for content in contents]
+            texts = render(self.processor, [[{"role": "user", "content": content}] for content in contents])
+            chats = [rendered(text, [image]) for text, image in zip(texts, images, strict=True)]
             return self.processor.apply_chat_template(
-                chats, add_generation_prompt=True, tokenize=True, return_dict=True, processor_kwargs=options
+                chats, chat_template=VERBATIM, tokenize=True, return_dict=True, processor_kwargs=options
             )
         if self.family.kind == "prefix":
             texts = [f"{self.processor.image_token}{prompt}" for prompt in prompts]
@@ -253,7 +256,7 @@ def open_pretrained(source: ModelSource) -> Pretrained:
     """Read configuration and processor of an image-text-to-text model; no code of its repository is run.
 
     Raises:
-        ModelNotSupported: it is of another kind, or not complete.
+        ModelNotSupported: it is of another kind, not complete, or its chat template has no end.
     """
     from transformers import AutoConfig, AutoProcessor
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
@@ -276,6 +279,12 @@ def open_pretrained(source: ModelSource) -> Pretrained:
             f"{source.name} ({kind}) brings no chat template, so it cannot be told what to do; give an "
             "instruction-tuned version of it"
         )
+    if family is CHAT:
+        with suppress(ValueError):  # one that refuses this says so of each picture
+            render(
+                processor,
+                [[{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": TRIED}]}]],
+            )
     return Pretrained(source, kind, processor, family, pinned_styles(source))
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from recapdata.captioners.vlm import VlmPreparer, end_tokens
+from recapdata.models.chat_templates import render
 from recaptrain.captioner.base import CaptionerBase
 from recaptrain.captioner.data import HumanCaptions, Pictures, Rows
 from recaptrain.training.accelerator import seed_device
@@ -99,8 +100,8 @@ class CaptionEncoder:
             "content": [{"type": "image"}, {"type": "text", "text": self.preparers[style].prompt}],
         }
         assistant = {"role": "assistant", "content": [{"type": "text", "text": caption}]}
-        prompt = self.processor.apply_chat_template([user], add_generation_prompt=True, tokenize=False)
-        whole = self.processor.apply_chat_template([user, assistant], tokenize=False)
+        (prompt,) = render(self.processor, [[user]])
+        (whole,) = render(self.processor, [[user, assistant]], add_generation_prompt=False)
         turn = whole[len(prompt) :] if whole.startswith(prompt) else ""
         before, found, after = turn.partition(caption)
         if not found:

@@ -7,6 +7,7 @@ not depend on the batch beyond rounding. Chat templates that have no system turn
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -19,6 +20,7 @@ from recapdata.captioners.prompts import CHAT, Family
 from recapdata.captioners.text_generation import model_provenance, sampling_settings, versions
 from recapdata.captioners.vlm import IMAGE_TEXT_TO_TEXT, LIBRARIES, Writer, open_pretrained
 from recapdata.errors import ModelNotSupported, OptionError
+from recapdata.models.chat_templates import VERBATIM, render, rendered
 from recapdata.models.opening import TRIED, one_line
 from recapdata.models.sources import ModelSource, resolve_model
 from recapdata.models.transformers import REFUSALS, device_and_dtype, load_pretrained, loading
@@ -158,8 +160,10 @@ class ChatPreparer:
         try:
             if self.sees:
                 options = {"processor_kwargs": options}
+            texts = render(self.processor, chats)
+            told = [rendered(text, _pictures(each)) for text, each in zip(texts, conversations, strict=True)]
             inputs = self.processor.apply_chat_template(
-                chats, add_generation_prompt=True, tokenize=True, return_dict=True, **options
+                told, chat_template=VERBATIM, tokenize=True, return_dict=True, **options
             )
         except REFUSALS as error:
             raise CaptioningFailed(one_line(error)) from error
@@ -174,14 +178,12 @@ class ChatPreparer:
 
     def _has_system(self) -> bool:
         """Whether the template renders a system turn; some refuse it, others leave it out."""
-        import jinja2
-
         probe = [self._message(Turn("system", PROBE)), self._message(Turn("user", "Hello."))]
         try:
-            text = self.processor.apply_chat_template(probe, add_generation_prompt=True, tokenize=False)
-        except (jinja2.TemplateError, *REFUSALS):
+            (text,) = render(self.processor, [probe])
+        except ValueError:
             return False
-        return PROBE in str(text)
+        return PROBE in text
 
     def _message(self, turn: Turn) -> dict[str, Any]:
         if not self.sees:
@@ -190,11 +192,15 @@ class ChatPreparer:
         return {"role": turn.role, "content": [*pictures, {"type": "text", "text": turn.text}]}
 
 
+def _pictures(conversation: Sequence[Turn]) -> list[Any]:
+    return [image for turn in conversation for image in turn.images]
+
+
 def _tokenizer(source: ModelSource) -> Any:
     """The tokenizer of a language model, ready to pad on the left.
 
     Raises:
-        ModelNotSupported: it has no chat template.
+        ModelNotSupported: it has no chat template, or one without end.
     """
     from transformers import AutoTokenizer
 
@@ -205,6 +211,8 @@ def _tokenizer(source: ModelSource) -> Any:
         raise ModelNotSupported(
             f"{source.name} brings no chat template, so it holds no conversation; give an instruction-tuned version of it"
         )
+    with suppress(ValueError):  # one that refuses this says so of each conversation
+        render(tokenizer, [[{"role": "user", "content": TRIED}]])
     tokenizer.padding_side = "left"  # generation goes on from the right end
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token

@@ -1,6 +1,7 @@
 """Every family of models in its real format, loaded by name and revision, captions pictures of any size."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,42 @@ def test_each_family_captions_pictures_of_any_size(models, family):
         assert caption.finish_reason in ("stop", "length") or caption.error
         assert 0 <= caption.tokens <= 6
         assert caption.seed is None
+
+
+CHATS = ("qwen2_vl", "llava")
+
+
+@pytest.mark.parametrize("family", CHATS)
+def test_a_chat_is_prepared_as_transformers_prepares_it(models, family):
+    """Although its template is rendered in another process."""
+    captioner = open_captioner("vlm", CaptionerOptions(model=str(models / family)))
+    preparer = captioner.prepare
+    chats = [
+        [
+            {
+                "role": "user",
+                "content": [{"type": "image", "image": each}, {"type": "text", "text": preparer.prompt}],
+            }
+        ]
+        for each in pictures()
+    ]
+    expected = preparer.processor.apply_chat_template(
+        chats, add_generation_prompt=True, tokenize=True, return_dict=True,
+        processor_kwargs={"return_tensors": "pt", "padding": True},
+    )  # fmt: skip
+    prepared = preparer(pictures())
+    assert prepared.keys() == expected.keys()
+    for name, values in prepared.items():
+        assert np.array_equal(values, np.asarray(expected[name])), name
+
+
+@pytest.mark.parametrize("family", CHATS)
+def test_a_chat_template_without_end_is_refused(models, tmp_path, family):
+    folder = tmp_path / family
+    shutil.copytree(models / family, folder)
+    (folder / "chat_template.jinja").write_text("{{ 'x' * 10**11 }}", encoding="utf8")
+    with pytest.raises(ModelNotSupported, match="chat template takes more than"):
+        open_captioner("vlm", CaptionerOptions(model=str(folder)))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
