@@ -2,19 +2,21 @@
 
     repetition = mean over runs of their repetitions of the bootstrap over prompts + t · s / √R
 
-s is the standard deviation of the R runs' figures, t runs over the quantiles of Student's distribution with R − 1 degrees of freedom in
-a random order. All runs are resampled by the same prompts, which they share. Drawing runs with replacement, beside prompts, would tell
-too little of their spread where they are few, as trainings are: of two it sees half the variance, and a 95 % interval covers 70 to 80 % where
-trainings differ, this one 95 to 99 (`tests/recaptrain/evaluation/test_by_seed.py`). What prompts and seeds do together is in both
-parts, so that the interval is rather too wide than too narrow.
+s² is the variance of the figure between runs of one model, pooled over the models that were measured together, each with R − 1 degrees of
+freedom: as in an analysis of variance, all are taken to depend on seeds alike. t runs over the quantiles of Student's distribution with
+all those degrees of freedom in a random order. All runs are resampled by the same prompts, which they share. Drawing runs with replacement,
+beside prompts, would tell too little of their spread where they are few, as trainings are: of two it sees half the variance, and a 95 %
+interval covers 70 to 80 % where trainings differ, this one 95 to 99 (`tests/recaptrain/evaluation/test_by_seed.py`). What prompts and
+seeds do together is in both parts, so that the interval is rather too wide than too narrow. Two runs of one model alone tell next to
+nothing of how it varies (t is 12.7), two of each of four models much more (2.8).
 
 Several pictures of a prompt in one run need nothing of this: their seeds belong to the prompt, which is drawn with all of them
 (`recaptrain.evaluation.intervals`).
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,16 +27,46 @@ from recaptrain.evaluation.evaluations import Evaluation, Figure, Measured, Repl
 from recaptrain.evaluation.intervals import percentile_interval
 
 
-def joined(runs: Sequence[Measured], out: str | Path, seed: int) -> Measured:
-    """One run made of several of one name; its pictures are those of the first.
+@dataclass(frozen=True, slots=True)
+class Between:
+    """How a figure varies between runs of one model: standard deviation, and the degrees of freedom that it rests on."""
+
+    deviation: float
+    freedom: int
+
+
+def joined(models: Sequence[Sequence[Measured]], out: str | Path, seed: int) -> list[Measured]:
+    """The runs of each model as one, whose pictures are those of the first; a model of one run as it is.
 
     Args:
-        out: where its folder is.
+        out: where their folders are.
         seed: of the order of the quantiles.
 
     Raises:
         OptionError: the runs are of other prompts, or of other numbers of pictures of them.
     """
+    several = [runs for runs in models if len(runs) > 1]
+    names = dict.fromkeys(figure.name for runs in several for figure in runs[0].evaluation.figures)
+    varying = {name: _between([_values(runs, name) for runs in several]) for name in names}
+    return [runs[0] if len(runs) == 1 else _joined(runs, varying, out, seed) for runs in models]
+
+
+def _values(runs: Sequence[Measured], name: str) -> NDArray[np.float64]:
+    """A figure of each run; empty where one has none."""
+    own = [_named(run.evaluation, name) for run in runs]
+    values = [figure.value for figure in own if figure is not None and figure.value is not None]
+    return np.array(values if len(values) == len(runs) else [], float)
+
+
+def _between(models: Sequence[NDArray[np.float64]]) -> Between:
+    """The variance of all models' values about their means, pooled."""
+    known = [values for values in models if len(values)]
+    freedom = sum(len(values) - 1 for values in known)
+    squares = sum(float(((values - values.mean()) ** 2).sum()) for values in known)
+    return Between((squares / freedom) ** 0.5 if freedom else 0.0, freedom)
+
+
+def _joined(runs: Sequence[Measured], varying: Mapping[str, Between], out: str | Path, seed: int) -> Measured:
     first = runs[0].evaluation
     for other in (run.evaluation for run in runs[1:]):
         if other.prompts_digest != first.prompts_digest:
@@ -45,11 +77,12 @@ def joined(runs: Sequence[Measured], out: str | Path, seed: int) -> Measured:
     figures, replicates = [], {}
     for figure in first.figures:
         own = [_named(run.evaluation, figure.name) for run in runs]
-        values = [run.replicates[figure.name].values for run in runs if figure.name in run.replicates]
         spread: NDArray[np.float64] = np.array([])
-        if all(each is not None and each.value is not None for each in own) and all(map(len, values)):
-            found = np.array([each.value for each in own if each is not None], float)
-            spread = repetitions(found, np.stack(values), _seed(seed, first.name, figure.name))
+        if len(_values(runs, figure.name)):
+            values = [run.replicates[figure.name].values for run in runs]
+            if all(map(len, values)):
+                order = _seed(seed, first.name, figure.name)
+                spread = repetitions(np.stack(values), varying[figure.name], order)
         replicates[figure.name] = replace(runs[0].replicates[figure.name], values=spread)
         figures.append(_figure(figure, own, runs, replicates[figure.name]))
     evaluation = replace(
@@ -79,21 +112,18 @@ def joined(runs: Sequence[Measured], out: str | Path, seed: int) -> Measured:
     return Measured(folder=folder, pictures=runs[0].pictures, evaluation=evaluation, replicates=replicates)
 
 
-def repetitions(
-    values: NDArray[np.float64], replicates: NDArray[np.float64], seed: int
-) -> NDArray[np.float64]:
-    """Repetitions [r] of the mean over R ≥ 2 runs, of which prompts and seeds both are uncertain.
+def repetitions(replicates: NDArray[np.float64], between: Between, seed: int) -> NDArray[np.float64]:
+    """Repetitions [r] of the mean over R runs, of which prompts and seeds both are uncertain.
 
     Args:
-        values: the figure of each run, [R].
-        replicates: its repetitions of the bootstrap over prompts, [R, r].
+        replicates: of each run its repetitions of the bootstrap over prompts, [R, r].
+        between: of at least one degree of freedom.
     """
     from scipy.stats import t
 
     number, count = replicates.shape
-    quantiles = t.ppf((np.arange(count) + 0.5) / count, number - 1)
-    error = float(values.std(ddof=1)) / number**0.5
-    moved = np.random.default_rng(seed).permutation(quantiles) * error
+    quantiles = t.ppf((np.arange(count) + 0.5) / count, between.freedom)
+    moved = np.random.default_rng(seed).permutation(quantiles) * (between.deviation / number**0.5)
     return np.asarray(replicates.mean(0) + moved, np.float64)
 
 
@@ -113,9 +143,11 @@ def _figure(
         elif dict(figure.identity) != dict(first.identity):
             why = why or f"{run.evaluation.source} was measured with something else"
     values = [figure.value for figure in there if figure.value is not None]
-    low, high = percentile_interval(made.values) or (None, None)
-    if low is not None and made.statistic.least is not None:
-        low = max(low, made.statistic.least)
+    interval = percentile_interval(made.values)
+    low, high = interval or (None, None)
+    if interval is not None:  # Student's tails know no bounds
+        least, most = (0.0, 100.0) if first.unit == "%" else (made.statistic.least, None)
+        low, high = (float(each) for each in np.clip(interval, least, most))
     return replace(
         first,
         value=None if why else float(np.mean(values)),

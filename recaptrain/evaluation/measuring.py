@@ -1,6 +1,6 @@
 """Pictures → the rows of each metric, chunk by chunk, kept as Parquet, so that nothing is measured twice.
 
-    FOLDER/METRIC/00000.parquet    rows of the first pictures: id, prompt_id, state, error, and the metric's own columns
+    FOLDER/METRIC/00000.parquet    rows of the first pictures: id, prompt_id, state, unreadable, and the metric's own columns
 
 Metrics that share their rows are measured once.
 
@@ -31,8 +31,8 @@ CHUNK = 128
 """Pictures of a file."""
 MEASURED, NOTHING, UNREADABLE = "measured", "not applicable", "unreadable"
 """States of a row: measured; the metric has nothing to say of its prompt; the image cannot be decoded."""
-ABOUT = ("id", "prompt_id", "state", "error")
-"""Columns of every metric's rows; `error` is why an image cannot be decoded, `Type: message`."""
+ABOUT = ("id", "prompt_id", "state", "unreadable")
+"""Columns of every metric's rows, none of its own; `unreadable` is why an image cannot be decoded, `Type: message`."""
 _CONTENT = b"recapdata.content"
 
 Found = dict[int, Mapping[str, Any] | ImageUnreadable | None]
@@ -82,7 +82,7 @@ class Rows:
 
         found: dict[str, str] = {}
         for path in self.paths:
-            ids, errors = pq.read_table(path, columns=["id", "error"]).to_pydict().values()
+            ids, errors = pq.read_table(path, columns=["id", "unreadable"]).to_pydict().values()
             found |= {name: error for name, error in zip(ids, errors, strict=True) if error is not None}
         return found
 
@@ -164,7 +164,7 @@ def _write_chunk(folder: Path, metric: Metric, number: int, chunk: Sequence[Pict
         about = {"id": picture.id, "prompt_id": picture.prompt_id}
         if isinstance(row, ImageUnreadable):
             error = str(row).encode("utf8", "replace").decode()
-            rows.append({**about, "state": UNREADABLE, "error": error})
+            rows.append({**about, "state": UNREADABLE, "unreadable": error})
         elif row is None:
             rows.append({**about, "state": NOTHING})
         else:

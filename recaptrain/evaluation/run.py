@@ -64,9 +64,7 @@ def evaluate(sources: Sequence[str], settings: EvaluateSettings) -> EvaluateSumm
     by_name: dict[str, list[Measured]] = {}
     for run in runs:
         by_name.setdefault(run.name, []).append(_measured(run, settings))
-    measured = [
-        joined(own, settings.out, settings.seed) if len(own) > 1 else own[0] for own in by_name.values()
-    ]
+    measured = joined(list(by_name.values()), settings.out, settings.seed)
     for each in [*chain.from_iterable(by_name.values()), *measured]:
         content = json.dumps(
             asdict(each.evaluation), indent=2, ensure_ascii=False, default=str, allow_nan=False

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from recapdata.errors import OptionError
-from recaptrain.evaluation.by_seed import repetitions
+from recaptrain.evaluation.by_seed import _between, repetitions
 from recaptrain.evaluation.intervals import percentile_interval, replicate, weighted_mean
 from recaptrain.evaluation.metrics import Statistic
 from tests.recaptrain.evaluation.test_run import generated, run
@@ -50,7 +50,8 @@ def test_runs_by_seed_are_covered(runs, of_trainings, of_prompts, of_both):
 
     def draw(random):
         found = values(random)
-        return repetitions(found.mean(1), np.stack([replicated(each[:, None]) for each in found]), seed=3)
+        between = _between([found.mean(1)])
+        return repetitions(np.stack([replicated(each[:, None]) for each in found]), between, seed=3)
 
     def of_prompts_alone(random):
         return np.mean([replicated(each[:, None]) for each in values(random)], axis=0)
@@ -61,10 +62,17 @@ def test_runs_by_seed_are_covered(runs, of_trainings, of_prompts, of_both):
 
 def test_two_runs_without_prompts_are_students_interval():
     """Of 10 and 20 the standard error is 5, and Student's 97.5 % quantile with one degree of freedom tan(0.475 π) = 12.7."""
-    found = repetitions(np.array([10.0, 20.0]), np.array([[10.0] * 1000, [20.0] * 1000]), seed=0)
+    replicates = np.array([[10.0] * 1000, [20.0] * 1000])
+    found = repetitions(replicates, _between([np.array([10.0, 20.0])]), seed=0)
     low, high = percentile_interval(found)
     half = 5 * math.tan(0.475 * math.pi)
     assert (low, high) == pytest.approx((15 - half, 15 + half), rel=0.03)
+
+
+def test_variance_is_pooled_over_models() -> None:
+    """Squares about the means 15 and 4 are 50 and 8, with 1 and 2 degrees of freedom; a model without a value adds none."""
+    between = _between([np.array([10.0, 20.0]), np.array([2.0, 4.0, 6.0]), np.array([])])
+    assert (between.deviation, between.freedom) == (pytest.approx((58 / 3) ** 0.5), 3)
 
 
 def test_runs_of_one_name_are_taken_together(tmp_path: Path) -> None:
@@ -85,9 +93,12 @@ def test_runs_of_one_name_are_taken_together(tmp_path: Path) -> None:
     (alone,) = run(one, out=tmp_path / "alone").evaluations[0].figures
     assert first.high - first.low > alone.high - alone.low
     (difference,) = found.differences
-    # Prompts cancel; of errors 2 and 1.5 of a mean of two the difference's interval is some 12.7 times their size.
+    # Prompts cancel. Squares about the means are 8 and 4.5, with a degree of freedom each: s is 2.5, the difference's error √(2 s² / 2) = 2.5,
+    # and Student's 97.5 % quantile with 2 degrees 4.3.
     assert difference.value == 29.5
-    assert difference.low < 0 < difference.high < 29.5 + 12.71 * 3.5 * 1.05
+    half = 4.303 * 2.5
+    assert (29.5 - difference.low, difference.high - 29.5) == pytest.approx((half, half), rel=0.35)
+    assert difference.verdict() == "v2 is better"
     assert "16 pictures of 8 prompts in 2 runs by seed, whose mean the figures are" in found.text()
     assert "of v1, v2 over runs by seed, too" in found.text()
     assert len(list((tmp_path / "out").glob("v*/evaluation.json"))) == 6
