@@ -15,9 +15,11 @@ from recapdata.atomic import replacing
 from recapdata.console import progress
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.display import shown_as_text
-from recapdata.errors import AuditNotFound, CaptionSetNotFound, OptionError
+from recapdata.errors import AuditNotFound, CaptionSetNotFound
+from recapdata.outputs import check_replaceable, table_kind
 
 COLUMNS = ("key", "source", "set", "caption", "contradicted", "wrong", "left_out", "flags")
+TABLE = table_kind("table of audits wrong", "wrong.csv", COLUMNS)
 JOINT = "; "
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Beginnings of a cell that a spreadsheet takes for a formula; captions may come from anybody."""
@@ -56,10 +58,9 @@ def write_wrong(
     Raises:
         CaptionSetNotFound: no such caption set.
         AuditNotFound: a set that was named was not audited, or none was.
-        OptionError: `path` is a folder.
+        OptionError: `path` is a folder, or a file that is no such table.
     """
-    if path.is_dir():
-        raise OptionError(f"{path} is a folder; name the file in it, such as {path / 'wrong.csv'}")
+    check_replaceable(path, TABLE)
     opened = open_dataset(target)
     audited = _opened(opened, sets, audits)
     rows: dict[str, int] = {}

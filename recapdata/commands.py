@@ -1,7 +1,6 @@
 """Console commands run as subprocesses, exactly as a user would type them, by whatever puts several of them together."""
 
 import json
-import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recapdata.atomic import open_to_append
+from recapdata.display import shell_line
 from recapdata.errors import RecapdataError
 
 LAST_LINES = 15
@@ -32,7 +32,7 @@ def run_command(words: Sequence[str], log: Path, *, env: Mapping[str, str] | Non
     """
     program = [sys.executable, "-c", f"from {words[0]}.cli import main; main()"]  # wherever the scripts lie
     with open_to_append(log) as errors:
-        errors.write(f"$ {shlex.join(words)}\n".encode("utf8", "backslashreplace"))
+        errors.write(f"$ {shell_line(words)}\n".encode("utf8", "backslashreplace"))
         done = subprocess.run(
             [*program, *words[1:], "--json"],
             env=env,
@@ -45,6 +45,6 @@ def run_command(words: Sequence[str], log: Path, *, env: Mapping[str, str] | Non
     if done.returncode:
         tail = "\n".join(log.read_text(encoding="utf8", errors="replace").splitlines()[-LAST_LINES:])
         raise CommandFailed(
-            f"{shlex.join(words)} failed with exit code {done.returncode}; its log {log} ends with\n{tail}"
+            f"{shell_line(words)} failed with exit code {done.returncode}; its log {log} ends with\n{tail}"
         )
     return json.loads(done.stdout.strip().splitlines()[-1])

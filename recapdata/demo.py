@@ -5,7 +5,6 @@ import direction holds (recapdata knows nothing of audits and recaptrain).
 """
 
 import os
-import shlex
 import shutil
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 
 from recapdata.commands import run_command
 from recapdata.console import say
+from recapdata.display import shell_line
 from recapdata.errors import OptionError
 from recapdata.extras import require
 
@@ -126,7 +126,7 @@ class _Steps:
         Raises:
             CommandFailed: it did not exit with 0.
         """
-        with self.step(title, shlex.join(words)):
+        with self.step(title, shell_line(words)):
             return self.quiet(*words)
 
     def quiet(self, *words: str) -> dict[str, Any]:

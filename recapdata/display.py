@@ -2,6 +2,7 @@
 
 import math
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, Protocol, TypeVar
@@ -23,6 +24,26 @@ def printable_json(text: str) -> str:
 def one_line(text: str) -> str:
     """A text that came with data, for a line of its own in a terminal: its line breaks are escapes too."""
     return printable(text).replace("\n", "\\n").replace("\t", " ")
+
+
+def shell_line(words: Iterable[str]) -> str:
+    r"""A command as one line that a shell takes, to show and to copy: words with control characters in bash's `$'\x1b'`."""
+    return " ".join(map(shell_word, words))
+
+
+def shell_word(word: str) -> str:
+    """One word of it."""
+    if not (set(word) & {"\n", "\t"} or _COMMANDS.search(word)):
+        return shlex.quote(word)
+    quoted = word.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\t", "\\t")
+    return "$'" + _COMMANDS.sub(_shell_escape, quoted) + "'"
+
+
+def _shell_escape(match: re.Match[str]) -> str:
+    number = ord(match.group())
+    if 0xDC80 <= number <= 0xDCFF:  # a byte of a file name that is no UTF-8
+        return f"\\x{number - 0xDC00:02x}"
+    return f"\\x{number:02x}" if number < 0x80 else f"\\u{number:04x}"
 
 
 class HasText(Protocol):

@@ -13,7 +13,6 @@ run's identity its options decide (`identity`), and the rows of a card (`table`)
 
 import functools
 import math
-import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from inspect import Parameter
@@ -23,6 +22,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from recapdata.display import shell_line
 from recapdata.errors import OptionError
 
 OPTION = "option"
@@ -322,7 +322,7 @@ def command_line(program: str, arguments: Iterable[object], *options: Any) -> st
             value = getattr(every, each.name)
             if _default(each) is MISSING or value != _read(type(every), each, _default(each)):
                 words += _words(each, value)
-    return shlex.join(words)
+    return shell_line(words)
 
 
 def _words(each: "Field[Any]", value: Any) -> list[str]:

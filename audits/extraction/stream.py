@@ -23,6 +23,7 @@ from audits.text.squeezed import NOTHING
 from recapdata.atomic import replacing
 from recapdata.console import progress, say
 from recapdata.errors import InputError, OptionError
+from recapdata.outputs import check_replaceable, lines_kind
 from recapdata.records import CLAIM_KINDS, Claim
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ SHOWN_FAILURES = 20
 LONGEST = 20_000
 #: Characters without a blank that may be words; tokenizers take quadratic time to split a longer run at its marks.
 LONGEST_RUN = 256
+
+CLAIMS = lines_kind("file of claims", "claims.jsonl", lambda row: set(row) == {"id", "claims"})
 
 _LONG_RUN = re.compile(rf"\S{{{LONGEST_RUN + 1},}}")
 _MARK = re.compile(rf"[^\w{NOTHING}]")
@@ -239,6 +242,7 @@ def annotate_jsonl(
 
     Raises:
         InputError: no such file, or a target whose folder does not exist.
+        OptionError: the target is a file that is none of claims.
         PipelineNotFound, ModelNotSupported: see `audits.language.pipeline.load_pipeline`.
     """
     if not source.is_file():
@@ -247,6 +251,7 @@ def annotate_jsonl(
         )
     if not target.parent.is_dir():
         raise InputError(f"No folder {target.parent} to write {target.name} into: make it first.")
+    check_replaceable(target, CLAIMS)
     nlp = load_pipeline(pipeline)
     lines = _Lines(source, min(nlp.max_length, LONGEST))
     found: Counter[str] = Counter()

@@ -19,7 +19,8 @@ from recapdata.console import progress
 from recapdata.dataset.audit_files import SUMMARY_FILE, read_summary
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.display import shown_as_text
-from recapdata.errors import AuditNotFound, OptionError
+from recapdata.errors import AuditNotFound
+from recapdata.outputs import check_replaceable, page_kind
 from recapdata.templates import render
 from recapdata.versions.figures import FigureValue, read_figures
 
@@ -29,6 +30,7 @@ MAX_BYTES = 15_000_000
 SHARES = (0.6, 0.3)
 """Shares of the bytes that pictures may take, and captions; the rest is for tables and drawings."""
 TEMPLATE = "report.html.j2"
+PAGE, GENERATOR = page_kind("audits report", "report.html")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +85,9 @@ def write_report(
 
     Raises:
         AuditNotFound: no caption set has an audit that can be shown.
-        OptionError: `path` is a folder.
+        OptionError: `path` is a folder, or a file that is no such report.
     """
-    if path.is_dir():
-        raise OptionError(f"{path} is a folder; name the page in it, such as {path / 'report.html'}")
+    check_replaceable(path, PAGE)
     target = open_dataset(target)
     summary = _summary(target, audits)
     audited, left_out = _opened(target, summary, audits)
@@ -96,6 +97,7 @@ def write_report(
     tops = heads(target.manifest.sets, summary, figures)
     page = render(
         TEMPLATE,
+        generator=GENERATOR,
         target=target,
         summary=summary,
         clip=short_model(summary["clip"]) if summary["clip"] else None,

@@ -19,6 +19,7 @@ from recapdata.dataset.folder import MANIFEST, DatasetFolder
 from recapdata.dataset.shards import read_footer, read_shard
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import PublishRefused
+from recapdata.markdown import as_code, escape
 from recapdata.publishing.card_edits import README, merge_card
 from recapdata.publishing.licenses import LICENSES, OTHER, license_fields
 from recapdata.publishing.plan import PublishPlan
@@ -49,22 +50,6 @@ WRITERS = {
     "import": "unknown (came with the data)",
     "merge": "several",
 }
-_MARKUP = re.compile(
-    r"""
-      [<|`*\[~$]                 # HTML, a table's cell, code, emphasis, a link or picture, struck out, a formula
-    | (?<![^\W_])_|_(?![^\W_])  # emphasis; within a word it is none
-    | &(?=[#\w])                 # an entity
-    | \\(?![^\W_]|\s)            # an escape
-    | :(?=//|[\w+-]+:)           # a bare address; :emoji:
-    | (?<=www)\.                 # a bare address
-    | @(?=\S)                    # a mention; a mail address
-    | \#(?=\d)                   # an issue
-    | ^[-+=>\#]                  # a list, a line, a quotation, a heading
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
-_PLAIN_NAME = re.compile(r"[\w.-]+(?: [\w.-]+)*")
-_NUMBERED = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
 _ENGLISH = re.compile(r"\b(a|an|the|of|on|in|with|and|is|to)\b", re.IGNORECASE)
 _SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
 
@@ -225,19 +210,6 @@ def who(provenance: Provenance) -> str:
         return f"{provenance.base}, {counted(provenance.edits or 0, 'caption')} of it edited by people"
     column = f", column {provenance.column}" if provenance.column else ""
     return f"{WRITERS[provenance.writer]}{column}"
-
-
-def escape(value: object) -> str:
-    """A text of one line that Markdown (in a table too) shows as it is: what could be markup becomes an entity."""
-    text = " ".join(str(value).split())
-    text = "".join(char for char in text if char.isprintable())
-    escaped = _MARKUP.sub(lambda match: f"&#{ord(match[0])};", text)
-    return _NUMBERED.sub(lambda match: f"{match[1]}&#{ord(match[2])};", escaped)
-
-
-def as_code(name: str) -> str:
-    """A name that came with data as code, whatever it holds."""
-    return f"`{name}`" if _PLAIN_NAME.fullmatch(name) else f"<code>{escape(name)}</code>"
 
 
 def _short(value: str | None) -> str:

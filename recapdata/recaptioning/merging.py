@@ -4,7 +4,6 @@ A record gets the caption of the first set that has one, or of the set whose cap
 none of its sources any more: its provenance holds theirs. The same command brings it up to date after they have changed.
 """
 
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from recapdata.dataset.folder import ROW_GROUP_ROWS, DatasetFolder
 from recapdata.dataset.shards import ShardWriter
 from recapdata.dataset.target import open_dataset
 from recapdata.dataset.writing import delete_captions, writing
-from recapdata.display import shown_as_text
+from recapdata.display import shell_line, shown_as_text
 from recapdata.errors import CaptionSetExists, OptionError
 from recapdata.recaptioning.recorder import taken_over
 from recapdata.recaptioning.summary import audit_options
@@ -60,7 +59,7 @@ class MergeSummary:
         ]
         lines += [f"    {name:<10}{count:>12,}" for name, count in self.origins.items()]
         lines += [f"  {'without':<12}{self.failures:>12,}", f"  {'records':<12}{self.records:>12,}"]
-        audit = shlex.join(["audits", "run", self.directory, "--captions", self.set_name, *self.audited_by])
+        audit = shell_line(["audits", "run", self.directory, "--captions", self.set_name, *self.audited_by])
         return "\n".join([*lines, "", "Next", f"  {audit}"])
 
 

@@ -1,12 +1,11 @@
 """What a recaption run did, as numbers and as the text a person reads at its end."""
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from textwrap import shorten
 from typing import Any
 
-from recapdata.display import shown_as_text
+from recapdata.display import shell_line, shell_word, shown_as_text
 from recapdata.records import Provenance
 from recapdata.versions.comparable import clip_option
 
@@ -121,7 +120,7 @@ class RecaptionSummary:
 
     def _next(self) -> list[str]:
         lines = []
-        audit = shlex.join(["audits", "run", self.directory, "--captions", self.set_name, *self.audited_by])
+        audit = shell_line(["audits", "run", self.directory, "--captions", self.set_name, *self.audited_by])
         if self.asked == "pilot" and self.left and self.done:
             rate, share = self.images_per_second, self.captions + self.failures
             disk = self.caption_bytes / max(share, 1) * self.left
@@ -133,7 +132,7 @@ class RecaptionSummary:
             lines.append(f"  {audit}   # audits what is there, as a sample")
         if self.asked == "pilot" and self.left and self.where is not None:
             lines.append(
-                f"  {self.command} --where {shlex.quote(self.where)}   # captions the rest of those chosen"
+                f"  {self.command} --where {shell_word(self.where)}   # captions the rest of those chosen"
             )
         if self.lacking:
             whole = "captions the rest and keeps these" + (

@@ -5,12 +5,12 @@ with their revisions, and by sources of evidence. Comparison, report, panel, `re
 """
 
 import re
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from recapdata.dataset.audit_files import EARLIER
+from recapdata.display import shell_line
 
 PARTS: Mapping[str, str] = {
     "claims": "claims were read by",
@@ -168,7 +168,7 @@ def remedy(*sides: Made) -> str:
         words = ["audits", "run", target]
         words += [word for name in sets for word in ("--captions", name)]
         words += [*options, *(["--out", audits] if audits is not None else [])]
-        commands.append(shlex.join(words))
+        commands.append(shell_line(words))
     if len(placed) == 2 and any(side.published for side in placed):
         commands.append(_comparison(*placed))
     return " && ".join(commands)
@@ -180,7 +180,7 @@ def _comparison(a: Made, b: Made) -> str:
     if a.target != b.target:
         words += ["--set", a.set_name]
     places = dict.fromkeys([a.audits or f"{a.target}/audits", b.audits or f"{b.target}/audits"])
-    return shlex.join([*words, *(word for place in places for word in ("--audit", place))])
+    return shell_line([*words, *(word for place in places for word in ("--audit", place))])
 
 
 def _folder(side: Made) -> str | None:

@@ -80,7 +80,7 @@ def tune_captioner(settings: CaptionerSettings, out: Path) -> CaptionerSummary |
         HubError: dataset, base or push target cannot be reached.
     """
     began = time.monotonic()
-    check_out(out, settings.base)
+    check_out(out)
     require("accelerate", *(["peft"] if settings.lora is not None else []), extra="train")
     run = RunFolder(out / RUN)
     named = pinned(settings, run)

@@ -72,7 +72,7 @@ def train_diffusion(
         HubError: dataset, base or push target cannot be reached.
     """
     began = time.monotonic()
-    check_out(out, settings.base)
+    check_out(out)
     require("accelerate", "diffusers", extra="train")
     check_recorders(settings.log_with)
     _check_metrics(settings)

@@ -15,9 +15,10 @@ from recapdata.atomic import check_folder, write_atomic
 from recapdata.console import progress, say
 from recapdata.dataset.decoding import ImageUnreadable
 from recapdata.dataset.folder import check_output
-from recapdata.errors import InputError, OptionError
+from recapdata.errors import InputError
 from recapdata.extras import require
 from recapdata.models.sources import EMBEDDED, unlike_scenes
+from recapdata.outputs import check_replaceable
 from recaptrain.evaluation.ahead import decoded
 from recaptrain.evaluation.by_seed import joined
 from recaptrain.evaluation.evaluations import (
@@ -49,13 +50,16 @@ def evaluate(sources: Sequence[str], settings: EvaluateSettings) -> EvaluateSumm
 
     Raises:
         InputError: no pictures.
-        OptionError: no such metric, two runs of one name, an option that a metric needs is missing, or the page's path is a folder.
+        OptionError: no such metric, two runs of one name, an option that a metric needs is missing, or the page's path is something else.
         MissingExtra: a metric needs an optional part of the installation.
     """
     require("torch_fidelity", extra="evaluate")
     began = time.monotonic()
     check_folder(Path(settings.out))
-    _check_page(settings.report)
+    if settings.report is not None:
+        from recaptrain.evaluation.reporting import PAGE
+
+        check_replaceable(Path(settings.report), PAGE)
     runs = read_runs(
         sources, by_seed=True, prompts=settings.prompts, shuffle=settings.shuffle, seed=settings.seed
     )
@@ -98,17 +102,6 @@ def _check_texts(runs: Sequence[Pictures]) -> None:
                 raise InputError(
                     f"{run.source}: the prompt of {each.id} holds half a surrogate pair, which is no text; mend it"
                 ) from error
-
-
-def _check_page(path: str | None) -> None:
-    """Refuse what no page can be written to before anything is measured."""
-    if path is None:
-        return
-    if Path(path).is_dir():
-        raise OptionError(
-            f"--report {path} is a folder; name the page in it, such as {Path(path) / 'page.html'}"
-        )
-    check_folder(Path(path).parent)
 
 
 def _measured(run: Pictures, settings: EvaluateSettings) -> Measured:

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recapdata.atomic import check_folder, write_atomic
+from recapdata.atomic import write_atomic
 from recapdata.caption_sets.mixture import fitting_sentences
 from recapdata.console import progress
 from recapdata.dataset.bounded import read_small
@@ -25,6 +25,7 @@ from recapdata.models.opening import one_line
 from recapdata.models.sources import ModelSource, resolve_model
 from recapdata.models.transformers import REFUSALS
 from recapdata.options import identity
+from recapdata.outputs import check_own_folder
 from recaptrain.diffusion.conditioning import encode, tokenize
 from recaptrain.diffusion.windows import windows
 from recaptrain.generation.prompts import Prompt, read_prompts
@@ -97,13 +98,13 @@ def generate(
 
     Raises:
         InputError: the prompts cannot be read.
-        OptionError: `out` holds pictures of another model or other settings.
+        OptionError: `out` holds other files, or pictures of another model or other settings.
         CaptionerNotFound, ModelNotSupported: no such model, or not a Stable Diffusion pipeline.
     """
     from recaptrain.diffusion.lora import open_pipeline
 
     began = time.monotonic()
-    check_folder(out)
+    check_own_folder(out, {SETTINGS}, "pictures of recaptrain generate")
     given = read_prompts(
         prompts, settings.seed, images_per_prompt=settings.images_per_prompt, limit=settings.limit
     )

@@ -31,7 +31,8 @@ class Commands:
         self._out, self._env, self._lock = out, env, Lock()
         self.done: dict[Words, dict[str, Any]] = {}
         path = out / COMMANDS
-        for line in path.read_bytes().splitlines() if path.is_file() else ():
+        open_to_append(path).close()  # there from the first moment on: the folder is known by it
+        for line in path.read_bytes().splitlines():
             if (row := _read(line)) is not None:
                 self.done[_plain(row["command"])] = row
 

@@ -1,7 +1,6 @@
 """The page of an experiment: tables, curves over steps, the audit against training, pictures of the same prompts, and the commands."""
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from audits.reporting.pictures import Picture, thumbnail
 from recapdata.atomic import write_atomic
+from recapdata.display import shell_line
 from recapdata.options import command_line
 from recapdata.templates import render
 from recaptrain.evaluation.evaluations import Evaluation, Figure
@@ -82,7 +82,7 @@ def write_page(
         "colors": colors(runs),
         "pictures": {kind: _shown(study, plan, out, kind) for kind in study.prompts},
         "command": command_line("recaptrain reproduce", [out.name], settings),
-        "commands": [(shlex.join(each["command"]), each["seconds"]) for each in commands.done.values()],
+        "commands": [(shell_line(each["command"]), each["seconds"]) for each in commands.done.values()],
     }
     write_atomic(out / "results.html", render(TEMPLATE, **values).encode("utf8", "replace"))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from recapdata.atomic import write_atomic
 from recapdata.display import finite, shown_as_text
+from recapdata.markdown import as_code, escape
 from recapdata.options import command_line
 from recapdata.templates import render
 from recaptrain.reproduction.analysis import Estimate, Measured, Relation, over_seeds, relate, spread_of
@@ -137,6 +138,8 @@ def conclude(
     )
     write_atomic(out / "results.json", json.dumps(finite(asdict(found)), indent=2, allow_nan=False).encode())
     values = {
+        "text": escape,
+        "code": as_code,
         "result": found,
         "figures": [name for name in FIGURES if any(cell.figure == name for cell in cells)],
         "plan": plan,

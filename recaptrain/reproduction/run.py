@@ -18,13 +18,14 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from recapdata.atomic import check_folder, write_atomic
+from recapdata.atomic import write_atomic
 from recapdata.console import say
 from recapdata.dataset.folder import hold
 from recapdata.engines.local import available_cores
 from recapdata.errors import InputError, OptionError
 from recapdata.models.sources import resolve_model
 from recapdata.options import identity
+from recapdata.outputs import check_own_folder
 from recaptrain.diffusion.components import pipeline_class
 from recaptrain.reproduction.commands import COMMANDS, Commands
 from recaptrain.reproduction.drawn import prepare_drawn
@@ -59,11 +60,11 @@ def reproduce(settings: ReproduceSettings, out: Path) -> Reproduction:
     """Run an experiment, or go on with it.
 
     Raises:
-        OptionError: `out` holds another one, the experiment has no such arm, or the budget is too small.
+        OptionError: `out` holds another one, or other files, the experiment has no such arm, or the budget is too small.
         CommandFailed: a command failed; what is finished stays.
         DatasetBusy: another process runs it.
     """
-    check_folder(out)
+    check_own_folder(out, {SETTINGS, COMMANDS}, "reproduction")
     compared = open_compared(settings)
     arms = choose_arms(settings.experiment, settings.arms)
     before = _before(out, settings)

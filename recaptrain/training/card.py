@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recapdata.atomic import write_atomic
+from recapdata.display import shell_word
+from recapdata.markdown import as_code, escape
 from recapdata.models.sources import ModelSource
 from recapdata.options import command_line, outcome_of, table
-from recapdata.publishing.card import escape
 from recapdata.templates import render
 from recaptrain.training.checkpoints import library_versions
 
@@ -77,6 +78,8 @@ def write_card(
         device=str(accelerator.device),
         libraries=library_versions(libraries),
         text=escape,
+        code=as_code,
+        word=shell_word,
         **values,
     )
     write_atomic(out / "README.md", f"---\n{yaml_head.to_yaml()}\n---\n\n{body}".encode())

@@ -12,6 +12,7 @@ from recapdata.console import say
 from recapdata.dataset.folder import MANIFEST, check_output
 from recapdata.endpoint import endpoint, hub_api, hub_errors
 from recapdata.errors import HubError, OptionError
+from recapdata.outputs import check_own_folder
 from recapdata.weights import RUN
 
 if TYPE_CHECKING:
@@ -21,11 +22,11 @@ PARTIAL = ".model.partial"
 """The folder inside OUT that a model is saved to before it takes its place."""
 
 
-def check_out(out: Path, base: str) -> None:
+def check_out(out: Path) -> None:
     """Check, before anything is loaded, that a model may be written to a folder.
 
     Raises:
-        OptionError: it is a file or lies below one, in a dataset folder, or is that of the base.
+        OptionError: it is a file or lies below one, in a dataset folder, or holds what no run has written.
         DatasetDamaged: what an earlier run left there is, or holds, a symbolic link, a FIFO or a device.
     """
     check_output(out, {RUN, PARTIAL})
@@ -35,10 +36,7 @@ def check_out(out: Path, base: str) -> None:
             raise OptionError(
                 f"{out} lies in the dataset folder {folder}; name a folder outside it for what is trained"
             )
-    if place == Path(base).resolve() and not (place / RUN).is_dir():
-        raise OptionError(
-            f"{out} is the folder of the base, which would be lost; name another one for what is trained"
-        )
+    check_own_folder(out, {RUN}, "trained model")
 
 
 def finish_run(

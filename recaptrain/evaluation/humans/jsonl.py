@@ -8,10 +8,15 @@ from typing import Any
 from recapdata.atomic import write_atomic
 from recapdata.display import printable_json
 from recapdata.errors import InputError, OptionError
+from recapdata.outputs import check_replaceable, lines_kind
 from recaptrain.evaluation.humans.database import DATABASE, Database
 from recaptrain.evaluation.humans.ratings import NAME_MAX, Added, Vote, add_votes, is_name, read_votes
 from recaptrain.evaluation.humans.study import Question, Study
 
+FIELDS = (
+    "protocol", "caption", "prompt", "image", "a", "b", "left", "winner", "success", "rater", "seconds", "at",
+)  # fmt: skip
+VOTES = lines_kind("file of votes", "votes.jsonl", lambda row: set(row) == set(FIELDS))
 SHOWN_ERRORS = 3
 SECONDS_MAX = 2.0**40
 
@@ -23,10 +28,11 @@ def export_votes(database: Database, path: Path) -> int:
     (the model on the left), winner (a model, or null for a tie), success (of a picture by itself), rater, seconds, at (seconds since 1970).
 
     Raises:
-        OptionError: the file is that of the votes themselves.
+        OptionError: the file is that of the votes themselves, or holds something else than votes.
     """
     if path.name.startswith(DATABASE) and path.parent.resolve() == database.path.parent.resolve():
         raise OptionError(f"{path} is where the votes are kept; name another file for --export")
+    check_replaceable(path, VOTES)
     votes = read_votes(database)
     # Half a surrogate pair, which a prompt may hold, is no UTF-8: it stays an escape.
     lines = [

@@ -6,6 +6,6 @@ grids.py    the same prompts side by side, the most different first, and some by
 page.py     all of it into cards/evaluation.html.j2
 """
 
-from recaptrain.evaluation.reporting.page import write_page
+from recaptrain.evaluation.reporting.page import PAGE, write_page
 
-__all__ = ["write_page"]
+__all__ = ["PAGE", "write_page"]

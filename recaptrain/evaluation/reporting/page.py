@@ -6,6 +6,7 @@ from typing import Any
 
 from recapdata.atomic import write_atomic
 from recapdata.console import progress
+from recapdata.outputs import page_kind
 from recapdata.templates import render
 from recaptrain.evaluation.evaluations import (
     Difference,
@@ -21,6 +22,7 @@ from recaptrain.evaluation.reporting.grids import grids
 from recaptrain.evaluation.reporting.tables import groups, made_with, overview
 
 TEMPLATE = "evaluation.html.j2"
+PAGE, GENERATOR = page_kind("recaptrain evaluate", "page.html")
 
 
 def write_page(
@@ -38,6 +40,7 @@ def write_page(
     found = curves(runs)
     page = render(
         TEMPLATE,
+        generator=GENERATOR,
         runs=runs,
         made=[made_with(run.made_with) for run in runs],
         colors=colors(runs),

@@ -9,7 +9,7 @@ from typing import Any
 
 from audits.clip.skew import Skew, embed, skew_of
 from audits.text.coverage import count_words
-from recapdata.atomic import check_folder, write_atomic
+from recapdata.atomic import write_atomic
 from recapdata.captioners.answers import Words
 from recapdata.console import progress
 from recapdata.display import shown_as_text
@@ -17,6 +17,7 @@ from recapdata.errors import OptionError
 from recapdata.extras import require
 from recapdata.models.dual_encoders import ClipSource, find_clip
 from recapdata.models.sources import EMBEDDED, caution
+from recapdata.outputs import check_replaceable, lines_kind
 from recapdata.prompt_files import PromptRow
 from recaptrain.caches import caches_root, open_cache
 from recaptrain.chat import ChatModel, Request, open_chat_model
@@ -36,6 +37,7 @@ KIND, ANSWERS = "upsampled", "answers.jsonl"
 WORDS = Words(noun="answer", option="--model", prompt="the prompt")
 UPSAMPLED = "upsampled"
 """Field of a row that says who rewrote it, or why nobody did."""
+REWRITTEN = lines_kind("file of rewritten prompts", "rewritten.jsonl", lambda row: UPSAMPLED in row)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,20 +145,9 @@ def _check_out(out: Path, prompts: str | Path) -> None:
     """Refuse to write over anything but rewritten prompts."""
     if out.suffix.lower() != ".jsonl" or out.is_dir():
         raise OptionError(f"{out}: rewritten prompts are JSON lines; name a file that ends in .jsonl")
-    check_folder(out.parent)
-    if not out.is_file():
-        return
-    if Path(prompts).exists() and out.samefile(prompts):
+    if out.exists() and Path(prompts).exists() and out.samefile(prompts):
         raise OptionError(f"{out}: these are the prompts; name another file for what becomes of them")
-    with open(out, encoding="utf8", errors="replace") as file:
-        first = file.readline(2**20)
-    try:
-        row = json.loads(first) if first else {UPSAMPLED: {}}
-        own = isinstance(row, dict) and UPSAMPLED in row
-    except (ValueError, RecursionError):
-        own = False
-    if not own:
-        raise OptionError(f"{out} holds something else than rewritten prompts; name another file")
+    check_replaceable(out, REWRITTEN)
 
 
 def _examples(settings: UpsampleSettings) -> Examples | None:

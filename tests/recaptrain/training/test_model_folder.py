@@ -15,19 +15,19 @@ def test_a_model_needs_a_folder_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "base")
     dataset = build_dataset(tmp_path / "ds", rows=1).path
     (tmp_path / "base").mkdir()
-    base = str(tmp_path / "base")
+    (tmp_path / "base" / "model_index.json").write_text("{}", encoding="utf8")
     for out, message in (
         (tmp_path / "file", "file is a file"),
         (tmp_path / "file" / "below" / "it", "file is a file"),
         (tmp_path / "dangling", "dangling is a file"),
         (dataset, "lies in the dataset folder"),
         (dataset / "models" / "new", "lies in the dataset folder"),
-        (tmp_path / "base", "is the folder of the base"),
-        (tmp_path / "link", "is the folder of the base"),
+        (tmp_path / "base", "holds other files .model_index.json. and no trained model"),
+        (tmp_path / "link", "holds other files"),
     ):
         with pytest.raises(OptionError, match=message):
-            check_out(out, base)
-    check_out(tmp_path / "new", base)
-    check_out(tmp_path / "a" / "b", "embedded")
+            check_out(out)
+    check_out(tmp_path / "new")
+    check_out(tmp_path / "a" / "b")
     (tmp_path / "base" / "training").mkdir()  # its own run, which is gone on with
-    check_out(tmp_path / "base", base)
+    check_out(tmp_path / "base")
