@@ -22,7 +22,7 @@ from typing import Annotated, Any, Protocol
 
 import typer
 
-from recapdata.display import finite, printable, printable_json
+from recapdata.display import Screen, finite, one_line, printable, printable_json
 from recapdata.errors import RecapdataError
 from recapdata.extras import naming_extras
 from recapdata.options import is_options, typer_parameters
@@ -145,6 +145,9 @@ def run(app: typer.Typer) -> None:
     if not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # read once, when the clients are imported
         os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    if not isinstance(sys.stderr, Screen):
+        # Not undone at the end, where Python itself shows the traceback of a mistake of this program.
+        sys.stdout, sys.stderr = Screen(sys.stdout), Screen(sys.stderr)  # type: ignore[assignment]
     try:
         with naming_extras():
             app()
@@ -231,7 +234,7 @@ def progress(what: str, total: int | None = None, *, unit: str = "images") -> It
     terminal nor a notebook it is silent; with `RECAPDATA_PROGRESS=lines` a line every few seconds says how far it is, for a log
     or another program.
     """
-    notebook = in_notebook()
+    what, notebook = one_line(what), in_notebook()
     if not (notebook or sys.stderr.isatty()):
         yield _lines(what, total, unit) if os.environ.get(PROGRESS) == "lines" else lambda n=1, failed=0: None
         return

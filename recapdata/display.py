@@ -11,9 +11,37 @@ _COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u
 """What a terminal obeys instead of showing: control characters but line breaks and tabs, and marks that turn the direction of text."""
 
 
+_SCREEN = re.compile(rf"(\r|\x1b\[[0-9;]*[mAK])|{_COMMANDS.pattern}")
+
+
 def printable(text: str) -> str:
     r"""A text for a terminal, with control characters as escapes (`\x1b`): captions and names of strangers move no cursor."""
     return _COMMANDS.sub(lambda match: match.group().encode("unicode_escape").decode(), text)
+
+
+def for_screen(text: str) -> str:
+    """The same of what libraries write to a terminal, but for what bars and colors are made of: `\\r`, lines up, clearing, colors."""
+    return _SCREEN.sub(lambda match: match[1] or match.group().encode("unicode_escape").decode(), text)
+
+
+class Screen:
+    """A text stream that lets through `for_screen` only: what a library says may quote a stranger's file."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text."""
+        self._stream.write(for_screen(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write several."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def printable_json(text: str) -> str:

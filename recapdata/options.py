@@ -22,6 +22,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from recapdata.addresses import without_secrets
 from recapdata.display import shell_line
 from recapdata.errors import OptionError
 
@@ -312,6 +313,8 @@ def _default(each: "Field[Any]") -> Any:
 def command_line(program: str, arguments: Iterable[object], *options: Any) -> str:
     """The command line of a run, quoted for a shell: the arguments, then the options that are not at their default.
 
+    Passwords and keys in addresses are left out, since it is printed, logged and stands on cards.
+
     Args:
         program: command and subcommand, such as `recapdata recaption`.
         options: dataclasses of options.
@@ -322,7 +325,7 @@ def command_line(program: str, arguments: Iterable[object], *options: Any) -> st
             value = getattr(every, each.name)
             if _default(each) is MISSING or value != _read(type(every), each, _default(each)):
                 words += _words(each, value)
-    return shell_line(words)
+    return shell_line(map(without_secrets, words))
 
 
 def _words(each: "Field[Any]", value: Any) -> list[str]:
@@ -383,6 +386,6 @@ def table(options: Any, *, without: Collection[str] = ()) -> list[tuple[str, str
         about: Option = each.metadata[OPTION]
         value = getattr(options, each.name)
         if about.outcome and each.name not in without:
-            shown = (about.shown or "none") if value is None else _text(value) or "none"
+            shown = (about.shown or "none") if value is None else without_secrets(_text(value)) or "none"
             rows.append((each.name.replace("_", " "), shown))
     return rows

@@ -21,6 +21,7 @@ from email.utils import parsedate_to_datetime
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
+from recapdata.addresses import without_secrets
 from recapdata.captioners import CaptioningFailed
 from recapdata.captioners.answers import CAPTIONS, Answer, MayPass, Words, read_answer, shown
 from recapdata.errors import CaptionerNotFound, RecapdataError
@@ -47,14 +48,19 @@ class Patience:
 
 
 class ChatApi:
-    """The chat endpoint at `base` (ending in /v1, say). Safe to use from many threads."""
+    """The chat endpoint at `base` (ending in /v1, say). Safe to use from many threads.
+
+    Attributes:
+        base: the address as messages name it, without a password or key in it.
+    """
 
     def __init__(
         self, base: str, key: str | None, connections: int, patience: Patience, words: Words = CAPTIONS
     ) -> None:
         import httpx
 
-        self.base = base.rstrip("/")
+        self._address = base.rstrip("/")
+        self.base = without_secrets(self._address)
         self._patience = patience
         self._words = words
         self._stopped = threading.Event()
@@ -85,7 +91,7 @@ class ChatApi:
             raise self._gone(error) from error
         except (httpx.InvalidURL, ValueError, KeyError, TypeError, RecursionError, MayPass) as error:
             raise CaptionerNotFound(
-                f"{self.base}/models does not answer like an OpenAI-compatible server ({shown(error)}); "
+                f"{self.base}/models does not answer like an OpenAI-compatible server ({without_secrets(shown(error))}); "
                 "is the address right (most end in /v1), and OPENAI_API_KEY set if it wants one?"
             ) from error
 
@@ -156,7 +162,7 @@ class ChatApi:
 
         deadline = time.monotonic() + self._patience.timeout
         traced = {"trace": self._note_socket}
-        with self._client.stream(method, f"{self.base}/{path}", extensions=traced, **content) as response:
+        with self._client.stream(method, f"{self._address}/{path}", extensions=traced, **content) as response:
             if (encoding := response.headers.get("Content-Encoding", "identity").lower()) != "identity":
                 raise MayPass(f"BadAnswer: it is compressed ({shown(encoding)}), unasked", once=True)
             body = bytearray()

@@ -76,7 +76,7 @@ class Server:
         self._options = options
         self._model, software = self._api.choose(model)
         self.batch_size = IN_FLIGHT
-        self.device = address
+        self.device = self._api.base
         prompt = prompt_text(options.style, CHAT, {}, self._model)
         template = parse_template(options.style, guard=True)
         self.prepare = Messages(prompt, template)

@@ -4,13 +4,17 @@ A rule is a function of a field's value that yields its mistakes, worded as the 
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from recapdata.hub.cards import HeadError, as_list, find_head, load_head
 from recapdata.publishing.licenses import LICENSES
 
 Mistakes = Iterator[str]
+MISTAKES_MAX = 100
+"""Mistakes of a head that are said; each may name all licenses."""
 EMPTY = "empty or missing yaml metadata in repo card"
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]+)*|multilingual|code")
@@ -38,12 +42,13 @@ def problems(readme: str) -> tuple[list[str], list[str]]:
         return [], [EMPTY]
     if not isinstance(card, dict):
         return ["The YAML head has to be a mapping of fields to values."], []
-    errors = [
+    found = (
         mistake
         for name, rule in RULES.items()
         if card.get(name) is not None
         for mistake in rule(f'"{name}"', card[name])
-    ]
+    )
+    errors = list(islice(found, MISTAKES_MAX))
     if card.get("license") == "other" and not card.get("license_name"):
         return errors, ['"license_name" is recommended where "license" is "other"']
     return errors, []
@@ -197,8 +202,10 @@ def _need(name: str, row: Mapping[str, Any], fields: "Mapping[str, Rule]") -> Mi
 
 
 def _twice(name: str, rows: Sequence[object]) -> Mistakes:
-    names = [row.get("config_name") for row in rows if isinstance(row, dict)]
-    for each in sorted({str(config) for config in names if config is not None and names.count(config) > 1}):
+    names = Counter(
+        str(row["config_name"]) for row in rows if isinstance(row, dict) and row.get("config_name")
+    )
+    for each in sorted(name for name, count in names.items() if count > 1):
         yield f'{name} holds two entries with the same "config_name" {each!r}'
 
 

@@ -8,6 +8,7 @@ See gitprotocol-pack and gitprotocol-http in git's documentation.
 """
 
 import itertools
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class Wish:
     """What a client asks for.
 
     Attributes:
-        wants, haves: commit ids (or those of annotated tags).
+        wants, haves: commit ids (or those of annotated tags), each once.
         shallow: commits whose parents the client does not have.
         depth: commits from each wanted one on; None for all.
     """
@@ -76,7 +77,7 @@ def read_wish(body: bytes) -> Wish:
         word, _, rest = line.partition(" ")
         if word == "done":
             done = True
-        elif word in found and rest:
+        elif word in found and rest.strip():
             found[word].append(rest.split()[0])
         elif line:
             raise bad_request(
@@ -85,13 +86,13 @@ def read_wish(body: bytes) -> Wish:
     ids = [*found["want"], *found["have"], *found["shallow"]]
     depth = found["deepen"][-1] if found["deepen"] else None
     if not all(len(each) == 40 and history.COMMIT_ID.fullmatch(each) for each in ids) or (
-        depth is not None and not (depth.isascii() and depth.isdecimal() and 0 < len(depth) < 10)
+        depth is not None and not re.fullmatch("[1-9][0-9]{0,8}", depth)
     ):
         raise bad_request("This is no request of git's.")
     return Wish(
-        tuple(found["want"]),
-        tuple(found["have"]),
-        tuple(found["shallow"]),
+        tuple(dict.fromkeys(found["want"])),
+        tuple(dict.fromkeys(found["have"])),
+        tuple(dict.fromkeys(found["shallow"])),
         int(depth) if depth else None,
         done,
     )

@@ -11,9 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from recapdata.addresses import without_secrets
 from recapdata.dataset.image_columns import has_image_type
 from recapdata.dataset.masks import is_number
-from recapdata.ingestion.addresses import without_secrets
 from recapdata.ingestion.annotations import check_objects
 from recapdata.ingestion.files import MAX_TEXT
 from recapdata.ingestion.images import Picture, Problem, check_image, remarks

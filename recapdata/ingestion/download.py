@@ -17,7 +17,7 @@ import httpcore
 import httpx
 
 from recapdata import __version__
-from recapdata.ingestion.addresses import without_secrets
+from recapdata.addresses import without_secrets
 from recapdata.ingestion.source import IngestOptions
 
 MAX_REDIRECTS = 5

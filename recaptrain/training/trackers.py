@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from recapdata.console import say
+from recapdata.display import one_line
 
 SECONDS_A_LINE = 15.0
 
@@ -77,7 +78,7 @@ def progress_bar(first: int, total: int, *, title: str = "training", images: int
         return
     from tqdm import tqdm
 
-    with tqdm(initial=first, total=total, desc=title, unit="step") as bar:
+    with tqdm(initial=first, total=total, desc=one_line(title), unit="step") as bar:
         yield _Bar(bar, images)
 
 

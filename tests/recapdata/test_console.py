@@ -42,6 +42,14 @@ def strange(as_json: Json = False):
     finish({"name": STRANGE}, "line\\n\\ta " + STRANGE, as_json=as_json)
 @app.command()
 def wrong(): raise InputError(STRANGE)
+@app.command()
+def library():
+    import logging, warnings
+    logging.getLogger("library").warning("of a model: %s", STRANGE)
+    warnings.warn(STRANGE)
+    print("to print: " + STRANGE)
+    sys.stderr.write("\x1b[A\x1b[K\r 50%\x1b[32m|\x1b[0m")
+    raise ValueError(STRANGE)
 @dataclass
 class Half:
     done: int = 1
@@ -128,6 +136,16 @@ def test_control_characters_of_data_never_reach_the_terminal():
     assert done.stdout.rstrip("\n").isprintable()
     assert json.loads(done.stdout) == {"name": STRANGE}
     assert one_line("a\nb\x1b") == r"a\nb\x1b"
+
+
+def test_what_libraries_say_of_data_reaches_the_terminal_as_text():
+    """Logs, warnings, prints and the traceback of a mistake; bars and colors are still drawn."""
+    done = _run("library")
+    harmless = SHOWN.replace(r"\r", "\n")  # as universal newlines read what a bar needs
+    assert done.stdout == f"to print: {harmless}\n"
+    assert done.stderr.count(harmless) == 3
+    assert "\x1b[A\x1b[K\n 50%\x1b[32m|\x1b[0m" in done.stderr
+    assert "Traceback" in done.stderr
 
 
 @pytest.mark.parametrize(

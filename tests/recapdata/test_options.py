@@ -1,6 +1,7 @@
 """Options once: what a field says is what command line, Python, identity and printed command say."""
 
 import json
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,6 +195,18 @@ def test_commands_are_quoted_and_say_no_defaults():
     options = Baking(recipe="grandma's", heat=1e-05)
     line = command_line("bake bread", ["a b"], options)
     assert line == """bake bread 'a b' --recipe 'grandma'"'"'s' --heat 1e-05"""
+
+
+def test_a_printed_command_is_one_line_and_tells_no_secret():
+    """Bash reads `$'…'`; a line break would end the block of code that the command stands in on a card."""
+    line = command_line(
+        "bake bread", ["a\n```\n\x1b[2J"], Baking(recipe="http://me:hunter2@h/v1?api_key=abcdef#m")
+    )
+    assert line == r"bake bread $'a\n```\n\x1b[2J' --recipe 'http://h/v1?api_key=REDACTED#m'"
+    words = subprocess.run(
+        ["bash", "-c", f"printf '%s\\0' {line}"], capture_output=True, check=True, text=True
+    )
+    assert words.stdout.split("\0")[2] == "a\n```\n\x1b[2J"
 
 
 def test_the_identity_is_what_decides_under_its_own_names():

@@ -33,7 +33,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-_COMMENT = re.compile(r"^<!--.*?-->\s*$", re.MULTILINE | re.DOTALL)
+_COMMENT_BEGINS = re.compile(r"^<!--", re.MULTILINE)
 _WORDS = {DeltaStatus.ADDED: "added", DeltaStatus.DELETED: "deleted", DeltaStatus.RENAMED: "renamed"}
 
 
@@ -218,4 +218,24 @@ def _rendered(repo: pygit2.Repository, readme: history.File) -> Markup | None:
     if match := cards.FRONT_MATTER.match(text):
         text = text[match.end() :]
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
-    return Markup(markdown.render(_COMMENT.sub("", text)))  # the renderer escapes all else
+    return Markup(markdown.render(_without_comments(text)))  # the renderer escapes all else
+
+
+def _without_comments(text: str) -> str:
+    """A card without the comments that fill lines of their own, in time that grows with its length alone."""
+    kept, place = [], 0
+    end, line_end, alone = -1, 0, False
+    for match in _COMMENT_BEGINS.finditer(text):
+        if match.start() < place:
+            continue  # within the last one
+        if end < match.end():  # else several begin before one end, which is looked for once
+            end = text.find("-->", match.end())
+            if end < 0:
+                break
+            line_end = text.find("\n", end)
+            line_end = len(text) if line_end < 0 else line_end
+            alone = not text[end + 3 : line_end].strip()
+        if alone:
+            kept.append(text[place : match.start()])
+            place = line_end
+    return "".join([*kept, text[place:]])

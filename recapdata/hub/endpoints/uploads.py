@@ -88,6 +88,8 @@ def lfs_batch(call: Call) -> Response:
     if body.get("operation") != "upload":
         raise bad_request("A git-lfs batch is of the operation upload or download.")
     transfers = body.get("transfers") or ["basic"]
+    if not isinstance(transfers, list):
+        raise bad_request("The transfers of a git-lfs batch are a list of names.")
     rows = [_instructions(call, row, transfers) for row in call.rows("objects")]
     multipart = any(
         "chunk_size" in row.get("actions", {}).get("upload", {}).get("header", {}) for row in rows

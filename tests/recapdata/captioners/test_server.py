@@ -317,3 +317,11 @@ def test_a_real_server_captions_a_dataset(transformers_serve, tmp_path):
 
 def red_of(row: int) -> int:
     return Image.open(io.BytesIO(png(row))).getpixel((0, 0))[0]
+
+
+def test_a_password_or_key_in_the_address_is_in_no_message():
+    secret = "hunter2secret"
+    for address in (f"http://me:{secret}@127.0.0.1:9/v1", f"http://127.0.0.1:9/v1?api_key={secret}"):
+        with pytest.raises(ServerUnreachable, match=r"the server at http://127\.0\.0\.1:9/v1") as caught:
+            Server(address, None, CaptionerOptions(style="short"), replace(QUICK, attempts=1))
+        assert secret not in str(caught.value)

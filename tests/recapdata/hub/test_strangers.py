@@ -11,7 +11,8 @@ import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
-from recapdata.hub import card_checks, cards
+from recapdata.hub import card_checks, cards, upload_pack
+from recapdata.hub.endpoints import pages
 from recapdata.hub.ignoring import IgnoreRules
 from recapdata.hub.process import Hub
 from recapdata.hub.refusals import Refusal
@@ -58,6 +59,76 @@ def test_a_head_that_harms_is_an_error_at_once(head: str) -> None:
 
 
 @pytest.mark.parametrize(("head", "value"), ODD_VALUES.values(), ids=ODD_VALUES)
+def test_a_head_of_which_much_is_wrong_says_some_of_it() -> None:
+    """66,000 configs of one name, and 199,000 licenses that are none: quadratic, or 200 MB of text, where each is said."""
+    began = time.process_time()
+    for head in (
+        "configs: [" + "{config_name: a}," * 66_000 + "]",
+        "license: [" + "x," * 199_000 + "]",
+        "dataset_info: [" + "{config_name: a}," * 66_000 + "]",
+    ):
+        errors, _ = card_checks.problems(f"---\n{head}\n---\n")
+        assert 1 <= len(errors) <= card_checks.MISTAKES_MAX
+    assert time.process_time() - began < 60
+
+
+def test_keys_of_one_hash_take_no_longer_than_others() -> None:
+    """Multiples of 2^61 - 1 are all of hash 0, so that a dictionary of n of them takes n²/2 comparisons: some minutes."""
+    prime = 2**61 - 1
+    head = "a: {" + ",".join(f"{prime * (number + 1)}: " for number in range(78_000)) + "}"
+    began = time.process_time()
+    assert len(cards.read_card(f"---\n{head}\n---\n")["a"]) == 78_000
+    assert time.process_time() - began < 60
+    assert cards.read_card("---\na: &a {1: x, y: z}\nb: {<<: *a, y: w}\nc: !!set {q}\n---\n") == {
+        "a": {"1": "x", "y": "z"}, "b": {"1": "x", "y": "w"}, "c": str({"q"})
+    }  # fmt: skip
+
+
+def test_comments_of_a_card_are_taken_out_in_one_reading() -> None:
+    for text, shown in (
+        ("<!-- a -->\nb", "\nb"),
+        ("<!-- a\nb -->\t\nc\n<!-- d -->", "\nc\n"),
+        ("<!-- a --> b\n<!-- c -->", "<!-- a --> b\n"),
+        ("a <!-- b -->\n<!-- c", "a <!-- b -->\n<!-- c"),
+    ):
+        assert pages._without_comments(text) == shown
+    began = time.process_time()
+    for bomb in ("<!--\n" * 100_000, "<!--\n" * 100_000 + "--> x", "<!--" + "--> x" * 100_000):
+        assert pages._without_comments(bomb) == bomb
+    assert time.process_time() - began < 60
+
+
+def test_requests_of_git_that_it_does_not_make(hub: Hub, repo_id: str) -> None:
+    """Wanted once or a thousand times, a history is sent once."""
+    head = str(HfApi().create_repo(repo_id) and HfApi().repo_info(repo_id).sha)
+
+    def lines(*texts: str) -> bytes:
+        return b"".join(upload_pack.packet(f"{text}\n") for text in texts) + b"0000"
+
+    def asked(body: bytes) -> int:
+        return request(hub, "POST", f"/{repo_id}.git/git-upload-pack", body)[0]
+
+    assert asked(lines(f"want {head}", "done")) == 200
+    assert upload_pack.read_wish(lines(*[f"want {head}"] * 1000)).wants == (head,)
+    for body in (
+        lines("want  "),
+        lines(f"want {head}", "deepen 0", "done"),
+        lines(f"want {head}", "deepen \u0663", "done"),
+        lines(f"want {'f' * 40}", "done"),
+        b"ffff",
+        b"000g",
+        b"-001",
+        b"",
+    ):
+        assert asked(body) in (200, 400), body[:40]
+    batch = {"operation": "upload", "objects": []}
+    for transfers in (7, {"multipart": 1}, "multipart"):
+        answer = request(
+            hub, "POST", f"/{repo_id}.git/info/lfs/objects/batch", {**batch, "transfers": transfers}
+        )
+        assert (answer[0], b"list of names" in answer[1]) == (400, True)
+
+
 def test_values_that_json_has_no_word_for(head: str, value: str) -> None:
     assert cards.read_card(f"---\n{head}\n---\n") == {"a": value}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from recapdata.ingestion.addresses import without_secrets
+from recapdata.addresses import without_secrets
 
 
 @pytest.mark.parametrize(
