@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from recapdata.dataset.bounded import TooLarge, read_small
+from recapdata.dataset.paths import is_below
 from recapdata.errors import InputError
 
 PROMPT_FIELDS = ("prompt", "prompts", "caption", "text")
@@ -50,7 +51,7 @@ def read_prompt_file(path: Path) -> Iterator[PromptRow]:
     """The prompts of a file, or of the text files of a folder by their names; in order, blank ones left out.
 
     Raises:
-        InputError: no such file, not UTF-8, a row without a prompt, or a folder without text files.
+        InputError: no such file, not UTF-8, a row without a prompt, or a folder without text files or with links out of it.
     """
     try:
         if path.is_dir():
@@ -133,6 +134,10 @@ def _folder(path: Path) -> Iterator[PromptRow]:
     if not files:
         raise InputError(f"{path} holds no .txt files; name a file of prompts or a folder of them")
     for file in files:
+        if not is_below(path, file):
+            raise InputError(
+                f"{file} is a symbolic link out of its folder, which anybody may have made; put the file itself there"
+            )
         rows = list(_lines(file))
         if len(rows) == 1:
             yield PromptRow(rows[0].prompt, rows[0].where, name=file.stem)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from recapdata.dataset.bounded import read_lines, read_small
 from recapdata.dataset.decoding import ImageUnreadable, decode_image
-from recapdata.dataset.paths import NotAFile, UnsafePath, open_inside
+from recapdata.dataset.paths import NotAFile, UnsafePath, is_below, open_inside
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.errors import InputError, OptionError
 from recapdata.records import MAX_PIXELS
@@ -152,6 +152,11 @@ def _named(source: str) -> tuple[str, str]:
 
 
 def _generated(name: str, folder: Path) -> Pictures:
+    for each in (METADATA, SETTINGS):
+        if not is_below(folder, folder / each):
+            raise InputError(
+                f"{folder / each} is a symbolic link out of its folder, which anybody may have made; put the file itself there"
+            )
     settings = _json(folder / SETTINGS) if (folder / SETTINGS).is_file() else {}
     items: list[Picture] = []
     seen: set[str] = set()

@@ -20,7 +20,7 @@ from typing import Any
 
 from recapdata.atomic import write_atomic
 from recapdata.console import say
-from recapdata.dataset.folder import hold
+from recapdata.dataset.folder import check_output, hold
 from recapdata.engines.local import available_cores
 from recapdata.errors import InputError, OptionError
 from recapdata.models.sources import resolve_model
@@ -65,6 +65,7 @@ def reproduce(settings: ReproduceSettings, out: Path) -> Reproduction:
         DatasetBusy: another process runs it.
     """
     check_own_folder(out, {SETTINGS, COMMANDS}, "reproduction")
+    check_output(out, os.listdir(out) if out.is_dir() else ())
     compared = open_compared(settings)
     arms = choose_arms(settings.experiment, settings.arms)
     before = _before(out, settings)

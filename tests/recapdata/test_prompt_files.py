@@ -98,3 +98,16 @@ def test_the_benchmarks_own_files():
     assert len({name for name, _, _ in read(prompts / "t2i-compbench")}) == len(
         read(prompts / "t2i-compbench")
     )
+
+
+def test_a_folder_of_prompts_is_read_no_further_than_it_reaches(tmp_path: Path) -> None:
+    """A downloaded benchmark whose text file is a link to a key would have it drawn, or sent to a server."""
+    folder = tmp_path / "benchmark"
+    folder.mkdir()
+    (tmp_path / "key.txt").write_text("mine", encoding="utf8")
+    (folder / "a.txt").write_text("a star", encoding="utf8")
+    (folder / "b.txt").symlink_to(folder / "a.txt")
+    assert [row.prompt for row in read_prompt_file(folder)] == ["a star", "a star"]
+    (folder / "c.txt").symlink_to(tmp_path / "key.txt")
+    with pytest.raises(InputError, match=r"c\.txt is a symbolic link out of its folder"):
+        list(read_prompt_file(folder))

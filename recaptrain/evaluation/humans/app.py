@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from recapdata.console import is_full_disk, say
 from recapdata.dataset.decoding import ImageUnreadable
+from recapdata.errors import DatasetBusy, InputError
 from recapdata.hub.own_pages import Application, Names, OwnPagesOnly
 from recapdata.templates import cards_folder, render
 from recaptrain.evaluation.humans.bodies import read_form
@@ -92,7 +93,12 @@ class RatingApplication:
                 Route("/image/{token}", self._image),
                 *(Route(path, self._file) for path in FILES),
             ],
-            exception_handlers={HTTPException: _refused, sqlite3.OperationalError: _not_kept},
+            exception_handlers={
+                HTTPException: _refused,
+                sqlite3.OperationalError: _not_kept,
+                InputError: _not_kept,
+                DatasetBusy: _not_kept,
+            },
         )
 
     def _welcome(self, request: Request, *, wrong: str = "") -> Response:

@@ -15,7 +15,8 @@ from threading import Lock
 from typing import Any
 
 from recapdata.atomic import check_folder
-from recapdata.errors import InputError, OptionError
+from recapdata.console import is_full_disk
+from recapdata.errors import DatasetBusy, InputError, OptionError
 from recaptrain.evaluation.humans.study import Question, Study
 
 DATABASE = "ratings.sqlite"
@@ -54,7 +55,8 @@ class Database:
 
     Raises:
         OptionError: the folder holds ratings of other folders or another protocol.
-        InputError: the file is damaged.
+        InputError: the file is damaged, or may not be written.
+        DatasetBusy: another process holds it.
     """
 
     def __init__(self, folder: Path, study: Study, *, ratings: int = 3) -> None:
@@ -70,6 +72,7 @@ class Database:
         )
         try:
             self._prepare("synchronous = FULL", "foreign_keys = ON")
+            self._check_whole()
             with self.changing():
                 self._begin()
             self._prepare("journal_mode = WAL")  # changes the file, which is known to be a study's by now
@@ -87,6 +90,13 @@ class Database:
         with self._damage_said():
             for pragma in pragmas:
                 self._connection.execute(f"PRAGMA {pragma}")
+
+    def _check_whole(self) -> None:
+        """Raise InputError where pages, rows and indices contradict each other."""
+        with self._damage_said():
+            (found,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if found != "ok":
+            raise self.damaged(" ".join(str(found).split())[:200])
 
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:
@@ -118,8 +128,17 @@ class Database:
     def _damage_said(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.OperationalError, sqlite3.IntegrityError):
-            raise  # a full or slow disk, which the console says, and a mistake of this program
+        except sqlite3.IntegrityError:
+            raise  # a mistake of this program
+        except sqlite3.OperationalError as error:
+            if is_full_disk(error):
+                raise  # which the console says
+            # Of a text that is no UTF-8 there is no code.
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise DatasetBusy(
+                    f"{self.path} is being written by another process; wait for it or stop it"
+                ) from error
+            raise self.damaged(str(error)) from error
         except (sqlite3.DatabaseError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise self.damaged(str(error)) from error
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from recapdata.console import say
 from recapdata.display import shown_as_text
-from recapdata.errors import OptionError
+from recapdata.errors import InputError, OptionError
 from recapdata.extras import require
 from recaptrain.evaluation.humans.database import DATABASE, Database
 from recaptrain.evaluation.humans.ratings import Added, forget_unreadable, read_progress
@@ -81,6 +81,10 @@ def humans(
     out = Path(settings.out)
     if (settings.results or settings.export) and not (out / DATABASE).is_file():
         raise OptionError(f"{out} holds no ratings yet; start without --results and --export to collect some")
+    if settings.import_ and not Path(settings.import_).is_file():
+        raise InputError(
+            f"--import {settings.import_}: there is no such file"
+        )  # before a folder is made for its votes
     with closing(Database(out, study, ratings=settings.ratings)) as database:
         if settings.results:
             from recaptrain.evaluation.humans.tally import results_of

@@ -58,7 +58,6 @@ def test_a_head_that_harms_is_an_error_at_once(head: str) -> None:
     assert time.process_time() - began < 20
 
 
-@pytest.mark.parametrize(("head", "value"), ODD_VALUES.values(), ids=ODD_VALUES)
 def test_a_head_of_which_much_is_wrong_says_some_of_it() -> None:
     """66,000 configs of one name, and 199,000 licenses that are none: quadratic, or 200 MB of text, where each is said."""
     began = time.process_time()
@@ -129,6 +128,7 @@ def test_requests_of_git_that_it_does_not_make(hub: Hub, repo_id: str) -> None:
         assert (answer[0], b"list of names" in answer[1]) == (400, True)
 
 
+@pytest.mark.parametrize(("head", "value"), ODD_VALUES.values(), ids=ODD_VALUES)
 def test_values_that_json_has_no_word_for(head: str, value: str) -> None:
     assert cards.read_card(f"---\n{head}\n---\n") == {"a": value}
 

@@ -140,3 +140,14 @@ def test_each_picture_that_cannot_be_decoded_says_why(tmp_path):
     assert "4 cannot be decoded and count nowhere (a: DecompressionBomb: " in found.text()
     assert "and 1 more in evaluation.json" in found.text()
     assert run(folder, out=tmp_path / "out").evaluations == found.evaluations
+
+
+@pytest.mark.parametrize("name", ["metadata.jsonl", "generation.json"])
+def test_what_a_folder_says_of_its_pictures_is_in_the_folder(tmp_path, name):
+    """A stranger's folder whose settings are the user's own file would put it on a page."""
+    folder = generated(tmp_path / "p", {"a": 10})
+    (tmp_path / "mine.json").write_text('{"auths": "mine"}', encoding="utf8")
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(tmp_path / "mine.json")
+    with pytest.raises(InputError, match="is a symbolic link out of its folder"):
+        read_pictures(str(folder))

@@ -1,14 +1,19 @@
 """Tables and sentences of measurements whose answer is worked out by hand."""
 
 import math
+import re
+from types import SimpleNamespace
 
 import pytest
+from markdown_it import MarkdownIt
 
 from recapdata.errors import InputError
 from recaptrain.reproduction.analysis import NORMAL
 from recaptrain.reproduction.experiments import BASE_ARM, Arm
 from recaptrain.reproduction.page import plot
-from recaptrain.reproduction.results import Row, compare, relations, tabulate
+from recaptrain.reproduction.plan import Plan
+from recaptrain.reproduction.results import Row, compare, conclude, relations, tabulate
+from recaptrain.reproduction.settings import ReproduceSettings
 from recaptrain.reproduction.study import PRECISION, PRECISIONS, Study, audited
 
 
@@ -120,3 +125,22 @@ def test_the_page_plots_what_the_audit_said_of_each_arm() -> None:
     found = relations(study(audit), {(cell.arm, cell.figure): cell for cell in cells})
     assert {each.audit for each in found} == {*PRECISIONS, PRECISION}
     assert [len(plot(each, study(audit), cells).dots) for each in found] == [3] * 5
+
+
+def test_names_of_datasets_are_text_in_the_table_for_a_readme(tmp_path) -> None:
+    """Two arms, named by somebody else: as many cells in each row as in the head, and no markup but the page's own."""
+    names = ["a|b <img src=x>", "`c` [d](javascript:e)\n# f \x1b[2J\u202e {{ 7 * 7 }}"]
+    out = tmp_path / "out `x`\n```\n<script>"
+    out.mkdir()
+    settings = ReproduceSettings(datasets=tuple(names))
+    plan = Plan(seeds=1, checkpoints=(10,), prompts=3, kinds=("short",))
+    rows = [row(name, value) for name, value in zip(names, (40, 60), strict=True)]
+    conclude(settings, study({name: {} for name in names}), plan, rows, SimpleNamespace(done={}), out)
+    text = (out / "results.md").read_text(encoding="utf8")
+    html = MarkdownIt("commonmark").enable("table").render(text)
+    tags = set(re.findall(r"<(\w+)", html))
+    assert tags <= {"h1", "p", "code", "table", "thead", "tbody", "tr", "th", "td", "sub", "ul", "li", "pre"}
+    assert [each.count("<td>") for each in html.split("<tr>")[2:]] == [2, 2]  # an arm and its soa-c
+    assert "{{ 7 * 7 }}" in html
+    assert all(each.isprintable() or each == "\n" for each in text)
+    assert html.count("<pre>") == 1

@@ -1,7 +1,8 @@
 """The file of a study: commits wait for the disk, other studies are not mixed with it, damage is said."""
 
+import random
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,3 +139,24 @@ def test_a_file_in_place_of_the_folder_is_said(tmp_path: Path, study: Study) -> 
     (tmp_path / "out").write_text("a note")
     with pytest.raises(OptionError, match="is a file; name a folder"):
         Database(tmp_path / "out", study)
+
+
+def test_bytes_that_changed_are_said_or_do_not_matter(tmp_path: Path, study: Study) -> None:
+    """Headers that say a file is of a later format, or may be read only; texts; half pages; random bits."""
+    with closing(Database(tmp_path / "out", study)) as database:
+        answer(database, come(database, "Ada"))
+    path, dice = tmp_path / "out" / DATABASE, random.Random(0)
+    content = path.read_bytes()
+    for trial in range(40):
+        changed = bytearray(content)
+        if trial < 10:
+            changed[(18, 19, 47, 45, 21, 24, 56, 59, 96, 100)[trial]] ^= 0x55
+        else:
+            for _ in range(dice.choice((1, 8, 64))):
+                changed[dice.randrange(len(changed))] ^= 1 << dice.randrange(8)
+        path.write_bytes(changed)
+        with suppress(InputError, OptionError), closing(Database(tmp_path / "out", study)) as database:
+            answer(database, come(database, "Bo"))
+            results_of(database)
+        for name in (f"{DATABASE}-wal", f"{DATABASE}-shm"):
+            path.with_name(name).unlink(missing_ok=True)

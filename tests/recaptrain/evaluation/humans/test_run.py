@@ -11,10 +11,11 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from recapdata.errors import OptionError
+from recapdata.errors import InputError, OptionError
 from recaptrain.cli import app
 from recaptrain.evaluation.humans.database import DATABASE
 from recaptrain.evaluation.humans.protocols import PROTOCOLS
+from recaptrain.evaluation.humans.run import humans
 from recaptrain.evaluation.humans.settings import HumansSettings
 from tests.recaptrain.evaluation.humans.folders import MODELS, write_folder
 from tests.recaptrain.evaluation.humans.serving import PATIENCE, Server, serving
@@ -155,6 +156,13 @@ def test_mistakes_are_said(tmp_path: Path, folders: list[Path]) -> None:
         invoke(*folders, "--results", "--import", "x")
     with pytest.raises(OptionError, match="compares pictures of two folders or more, and one was given"):
         invoke(folders[0], "--out", tmp_path / "out")
+
+
+def test_an_import_of_nothing_makes_no_folder(tmp_path: Path, folders: list[Path]) -> None:
+    settings = HumansSettings(import_=str(tmp_path / "none.jsonl"), out=str(tmp_path / "new"))
+    with pytest.raises(InputError, match=r"none\.jsonl: there is no such file"):
+        humans([str(folder) for folder in folders], settings)
+    assert not (tmp_path / "new").exists()
 
 
 def test_the_option_and_the_table_have_the_same_protocols() -> None:
