@@ -27,10 +27,12 @@ class _Loader(yaml.CSafeLoader):
         if not isinstance(node, yaml.MappingNode):
             raise yaml.YAMLError(f"a mapping was expected, not {node.tag}")
         self.flatten_mapping(node)
-        return {
-            str(_plain(self.construct_object(key, deep=True))): self.construct_object(value, deep=deep)
-            for key, value in node.value
-        }
+        return {self._key(key): self.construct_object(value, deep=deep) for key, value in node.value}
+
+    def _key(self, node: yaml.Node) -> str:
+        if not isinstance(node, yaml.ScalarNode):
+            raise yaml.YAMLError("a key is a list or a mapping")
+        return str(_plain(self.construct_object(node, deep=True)))
 
 
 class HeadError(ValueError):

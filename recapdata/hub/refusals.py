@@ -37,7 +37,12 @@ def answer(refusal: Refusal) -> JSONResponse:
     headers = dict(refusal.headers)
     if refusal.status < 400:
         return JSONResponse({"message": refusal.message}, status_code=refusal.status, headers=headers)
-    if refusal.message.isascii() and refusal.message.isprintable():  # else the body alone carries it
+    # No header holds other texts, or begins or ends with a blank: the body alone carries those.
+    if (
+        refusal.message.isascii()
+        and refusal.message.isprintable()
+        and refusal.message == refusal.message.strip()
+    ):
         headers["X-Error-Message"] = refusal.message
     if refusal.code:
         headers["X-Error-Code"] = refusal.code

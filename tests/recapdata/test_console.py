@@ -48,7 +48,7 @@ def library():
     logging.getLogger("library").warning("of a model: %s", STRANGE)
     warnings.warn(STRANGE)
     print("to print: " + STRANGE)
-    sys.stderr.write("\x1b[A\x1b[K\r 50%\x1b[32m|\x1b[0m")
+    sys.stderr.write("\\x1b[A\\x1b[K\\r 50%\\x1b[32m|\\x1b[0m")
     raise ValueError(STRANGE)
 @dataclass
 class Half:

@@ -158,7 +158,7 @@ def test_a_link_in_the_way_of_a_run_is_refused(tmp_path, precious, name):
     (out / name).parent.mkdir(parents=True)
     (out / name).symlink_to(precious)
     with pytest.raises(DatasetDamaged, match="is a symbolic link"):
-        check_out(out, "embedded")
+        check_out(out)
 
 
 @pytest.mark.parametrize("name", ["training/log.jsonl", "training/.lock", "training/best-1.safetensors"])
@@ -171,7 +171,7 @@ def test_so_is_a_file_that_is_none(tmp_path, precious, name, fifo):
     else:
         (out / name).symlink_to(precious / "key")
     with pytest.raises(DatasetDamaged, match="is a symbolic link" if not fifo else "is no file"):
-        check_out(out, "embedded")
+        check_out(out)
 
 
 def test_a_model_takes_the_place_of_links_and_not_of_what_they_lead_to(tmp_path, precious):

@@ -107,7 +107,7 @@ def test_runs_without_a_prompt_in_common_are_not_set_side_by_side(tmp_path: Path
 
 def test_a_page_that_cannot_be_written_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
     folder = write(tmp_path / "p", {"x": 10})
-    with pytest.raises(OptionError, match=r"--report .* is a folder"):
+    with pytest.raises(OptionError, match=r"is a folder; name the file in it"):
         run(folder, out=tmp_path / "out", report=str(tmp_path))
     with pytest.raises(OptionError, match="is a file; name a folder"):
         run(folder, out=tmp_path / "out", report=str(folder / "x.png" / "page.html"))

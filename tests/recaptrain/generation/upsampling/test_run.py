@@ -199,10 +199,10 @@ def test_bad_input_is_one_line(server, tmp_path, scenes):
     rows = lines(tmp_path, '{"prompt": "red cat"}', name="rows.jsonl")
     with pytest.raises(OptionError, match="these are the prompts"):
         run(server, tmp_path, rows, out="rows.jsonl")
-    with pytest.raises(OptionError, match="holds something else"):
+    with pytest.raises(OptionError, match="is no file of rewritten prompts"):
         run(server, tmp_path, prompts, out="rows.jsonl")
     lines(tmp_path, '"not upsampled"', name="text.jsonl")
-    with pytest.raises(OptionError, match="holds something else"):
+    with pytest.raises(OptionError, match="is no file of rewritten prompts"):
         run(server, tmp_path, prompts, out="text.jsonl")
     with pytest.raises(OptionError, match="--example-prompts needs --examples"):
         run(server, tmp_path, prompts, example_prompts="short")
