@@ -34,21 +34,20 @@ class Refusal(Exception):
 
 def answer(refusal: Refusal) -> JSONResponse:
     """The response of a refusal."""
-    headers = dict(refusal.headers)
+    headers, message = dict(refusal.headers), as_text(refusal.message)
     if refusal.status < 400:
-        return JSONResponse({"message": refusal.message}, status_code=refusal.status, headers=headers)
+        return JSONResponse({"message": message}, status_code=refusal.status, headers=headers)
     # No header holds other texts, or begins or ends with a blank: the body alone carries those.
-    if (
-        refusal.message.isascii()
-        and refusal.message.isprintable()
-        and refusal.message == refusal.message.strip()
-    ):
-        headers["X-Error-Message"] = refusal.message
+    if message.isascii() and message.isprintable() and message == message.strip():
+        headers["X-Error-Message"] = message
     if refusal.code:
         headers["X-Error-Code"] = refusal.code
-    return JSONResponse(
-        {"error": refusal.hint or refusal.message}, status_code=refusal.status, headers=headers
-    )
+    return JSONResponse({"error": refusal.hint or message}, status_code=refusal.status, headers=headers)
+
+
+def as_text(text: str) -> str:
+    """A text that may hold half a surrogate pair, which JSON can write and no answer can hold, with question marks for them."""
+    return text.encode("utf8", "replace").decode()
 
 
 def repository_not_found(name: str, *, anonymous: bool) -> Refusal:

@@ -97,7 +97,11 @@ def _new_name(name: str) -> str:
     Raises:
         Refusal: 400 for what git does not take, for full reference names, and for what reads as a commit id.
     """
-    valid = pygit2.reference_is_valid_name(history.BRANCHES + name) and len(name.encode()) <= NAME_MAX
+    valid = (
+        "\0" not in name
+        and pygit2.reference_is_valid_name(history.BRANCHES + name)
+        and len(name.encode()) <= NAME_MAX
+    )
     if (
         not valid
         or name.startswith(("refs/", "-"))

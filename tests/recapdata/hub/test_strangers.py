@@ -243,6 +243,18 @@ def test_rules_mean_what_they_mean_to_git(rules: str, ignored: list[str], kept: 
     assert [path for path in [*ignored, *kept] if matched.match(path)] == ignored
 
 
+def test_names_that_no_header_and_no_answer_can_hold(hub: Hub, repo_id: str) -> None:
+    """A blank first, which no header may begin with; half a surrogate pair, which is no UTF-8; a NUL, which libgit2 refuses late."""
+    HfApi().create_repo(repo_id)
+    assert request(hub, "GET", "/api/models/%20/a")[0] == 400
+    for name in ("\ud800", " ", "a\0b"):
+        for body in ({"name": name}, {"name": "a", "organization": name}, {"name": "a", "type": name}):
+            status, answer = request(hub, "POST", "/api/repos/create", body)
+            assert (status, b"error" in answer) == (400, True)
+        assert request(hub, "POST", f"/api/models/{repo_id}/tag/main", {"tag": name})[0] == 400
+    assert request(hub, "POST", f"/api/models/{repo_id}/branch/a%00b", {})[0] == 400
+
+
 @pytest.mark.parametrize("path", ["..\\x", ".\\x", "C:\\x", "\\x", "a/" + "b" * 256, "C:/x"])
 def test_paths_that_would_leave_a_folder_on_windows(hub: Hub, repo_id: str, path: str) -> None:
     api = HfApi()
