@@ -42,7 +42,7 @@ def write_page(
         TEMPLATE,
         generator=GENERATOR,
         runs=runs,
-        made=[made_with(run.made_with) for run in runs],
+        made=[made_with(run.made_with, run.runs) for run in runs],
         colors=colors(runs),
         cautions=list(dict.fromkeys(each for run in runs for each in run.cautions)),
         refused=not_compared(differences),

@@ -91,7 +91,7 @@ def overview(runs: Sequence[Evaluation], differences: Sequence[Difference]) -> O
         rows=[
             Row(
                 name=run.name,
-                made=made_with(run.made_with),
+                made=made_with(run.made_with, run.runs),
                 cells=[_cell(own.get(name), found.get((run.name, name))) for name in names],
             )
             for run, own in zip(runs, by_run, strict=True)
@@ -144,8 +144,12 @@ def _cell(figure: Figure | None, difference: Difference | None) -> Cell | None:
     return Cell(value=f"{figure.value:.4g}", interval=interval, mark=mark, told="; ".join(told))
 
 
-def made_with(values: Mapping[str, Any]) -> str:
-    """What pictures were made with, in a line: model with revision and settings, or dataset with commit and set."""
+def made_with(values: Mapping[str, Any], runs: int = 1) -> str:
+    """What pictures were made with, in a line: model with revision and settings, or dataset with commit and set.
+
+    Args:
+        runs: of the model by seed.
+    """
     if "dataset" in values:
         commit = f" at {_short(values['commit'])}" if values.get("commit") else ""
         parts = [f"real images of {values['dataset']}{commit}, captions {values.get('set')}"]
@@ -153,6 +157,8 @@ def made_with(values: Mapping[str, Any]) -> str:
         revision = f" at {_short(values['revision'])}" if values.get("revision") else ""
         parts = [f"{values['model']}{revision}"] if values.get("model") else []
     parts += [f"{name} {values[name]}" for name in SHOWN_OF_MODEL if values.get(name) is not None]
+    if runs > 1:
+        parts.append(f"{runs} runs by seed")
     return ", ".join(parts) or "no record of how they were made"
 
 

@@ -129,4 +129,4 @@ def test_a_figure_that_a_run_has_not_has_no_value(tmp_path: Path) -> None:
     (figure,) = found.evaluations[0].figures
     assert (figure.value, figure.low, figure.by_run[1]) == (None, None, None)
     assert f"logarithm has no value for v: {black} has none" in found.text()
-    assert "runs by seed" in page.read_text(encoding="utf8")
+    assert "m at r, 2 runs by seed" in page.read_text(encoding="utf8")

@@ -106,3 +106,10 @@ def test_the_interval_covers() -> None:
         weights = random.multinomial(n, np.full(n, 1 / n), 200)
         intervals = [percentile_interval(each.linear(weights)) for each in sample[:100]]
         assert 90 <= sum(low <= expected <= high for low, high in intervals) <= 99
+
+
+def test_a_reference_against_itself_is_surely_no_distance() -> None:
+    rows = np.random.default_rng(5).normal(size=(50, 6))
+    distance = FrechetTo(rows, gaussian(rows))
+    assert not distance.influence.any()
+    assert distance.whole == pytest.approx(0, abs=1e-9)
