@@ -201,12 +201,17 @@ def not_compared(differences: Sequence[Difference]) -> list[str]:
 
 
 def notes(runs: Sequence[Evaluation]) -> list[str]:
-    """What a reader must know of figures, and why some have no value, a sentence each."""
+    """What a reader must know of figures, and why some have no value, a sentence each; of which runs, where it is not of all."""
+    noted: dict[tuple[str, str], list[str]] = {}
+    having: dict[str, int] = {}
+    for run in runs:
+        for each in run.figures:
+            having[each.name] = having.get(each.name, 0) + 1
+            if each.note and each.note != each.why:
+                noted.setdefault((each.name, each.note), []).append(run.name)
     found = [
-        f"{each.name}: {each.note}"
-        for run in runs
-        for each in run.figures
-        if each.note and each.note != each.why
+        f"{figure}: {note}" if len(names) == having[figure] else f"{figure}, {', '.join(names)}: {note}"
+        for (figure, note), names in noted.items()
     ]
     found += [
         f"{each.name} has no value for {run.name}: {each.why}"

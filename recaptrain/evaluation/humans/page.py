@@ -17,6 +17,8 @@ from recaptrain.evaluation.humans.results import (
 WIDTH, LEFT, RIGHT, ROW, FOOT = 820, 230, 30, 34, 30
 """Of the drawing: its width, the columns left for names and right of the scale, a row, and the scale's numbers."""
 TICKS = 5
+LEAST_SPAN = 200
+"""Of the scale of Elo, so that models that lie together do so in the drawing, and an interval without an end goes off on its own side."""
 
 
 def results_page(results: HumansResults) -> str:
@@ -51,9 +53,11 @@ def _plot(results: HumansResults) -> dict[str, Any] | None:
         rows.append((name, figure.value, low, high))
     ends = [end for row in rows for end in row[1:] if math.isfinite(end)]
     least, most = (0.0, 1.0) if success else (min(ends), max(ends))
+    if not success and most - least < LEAST_SPAN:
+        middle = (least + most) / 2
+        least, most = middle - LEAST_SPAN / 2, middle + LEAST_SPAN / 2
     step = 0.2 if success else _step(most - least)
     least, most = math.floor(least / step + 1e-9) * step, math.ceil(most / step - 1e-9) * step
-    most = max(most, least + step)
 
     def x(value: float) -> float:
         share = min(max((value - least) / (most - least), 0.0), 1.0)

@@ -14,7 +14,7 @@ import recapdata
 from recapdata.errors import InputError, OptionError
 from recapdata.scenes import SIDE
 from recaptrain.evaluation import measuring
-from recaptrain.evaluation.evaluations import EvaluateSummary
+from recaptrain.evaluation.evaluations import EvaluateSummary, Evaluation, Figure, notes
 from recaptrain.evaluation.run import evaluate
 from recaptrain.evaluation.settings import EvaluateSettings
 from tests.recaptrain.evaluation import brightness
@@ -130,6 +130,24 @@ def test_nothing_is_measured_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert changed.evaluations[0].figures[0].value == (99 + 10 + 20 + 30 + 40) / 5
     run(folder, out=tmp_path / "out", metric=ANOTHER)
     assert brightness.measured[10:] == list("abcde")
+
+
+def test_a_note_says_of_which_runs_it_is_where_it_is_not_of_all() -> None:
+    def noted(name: str, **figures: str) -> Evaluation:
+        own = [
+            Figure(
+                name=figure, metric="m", value=1.0, low=None, high=None, n=1, not_applicable=0, unreadable=0, unit="", better=None, note=note,
+                identity={},
+            )
+            for figure, note in figures.items()
+        ]  # fmt: skip
+        return Evaluation(
+            name=name, source="", pictures=1, prompts=1, prompts_digest="", unreadable=0, not_applicable={}, made_with={}, figures=own,
+            without_figures={},
+        )  # fmt: skip
+
+    runs = [noted("a", x="few", y="all"), noted("b", x="few", y="all"), noted("c", x="fewer")]
+    assert notes(runs) == ["x, a, b: few", "y: all", "x, c: fewer"]
 
 
 def test_two_runs_are_compared_prompt_by_prompt(tmp_path: Path) -> None:

@@ -67,6 +67,17 @@ def test_the_page_draws_intervals_to_scale_and_names_are_text() -> None:
     assert "2.2 s" in page
 
 
+def test_models_without_ends_of_their_intervals_lie_in_the_middle_of_the_scale() -> None:
+    """Both at 1000, from −∞ to ∞: on a scale of 900 to 1100, 560 wide from 230 on, the middle is 510."""
+    even = Estimate(value=1000, low=-math.inf, high=math.inf)
+    models = [replace(each, elo=even) for each in RESULTS.models]
+    page = results_page(replace(RESULTS, models=models))
+    assert page.count('<line class="interval" x1="230.0" x2="790.0"') == len(models)
+    assert page.count('cx="510.0"') == len(models)
+    assert ">900<" in page
+    assert ">1100<" in page
+
+
 def test_what_is_infinite_is_said_and_not_drawn() -> None:
     never_lost = made("x", Estimate(value=math.inf, low=1050.0, high=math.inf))
     results = replace(RESULTS, models=[never_lost, RESULTS.models[1]])
