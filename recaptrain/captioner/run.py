@@ -32,10 +32,10 @@ from recaptrain.captioner.loss import Captioning, caption_encoder, tokenize_capt
 from recaptrain.captioner.settings import CaptionerSettings, CaptionerSummary
 from recaptrain.captioner.validation import Validation, held_out_validation, last_samples
 from recaptrain.training.accelerator import open_accelerator
-from recaptrain.training.checkpoints import RunFolder, begin_run
 from recaptrain.training.loop import prepare, train
 from recaptrain.training.model_folder import check_out, finish_run, first_and_last
-from recaptrain.training.resuming import pinned
+from recaptrain.training.resuming import begin_run, pinned
+from recaptrain.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -22,8 +22,8 @@ from recaptrain.captioner.data import Rows
 from recaptrain.captioner.loss import CaptionBatches, answer_loss, on_device
 from recaptrain.captioner.settings import CaptionerSettings
 from recaptrain.training.best import copy_weights
-from recaptrain.training.checkpoints import RunFolder
 from recaptrain.training.loop import Training
+from recaptrain.training.run_folder import RunFolder
 from recaptrain.training.trackers import say_beside_bar
 
 if TYPE_CHECKING:

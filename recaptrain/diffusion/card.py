@@ -14,8 +14,8 @@ from recaptrain.diffusion.settings import DiffusionSettings, DiffusionSummary
 from recaptrain.diffusion.validation import VALIDATION
 from recaptrain.training import card
 from recaptrain.training.audits import CaptionAudit
-from recaptrain.training.checkpoints import RunFolder
 from recaptrain.training.curve import loss_curve
+from recaptrain.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

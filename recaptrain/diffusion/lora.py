@@ -19,7 +19,7 @@ from recaptrain.diffusion.base import load_pipeline
 from recaptrain.diffusion.components import INDEX, load_scheduler
 from recaptrain.diffusion.settings import LoraTargets
 from recaptrain.training.card import base_name
-from recaptrain.training.checkpoints import RunFolder
+from recaptrain.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     import torch

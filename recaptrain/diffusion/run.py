@@ -39,12 +39,12 @@ from recaptrain.diffusion.validation import Validation, ValidationResult
 from recaptrain.diffusion.weights import read_weights
 from recaptrain.training.accelerator import frozen_dtype, open_accelerator
 from recaptrain.training.audits import read_audits
-from recaptrain.training.checkpoints import RunFolder, begin_run
 from recaptrain.training.loop import Training, prepare, train
 from recaptrain.training.model_folder import check_out, finish_run, first_and_last, swapped_in
 from recaptrain.training.optimizers import check_optimizer
 from recaptrain.training.recorders import check_recorders, close_recorders, open_recorders
-from recaptrain.training.resuming import pinned
+from recaptrain.training.resuming import begin_run, pinned
+from recaptrain.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     import torch

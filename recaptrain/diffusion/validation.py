@@ -21,9 +21,9 @@ from recaptrain.diffusion.checkpoint_metrics import CheckpointMetrics, MeasuredF
 from recaptrain.diffusion.loss import Denoising, MicroBatch
 from recaptrain.diffusion.samples import Samples
 from recaptrain.training.best import copy_weights
-from recaptrain.training.checkpoints import RunFolder
 from recaptrain.training.loop import Training
 from recaptrain.training.recorders import Recorder
+from recaptrain.training.run_folder import RunFolder
 from recaptrain.training.trackers import say_beside_bar
 
 if TYPE_CHECKING:

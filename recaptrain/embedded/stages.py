@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from recaptrain.training import loop
 from recaptrain.training.accelerator import open_accelerator
-from recaptrain.training.checkpoints import RunFolder
+from recaptrain.training.run_folder import RunFolder
 from recaptrain.training.settings import Optimization, RateCourse
 
 if TYPE_CHECKING:

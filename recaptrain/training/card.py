@@ -11,7 +11,7 @@ from recapdata.markdown import as_code, escape
 from recapdata.models.sources import ModelSource
 from recapdata.options import command_line, outcome_of, table
 from recapdata.templates import render
-from recaptrain.training.checkpoints import library_versions
+from recaptrain.training.run_folder import library_versions
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

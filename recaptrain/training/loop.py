@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recapdata.errors import OptionError
-from recaptrain.training.checkpoints import RunFolder, keep_average, leave_out_frozen
+from recaptrain.training.checkpoints import keep_average, leave_out_frozen, load_checkpoint, save_checkpoint
 from recaptrain.training.optimizers import build_optimizer
+from recaptrain.training.run_folder import RunFolder
 from recaptrain.training.settings import Optimization
 from recaptrain.training.trackers import Tracker, progress_bar
 
@@ -169,7 +170,7 @@ def train(
         OptionError: loss or gradients are no longer finite; no checkpoint is made of that.
     """
     settings, accelerator = training.optimization, training.accelerator
-    first = folder.load(accelerator)
+    first = load_checkpoint(folder, accelerator)
     if accelerator.is_main_process:
         folder.rewind_log(first)
     accelerator.wait_for_everyone()
@@ -195,7 +196,7 @@ def train(
                     tracker.log(row)
             over = callback is not None and callback.after_step(step + 1)
             if over or (step + 1) % settings.checkpoint_every == 0 or step + 1 == settings.steps:
-                folder.save(accelerator, step + 1, keep=settings.keep)
+                save_checkpoint(folder, accelerator, step + 1, keep=settings.keep)
                 if callback is not None:
                     callback.after_checkpoint()
             if over:

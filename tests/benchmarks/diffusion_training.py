@@ -38,7 +38,7 @@ from PIL import Image
 
 from recaptrain.diffusion import run as diffusion
 from recaptrain.diffusion.settings import DiffusionSettings
-from recaptrain.training.checkpoints import RunFolder
+from recaptrain.training.run_folder import RunFolder
 from tests.recaptrain.pipelines import build_scenes
 
 WARM_UP = 3

@@ -58,7 +58,7 @@ def _rank(rank: int, count: int, port: int, kill_after: str, words: tuple[str, .
 
 
 def _die_after(step: int) -> None:
-    from recaptrain.training.checkpoints import RunFolder
+    from recaptrain.training.run_folder import RunFolder
 
     log = RunFolder.log
 

@@ -19,7 +19,7 @@ from recapdata.scenes import draw_scene, encode_png, human_short
 from recaptrain.captioner.run import tune_captioner, tune_captioners
 from recaptrain.captioner.settings import CaptionerSettings
 from recaptrain.cli import app
-from recaptrain.training.checkpoints import RunFolder
+from recaptrain.training.run_folder import RunFolder
 from tests.builders import build_dataset
 from tests.recaptrain.pipelines import build_scenes
 from tests.vlms import save_vlm

@@ -7,7 +7,7 @@ import pytest
 
 from recapdata.errors import DatasetDamaged
 from recaptrain.captioner.validation import VALIDATION, Validation
-from recaptrain.training.checkpoints import RunFolder
+from recaptrain.training.run_folder import RunFolder
 
 
 def test_the_best_weights_of_every_checkpoint_that_is_kept_stay(tmp_path):

@@ -17,7 +17,7 @@ from recaptrain.diffusion.run import train_diffusion
 from recaptrain.diffusion.settings import DiffusionSettings
 from recaptrain.generation.generate import generate
 from recaptrain.generation.settings import GenerateSettings
-from recaptrain.training.checkpoints import RunFolder
+from recaptrain.training.run_folder import RunFolder
 from tests.recaptrain.pipelines import build_pipeline, build_scenes, build_xl_pipeline
 
 PIPELINES = {"sd": StableDiffusionPipeline, "xl": StableDiffusionXLPipeline}

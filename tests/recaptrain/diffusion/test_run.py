@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from recapdata.errors import CaptionSetNotFound, ModelNotSupported, OptionError
 from recaptrain.diffusion.run import train_diffusion
 from recaptrain.diffusion.settings import DiffusionSettings
-from recaptrain.training.checkpoints import RunFolder
+from recaptrain.training.run_folder import RunFolder
 from tests.builders import write_audit, write_captions
 from tests.recaptrain.pipelines import build_pipeline, build_scenes, build_xl_pipeline
 

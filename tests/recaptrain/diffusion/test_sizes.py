@@ -11,7 +11,7 @@ from recaptrain.diffusion import loss as module
 from recaptrain.diffusion.loss import Denoising
 from recaptrain.diffusion.run import train_diffusion
 from recaptrain.diffusion.settings import DiffusionSettings
-from recaptrain.training.checkpoints import RunFolder
+from recaptrain.training.run_folder import RunFolder
 from tests.builders import build_dataset
 from tests.recaptrain.pipelines import build_pipeline
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from recapdata.errors import InputError, OptionError
 from recaptrain.diffusion.run import train_diffusion
 from recaptrain.diffusion.samples import grid
-from recaptrain.training.checkpoints import RunFolder
+from recaptrain.training.run_folder import RunFolder
 from tests.recaptrain.diffusion.test_run import equal, losses, settings, weights
 from tests.recaptrain.pipelines import build_pipeline, build_scenes
 

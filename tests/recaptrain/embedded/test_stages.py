@@ -11,7 +11,7 @@ from recaptrain.embedded.cli import app
 from recaptrain.embedded.clip import ClipRecipe
 from recaptrain.embedded.recipe import RECIPES, read_recipe
 from recaptrain.embedded.stages import Stage, train
-from recaptrain.training.checkpoints import RunFolder
+from recaptrain.training.run_folder import RunFolder
 
 STAGE = Stage(steps=12, batch=4, rate=0.1, warmup=2)
 

@@ -10,9 +10,9 @@ import torch
 
 from recapdata.errors import DatasetDamaged, DiskFull, OptionError
 from recaptrain.training.accelerator import open_accelerator
-from recaptrain.training.checkpoints import RunFolder
 from recaptrain.training.completeness import fault, seal
 from recaptrain.training.loop import prepare, train
+from recaptrain.training.run_folder import RunFolder
 from tests.recaptrain.training.test_loop import PLAIN, Weight
 
 

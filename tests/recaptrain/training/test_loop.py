@@ -9,8 +9,8 @@ import torch
 from recapdata.errors import OptionError
 from recaptrain.training import trackers
 from recaptrain.training.accelerator import open_accelerator
-from recaptrain.training.checkpoints import RunFolder
 from recaptrain.training.loop import prepare, shuffled, train
+from recaptrain.training.run_folder import RunFolder
 from recaptrain.training.settings import Optimization
 
 PLAIN = Optimization(

@@ -8,7 +8,7 @@ import pytest
 from recapdata.errors import InputError
 from recaptrain.cli import DIFFUSION_RECIPES, app
 from recaptrain.diffusion.settings import DiffusionSettings
-from recaptrain.training.checkpoints import RunFolder
+from recaptrain.training.run_folder import RunFolder
 from tests.recaptrain.pipelines import build_pipeline, build_scenes
 
 

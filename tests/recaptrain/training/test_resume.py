@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from recaptrain.training.checkpoints import RunFolder
+from recaptrain.training.run_folder import RunFolder
 from tests.forked import KILLED, Forks
 from tests.recaptrain.pipelines import build_pipeline, build_scenes
 
