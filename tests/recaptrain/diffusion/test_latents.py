@@ -1,10 +1,12 @@
 """Encoded pictures: how they come to their size, what the cache knows, and how latents are drawn."""
 
+import copy
 import os
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +51,19 @@ def encode(target, vae, root, *, sizes=None, ways=None, advance=lambda count: No
 
 def read(latents, row, way=0):
     return latents.read(np.array([row]), [way])
+
+
+def test_an_autoencoder_that_must_is_run_in_full(vae):
+    """SDXL's says `force_upcast`: under bf16 its latents are those of float32 bit for bit, and others' are not."""
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    half = partial(torch.autocast, "cpu", torch.bfloat16)
+    in_full = Encoder(vae=vae).moments(pictures)
+    for upcast in (True, False):
+        own = copy.deepcopy(vae)
+        own.register_to_config(force_upcast=upcast)
+        encoder = Encoder(vae=own, autocast=half, precision="bf16")
+        assert encoder.in_full == upcast
+        assert np.array_equal(encoder.moments(pictures), in_full) == upcast
 
 
 def flag():

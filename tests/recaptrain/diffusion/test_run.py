@@ -3,6 +3,8 @@
 import json
 from dataclasses import replace
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -274,6 +276,30 @@ def test_a_run_is_not_overwritten_nor_gone_on_with_by_another(tmp_path, scenes, 
         train_diffusion(settings(scenes, base, seed=1, resume=True), tmp_path / "out")
     assert train_diffusion(settings(scenes, base, steps=5, resume=True), tmp_path / "out").steps == 5
     assert len(losses(tmp_path / "out")) == 5
+
+
+def test_a_run_is_not_gone_on_with_under_other_weights(tmp_path, base):
+    """Another expression is refused, and so is the same one over another audit, in which a caption has fewer words."""
+    dataset = build_scenes(tmp_path / "ds")
+    write_audit(dataset, ["short", "long"])
+    chosen = settings(dataset.path, base, weigh="words * 1", steps=1, samples=0)
+    out = tmp_path / "out"
+    train_diffusion(chosen, out)
+    with pytest.raises(OptionError, match=r"other settings \(weigh: .*words \* 1.* there, words \+ 1 now"):
+        train_diffusion(replace(chosen, weigh="words + 1", resume=True), out)
+    shard = next(iter(dataset.shards()))
+    path = dataset.audit_shard("short", shard)
+    table, footer = pq.read_table(path), dict(pq.read_metadata(path).metadata)
+    footer.pop(b"ARROW:schema")
+    place, field = table.schema.get_field_index("scores"), table.schema.field("scores")
+    first, *others = table.column("scores").to_pylist()
+    scores = pa.array([{**first, "words": 1}, *others], field.type)
+    with pq.ParquetWriter(path, table.schema) as writer:
+        writer.write_table(table.set_column(place, field, scores))
+        writer.add_key_value_metadata(footer)
+    with pytest.raises(OptionError, match=r"other settings \(weights: "):
+        train_diffusion(replace(chosen, resume=True), out)
+    assert len(losses(out)) == 1
 
 
 def test_what_cannot_be_trained_is_said(tmp_path, scenes, base):
