@@ -70,6 +70,14 @@ _IMPORTED = {
         "recaptrain.diffusion.run",
         "open_clip",
     ),
+    "diffusion": (
+        "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion",
+        "diffusers.training_utils",
+        "peft",
+        "torch.distributed.checkpoint.state_dict",
+        "torch.distributed.fsdp",
+        "transformers.models.clip.modeling_clip",
+    ),
     "asking": (
         "httpx",
         "recaptrain.cli",
@@ -79,7 +87,7 @@ _IMPORTED = {
     ),
     "python": (),
 }
-"""What the commands of a program import while they run; `asking` are those of `recaptrain` that ask a chat model."""
+"""What the commands of a program import while they run; of `recaptrain`, `asking` those that ask a chat model, `diffusion` that training."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,8 @@ from recapdata.models.chat_templates import render
 from recaptrain.captioner.base import CaptionerBase
 from recaptrain.captioner.data import HumanCaptions, Pictures, Rows
 from recaptrain.training.accelerator import seed_device
-from recaptrain.training.loop import Training, shuffled
+from recaptrain.training.loop import shuffled
+from recaptrain.training.preparing import Training
 
 if TYPE_CHECKING:
     import torch
@@ -240,7 +241,7 @@ class Captioning:
         """Mean cross entropy of the batch's tokens; Accelerate takes the mean over the processes, so they are counted together."""
         accelerator = self.training.accelerator
         seed_device(accelerator.device, draw)  # for dropout layers, where a model has any
-        model = self.training.trained["captioner"]
+        model = self.training.model
         with accelerator.autocast():
             total = answer_loss(model, accelerator.unwrap_model(model), inputs.inputs)
         return total / inputs.tokens * accelerator.num_processes, {}

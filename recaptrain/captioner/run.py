@@ -32,8 +32,9 @@ from recaptrain.captioner.loss import Captioning, caption_encoder, tokenize_capt
 from recaptrain.captioner.settings import CaptionerSettings, CaptionerSummary
 from recaptrain.captioner.validation import Validation, held_out_validation, last_samples
 from recaptrain.training.accelerator import open_accelerator
-from recaptrain.training.loop import prepare, train
+from recaptrain.training.loop import train
 from recaptrain.training.model_folder import check_out, finish_run, first_and_last
+from recaptrain.training.preparing import prepare
 from recaptrain.training.resuming import begin_run, pinned
 from recaptrain.training.run_folder import RunFolder
 
@@ -129,7 +130,7 @@ def _tune(
         )
     captions = captions.without(pictures.undecodable())
     _check_captions(captions, target, settings)
-    training = prepare(accelerator, {"captioner": model}, settings.optimization)
+    training = prepare(accelerator, model, settings.optimization)
     batches = tokenize_captions(captions, pictures, encoder)
     task = Captioning(training=training, batches=batches, pools=captions.pools(held_out=False))
     validation = held_out_validation(training, batches, settings, run, out)
@@ -146,7 +147,7 @@ def _tune(
     )
 
     def save() -> None:
-        tuned = accelerator.unwrap_model(training.trained["captioner"], keep_fp32_wrapper=False)
+        tuned = accelerator.unwrap_model(training.model, keep_fp32_wrapper=False)
         save_captioner(tuned, base, out, dtype)
         write_card(
             out,

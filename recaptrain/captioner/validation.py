@@ -22,12 +22,12 @@ from recaptrain.captioner.data import Rows
 from recaptrain.captioner.loss import CaptionBatches, answer_loss, on_device
 from recaptrain.captioner.settings import CaptionerSettings
 from recaptrain.training.best import copy_weights
-from recaptrain.training.loop import Training
+from recaptrain.training.preparing import Training
 from recaptrain.training.run_folder import RunFolder
 from recaptrain.training.trackers import say_beside_bar
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 VALIDATION = "validation"
 SAMPLES = "samples"
@@ -134,7 +134,7 @@ class Validation:
                 f"{path} is missing, the weights of step {best:,} with the lowest validation loss; put it back and go on with --resume, "
                 "or train again in another folder"
             )
-        copy_weights(path, self._trained())
+        copy_weights(path, self.training.trained())
 
     # -- validating ------------------------------------------------------------------------------------------------------
 
@@ -185,10 +185,7 @@ class Validation:
     # -- weights ------------------------------------------------------------------------------------------------------
 
     def _plain(self) -> Any:
-        return self.training.accelerator.unwrap_model(self.training.trained["captioner"])
-
-    def _trained(self) -> "list[tuple[str, torch.nn.Parameter]]":
-        return [(name, each) for name, each in self._plain().named_parameters() if each.requires_grad]
+        return self.training.accelerator.unwrap_model(self.training.model)
 
     def _weights(self, step: int) -> Path:
         return self.run.path / f"best-{step}.safetensors"
@@ -197,7 +194,9 @@ class Validation:
         from safetensors.torch import save_file
 
         with replacing(self._weights(step)) as partial:
-            save_file({name: each.detach().cpu().contiguous() for name, each in self._trained()}, partial)
+            save_file(
+                {name: each.detach().cpu().contiguous() for name, each in self.training.trained()}, partial
+            )
 
     # -- samples ------------------------------------------------------------------------------------------------------
 

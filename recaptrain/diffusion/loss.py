@@ -19,7 +19,7 @@ from recaptrain.diffusion.latents import Latents, sample
 from recaptrain.diffusion.text_states import TextStates
 from recaptrain.diffusion.weights import CaptionWeights
 from recaptrain.training.accelerator import seed_device
-from recaptrain.training.loop import Training
+from recaptrain.training.preparing import Training
 
 if TYPE_CHECKING:
     import torch
@@ -193,15 +193,20 @@ class Denoising:
         if self.offset:
             noise = offset_noise(noise, self.offset, generator)
         noise, times = noise.to(device), times.to(device)
-        trained = dict(self.training.trained)
-        unet: Any = trained.pop("unet", pipeline.unet)
         size = (shape[2] * self.base.factor, shape[3] * self.base.factor)
         sizes = time_ids(inputs.originals.tolist(), inputs.corners.tolist(), size)
-        with self.training.accelerator.autocast():
-            text = inputs.text.to(device) if isinstance(inputs.text, Encoded) else inputs.text
+        text = inputs.text.to(device) if isinstance(inputs.text, Encoded) else inputs.text
+        noised = self.schedule.add_noise(clean, noise, times)
+
+        def predict(parts: Mapping[str, Any]) -> "torch.Tensor":
+            trained = dict(parts)
+            unet = trained.pop("unet", pipeline.unet)
             condition = encode(pipeline, text, trained)
-            noised = self.schedule.add_noise(clean, noise, times)
-            answer = unet(noised, times, **condition.arguments(sizes)).sample
+            answer: torch.Tensor = unet(noised, times, **condition.arguments(sizes)).sample
+            return answer
+
+        with self.training.accelerator.autocast():
+            answer = self.training.model(predict)
         weights = min_snr_weights(signal_to_noise(self.schedule, times), self.base.prediction, self.snr_gamma)
         weights = weights * torch.from_numpy(inputs.weights).to(device)
         wanted = target(self.schedule, clean, noise, times)
@@ -214,12 +219,23 @@ class Denoising:
         return {**shares, "dropped": sum(not each.caption for each in inputs.drawn) / count}
 
 
-def place(pipeline: "Pipeline", names: Collection[str], device: "torch.device") -> "dict[str, Any]":
-    """Move the parts to their device and freeze what is not trained; the modules to train by name."""
+def place(
+    pipeline: "Pipeline",
+    names: Collection[str],
+    device: "torch.device",
+    *,
+    trained_on: "torch.device | str | None" = None,
+) -> "dict[str, Any]":
+    """Move the parts to their device and freeze what is not trained; the modules to train by name.
+
+    Args:
+        trained_on: the device of those that are trained, where it is another.
+    """
     pipeline.vae.requires_grad_(False)
     modules = {"unet": pipeline.unet, **text_encoders(pipeline)}
     for name, module in modules.items():
-        module.requires_grad_(name in names).train(name in names).to(device)
+        module.requires_grad_(name in names).train(name in names)
+        module.to(trained_on or device if name in names else device)
     if "text_encoder_2" in modules:
         # SDXL reads the states before the last layer, so what is behind them learns nothing
         first = getattr(modules["text_encoder"], "text_model", modules["text_encoder"])

@@ -31,6 +31,7 @@ from recaptrain.diffusion.held_out import held_out_rows
 from recaptrain.diffusion.latents import BATCH_PIXELS, Encoder, Latents, encode_dataset, fittings
 from recaptrain.diffusion.lora import add_adapters, save_adapters, shrink_weights
 from recaptrain.diffusion.loss import Denoising, place
+from recaptrain.diffusion.parts import join, whole_parts
 from recaptrain.diffusion.samples import SAMPLES, Samples, read_prompts
 from recaptrain.diffusion.schedule import reschedule, training_schedule
 from recaptrain.diffusion.settings import DiffusionSettings, DiffusionSummary
@@ -39,9 +40,10 @@ from recaptrain.diffusion.validation import Validation, ValidationResult
 from recaptrain.diffusion.weights import read_weights
 from recaptrain.training.accelerator import frozen_dtype, open_accelerator
 from recaptrain.training.audits import read_audits
-from recaptrain.training.loop import Training, prepare, train
+from recaptrain.training.loop import train
 from recaptrain.training.model_folder import check_out, finish_run, first_and_last, swapped_in
 from recaptrain.training.optimizers import check_optimizer
+from recaptrain.training.preparing import Training, prepare
 from recaptrain.training.recorders import check_recorders, close_recorders, open_recorders
 from recaptrain.training.resuming import begin_run, pinned
 from recaptrain.training.run_folder import RunFolder
@@ -92,6 +94,7 @@ def train_diffusion(
     accelerator = open_accelerator(
         settings.mixed_precision,
         accumulate=settings.optimization.accumulate,
+        shards=True,
         log_with=list(settings.log_with) or None,
         project_dir=str(run.path),
     )
@@ -146,7 +149,7 @@ def _train(
         for line in weights.lines() if weights is not None else ():
             say(f"  {line}")
     modules = _modules(settings, base, list(base.parts(settings.train)), accelerator)
-    training = prepare(accelerator, modules, settings.optimization)
+    training = prepare(accelerator, join(modules), settings.optimization)
     task = Denoising(
         training=training,
         base=base,
@@ -187,6 +190,7 @@ def _train(
     close_recorders(accelerator)
     if not (settings.saves_best and validation.restore_best()):
         training.take_average()
+        training.gather()
     summary = _summary(
         settings, target, base, examples, len(unreadable), run.rows(), out, len(held_out), validation.result()
     )
@@ -425,7 +429,8 @@ def _modules(
 ) -> "dict[str, torch.nn.Module]":
     """The modules to train, in place, with adapters where those are trained; by their names in the pipeline."""
     pipeline = base.pipeline
-    modules: dict[str, torch.nn.Module] = place(pipeline, names, accelerator.device)
+    trained_on = "cpu" if accelerator.is_fsdp2 else None  # each process takes its shards from there
+    modules: dict[str, torch.nn.Module] = place(pipeline, names, accelerator.device, trained_on=trained_on)
     half = {} if settings.lora else base.stored_in_half(names)
     if half and accelerator.is_main_process:
         parts = ", ".join(f"{name} in {dtype.lower()}" for name, dtype in half.items())
@@ -455,9 +460,9 @@ def _modules(
 
 def _save_model(settings: DiffusionSettings, training: Training, base: Base, out: Path) -> None:
     """Write the whole pipeline, the trained parts with the weights that they have now; or the adapters alone."""
-    for name, module in training.trained.items():
-        plain = training.accelerator.unwrap_model(module, keep_fp32_wrapper=False)
-        setattr(base.pipeline, name, plain.eval())
+    parts = whole_parts(training)
+    for name, part in parts.items():
+        setattr(base.pipeline, name, part.eval())
     base.pipeline.to("cpu")
     with swapped_in(out) as partial:
         if settings.lora is None:
@@ -465,7 +470,7 @@ def _save_model(settings: DiffusionSettings, training: Training, base: Base, out
         else:
             save_adapters(
                 base.pipeline,
-                {name: getattr(base.pipeline, name) for name in training.trained},
+                parts,
                 base.source,
                 partial,
                 rank=settings.lora,

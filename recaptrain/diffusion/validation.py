@@ -19,15 +19,16 @@ from recapdata.errors import DatasetDamaged, OptionError
 from recapdata.suggestions import did_you_mean
 from recaptrain.diffusion.checkpoint_metrics import CheckpointMetrics, MeasuredFigure
 from recaptrain.diffusion.loss import Denoising, MicroBatch
+from recaptrain.diffusion.parts import gathered
 from recaptrain.diffusion.samples import Samples
 from recaptrain.training.best import copy_weights
-from recaptrain.training.loop import Training
+from recaptrain.training.preparing import Training
 from recaptrain.training.recorders import Recorder
 from recaptrain.training.run_folder import RunFolder
 from recaptrain.training.trackers import say_beside_bar
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 VALIDATION, CAPTIONS = "validation", "captions"
 """Names of the logs."""
@@ -130,7 +131,7 @@ class Validation:
         )
 
     def restore_best(self) -> bool:
-        """Put the best weights into the place of the last step's, on every process; False where nothing was validated.
+        """Put the best weights into the place of the last step's in `Training.whole`; False where nothing was validated.
 
         Raises:
             DatasetDamaged: their file is gone, or is not what was written.
@@ -143,7 +144,7 @@ class Validation:
             raise DatasetDamaged(
                 f"{path} is missing, the best weights, of step {best:,}; put it back and go on with --resume, or go on with --resume --save last"
             )
-        copy_weights(path, self._trained())
+        copy_weights(path, self.training.trained())
         return True
 
     def _scores(self) -> dict[int, float]:
@@ -171,6 +172,7 @@ class Validation:
         accelerator = self.training.accelerator
         with self.training.averaged(), torch.no_grad():
             losses = self._loss_by_set() if len(self.held_out) else {}
+            self.training.gather()
             if accelerator.is_main_process:
                 figures = self._draw(step)
                 if losses or figures:
@@ -181,7 +183,8 @@ class Validation:
         """Draw the pictures of a step and measure them."""
         if self.samples is None:
             return {}
-        images = self.samples.draw()
+        with gathered(self.task.base.pipeline, self.training):
+            images = self.samples.draw()
         path = self.samples.write(step, images)
         for recorder in self.recorders:
             recorder.picture("samples", path, step)
@@ -288,22 +291,14 @@ class Validation:
 
     # -- weights ----------------------------------------------------------------------------------------------------------
 
-    def _trained(self) -> "list[tuple[str, torch.nn.Parameter]]":
-        unwrap = self.training.accelerator.unwrap_model
-        return [
-            (f"{part}.{name}", each)
-            for part, module in self.training.trained.items()
-            for name, each in unwrap(module).named_parameters()
-            if each.requires_grad
-        ]
-
     def _weights(self, step: int) -> Path:
         return self.run.path / f"best-{step}.safetensors"
 
     def _keep(self, step: int) -> None:
         from safetensors.torch import save_file
 
-        tensors: dict[str, Any] = {name: each.detach().cpu().contiguous() for name, each in self._trained()}
+        trained = self.training.trained()
+        tensors: dict[str, Any] = {name: each.detach().cpu().contiguous() for name, each in trained}
         with replacing(self._weights(step)) as partial:
             save_file(tensors, partial)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from recaptrain.training import loop
 from recaptrain.training.accelerator import open_accelerator
+from recaptrain.training.preparing import prepare
 from recaptrain.training.run_folder import RunFolder
 from recaptrain.training.settings import Optimization, RateCourse
 
@@ -87,7 +88,7 @@ def train(
     )
     on_cpu = next(model.parameters()).device.type == "cpu"
     accelerator = open_accelerator("no", cpu=on_cpu)  # the losses choose their precision themselves
-    training = loop.prepare(accelerator, {name: model}, optimization, betas=BETAS)
+    training = prepare(accelerator, model, optimization, betas=BETAS)
     model.train()
     loop.train(training, _Steps(loss_of), run, title=name)
     training.take_average()

@@ -12,28 +12,31 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-SHARDING = {"ACCELERATE_USE_FSDP": "FSDP", "ACCELERATE_USE_DEEPSPEED": "DeepSpeed"}
-"""Environment variables by which `accelerate launch` says that weights are to be spread over processes."""
+FSDP = "ACCELERATE_USE_FSDP"
+"""The environment variable by which `accelerate launch` says that weights are to be spread over processes."""
+REFUSED = {
+    "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
+    "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM",
+    "ACCELERATE_USE_PARALLELISM_CONFIG": "a parallelism config",
+}
+"""And those for other ways, of which none is supported."""
 
 
-def open_accelerator(precision: MixedPrecision, *, accumulate: int = 1, **options: Any) -> "Accelerator":
+def open_accelerator(
+    precision: MixedPrecision, *, accumulate: int = 1, shards: bool = False, **options: Any
+) -> "Accelerator":
     """Accelerate on this process's device.
 
     Args:
         accumulate: micro-batches of a step.
+        shards: whether what is trained may be spread over processes by FSDP.
         options: further arguments of `accelerate.Accelerator`.
 
     Raises:
         OptionError: this process has trained in another precision; Accelerate keeps one for a process. Or it was launched with
-            FSDP or DeepSpeed.
+            DeepSpeed, or with FSDP where that is not possible.
     """
-    for variable, name in SHARDING.items():
-        if os.environ.get(variable, "false").lower() == "true":
-            raise OptionError(
-                f"this process was launched with {name}, which spreads one model's weights over processes; here each holds them whole "
-                f"(for their average, the best ones, and several models at once): launch without {name}. Less memory is had by "
-                "--gradient-checkpointing, a smaller --batch-size, LoRA, or --optimizer adamw-8bit"
-            )
+    _check_launch(shards=shards)
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState, is_initialized
 
@@ -43,7 +46,47 @@ def open_accelerator(precision: MixedPrecision, *, accumulate: int = 1, **option
             f"--mixed-precision {precision}: this process has trained in {before!r} and keeps to it; "
             f"use {before!r}, or train in a new process"
         )
-    return Accelerator(mixed_precision=chosen, gradient_accumulation_steps=accumulate, **options)
+    sharded = _launched_with(FSDP)
+    if sharded:
+        from accelerate import FullyShardedDataParallelPlugin
+
+        # Weights are read whole by every process before it is known which of them are trained.
+        options["fsdp_plugin"] = FullyShardedDataParallelPlugin(cpu_ram_efficient_loading=False)
+    accelerator = Accelerator(mixed_precision=chosen, gradient_accumulation_steps=accumulate, **options)
+    if sharded and not accelerator.is_fsdp2:
+        raise OptionError(
+            f"this process was launched with FSDP, and Accelerate spreads weights over GPUs alone, not on {accelerator.device.type} "
+            f"with {accelerator.num_processes} process{'es' * (accelerator.num_processes > 1)}: launch without FSDP"
+        )
+    return accelerator
+
+
+def _launched_with(variable: str) -> bool:
+    return os.environ.get(variable, "false").lower() == "true"
+
+
+def _check_launch(*, shards: bool) -> None:
+    """Check that weights may be spread over processes as `accelerate launch` says."""
+    for variable, name in REFUSED.items():
+        if _launched_with(variable):
+            way = (
+                "use FSDP (fsdp_version: 2 in Accelerate's configuration)"
+                if shards
+                else f"launch without {name}"
+            )
+            raise OptionError(f"this process was launched with {name}, which is not supported: {way}")
+    if not _launched_with(FSDP):
+        return
+    if not shards:
+        raise OptionError(
+            "this process was launched with FSDP, which spreads a model's weights over processes; here each holds them whole: launch "
+            "without FSDP. Less memory is had by --gradient-checkpointing, a smaller --batch-size, LoRA, or --optimizer adamw-8bit"
+        )
+    if os.environ.get("FSDP_VERSION", "1") != "2":
+        raise OptionError(
+            "this process was launched with FSDP 1, which flattens weights: set fsdp_version: 2 in Accelerate's configuration "
+            "(accelerate launch --fsdp_version 2)"
+        )
 
 
 def native_precision(device: str | None = None) -> str:

@@ -2,33 +2,30 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from recapdata.atomic import remove
 from recapdata.console import is_full_disk, say
 from recapdata.errors import DatasetDamaged, DiskFull
 from recaptrain.training.completeness import fault, seal
+from recaptrain.training.preparing import Training
 from recaptrain.training.run_folder import RunFolder
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
-    from diffusers.training_utils import EMAModel
-
-AVERAGE = "average.pt"
+from recaptrain.training.saved_state import load_state, save_state
 
 
-def save_checkpoint(run: RunFolder, accelerator: "Accelerator", step: int, *, keep: int = 1) -> None:
+def save_checkpoint(run: RunFolder, training: Training, step: int, *, keep: int = 1) -> None:
     """Save the state after `step` steps, sealed, then delete all but the last `keep`. Call on every process.
 
     Raises:
         DiskFull: there is no room for it; what was saved before stays.
     """
+    accelerator = training.accelerator
     partial = run.path / f".step-{step}.partial"
     if accelerator.is_main_process:
         remove(partial)
     accelerator.wait_for_everyone()
     try:
-        accelerator.save_state(str(partial))
+        save_state(training, partial)
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
             seal(partial, step)
@@ -50,7 +47,7 @@ def _no_room(run: RunFolder, step: int) -> str:
     return f"no space left for the checkpoint of step {step} in {run.path}; {back}, once there is room"
 
 
-def load_checkpoint(run: RunFolder, accelerator: "Accelerator") -> int:
+def load_checkpoint(run: RunFolder, training: Training) -> int:
     """Restore everything prepared and registered to the last state that is whole; its step, 0 where there is none.
 
     A damaged one is said and set aside as `damaged-N`. Call on every process.
@@ -60,22 +57,22 @@ def load_checkpoint(run: RunFolder, accelerator: "Accelerator") -> int:
     """
     from accelerate.utils import broadcast_object_list
 
-    outcome: list[Any] = [_last_whole(run) if accelerator.is_main_process else None]
+    outcome: list[Any] = [_last_whole(run) if training.accelerator.is_main_process else None]
     step = broadcast_object_list(outcome)[0]
     if isinstance(step, str):
         raise DatasetDamaged(step)
     if step:
-        _restore(accelerator, run.path / f"step-{step}")
+        _restore(training, run.path / f"step-{step}")
     return int(step)
 
 
-def _restore(accelerator: "Accelerator", state: Path) -> None:
+def _restore(training: Training, state: Path) -> None:
     if any(state.glob("custom_checkpoint_*.pkl")):
         raise DatasetDamaged(
             f"{state} holds pickled objects, which may be code: start the run again in another folder"
         )
     try:
-        accelerator.load_state(str(state), strict=False)  # frozen weights are not in it
+        load_state(training, state)
     except Exception as error:  # files of a stranger that fit nothing end in any exception
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         raise DatasetDamaged(
@@ -114,38 +111,3 @@ def _last_whole(run: RunFolder) -> int | str:
 def _out_of_room(error: Exception) -> bool:
     """Whether a library could not write for want of space; torch says only that it could not write."""
     return is_full_disk(error) or "file write failed" in str(error)
-
-
-def keep_average(accelerator: "Accelerator", average: "EMAModel") -> None:
-    """Have checkpoints hold averaged weights as `average.pt`.
-
-    Accelerate's own way for such objects unpickles whatever a checkpoint holds; this one takes tensors and numbers alone.
-    """
-    import torch
-
-    def save(models: list[Any], weights: list[dict[str, Any]], folder: str) -> None:
-        if accelerator.is_main_process:
-            torch.save(average.state_dict(), Path(folder) / AVERAGE)
-
-    def load(models: list[Any], folder: str) -> None:
-        average.load_state_dict(torch.load(Path(folder) / AVERAGE, map_location="cpu", weights_only=True))
-        average.to(accelerator.device)
-
-    accelerator.register_save_state_pre_hook(save)
-    accelerator.register_load_state_pre_hook(load)
-
-
-def leave_out_frozen(accelerator: "Accelerator") -> None:
-    """Keep weights that are not trained out of checkpoints: the base has them, and they may be gigabytes.
-
-    Of weights that two parts share, one stays.
-    """
-
-    def drop(models: list[Any], weights: list[dict[str, Any]], folder: str) -> None:
-        for model, state in zip(models, weights, strict=True):
-            kept = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
-            for name, _ in model.named_parameters(remove_duplicate=False):
-                if name not in kept:
-                    state.pop(name, None)
-
-    accelerator.register_save_state_pre_hook(drop)

@@ -7,26 +7,23 @@ noise, and what dropout layers draw. So a checkpoint holds weights, optimizer an
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recapdata.errors import OptionError
-from recaptrain.training.checkpoints import keep_average, leave_out_frozen, load_checkpoint, save_checkpoint
-from recaptrain.training.optimizers import build_optimizer
+from recaptrain.training.checkpoints import load_checkpoint, save_checkpoint
+from recaptrain.training.preparing import Training
 from recaptrain.training.run_folder import RunFolder
-from recaptrain.training.settings import Optimization
+from recaptrain.training.sharding import whole
 from recaptrain.training.trackers import Tracker, progress_bar
 
 if TYPE_CHECKING:
     import torch
-    from accelerate import Accelerator
-    from diffusers.training_utils import EMAModel
 
 RECENT, RISEN = 20, 1.5
 """The loss has been rising where the second half of so many steps lies so many times above the first."""
@@ -63,81 +60,6 @@ class Callback(Protocol):
         """Called when a checkpoint is whole: what belongs to earlier ones may go."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Training:
-    """A run under way: what is trained, and the state that its steps move.
-
-    Attributes:
-        trained: modules by name, as Accelerate wraps them.
-        parameters: the trained parameters, in a fixed order.
-    """
-
-    accelerator: "Accelerator"
-    trained: "dict[str, torch.nn.Module]"
-    optimizer: Any
-    parameters: "list[torch.nn.Parameter]"
-    average: "EMAModel | None"
-    optimization: Optimization
-
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """A context with the averaged weights, where there are any, in the place of the last step's."""
-        if self.average is None:
-            yield
-            return
-        self.average.store(self.parameters)
-        self.average.copy_to(self.parameters)
-        try:
-            yield
-        finally:
-            self.average.restore(self.parameters)
-
-    def take_average(self) -> None:
-        """Put the averaged weights, where there are any, in the place of the last step's."""
-        if self.average is not None:
-            self.average.copy_to(self.parameters)
-
-
-def prepare(
-    accelerator: "Accelerator",
-    modules: "dict[str, torch.nn.Module]",
-    optimization: Optimization,
-    *,
-    betas: tuple[float, float] = (0.9, 0.999),
-) -> Training:
-    """Hand modules on their device to Accelerate, and register what a checkpoint must hold; frozen weights need not be in it.
-
-    Args:
-        betas: of AdamW.
-
-    Raises:
-        OptionError: the optimizer is not installed, or not for this device.
-    """
-    parameters = _trained(modules.values())
-    optimizer = build_optimizer(parameters, optimization, betas=betas, device=accelerator.device.type)
-    average = None
-    if optimization.ema_decay is not None:
-        from diffusers.training_utils import EMAModel
-
-        average = EMAModel(parameters, decay=optimization.ema_decay, foreach=True)
-        average.to(accelerator.device)
-        keep_average(accelerator, average)
-    leave_out_frozen(accelerator)
-    *prepared, optimizer = accelerator.prepare(*modules.values(), optimizer)
-    return Training(
-        accelerator=accelerator,
-        trained=dict(zip(modules, prepared, strict=True)),
-        optimizer=optimizer,
-        parameters=_trained(prepared),
-        average=average,
-        optimization=optimization,
-    )
-
-
-def _trained(modules: "Iterable[torch.nn.Module]") -> "list[torch.nn.Parameter]":
-    return [each for module in modules for each in module.parameters() if each.requires_grad]
-
-
 def shuffled(rows: NDArray[np.int64], seed: int, step: int, size: int) -> tuple[int, NDArray[np.int64]]:
     """The epoch and rows of a step: each row once, in an order of the epoch's own, before any comes again.
 
@@ -170,7 +92,7 @@ def train(
         OptionError: loss or gradients are no longer finite; no checkpoint is made of that.
     """
     settings, accelerator = training.optimization, training.accelerator
-    first = load_checkpoint(folder, accelerator)
+    first = load_checkpoint(folder, training)
     if accelerator.is_main_process:
         folder.rewind_log(first)
     accelerator.wait_for_everyone()
@@ -196,7 +118,7 @@ def train(
                     tracker.log(row)
             over = callback is not None and callback.after_step(step + 1)
             if over or (step + 1) % settings.checkpoint_every == 0 or step + 1 == settings.steps:
-                save_checkpoint(folder, accelerator, step + 1, keep=settings.keep)
+                save_checkpoint(folder, training, step + 1, keep=settings.keep)
                 if callback is not None:
                     callback.after_checkpoint()
             if over:
@@ -265,17 +187,16 @@ def _step(training: Training, task: Task, inputs: list[Any], step: int) -> tuple
     for micro, each in enumerate(inputs):
         start = micro * share + accelerator.process_index * settings.batch_size
         draw = ((settings.seed * 1_000_003 + step) * 10_007 + start) % 2**63
-        with accelerator.accumulate(*training.trained.values()):
+        with accelerator.accumulate(training.model):
             loss, figures = task.loss(each, draw)
             accelerator.backward(loss)
             if accelerator.sync_gradients:
-                norm = accelerator.clip_grad_norm_(training.parameters, settings.max_norm)
+                norm = whole(accelerator.clip_grad_norm_(training.parameters, settings.max_norm))
             training.optimizer.step()
             training.optimizer.zero_grad()
         for name, value in {"loss": loss, **figures}.items():
             totals[name] += torch.as_tensor(value).detach().float() / settings.accumulate
-    if training.average is not None:
-        training.average.step(training.parameters)
+    training.step_average()
     together = accelerator.reduce(torch.stack(list(totals.values())), reduction="mean")
     means = dict(zip(totals, together.tolist(), strict=True))
     return means, 0.0 if norm is None or accelerator.optimizer_step_was_skipped else float(norm)

@@ -84,6 +84,7 @@ def begin_run(
         "ema_decay": optimization.ema_decay,
         "precision": accelerator.mixed_precision,
         "processes": accelerator.num_processes,
+        **({"sharded": True} if accelerator.is_fsdp2 else {}),
     }
     with accelerator.main_process_first():
         folder.begin(

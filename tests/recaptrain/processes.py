@@ -11,9 +11,19 @@ import socket
 import sys
 import traceback
 
+FSDP = {
+    "ACCELERATE_USE_FSDP": "true",
+    "FSDP_VERSION": "2",
+    "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
+    "FSDP_TRANSFORMER_CLS_TO_WRAP": "BasicTransformerBlock,CLIPEncoderLayer",
+}
+"""What `accelerate launch` sets for a configuration of FSDP 2 that gathers a block at a time."""
+
 
 def launch(count: str, kill_after: str, *words: str) -> None:
     """Run a command line of `recaptrain` on so many processes of CPU, which speak over gloo; exits as the worst of them does.
+
+    With the environment of `FSDP` weights are spread over them.
 
     Args:
         kill_after: the step after whose row in the log all of them, this one too, die by SIGKILL; empty for never.
@@ -38,6 +48,8 @@ def _rank(rank: int, count: int, port: int, kill_after: str, words: tuple[str, .
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
         os.environ |= {"WORLD_SIZE": str(count), "RANK": str(rank)}
         os.environ |= {"LOCAL_WORLD_SIZE": str(count), "LOCAL_RANK": str(rank)}
+    if "ACCELERATE_USE_FSDP" in os.environ:
+        _shard_on_cpu()
     if kill_after:
         _die_after(int(kill_after))
     from recaptrain.cli import main
@@ -55,6 +67,21 @@ def _rank(rank: int, count: int, port: int, kill_after: str, words: tuple[str, .
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _shard_on_cpu() -> None:
+    """Have Accelerate, which spreads weights over accelerators alone, do on CPUs what it does there: torch's FSDP 2 knows both."""
+    from accelerate.state import AcceleratorState, DistributedType, PartialState
+
+    begin = AcceleratorState.__init__
+
+    def begin_sharded(self, *arguments, **options):
+        begin(self, *arguments, **options)
+        if options.get("fsdp_plugin") is not None:
+            self.fsdp_plugin, self.distributed_type = options["fsdp_plugin"], DistributedType.FSDP
+            PartialState._shared_state["distributed_type"] = DistributedType.FSDP
+
+    AcceleratorState.__init__ = begin_sharded
 
 
 def _die_after(step: int) -> None:

@@ -87,7 +87,8 @@ def test_the_loss_of_sdxl_is_that_of_diffusers_own_parts(tmp_path):
     moments = np.random.default_rng(0).normal(size=(2, 2, 4, 16, 16)).astype(np.float32)
     task = Denoising(
         training=SimpleNamespace(
-            trained={}, accelerator=SimpleNamespace(device=torch.device("cpu"), autocast=nullcontext)
+            model=lambda compute: compute({}),
+            accelerator=SimpleNamespace(device=torch.device("cpu"), autocast=nullcontext),
         ),
         base=base,
         schedule=training_schedule(pipeline.scheduler),

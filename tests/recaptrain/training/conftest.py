@@ -9,5 +9,5 @@ from tests.forked import Forks
 
 @pytest.fixture(scope="package")
 def forks() -> Iterator[Forks]:
-    with Forks(("recaptrain",)) as forks:
+    with Forks(("recaptrain", "diffusion")) as forks:
         yield forks

@@ -26,6 +26,22 @@ def test_another_precision_in_one_process_is_refused_in_one_line():
         open_accelerator("bf16")
 
 
+def test_where_shards_are_possible_only_fsdp_2_on_gpus_is(monkeypatch):
+    """On one process of a CPU Accelerate would leave FSDP away without a word."""
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(OptionError, match=r"launched with FSDP 1, .*: set fsdp_version: 2"):
+        open_accelerator("no", shards=True)
+    monkeypatch.setenv("FSDP_VERSION", "2")
+    with pytest.raises(OptionError, match="spreads weights over GPUs alone, not on cpu with 1 process: "):
+        open_accelerator("no", shards=True, cpu=True)
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "false")
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
+    with pytest.raises(
+        OptionError, match=r"launched with DeepSpeed, which is not supported: use FSDP \(fsdp_version: 2"
+    ):
+        open_accelerator("no", shards=True)
+
+
 @pytest.mark.parametrize(
     ("variable", "name"), [("ACCELERATE_USE_FSDP", "FSDP"), ("ACCELERATE_USE_DEEPSPEED", "DeepSpeed")]
 )

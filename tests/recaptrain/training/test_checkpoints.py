@@ -11,7 +11,8 @@ import torch
 from recapdata.errors import DatasetDamaged, DiskFull, OptionError
 from recaptrain.training.accelerator import open_accelerator
 from recaptrain.training.completeness import fault, seal
-from recaptrain.training.loop import prepare, train
+from recaptrain.training.loop import train
+from recaptrain.training.preparing import prepare
 from recaptrain.training.run_folder import RunFolder
 from tests.recaptrain.training.test_loop import PLAIN, Weight
 
@@ -22,7 +23,7 @@ def run(path, *, width=1, **changes):
     torch.nn.init.ones_(model.weight)
     optimization = replace(PLAIN, **{"checkpoint_every": 1, "keep": 2, **changes})
     accelerator = open_accelerator("no", accumulate=optimization.accumulate)
-    training = prepare(accelerator, {"line": model}, optimization)
+    training = prepare(accelerator, model, optimization)
     train(training, Weight(model), RunFolder(path))
     return model.weight.detach()
 

@@ -9,7 +9,8 @@ import torch
 from recapdata.errors import OptionError
 from recaptrain.training import trackers
 from recaptrain.training.accelerator import open_accelerator
-from recaptrain.training.loop import prepare, shuffled, train
+from recaptrain.training.loop import shuffled, train
+from recaptrain.training.preparing import prepare
 from recaptrain.training.run_folder import RunFolder
 from recaptrain.training.settings import Optimization
 
@@ -71,7 +72,7 @@ def run(folder, *, trackers=(), **changes):
     torch.nn.init.ones_(model.weight)
     optimization = replace(PLAIN, **changes)
     accelerator = open_accelerator("no", accumulate=optimization.accumulate)
-    training = prepare(accelerator, {"line": model}, optimization)
+    training = prepare(accelerator, model, optimization)
     train(training, Weight(model), RunFolder(folder), trackers=trackers)
     return training
 

@@ -11,10 +11,10 @@ import torch
 
 from recapdata.errors import DatasetDamaged
 from recaptrain.training.best import copy_weights
-from recaptrain.training.checkpoints import AVERAGE
 from recaptrain.training.completeness import SEAL, fault, seal
 from recaptrain.training.model_folder import PARTIAL, check_out, push_model, swapped_in
 from recaptrain.training.run_folder import RunFolder
+from recaptrain.training.saved_state import AVERAGE
 from tests.recaptrain.training.test_checkpoints import run
 
 
