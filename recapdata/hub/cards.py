@@ -35,6 +35,10 @@ class _Loader(yaml.CSafeLoader):
         return str(_plain(self.construct_object(node, deep=True)))
 
 
+_CONSTRUCTORS = (AttributeError, LookupError, OverflowError, RecursionError)
+"""What PyYAML's constructors raise of values that their tags do not fit, such as `!!int ''`."""
+
+
 class HeadError(ValueError):
     """A head that is no YAML, or more of it than anybody needs."""
 
@@ -56,7 +60,7 @@ def load_head(text: str) -> Any:
         return _plain(yaml.load(text, Loader=_Loader))
     except HeadError:
         raise
-    except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, *_CONSTRUCTORS) as error:
         raise HeadError(f"The YAML head cannot be read: {' '.join(str(error).split())[:300]}") from error
 
 

@@ -6,6 +6,7 @@ anything, and the headers hold a browser to that.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 from urllib.parse import quote
@@ -26,6 +27,8 @@ FILES_PAGE = 1000
 COMMITS_SHOWN = 100
 VERSIONS_SHOWN = 200
 TEXT_MAX_BYTES = 512 * 2**10
+CARD_MAX_CHARACTERS = 128 * 2**10
+"""Of a card that is rendered; a longer one is shown as text, since anybody may ask for it as often as they like."""
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
@@ -217,6 +220,14 @@ def _rendered(repo: pygit2.Repository, readme: history.File) -> Markup | None:
     text = repo[readme.blob_id].read_raw().decode("utf-8", "replace")
     if match := cards.FRONT_MATTER.match(text):
         text = text[match.end() :]
+    return _html(text)
+
+
+@lru_cache(maxsize=100)
+def _html(text: str) -> Markup:
+    """The Markdown of a card as HTML; of one that would take long, the text."""
+    if len(text) > CARD_MAX_CHARACTERS:
+        return Markup("<pre>{}</pre>").format(text)
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
     return Markup(markdown.render(_without_comments(text)))  # the renderer escapes all else
 

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from recapdata.hub import history
 from recapdata.hub.call import Call
 from recapdata.hub.commits import checked_message
-from recapdata.hub.refusals import Refusal, bad_request, conflict, revision_not_found
+from recapdata.hub.refusals import Refusal, as_text, bad_request, conflict, revision_not_found
 from recapdata.hub.repositories import DEFAULT_BRANCH, flush_objects, flush_reference, signature, timestamp
 
 COMMITS_PAGE = 100
@@ -99,6 +99,7 @@ def _new_name(name: str) -> str:
     """
     valid = (
         "\0" not in name
+        and name == as_text(name)
         and pygit2.reference_is_valid_name(history.BRANCHES + name)
         and len(name.encode()) <= NAME_MAX
     )

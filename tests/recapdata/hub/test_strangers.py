@@ -28,6 +28,9 @@ HEADS = {
     "unknown alias": "a: *b",
     "a python object": "a: !!python/object/apply:os.system [id]",
     "a list as a key": "? [a]\n: b",
+    "a text as a date": "a: !!timestamp x",
+    "a text as a number": "a: !!float x",
+    "nothing as a number": "a: !!int ''",
     "surrogate": 'a: "\\uD800"',
     "control": "a: \x01",
 }
@@ -91,6 +94,7 @@ def test_comments_of_a_card_are_taken_out_in_one_reading() -> None:
         ("a <!-- b -->\n<!-- c", "a <!-- b -->\n<!-- c"),
     ):
         assert pages._without_comments(text) == shown
+    assert pages._html("<b>" + "[" * 500_000).startswith("<pre>&lt;b&gt;[[")
     began = time.process_time()
     for bomb in ("<!--\n" * 100_000, "<!--\n" * 100_000 + "--> x", "<!--" + "--> x" * 100_000):
         assert pages._without_comments(bomb) == bomb
