@@ -13,6 +13,7 @@ from recapdata.dataset.decoding import let_pillow_decode
 from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.image_columns import image_columns, named_images
 from recapdata.dataset.revision import PublishedTarget
+from recapdata.dataset.shards import fields_of
 from recapdata.dataset.target import Target
 from recapdata.endpoint import hub_errors
 from recapdata.errors import DatasetDamaged, OptionError
@@ -39,7 +40,7 @@ def stream(target: Target, parts: list[Part], columns: list[str], draw: Draw | N
     from datasets import IterableDataset
 
     schema = _schema(target)
-    fields = [schema.field(name) for name in columns]
+    fields = fields_of(schema, columns, target.name)
     images = _images(target, schema)
     if draw is not None:
         fields += [pa.field(name, pa.string()) for name in ("caption", "caption_set")]

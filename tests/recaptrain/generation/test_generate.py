@@ -273,6 +273,7 @@ def test_rows_of_a_stranger_are_no_rows(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (tmp_path / "b.png").write_bytes(b"mine")
+    (out / "generation.json").write_text("{}", encoding="utf8")
     rows = [
         b"[]",
         b"3",
