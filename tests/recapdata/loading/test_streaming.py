@@ -1,5 +1,6 @@
 """`recapdata.load(streaming=True)`: the same rows as without, whatever part of them is read, and by whom."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -155,3 +156,9 @@ def test_a_path_in_another_column_of_images_is_never_opened(tmp_path: Path) -> N
         recapdata.load(folder.path)
     with pytest.raises(DatasetDamaged, match="names a file"):
         list(recapdata.load(folder.path, streaming=True))
+
+
+def test_a_column_that_no_shard_has_is_damage(folder: DatasetFolder) -> None:
+    folder.save_manifest(replace(folder.manifest, columns=("../precious/key",)))
+    with pytest.raises(DatasetDamaged, match="no shard has the column"):
+        recapdata.load(str(folder.path), streaming=True)
