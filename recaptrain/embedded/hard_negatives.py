@@ -1,5 +1,6 @@
-"""Scenes that almost are: one thing changed, so that a true caption of the changed scene is a near miss for the real one."""
+"""Near misses: scenes with one thing changed, a true caption of which is nearly one of the real scene, and captions with a position reversed."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,20 @@ def hard_negative(scene: Scene) -> Scene:
         changed = dice.pick(changes)(scene, dice)
         if changed != scene:
             return changed
+
+
+_REVERSE = {"left": "right", "above": "below", "top": "bottom"}
+_REVERSE |= {there: here for here, there in _REVERSE.items()}
+POSITION = re.compile(rf"\b({'|'.join(_REVERSE)})\b")
+
+
+def reversed_position(caption: str, dice: Dice) -> str:
+    """The caption with one of its position words, drawn by the dice, turned into its opposite; the caption itself where it has none."""
+    words = list(POSITION.finditer(caption))
+    if not words:
+        return caption
+    word = dice.pick(words)
+    return f"{caption[: word.start()]}{_REVERSE[word[0]]}{caption[word.end() :]}"
 
 
 def _recast(scene: Scene, dice: Dice, **look: Any) -> Scene:

@@ -7,16 +7,18 @@ from safetensors.torch import load_file
 from transformers import SiglipVisionConfig, SiglipVisionModel
 
 from recapdata.scenes import draw_scene, human_long, render
+from recapdata.scenes.world import Dice
 from recapdata.weights import embedded_path
 from recaptrain.embedded import tokenizers
 from recaptrain.embedded.clip import ClipRecipe, evaluate_clip, plant_tower, train_clip
+from recaptrain.embedded.hard_negatives import reversed_position
 from recaptrain.embedded.stages import Stage
 from recaptrain.embedded.vision import Tower, pixel_values
 from tests.recaptrain.pipelines import build_embedded_captioner
 
 TWO = Stage(steps=2, batch=4, rate=1e-3, warmup=1)
 TOWER = Tower(width=32, layers=2, heads=2, inner=64)
-RECIPE = ClipRecipe(matching=TWO, tower=TOWER, text_layers=1)
+RECIPE = ClipRecipe(matching=TWO, placing=TWO, tower=TOWER, text_layers=1)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +64,18 @@ def test_the_shipped_model_finds_the_caption_of_a_picture():
     retrieval = evaluate_clip(embedded_path("clip"), count=200, seed=987_655)
     assert retrieval.long_first > 0.3
     assert retrieval.above_lie > 0.7
+    assert retrieval.above_reverse > 0.8
+
+
+def test_one_position_of_a_caption_is_reversed():
+    caption = "A red ring. The red ring is at the top left. A LEFT sign is below it."
+    turned = {reversed_position(caption, Dice(0, index, "which")) for index in range(40)}
+    assert turned == {
+        "A red ring. The red ring is at the bottom left. A LEFT sign is below it.",
+        "A red ring. The red ring is at the top right. A LEFT sign is below it.",
+        "A red ring. The red ring is at the top left. A LEFT sign is above it.",
+    }
+    assert reversed_position("Two red rings.", Dice(0, 0, "which")) == "Two red rings."
 
 
 def test_few_long_captions_are_longer_than_the_models_context():

@@ -74,11 +74,13 @@ def test_retrieval(drawn):
     assert "only 59 other prompts" in drawn[0]["rp"].note
 
 
-def test_positions_by_the_embedded_clip_are_chance_on_both(drawn):
-    # It was not taught positions to the margin that PA asks for. Of so many pairs a half is preferred: within five standard errors.
-    for figures in drawn:
-        figure = figures["pa-preferred"]
-        assert abs(figure.value - 50) <= 5 * 50 / figure.n**0.5
+def test_positions_by_the_embedded_clip(drawn):
+    # It prefers 84 % of long captions of new scenes to themselves with one position reversed. Shuffled, a half of the pairs: within five
+    # standard errors.
+    true, shuffled = (figures["pa-preferred"] for figures in drawn)
+    assert true.value > 70
+    assert abs(shuffled.value - 50) <= 5 * 50 / shuffled.n**0.5
+    assert drawn[0]["pa"].value > drawn[1]["pa"].value + 15
 
 
 def test_shuffled_pictures_fall_to_chance(drawn):
