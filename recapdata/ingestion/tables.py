@@ -32,6 +32,9 @@ TEXTS = pa.list_(pa.string())
 _OF_TEXTS = (pa.null(), pa.string(), pa.list_(pa.null()), TEXTS)
 DAMAGED = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
 """What Arrow raises of values that it cannot read."""
+UNPACKED_BYTES = 2**28
+UNPACKED_TIMES = 64
+"""What a column of a row group may unpack to; beyond that it may be at most so many times its size."""
 BUFFER = 2**20
 """Bytes of a Parquet column read at once: a column chunk may be as large as the file."""
 
@@ -208,6 +211,7 @@ def _sound_rows(file: pq.ParquetFile, start: int, columns: Sequence[str] | None)
         footer = file.metadata.row_group(group)
         rows = footer.num_rows
         if before + rows > start:
+            _check_unpacked(footer)
             number = before
             size = max(1, min(BATCH_ROWS, BATCH_BYTES * rows // max(1, footer.total_byte_size)))
             for batch in file.iter_batches(size, row_groups=[group], columns=columns, use_threads=False):
@@ -216,6 +220,21 @@ def _sound_rows(file: pq.ParquetFile, start: int, columns: Sequence[str] | None)
                     if number > start:
                         yield Row(number, row)
         before += rows
+
+
+def _check_unpacked(footer: pq.RowGroupMetaData) -> None:
+    """Refuse a few bytes that unpack to all the memory there is.
+
+    Raises:
+        ArrowInvalid: they do.
+    """
+    for number in range(footer.num_columns):
+        column = footer.column(number)
+        unpacked, packed = column.total_uncompressed_size, column.total_compressed_size
+        if unpacked > max(UNPACKED_BYTES, UNPACKED_TIMES * packed):
+            raise pa.ArrowInvalid(
+                f"column {number + 1} of its row group unpacks {packed:,} bytes to {unpacked:,}"
+            )
 
 
 def _batch_rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:

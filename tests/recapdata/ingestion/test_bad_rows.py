@@ -272,3 +272,15 @@ def test_an_element_of_an_annotation_file_without_end_spoils_no_other(
     summary = ingest(f"coco:{tmp_path / 'in'}", tmp_path / "out")
     assert [len(row["objects"]) for row in table(tmp_path / "out", "images")] == [1]
     assert any("1 entries of the annotation files" in note for note in summary.notes)
+
+
+def test_a_row_group_that_unpacks_to_all_memory_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Zeros to a megabyte in the second of three row groups; a gigabyte of them once took four of memory."""
+    monkeypatch.setattr("recapdata.ingestion.tables.UNPACKED_BYTES", 2**19)
+    images = [png(0), b"\0" * 2**20, png(1)]
+    pq.write_table(pa.table({"image": images}), tmp_path / "in.parquet", row_group_size=1, compression="zstd")
+    summary = ingest(f"urls:{tmp_path / 'in.parquet'}", tmp_path / "out")
+    assert (summary.counts.records, summary.counts.failures) == (2, 1)
+    assert "unpacks" in table(tmp_path / "out", "failures")[0]["message"]
