@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,25 @@ class Trial:
     command: str
     outcome: Outcome
     problem: str | None
+
+
+def problem_of(outcome: Outcome, touches: Sequence[Touch]) -> str | None:
+    """What was wrong with how a command ended that met something strange; None where nothing was."""
+    if touches:
+        return f"touched what is not its own: {', '.join(map(str, touches))}"
+    if outcome.code in TOO_LONG:
+        return "it took too long"
+    if outcome.peak > MOST_BYTES:
+        return f"{outcome.peak / 2**30:.1f} GB of memory"
+    if "Traceback" in outcome.errors:
+        return outcome.errors.strip().splitlines()[-1] + "\n" + outcome.errors
+    if outcome.code not in (0, 1, 2) or outcome.code == KILLED:
+        return f"ended with {outcome.code}: {outcome.errors[-500:]}"
+    if outcome.code == 1 and not outcome.errors.strip() and not outcome.output.strip():
+        return "failed without a word"
+    if not printable(outcome.errors) or not printable(outcome.output):
+        return "control characters on the terminal"
+    return None
 
 
 class World:
@@ -96,7 +116,7 @@ class World:
         before = set(self.path.iterdir())
         outcome = self.forks.run(words, seconds=MOST_SECONDS)
         touches = self.canary.events()
-        problem = self._problem(outcome, [each for each in touches if not each.is_listing])
+        problem = problem_of(outcome, [each for each in touches if not each.is_listing])
         if problem is None and set(self.path.iterdir()) != before:
             problem = "something was made beside the folder"
         if problem is None and touches:
@@ -117,23 +137,6 @@ class World:
         self.out.mkdir()
         shutil.copytree(original, self.folder)
         return mutate(self.folder, seed, self.canary.path, names=original != self.files)
-
-    def _problem(self, outcome: Outcome, touches: list[Touch]) -> str | None:
-        if touches:
-            return f"touched what is not its own: {', '.join(map(str, touches))}"
-        if outcome.code in TOO_LONG:
-            return "it took too long"
-        if outcome.peak > MOST_BYTES:
-            return f"{outcome.peak / 2**30:.1f} GB of memory"
-        if "Traceback" in outcome.errors:
-            return outcome.errors.strip().splitlines()[-1] + "\n" + outcome.errors
-        if outcome.code not in (0, 1, 2) or outcome.code == KILLED:
-            return f"ended with {outcome.code}: {outcome.errors[-500:]}"
-        if outcome.code == 1 and not outcome.errors.strip() and not outcome.output.strip():
-            return "failed without a word"
-        if not printable(outcome.errors) or not printable(outcome.output):
-            return "control characters on the terminal"
-        return None
 
     def _commit(self) -> str:
         """The mutated files as a commit of their own."""

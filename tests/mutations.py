@@ -125,7 +125,7 @@ def insert(path: Path, dice: Dice, canary: Path) -> None:
     path.write_bytes(content[:start] + dice.choice(parts) + content[start:])
 
 
-def empty(path: Path, dice: Dice, canary: Path) -> None:
+def empty(path: Path, dice: Dice, canary: Path, root: Path) -> None:
     """Nothing in it, or zeros: a file that is 3 GB long and takes no room on the disk."""
     size = dice.choice((0, 0, 1, SPARSE_BYTES))
     os.truncate(path, size if dice.random() < 0.5 else max(size, path.stat().st_size))
@@ -272,6 +272,10 @@ def change_index(path: Path, dice: Dice, canary: Path) -> None:
         f"ATTACH '{canary}/key' AS x",
         "DELETE FROM parts",
         "PRAGMA user_version=7",
+        "UPDATE votes SET answer = char(27) || '[2J', at = 9e999",
+        "UPDATE raters SET name = '../../x' || char(27), token = x'ff'",
+        "DELETE FROM questions WHERE id = 1; UPDATE questions SET image = 2147483648",
+        "UPDATE meta SET value = '[[[['",
         "DROP TABLE removed; CREATE VIEW removed AS WITH RECURSIVE n(key) AS (SELECT 1 UNION ALL SELECT key FROM n) SELECT key FROM n",
     ]
     db = sqlite3.connect(path)
@@ -286,7 +290,7 @@ def change_index(path: Path, dice: Dice, canary: Path) -> None:
 # --- names -----------------------------------------------------------------------------------------------------------------
 
 
-def rename(path: Path, dice: Dice, canary: Path) -> None:
+def rename(path: Path, dice: Dice, canary: Path, root: Path) -> None:
     """Another name for a file."""
     names = [
         "train-99999.parquet",
@@ -306,13 +310,11 @@ def rename(path: Path, dice: Dice, canary: Path) -> None:
     path.rename(path.with_name(dice.choice(names)))
 
 
-def link(path: Path, dice: Dice, canary: Path) -> None:
-    """A link, a FIFO or a folder in the place of a file or of its folder."""
+def link(path: Path, dice: Dice, canary: Path, root: Path) -> None:
+    """A link, a FIFO or a folder in the place of a file or of its folder below the root."""
     kind = dice.choice(("file", "folder", "fifo", "directory", "loop", "more"))
     if kind == "folder" and path.parent.parent.name:
-        moved = path.parent
-        if (moved / "recapdata.yaml").exists():
-            moved = path
+        moved = path if path.parent == root else path.parent
         if moved.is_dir():
             shutil.rmtree(moved)
         else:
@@ -331,18 +333,15 @@ def link(path: Path, dice: Dice, canary: Path) -> None:
         path.symlink_to(path if kind == "loop" else canary / "key")
 
 
-def delete(path: Path, dice: Dice, canary: Path) -> None:
+def delete(path: Path, dice: Dice, canary: Path, root: Path) -> None:
     """No such file."""
     path.unlink()
 
 
-def notes(path: Path, dice: Dice, canary: Path) -> None:
-    """Notes of an interrupted removal that name what is elsewhere."""
-    removed = path
-    while not (removed / "recapdata.yaml").exists() and removed != removed.parent:
-        removed = removed.parent
-    removed = removed / "removed"
-    if removed.exists() and not removed.is_dir():
+def notes(path: Path, dice: Dice, canary: Path, root: Path) -> None:
+    """Notes of an interrupted removal that name what is elsewhere, in a dataset's folder."""
+    removed = root / "removed"
+    if not (root / "recapdata.yaml").exists() or (removed.exists() and not removed.is_dir()):
         return
     removed.mkdir(exist_ok=True)
     names = [each for each in hostile_values(canary) if isinstance(each, str) and "\ud800" not in each]
@@ -382,7 +381,7 @@ def mutate(folder: Path, seed: int, canary: Path, *, names: bool = True) -> str:
                 each
             )
         path = dice.choice(by_kind[dice.choice(sorted(by_kind))])
-        kinds: list[Callable[[Path, Dice, Path], None]] = [*BY_BYTES]
+        kinds: list[Callable[..., None]] = [*BY_BYTES]
         if path.suffix == ".parquet":
             kinds += [change_table] * 6
         elif path.suffix == ".sqlite":
@@ -394,7 +393,7 @@ def mutate(folder: Path, seed: int, canary: Path, *, names: bool = True) -> str:
         how = dice.choice(kinds)
         said.append(f"{how.__name__} {path.relative_to(folder)}")
         try:
-            how(path, dice, canary)
+            how(path, dice, canary, *([folder] if how in BY_NAME else []))
         except (
             ValueError,
             TypeError,

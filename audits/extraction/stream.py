@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from audits.extraction.extract import extract_claims
 from audits.extraction.tree import Lemmas
 from audits.language.pipeline import identity, load_pipeline, numpy_products, pipeline_scheme
-from audits.text import Squeezed, read_form, squeeze
+from audits.text import LONGEST, Squeezed, read_form, squeeze
 from audits.text.squeezed import NOTHING
 from recapdata.atomic import replacing
 from recapdata.console import progress, say
@@ -36,8 +36,6 @@ LEARNED = 50_000
 #: Bad lines of a file that are shown one by one; the rest are counted.
 SHOWN_FAILURES = 20
 
-#: Code points of a caption that are parsed; a longer one is no caption, and whoever reads it says so.
-LONGEST = 20_000
 #: Characters without a blank that may be words; tokenizers take quadratic time to split a longer run at its marks.
 LONGEST_RUN = 256
 

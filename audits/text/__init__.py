@@ -9,7 +9,7 @@ languages.py  which sentences are not English
 squeezed.py   the text without its gaps, and where each of its characters stands in the caption
 """
 
-from audits.text.form import FLAGS, Form, read_form
+from audits.text.form import FLAGS, LONGEST, Form, read_form
 from audits.text.squeezed import Squeezed, squeeze
 
-__all__ = ["FLAGS", "Form", "Squeezed", "read_form", "squeeze"]
+__all__ = ["FLAGS", "LONGEST", "Form", "Squeezed", "read_form", "squeeze"]

@@ -13,6 +13,8 @@ from audits.text.squeezed import END, NOTHING
 
 Kind = Literal["prose", "tags", "json", "html", "latex", "prompt", "markdown"]
 
+LONGEST = 20_000
+"""Code points of a caption that are read; a longer one is no caption, and whoever reads it says so."""
 FLAGS = ("not_english", "json", "html", "markdown", "latex", "tags", "prompt_syntax")
 """The flags of a form; they are hygiene flags of its caption."""
 

@@ -17,7 +17,7 @@ from functools import partial
 import numpy as np
 
 from audits.text import FLAGS as FORM_FLAGS
-from audits.text import read_form
+from audits.text import LONGEST, read_form
 from audits.text.quotations import quotations
 
 _REFUSAL = re.compile(
@@ -221,7 +221,12 @@ FLAGS: Mapping[str, Callable[[str], bool]] = {
 
 
 def flags(caption: str) -> tuple[str, ...]:
-    """The names of `FLAGS` that hold for a caption; most have none."""
+    """The names of `FLAGS` that hold for a caption; most have none.
+
+    Of one of more than `LONGEST` code points both ends are read: some rules take quadratic time, and no caption has so many.
+    """
+    if len(caption) > LONGEST:
+        caption = f"{caption[: LONGEST // 2]}\n{caption[-LONGEST // 2 :]}"
     return tuple(name for name, holds in FLAGS.items() if holds(caption))
 
 

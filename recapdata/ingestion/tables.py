@@ -12,8 +12,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from recapdata.errors import SourceError
 from recapdata.ingestion.annotations import ANNOTATED, is_annotation
@@ -35,6 +37,8 @@ DAMAGED = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
 UNPACKED_BYTES = 2**28
 UNPACKED_TIMES = 64
 """What a column of a row group may unpack to; beyond that it may be at most so many times its size."""
+MOST_VALUES = 2**22
+"""Numbers or texts in the lists of one value: in Parquet a billion equal ones take no room, and in Python 32 bytes each."""
 BUFFER = 2**20
 """Bytes of a Parquet column read at once: a column chunk may be as large as the file."""
 
@@ -213,7 +217,9 @@ def _sound_rows(file: pq.ParquetFile, start: int, columns: Sequence[str] | None)
         if before + rows > start:
             _check_unpacked(footer)
             number = before
-            size = max(1, min(BATCH_ROWS, BATCH_BYTES * rows // max(1, footer.total_byte_size)))
+            values = max((footer.column(each).num_values for each in range(footer.num_columns)), default=0)
+            weight = max(1, footer.total_byte_size, values)
+            size = max(1, min(BATCH_ROWS, BATCH_BYTES * rows // weight))
             for batch in file.iter_batches(size, row_groups=[group], columns=columns, use_threads=False):
                 for row in _batch_rows(batch):
                     number += 1
@@ -252,12 +258,37 @@ def _batch_rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
 
 
 def _values(column: pa.Array) -> list[Any]:
+    numbers = _numbers_of_values(column)
+    if numbers.max(initial=0) > MOST_VALUES:
+        return [
+            f"cannot be read: it holds {number:,} values" if number > MOST_VALUES else _value(each)
+            for number, each in zip(numbers.tolist(), column, strict=True)
+        ]
     try:
         return column.to_pylist()
     except (ValueError, OverflowError, LookupError, pa.ArrowException):
         # Text inside lists or structs, dates out of range, unknown timezones: one value at a time, so that only
         # the wrong ones are marked.
         return [_value(each) for each in column]
+
+
+def _numbers_of_values(column: pa.Array) -> "NDArray[np.int64]":
+    """How many values each of a column holds in its lists, at any depth; of a struct its longest member's."""
+    bounds = np.arange(len(column) + 1)
+    while True:
+        kind = column.type
+        if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_map(kind):
+            bounds = column.offsets.to_numpy()[bounds]
+            column = column.items if pa.types.is_map(kind) else column.values
+        elif pa.types.is_fixed_size_list(kind):
+            bounds = (bounds + column.offset) * kind.list_size
+            column = column.values
+        elif pa.types.is_struct(kind) and kind.num_fields:
+            fields = [_numbers_of_values(column.field(place)) for place in range(kind.num_fields)]
+            ends = np.concatenate([[0], np.max([np.cumsum(each) for each in fields], axis=0)])
+            return np.diff(ends[bounds])
+        else:
+            return np.diff(bounds)
 
 
 def _value(scalar: pa.Scalar) -> Any:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from recapdata.atomic import write_atomic
+from recapdata.dataset.bounded import TooLarge, read_small
 from recapdata.display import printable_json
 from recapdata.errors import InputError, OptionError
 from recapdata.outputs import check_replaceable, lines_kind
@@ -18,6 +19,8 @@ FIELDS = (
 )  # fmt: skip
 VOTES = lines_kind("file of votes", "votes.jsonl", lambda row: set(row) == set(FIELDS))
 SHOWN_ERRORS = 3
+IMPORTED_BYTES = 2**27
+"""Of a file that is imported: some 400,000 votes."""
 SECONDS_MAX = 2.0**40
 
 
@@ -68,9 +71,11 @@ def import_votes(database: Database, path: Path) -> dict[Added, int]:
     Raises:
         InputError: the file cannot be read, or a line is no vote on a question of this study; the message names the first lines.
     """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} cannot be read: it is no file")
     try:
-        content = path.read_bytes().decode("utf8")
-    except (OSError, UnicodeDecodeError) as error:
+        content = read_small(path, IMPORTED_BYTES).decode("utf8")
+    except (OSError, TooLarge, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     study = database.study
     questions = {

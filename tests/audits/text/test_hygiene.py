@@ -2,6 +2,7 @@
 
 import pytest
 
+from audits.text import LONGEST, hygiene
 from audits.text.hygiene import FLAGS, flags, habits
 
 HAVE = {
@@ -117,3 +118,16 @@ def test_habits_of_nothing():
 def test_a_long_caption_is_read_in_no_time():
     assert flags("a b " * 20_000) == ("repetition",)
     assert "markup" in flags("<a " * 20_000 + ">")
+
+
+def test_no_rule_reads_more_of_a_caption_than_a_caption_has(monkeypatch):
+    """A megabyte of brackets, or of addresses that do not end, once took ten minutes; flags of both ends hold."""
+    read = []
+    rules = {
+        name: lambda text, rule=rule: read.append(len(text)) or rule(text)
+        for name, rule in hygiene.FLAGS.items()
+    }
+    monkeypatch.setattr(hygiene, "FLAGS", rules)
+    found = flags("As an AI, I cannot describe this. " + "A dog is here. " * 5_000 + "There is a")
+    assert {"refusal", "cut_off"} <= set(found)
+    assert read == [LONGEST + 1] * len(rules)

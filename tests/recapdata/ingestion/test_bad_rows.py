@@ -284,3 +284,28 @@ def test_a_row_group_that_unpacks_to_all_memory_is_not_read(
     summary = ingest(f"urls:{tmp_path / 'in.parquet'}", tmp_path / "out")
     assert (summary.counts.records, summary.counts.failures) == (2, 1)
     assert "unpacks" in table(tmp_path / "out", "failures")[0]["message"]
+
+
+INT = pa.int8()
+LISTS = [
+    (pa.list_(INT), [[1], [0] * 50, [2]]),
+    (pa.list_(pa.list_(INT)), [[[1]], [[0] * 5] * 10, [[2]]]),
+    (pa.large_list(pa.struct([("a", pa.string()), ("b", pa.list_(INT))])), [[{"a": "x"}], [{"b": [0] * 25}] * 2, None]),
+    (pa.map_(pa.string(), pa.list_(INT)), [[("a", [1])], [("a", [0] * 50)], []]),
+    (pa.list_(pa.list_(INT, 4)), [[[1] * 4], [[0] * 4] * 12, None]),
+    (pa.struct([("a", INT), ("b", pa.list_(INT))]), [{"a": 1}, {"b": [0] * 50}, {"b": [2]}]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "values"), LISTS, ids=str)
+def test_a_list_without_end_is_a_failure_and_is_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: pa.DataType, values: list[Any]
+) -> None:
+    """Sixty million equal numbers in one row, a few kilobytes of Parquet, once took 1.7 GB and half a minute; here 40 are too many."""
+    monkeypatch.setattr("recapdata.ingestion.tables.MOST_VALUES", 40)
+    images = [png(number) for number in range(3)]
+    pq.write_table(pa.table({"image": images, "v": pa.array(values, kind)}), tmp_path / "in.parquet")
+    ingest(f"urls:{tmp_path / 'in.parquet'}", tmp_path / "out")
+    (failure,) = table(tmp_path / "out", "failures")
+    assert (failure["source"], failure["error"]) == ("in.parquet#2", "BadValue")
+    assert len(table(tmp_path / "out", "images")) == 2
