@@ -22,7 +22,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recapdata.errors import OptionError
 from recaptrain.evaluation.evaluations import Evaluation, Figure, Measured, Replicates
 from recaptrain.evaluation.intervals import percentile_interval
 
@@ -41,9 +40,6 @@ def joined(models: Sequence[Sequence[Measured]], out: str | Path, seed: int) -> 
     Args:
         out: where their folders are.
         seed: of the order of the quantiles.
-
-    Raises:
-        OptionError: the runs are of other prompts, or of other numbers of pictures of them.
     """
     several = [runs for runs in models if len(runs) > 1]
     names = dict.fromkeys(figure.name for runs in several for figure in runs[0].evaluation.figures)
@@ -68,12 +64,6 @@ def _between(models: Sequence[NDArray[np.float64]]) -> Between:
 
 def _joined(runs: Sequence[Measured], varying: Mapping[str, Between], out: str | Path, seed: int) -> Measured:
     first = runs[0].evaluation
-    for other in (run.evaluation for run in runs[1:]):
-        if other.prompts_digest != first.prompts_digest:
-            raise OptionError(
-                f"{first.source} and {other.source} are both called {first.name}, as runs of one model by seed are, and hold other "
-                "prompts, or other numbers of pictures of them; name them apart, or draw the same prompts"
-            )
     figures, replicates = [], {}
     for figure in first.figures:
         own = [_named(run.evaluation, figure.name) for run in runs]

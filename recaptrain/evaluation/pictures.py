@@ -126,7 +126,7 @@ def read_runs(sources: Sequence[str], *, by_seed: bool = False, **options: Any) 
         by_seed: whether several may be called `NAME=` alike, as runs of one model by seed are.
 
     Raises:
-        OptionError: none, two of one name, or one folder twice under one name.
+        OptionError: none, two of one name, or of those of one name two that are one folder or hold other prompts.
     """
     if not sources:
         raise OptionError("name a folder of pictures, or DATASET:SET")
@@ -137,9 +137,15 @@ def read_runs(sources: Sequence[str], *, by_seed: bool = False, **options: Any) 
         if not by_seed or not all(source.startswith(f"{name}=") for source, _ in alike):
             seeds = f"; runs of one model by seed are named {name}=FOLDER each" if by_seed else ""
             raise OptionError(f"two of the pictures are called {name}; write NAME=FOLDER{seeds}")
-        places = [str(Path(run.source).absolute()) for _, run in alike]
-        if len(set(places)) < len(places):
+        if len({str(Path(run.source).resolve()) for _, run in alike}) < len(alike):
             raise OptionError(f"{name} names one folder twice; runs of one model by seed are a folder each")
+        _, first = alike[0]
+        for _, other in alike:
+            if other.prompts_digest != first.prompts_digest:
+                raise OptionError(
+                    f"{first.source} and {other.source} are both called {name}, as runs of one model by seed are, and hold other prompts, "
+                    "or other numbers of pictures of them; name them apart, or draw the same prompts"
+                )
     return runs
 
 
