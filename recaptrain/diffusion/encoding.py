@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,12 +11,13 @@ from numpy.typing import NDArray
 
 from recapdata.console import progress, say
 from recapdata.dataset.target import Target
-from recapdata.errors import OptionError
+from recapdata.errors import InputError, OptionError
 from recaptrain.caches import caches_root
 from recaptrain.diffusion.base import Base
 from recaptrain.diffusion.buckets import Batches, Size, assign, bucket_sizes, report
 from recaptrain.diffusion.conditioning import text_encoders
 from recaptrain.diffusion.data import Examples
+from recaptrain.diffusion.held_out import held_out_rows
 from recaptrain.diffusion.latents import BATCH_PIXELS, Encoder, Latents, encode_dataset, fittings
 from recaptrain.diffusion.settings import DiffusionSettings
 from recaptrain.diffusion.text_states import TextEncoding, TextStates, encode_captions
@@ -25,6 +27,73 @@ if TYPE_CHECKING:
 
 NAMED = 5
 """Pictures that are named of those that are left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """What a training learns from, and is validated with.
+
+    Attributes:
+        examples: those that are trained on.
+        held_out, unreadable: rows that are not: kept for validation, and with pictures that cannot be decoded.
+        sizes: of each row of the dataset's table.
+        batches: of the examples, each of one size.
+        texts: kept states of captions; None where they are made at every step.
+    """
+
+    examples: Examples
+    held_out: NDArray[np.int64]
+    unreadable: NDArray[np.int64]
+    sizes: Sequence[Size]
+    batches: Batches
+    latents: Latents
+    texts: TextStates | None
+
+    def say(self, settings: DiffusionSettings) -> None:
+        """Say what becomes of the dataset's pictures, before the first step."""
+        examples, unreadable = self.examples, self.unreadable
+        for line in report(self.batches, examples.shapes, self.sizes, cropped=settings.fit == "crop"):
+            say(line)
+        keys = examples.table.column("key")
+        if len(unreadable):
+            named = ", ".join(keys[row].as_py()[:12] for row in unreadable[:NAMED].tolist())
+            more = f" and {len(unreadable) - NAMED:,} more" if len(unreadable) > NAMED else ""
+            say(f"  left out, since they cannot be decoded: {len(unreadable):,} ({named}{more})")
+        if len(self.held_out):
+            say(f"  held out for validation: {len(self.held_out):,}")
+        used = len(examples.rows) + len(unreadable) + len(self.held_out)
+        if without := examples.table.num_rows - used:
+            say(f"  left out, without a caption that the mixture may use: {without:,}")
+
+
+def encode_data(
+    settings: DiffusionSettings, target: Target, base: Base, examples: Examples, accelerator: "Accelerator"
+) -> Data:
+    """Encode pictures, and captions where they are kept, and hold out what is validated with. Call on every process.
+
+    Raises:
+        InputError: no picture can be decoded.
+        OptionError: see `picture_sizes`.
+    """
+    sizes = picture_sizes(settings, base, examples)
+    latents = _encode_pictures(settings, target, base, examples, sizes, accelerator)
+    unreadable = latents.missing()
+    unreadable = unreadable[np.isin(unreadable, examples.rows)]
+    examples = examples.without(unreadable)
+    if not len(examples.rows):
+        raise InputError(f"{target.name}: none of its pictures can be decoded")
+    texts = _encode_texts(settings, target, base, examples, accelerator) if settings.text_cache else None
+    held_out = held_out_rows(examples, settings.validation, settings.validation_keys)
+    examples = examples.without(held_out)
+    return Data(
+        examples=examples,
+        held_out=held_out,
+        unreadable=unreadable,
+        sizes=sizes,
+        batches=Batches.of(examples.rows, sizes, settings.batch_size),
+        latents=latents,
+        texts=texts,
+    )
 
 
 def picture_side(settings: DiffusionSettings, base: Base) -> int:
@@ -65,7 +134,7 @@ def picture_sizes(settings: DiffusionSettings, base: Base, examples: Examples) -
     return sizes
 
 
-def encode_pictures(
+def _encode_pictures(
     settings: DiffusionSettings,
     target: Target,
     base: Base,
@@ -102,7 +171,7 @@ def encode_pictures(
     return latents
 
 
-def encode_texts(
+def _encode_texts(
     settings: DiffusionSettings, target: Target, base: Base, examples: Examples, accelerator: "Accelerator"
 ) -> TextStates:
     """The states of all captions that may be drawn, from the cache where it has them; the main process encodes first."""
@@ -127,25 +196,3 @@ def encode_texts(
         shown = progress("encoding captions", total=len(captions))
     with accelerator.main_process_first(), shown as advance:
         return encode_captions(encoding, captions, root, target.name, advance=advance)
-
-
-def say_pictures(
-    settings: DiffusionSettings,
-    examples: Examples,
-    batches: Batches,
-    sizes: Sequence[Size],
-    unreadable: NDArray[np.int64],
-    held_out: NDArray[np.int64],
-) -> None:
-    """What becomes of the dataset's pictures, before the first step."""
-    for line in report(batches, examples.shapes, sizes, cropped=settings.fit == "crop"):
-        say(line)
-    keys = examples.table.column("key")
-    if len(unreadable):
-        named = ", ".join(keys[row].as_py()[:12] for row in unreadable[:NAMED].tolist())
-        more = f" and {len(unreadable) - NAMED:,} more" if len(unreadable) > NAMED else ""
-        say(f"  left out, since they cannot be decoded: {len(unreadable):,} ({named}{more})")
-    if len(held_out):
-        say(f"  held out for validation: {len(held_out):,}")
-    if without := examples.table.num_rows - len(examples.rows) - len(unreadable) - len(held_out):
-        say(f"  left out, without a caption that the mixture may use: {without:,}")

@@ -9,39 +9,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from recapdata.console import say
 from recapdata.dataset.target import Target, open_dataset
-from recapdata.errors import InputError
 from recapdata.extras import require
 from recapdata.options import values
 from recapdata.weights import RUN
 from recaptrain.diffusion.base import Base, load_base
-from recaptrain.diffusion.buckets import Batches
 from recaptrain.diffusion.card import write_card
 from recaptrain.diffusion.conditioning import text_encoders
 from recaptrain.diffusion.data import Examples, read_examples
-from recaptrain.diffusion.encoding import (
-    encode_pictures,
-    encode_texts,
-    picture_side,
-    picture_sizes,
-    say_pictures,
-)
-from recaptrain.diffusion.held_out import held_out_rows
+from recaptrain.diffusion.encoding import Data, encode_data, picture_side
 from recaptrain.diffusion.lora import add_adapters, save_adapters, shrink_weights
 from recaptrain.diffusion.loss import Denoising, place
 from recaptrain.diffusion.parts import join, whole_parts
-from recaptrain.diffusion.samples import SAMPLES, Samples
 from recaptrain.diffusion.schedule import reschedule, training_schedule
 from recaptrain.diffusion.settings import DiffusionSettings, DiffusionSummary
 from recaptrain.diffusion.summary import summarize
-from recaptrain.diffusion.validation import Validation
-from recaptrain.diffusion.watching import check_metrics, checkpoint_metrics, sample_prompts
-from recaptrain.diffusion.weights import read_weights
+from recaptrain.diffusion.watching import check_metrics, open_validation
+from recaptrain.diffusion.weights import CaptionWeights, read_weights
 from recaptrain.training.accelerator import frozen_dtype, open_accelerator
-from recaptrain.training.audits import read_audits
+from recaptrain.training.audits import CaptionAudit, read_audits
 from recaptrain.training.loop import train
 from recaptrain.training.model_folder import check_out, finish_run, swapped_in
 from recaptrain.training.optimizers import check_optimizer
@@ -114,6 +101,54 @@ def _train(
     recipe: Mapping[str, str] | None,
 ) -> DiffusionSummary:
     """Everything that writes to `out`; the summary, on every process."""
+    audits, weights = _begin(settings, run, target, base, examples, accelerator, recipe)
+    data = encode_data(settings, target, base, examples, accelerator)
+    if accelerator.is_main_process:
+        data.say(settings)
+        for line in weights.lines() if weights is not None else ():
+            say(f"  {line}")
+    modules = _modules(settings, base, list(base.parts(settings.train)), accelerator)
+    training = prepare(accelerator, join(modules), settings.optimization)
+    task = _task(settings, training, base, data, weights)
+    recorders = open_recorders(accelerator, values(settings))
+    validation = open_validation(settings, run, training, task, data, recorders)
+    train(training, task, run, validation, trackers=recorders)
+    close_recorders(accelerator)
+    if not (settings.saves_best and validation.restore_best()):
+        training.take_average()
+        training.gather()
+    summary = summarize(settings, target, base, data, run.rows(), out, validation.result())
+    summary = replace(summary, seconds=round(time.monotonic() - began, 1))
+
+    def save() -> None:
+        _save_model(settings, training, base, out)
+        write_card(
+            out,
+            summary,
+            name=settings.push_to_hub or out.resolve().name,
+            settings=settings,
+            target=target,
+            base=base,
+            examples=data.examples,
+            audits=audits,
+            run=run,
+            accelerator=accelerator,
+        )
+
+    pushed = finish_run(accelerator, out, save, push=settings.push_to_hub, public=settings.public)
+    return replace(summary, pushed=pushed)
+
+
+def _begin(
+    settings: DiffusionSettings,
+    run: RunFolder,
+    target: Target,
+    base: Base,
+    examples: Examples,
+    accelerator: "Accelerator",
+    recipe: Mapping[str, str] | None,
+) -> tuple[dict[str, CaptionAudit], CaptionWeights | None]:
+    """Begin the run in its folder, or check that it is the one there; the audits of its captions, and their weights."""
     audits = read_audits(target, examples.mixture.sets)
     weights = read_weights(target, examples.mixture, settings.weigh) if settings.weigh else None
     begin_run(
@@ -130,87 +165,25 @@ def _train(
         **({"prediction": base.prediction} if settings.prediction_type else {}),  # else the base says it
         **({"weights": weights.digest} if weights is not None else {}),
     )
-    sizes = picture_sizes(settings, base, examples)
-    latents = encode_pictures(settings, target, base, examples, sizes, accelerator)
-    unreadable = latents.missing()
-    unreadable = unreadable[np.isin(unreadable, examples.rows)]
-    examples = examples.without(unreadable)
-    if not len(examples.rows):
-        raise InputError(f"{target.name}: none of its pictures can be decoded")
-    texts = encode_texts(settings, target, base, examples, accelerator) if settings.text_cache else None
-    held_out = held_out_rows(examples, settings.validation, settings.validation_keys)
-    prompts = sample_prompts(settings, examples, held_out)
-    examples = examples.without(held_out)
-    batches = Batches.of(examples.rows, sizes, settings.batch_size)
-    if accelerator.is_main_process:
-        say_pictures(settings, examples, batches, sizes, unreadable, held_out)
-        for line in weights.lines() if weights is not None else ():
-            say(f"  {line}")
-    modules = _modules(settings, base, list(base.parts(settings.train)), accelerator)
-    training = prepare(accelerator, join(modules), settings.optimization)
-    task = Denoising(
+    return audits, weights
+
+
+def _task(
+    settings: DiffusionSettings, training: Training, base: Base, data: Data, weights: CaptionWeights | None
+) -> Denoising:
+    """What is learned, as the settings say."""
+    return Denoising(
         training=training,
         base=base,
         schedule=training_schedule(base.pipeline.scheduler),
-        examples=examples,
-        batches=batches,
-        latents=latents,
-        texts=texts,
+        examples=data.examples,
+        batches=data.batches,
+        latents=data.latents,
+        texts=data.texts,
         snr_gamma=settings.snr_gamma,
         offset=settings.offset_noise or 0.0,
         weights=weights,
     )
-    samples = Samples(
-        accelerator=accelerator,
-        pipeline=base.pipeline,
-        prompts=prompts,
-        size=(picture_side(settings, base),) * 2,
-        seed=settings.seed,
-        steps=settings.sample_steps,
-        folder=run.path / SAMPLES,
-    )
-    recorders = open_recorders(accelerator, values(settings))
-    validation = Validation(
-        training=training,
-        task=task,
-        held_out=held_out,
-        sizes=sizes,
-        samples=samples if prompts else None,
-        metrics=checkpoint_metrics(settings, run, prompts),
-        best_by=settings.best_by,
-        every=settings.validate_every,
-        captions_every=settings.log_captions_every,
-        patience=settings.patience,
-        run=run,
-        recorders=recorders,
-    )
-    train(training, task, run, validation, trackers=recorders)
-    close_recorders(accelerator)
-    if not (settings.saves_best and validation.restore_best()):
-        training.take_average()
-        training.gather()
-    summary = summarize(
-        settings, target, base, examples, len(unreadable), run.rows(), out, len(held_out), validation.result()
-    )
-    summary = replace(summary, seconds=round(time.monotonic() - began, 1))
-
-    def save() -> None:
-        _save_model(settings, training, base, out)
-        write_card(
-            out,
-            summary,
-            name=settings.push_to_hub or out.resolve().name,
-            settings=settings,
-            target=target,
-            base=base,
-            examples=examples,
-            audits=audits,
-            run=run,
-            accelerator=accelerator,
-        )
-
-    pushed = finish_run(accelerator, out, save, push=settings.push_to_hub, public=settings.public)
-    return replace(summary, pushed=pushed)
 
 
 def _modules(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from recapdata.dataset.target import Target
 from recaptrain.diffusion.base import Base
-from recaptrain.diffusion.data import Examples
+from recaptrain.diffusion.encoding import Data
 from recaptrain.diffusion.settings import DiffusionSettings, DiffusionSummary
 from recaptrain.diffusion.validation import ValidationResult
 from recaptrain.training.model_folder import first_and_last
@@ -16,13 +16,13 @@ def summarize(
     settings: DiffusionSettings,
     target: Target,
     base: Base,
-    examples: Examples,
-    unreadable: int,
+    data: Data,
     log: Sequence[Mapping[str, float]],
     out: Path,
-    held_out: int,
     result: ValidationResult,
 ) -> DiffusionSummary:
+    """What a run came to, by its log and its validations; how long it took is not in them."""
+    examples, held_out = data.examples, len(data.held_out)
     first, last = first_and_last([row["loss"] for row in log])
     saved = result.best_step if settings.saves_best and result.best_step else result.steps
     shares = {name: [row.get(f"drawn/{name}", 0.0) for row in log] for name in examples.mixture.sets}
@@ -36,7 +36,7 @@ def summarize(
         steps=result.steps,
         examples=len(examples.rows),
         left_out=examples.table.num_rows - len(examples.rows) - held_out,
-        unreadable=unreadable,
+        unreadable=len(data.unreadable),
         over_length=examples.over_length_share,
         first_loss=first,
         last_loss=last,
@@ -47,7 +47,7 @@ def summarize(
         validation_before=result.before,
         validation_best=result.best,
         best_step=result.best_step,
-        saved_step=(saved := result.best_step if settings.saves_best and result.best_step else result.steps),
+        saved_step=saved,
         figures_before=result.figures.get(0, {}),
         figures=result.figures.get(saved, {}),
         lora=settings.lora,

@@ -9,8 +9,13 @@ from recapdata.errors import InputError, OptionError
 from recapdata.extras import require
 from recaptrain.diffusion.checkpoint_metrics import FOLDER, CheckpointMetrics, evaluate_settings
 from recaptrain.diffusion.data import Examples
-from recaptrain.diffusion.samples import read_prompts
+from recaptrain.diffusion.encoding import Data, picture_side
+from recaptrain.diffusion.loss import Denoising
+from recaptrain.diffusion.samples import SAMPLES, Samples, read_prompts
 from recaptrain.diffusion.settings import DiffusionSettings
+from recaptrain.diffusion.validation import Validation
+from recaptrain.training.preparing import Training
+from recaptrain.training.recorders import Recorder
 from recaptrain.training.run_folder import RunFolder
 
 
@@ -27,7 +32,7 @@ def check_metrics(settings: DiffusionSettings) -> None:
     evaluate_settings(settings.validate_metrics, settings.validate_with)
 
 
-def sample_prompts(settings: DiffusionSettings, examples: Examples, held_out: NDArray[np.int64]) -> list[str]:
+def _prompts(settings: DiffusionSettings, examples: Examples, held_out: NDArray[np.int64]) -> list[str]:
     """What is drawn at validations: the prompts of the file, or the first captions held out, of the sets in turn."""
     if not settings.samples:
         return []
@@ -41,9 +46,7 @@ def sample_prompts(settings: DiffusionSettings, examples: Examples, held_out: ND
     return prompts[: settings.samples]
 
 
-def checkpoint_metrics(
-    settings: DiffusionSettings, run: RunFolder, prompts: Sequence[str]
-) -> CheckpointMetrics | None:
+def _metrics(settings: DiffusionSettings, run: RunFolder, prompts: Sequence[str]) -> CheckpointMetrics | None:
     """What is measured of the pictures at validations."""
     if not settings.validate_metrics:
         return None
@@ -57,3 +60,43 @@ def checkpoint_metrics(
         settings.validate_metrics, settings.validate_with, seed=settings.seed, out=str(folder)
     )
     return CheckpointMetrics(settings=measured, folder=folder)
+
+
+def open_validation(
+    settings: DiffusionSettings,
+    run: RunFolder,
+    training: Training,
+    task: Denoising,
+    data: Data,
+    recorders: Sequence[Recorder],
+) -> Validation:
+    """The validation of a run, as the settings say.
+
+    Raises:
+        InputError: there are metrics, and no prompt to draw pictures of.
+    """
+    base = task.base
+    prompts = _prompts(settings, data.examples, data.held_out)
+    samples = Samples(
+        accelerator=training.accelerator,
+        pipeline=base.pipeline,
+        prompts=prompts,
+        size=(picture_side(settings, base),) * 2,
+        seed=settings.seed,
+        steps=settings.sample_steps,
+        folder=run.path / SAMPLES,
+    )
+    return Validation(
+        training=training,
+        task=task,
+        held_out=data.held_out,
+        sizes=data.sizes,
+        samples=samples if prompts else None,
+        metrics=_metrics(settings, run, prompts),
+        best_by=settings.best_by,
+        every=settings.validate_every,
+        captions_every=settings.log_captions_every,
+        patience=settings.patience,
+        run=run,
+        recorders=recorders,
+    )
