@@ -4,6 +4,7 @@
 and numbers. Whoever resumes draws everything random anew from seed and step.
 """
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import torch
 
 WEIGHTS, OPTIMIZER, AVERAGE = "model.safetensors", "optimizer.bin", "average.pt"
+_WRAPPERS = re.compile(r"\b(?:module|_orig_mod|_checkpoint_wrapped_module)\.")
+"""What wrappers put into the names of weights; whether names are saved with it depends on the wrapper."""
 
 
 def save_state(training: Training, folder: Path) -> None:
@@ -77,7 +80,8 @@ def _check_names(model: "torch.nn.Module", folder: Path) -> None:
     from safetensors import safe_open
 
     with safe_open(folder / WEIGHTS, framework="pt") as file:
-        lacking = _trained_names(model) - set(file.keys())
+        names = {_WRAPPERS.sub("", name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
+    lacking = {_WRAPPERS.sub("", name) for name in _trained_names(model)} - names
     if lacking:
         raise ValueError(f"it lacks {len(lacking):,} of the trained weights, such as {min(lacking)}")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from recapdata.errors import DatasetDamaged
 from recaptrain.training.best import copy_weights
@@ -60,6 +61,13 @@ def test_a_sealed_checkpoint_of_anything_is_one_line(training, name, content):
     (training / "step-2" / name).write_bytes(content)
     seal(training / "step-2", 2)
     refused(training, "step-2 is whole and cannot be restored")
+
+
+def test_weights_of_another_model_are_not_passed_over(training):
+    """Accelerate loads what a file has of a model; a file of other names would leave the base's weights where they are."""
+    save_file({"other": torch.ones(1, 1)}, training / "step-2" / "model.safetensors")
+    seal(training / "step-2", 2)
+    refused(training, r"cannot be restored \(ValueError: it lacks 1 of the trained weights, such as weight\)")
 
 
 def test_the_average_goes_on_from_its_checkpoint(began, tmp_path):
