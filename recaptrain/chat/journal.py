@@ -40,10 +40,14 @@ class AnswerJournal:
 
     def __enter__(self) -> "AnswerJournal":
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._read()
-        # Unbuffered: what a full disk refuses must not be waiting in a buffer when the file is closed.
+        # Unbuffered: what a full disk refuses must not be waiting in a buffer when the file is closed. Opened first: it refuses links.
         self._file = open_to_append(self.path)
-        flush(self.path.parent)
+        try:
+            self._read()
+            flush(self.path.parent)
+        except BaseException:
+            self._file.close()
+            raise
         return self
 
     def __exit__(

@@ -102,6 +102,31 @@ class Runs:
         words = " ".join(map(str, command.words))
         return Trial(mutation=f"{folder.name}: {mutation}", command=words, outcome=outcome, problem=problem)
 
+    def linked(self, name: str) -> list[str]:
+        """Each file and folder of what a command made led elsewhere by a link, one after the other; what was touched there.
+
+        Those that the command names are the user's to lead where they like.
+        """
+        command, _, _ = self.made(name)
+        made = _kept(command.out, "after")
+        found = []
+        for path in sorted(made.rglob("*")):
+            for folder in (command.out, *command.inputs):
+                _replace(folder, _kept(folder, "after"))
+            link = command.out / path.relative_to(made)
+            if link in command.words:
+                continue
+            leads = self.canary.path / ("alt" if link.is_dir() else "key")
+            _remove(link)
+            link.symlink_to(leads)
+            self.canary.events()
+            problem = problem_of(
+                self.run(command), [each for each in self.canary.events() if not each.is_listing]
+            )
+            if problem is not None:
+                found.append(f"{link.relative_to(command.out)} -> {leads.name}: {problem}")
+        return found
+
     def _keep(self, command: Command, when: str) -> None:
         for folder in (command.out, *command.inputs):
             _copy(folder, _kept(folder, when))
@@ -119,11 +144,15 @@ def _copy(folder: Path, to: Path) -> None:
         (to / ".none").touch()
 
 
+def _remove(path: Path) -> None:
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)
+
+
 def _replace(folder: Path, by: Path) -> None:
-    if folder.is_symlink() or folder.is_file():
-        folder.unlink()
-    elif folder.exists():
-        shutil.rmtree(folder)
+    _remove(folder)
     if not (by / ".none").exists():
         shutil.copytree(by, folder, symlinks=True)
 

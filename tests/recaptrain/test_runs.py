@@ -52,6 +52,12 @@ def test_some(light: Runs, name: str) -> None:
     assert wrong(light, name, 2, range(3)) == []
 
 
+@pytest.mark.parametrize("name", LIGHT)
+def test_links_in_what_was_made_lead_nowhere(light: Runs, name: str) -> None:
+    """Whoever gives away a folder may have put them there."""
+    assert light.linked(name) == []
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(7200 if ALL else 600)
 @pytest.mark.parametrize("name", LIGHT)

@@ -11,7 +11,7 @@ from recapdata.atomic import check_folder, write_atomic
 from recapdata.captioners.answers import Words
 from recapdata.console import progress
 from recapdata.dataset.decoding import ImageUnreadable
-from recapdata.dataset.folder import hold
+from recapdata.dataset.folder import check_output, hold
 from recaptrain.chat import ChatModel, Request, Turn, open_chat_model
 from recaptrain.chat.asking import ask, digest, request_key
 from recaptrain.chat.journal import AnswerJournal
@@ -46,6 +46,7 @@ def judge(sources: Sequence[str], settings: JudgeSettings) -> JudgeSummary:
     Raises:
         InputError: no pictures.
         OptionError: no such protocol or model, or two runs of one name.
+        DatasetDamaged: what is kept of these pictures in `settings.out` is, or holds, a symbolic link, a FIFO or a device.
         CaptionerNotFound, ModelNotSupported: no such model, or one that sees no pictures.
         ServerUnreachable, CreditsSpent: the server answers no more; what is judged stays so.
         DatasetBusy: another process judges these pictures in `settings.out`.
@@ -54,6 +55,7 @@ def judge(sources: Sequence[str], settings: JudgeSettings) -> JudgeSummary:
     check_folder(Path(settings.out))
     protocol = open_protocol(settings.protocol)
     runs = read_runs(sources)
+    check_output(Path(settings.out), {run.folder(settings.out).name for run in runs})
     model = open_chat_model(settings, max_tokens=protocol.max_tokens, words=WORDS, pictures=True)
     judged = [_judge_run(run, model, protocol, settings) for run in runs]
     return JudgeSummary(
