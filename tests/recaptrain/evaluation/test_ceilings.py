@@ -169,8 +169,8 @@ def test_drawn_pictures_do_what_geneval_asks_for(benchmark):
     assert {task: own[f"geneval-{task}"].value for task in tasks} == dict.fromkeys(tasks, 100.0)
     assert own["geneval-fixed"].value == 100.0
     assert own["geneval-fixed-colors"].value == own["geneval-fixed-color_attr"].value == 100.0
-    # By the embedded CLIP, which never saw a crop, colors are a guess among ten.
-    assert own["geneval"].value < 100
+    # Colors by the embedded CLIP, which never saw a crop.
+    assert own["geneval"].value > 90
     assert shuffled["geneval-fixed"].value < 40
     assert not own["geneval"].note
 
