@@ -14,6 +14,7 @@ from recapdata.dataset.audit_files import AUDIT_SCHEMA, EARLIER, Identity, read_
 from recapdata.dataset.folder import shard_name
 from recapdata.dataset.shards import ShardFile, aligned
 from recapdata.dataset.target import Target
+from recapdata.display import shell_word
 from recapdata.errors import AuditNotFound
 from recapdata.versions.comparable import PARTS, Made, affected, comparable, remedy, sentence
 from recapdata.versions.figures import FigureValue
@@ -214,7 +215,7 @@ def _path(target: Target, set_name: str, audits: Path | None, shard: int) -> Pat
 
 def _command(target: Target, set_name: str, audits: Path | None) -> str:
     """What to type so that the audit is there."""
-    command = f"audits run {target.name} --captions {set_name}"
+    command = f"audits run {shell_word(str(target.name))} --captions {set_name}"
     if audits is not None:
         return f"{command} --out {audits}"
     return f"{command} --out DIR (and name DIR with --audit)" if target.published else command

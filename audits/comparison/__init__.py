@@ -18,6 +18,7 @@ from audits.comparison.outcome import Comparison, SetComparison
 from audits.comparison.pairing import pair
 from recapdata.console import progress
 from recapdata.dataset.target import Target, open_dataset
+from recapdata.display import shell_word
 from recapdata.errors import CaptionSetNotFound
 
 __all__ = ["ROWS", "Comparison", "SetComparison", "compare", "compare_versions"]
@@ -71,7 +72,7 @@ def compare_versions(
     if isinstance(target_b, str) and target_b in one.set_names() and not Path(target_b).is_dir():
         others = [name for name in one.set_names() if name != target_b]
         raise CaptionSetNotFound(
-            f"{target_b} is a caption set of {one.name}; name the other one too: audits compare {one.name} "
+            f"{target_b} is a caption set of {one.name}; name the other one too: audits compare {shell_word(str(one.name))} "
             f"{target_b} {others[0] if others else 'SET_B'}"
         )
     other = open_dataset(target_b)

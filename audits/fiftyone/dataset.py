@@ -24,7 +24,7 @@ from recapdata.caption_sets.edits import complete_edited
 from recapdata.console import progress, say
 from recapdata.dataset.audit_files import Identity, read_identity
 from recapdata.dataset.target import Target, open_dataset
-from recapdata.display import shown_as_text
+from recapdata.display import shell_word, shown_as_text
 from recapdata.errors import DatasetBusy, DatasetExists, OptionError
 
 INFO = TAG = "recapdata"
@@ -64,7 +64,7 @@ class ViewSummary:
         lines = [
             f"FiftyOne dataset {self.name!r} of {self.target}: {self.samples:,} samples ({changed})",
             f"caption sets: {sets}",
-            f"audited: {', '.join(self.audited) or 'none; run: audits run ' + self.target}",
+            f"audited: {', '.join(self.audited) or 'none; run: audits run ' + shell_word(self.target)}",
             f"saved views: {', '.join(self.views) or 'none without an audit'}",
             f"text search: {self.searched_with or 'none; name a CLIP model with --clip'}",
             f"pictures: {self.media}",

@@ -18,6 +18,7 @@ from recapdata.dataset.digest import rows_hash
 from recapdata.dataset.folder import shard_name
 from recapdata.dataset.shards import ShardFile, aligned
 from recapdata.dataset.target import Target
+from recapdata.display import shell_word
 
 BUILD = 4
 """Raised when the fields of a sample change, so that datasets of an older build are rebuilt."""
@@ -37,7 +38,7 @@ def audit_paths(target: Target, audits: Path | None, shard: int) -> dict[str, Pa
             found[name] = path
         else:
             say(
-                f"{name}, shard {shard}: its audit is of other captions and is not shown; run: audits run {target.name}"
+                f"{name}, shard {shard}: its audit is of other captions and is not shown; run: audits run {shell_word(str(target.name))}"
             )
     return found
 

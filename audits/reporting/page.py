@@ -18,7 +18,7 @@ from recapdata.atomic import write_atomic
 from recapdata.console import progress
 from recapdata.dataset.audit_files import SUMMARY_FILE, read_summary
 from recapdata.dataset.target import Target, open_dataset
-from recapdata.display import shown_as_text
+from recapdata.display import shell_word, shown_as_text
 from recapdata.errors import AuditNotFound
 from recapdata.outputs import check_replaceable, page_kind
 from recapdata.templates import render
@@ -131,7 +131,9 @@ def _summary(target: Target, audits: Path | None) -> dict[str, Any]:
         place = " --out DIR (and name DIR with --audit)" if target.published else ""
         place = f" --out {audits}" if audits is not None else place
         where = f" in {audits}" if audits is not None else ""
-        raise AuditNotFound(f"{target.name} has no audit{where}; run: audits run {target.name}{place}")
+        raise AuditNotFound(
+            f"{target.name} has no audit{where}; run: audits run {shell_word(str(target.name))}{place}"
+        )
     return found
 
 
@@ -150,7 +152,9 @@ def _opened(
         if name in summary["sets"]:
             audited[name] = found
         else:
-            left_out[name] = f"{name} is not in the audit's summary; run: audits run {target.name}"
+            left_out[name] = (
+                f"{name} is not in the audit's summary; run: audits run {shell_word(str(target.name))}"
+            )
     if not audited:
         raise AuditNotFound("; ".join(left_out.values()) or f"{target.name} has no caption sets")
     return audited, left_out

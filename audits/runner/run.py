@@ -45,6 +45,7 @@ from recapdata.dataset.audit_files import SUMMARY_FILE, read_audit, read_summary
 from recapdata.dataset.folder import EVIDENCE, check_output, hold, ways_out
 from recapdata.dataset.shards import ShardFile
 from recapdata.dataset.target import Target, open_dataset
+from recapdata.display import shell_word
 from recapdata.engines import check_engine
 from recapdata.errors import CaptionSetNotFound, DatasetDamaged, OptionError
 from recapdata.models.dual_encoders import ClipSource, find_clip
@@ -153,7 +154,11 @@ class AuditSummary:
             "rest has come, the same command audits that too"
             for name in self.unfinished
         ]
-        return [*lines, f"→ {self.out}/summary.json", f"look at it: audits view {self.target}"]
+        return [
+            *lines,
+            f"→ {self.out}/summary.json",
+            f"look at it: audits view {shell_word(str(self.target))}",
+        ]
 
 
 def run(
@@ -348,7 +353,7 @@ def _summarize(
             if kept is None:
                 say(
                     f"{name}: its earlier audit is of other captions, or by other rules or another pipeline, and not in the "
-                    f"summary; run: audits run {target.name} --captions {name}"
+                    f"summary; run: audits run {shell_word(str(target.name))} --captions {name}"
                 )
             else:
                 plans[name] = list(kept)

@@ -29,6 +29,7 @@ from recapdata.atomic import check_folder, open_to_append, write_atomic
 from recapdata.dataset.audit_files import SUMMARY
 from recapdata.dataset.bounded import read_small
 from recapdata.dataset.shards import ShardFile, fields_of, read_footer, read_schema, read_shard, unified
+from recapdata.display import shell_word
 from recapdata.errors import CaptionSetNotFound, DatasetBusy, DatasetDamaged, DatasetEmpty, NotADataset
 from recapdata.records import CAPTION_SCHEMA, RECORD_SCHEMA, SET_NAME, Counts, Manifest
 
@@ -154,7 +155,7 @@ def ways_out(directory: str | Path, set_name: str) -> str:
     """What to do about a caption set that is not finished: the end of every message that says so."""
     return (
         "finish it by running its command again, without --limit, --keys or --where, or take it out: "
-        f"recapdata remove {directory} --captions {set_name}"
+        f"recapdata remove {shell_word(str(directory))} --captions {set_name}"
     )
 
 
@@ -195,7 +196,7 @@ class DatasetFolder:
         folder = cls(Path(path))
         if not (folder.path / MANIFEST).is_file():
             raise NotADataset(
-                f"{path} is not a dataset folder (no {MANIFEST}); make one with: recapdata ingest SOURCE {path}"
+                f"{path} is not a dataset folder (no {MANIFEST}); make one with: recapdata ingest SOURCE {shell_word(str(path))}"
             )
         check_layout(folder.path)
         return folder

@@ -22,6 +22,7 @@ from recapdata.dataset.folder import LEDGERS, MANIFEST, NOTES, DatasetFolder
 from recapdata.dataset.keys import KeyIndex
 from recapdata.dataset.shards import read_footer
 from recapdata.dataset.writing import writing
+from recapdata.display import shell_word
 from recapdata.errors import DatasetExists, DiskFull, NotADataset, SourceError
 from recapdata.ingestion.checking import Checked, check_items
 from recapdata.ingestion.shards import OpenShard
@@ -307,5 +308,5 @@ def _other_captions(folder: DatasetFolder, source: Source, duplicates: int) -> l
         return []
     return [
         f"captions of duplicates can be imported too, the first of each picture as {columns[0]}[1]: "
-        f"recapdata import-captions {folder.path} SET '{columns[0]}[1]'"
+        f"recapdata import-captions {shell_word(str(folder.path))} SET {shell_word(columns[0] + '[1]')}"
     ]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from recapdata.dataset.folder import CORRECTIONS
+from recapdata.display import shell_word
 from recapdata.errors import PublishRefused
 from recapdata.publishing.card_edits import CardEdits
 from recapdata.publishing.published import is_of_version
@@ -58,7 +59,7 @@ def audit_notes(
         PublishRefused: a figure got worse beyond its confidence interval, and that was not allowed.
     """
     if local.summary is None:
-        return [f"not audited; run: audits run {local.path}"]
+        return [f"not audited; run: audits run {shell_word(str(local.path))}"]
     if parent is None or parent.summary is None:
         sides = [Made.from_summary(local.summary, name, str(local.path)) for name in local.summary["sets"]]
         old = [side for side in sides if side.earlier]

@@ -22,6 +22,7 @@ from recapdata.dataset.folder import (
 )
 from recapdata.dataset.image_columns import image_columns
 from recapdata.dataset.shards import ShardFile, ShardWriter, check_pages, read_schema
+from recapdata.display import shell_word
 from recapdata.errors import DatasetDamaged, PublishRefused
 from recapdata.records import CAPTION_SCHEMA
 
@@ -199,7 +200,7 @@ def check_images(table: pa.Table, path: Path, start: int) -> None:
                 raise DatasetDamaged(
                     f"{path}, row {row:,}: the picture is not the one that was taken in, its SHA-256 is not its key {key}; "
                     "restore the shard from a copy or from a published version, or take the record out: "
-                    f"recapdata remove {path.parent.parent} --keys FILE, with the key in FILE"
+                    f"recapdata remove {shell_word(str(path.parent.parent))} --keys FILE, with the key in FILE"
                 )
             row += 1
 
@@ -230,7 +231,7 @@ def audit_schema(folder: DatasetFolder) -> pa.Schema | None:
                 sets = "".join(f" --captions {each}" for each in folder.manifest.sets)
                 raise PublishRefused(
                     f"{path} and {first[0]} have different columns, because an earlier recapdata audited one of them; "
-                    f"run: audits run {folder.path}{sets}"
+                    f"run: audits run {shell_word(str(folder.path))}{sets}"
                 )
             first = first or (path, schema)
     return first[1] if first else None

@@ -16,6 +16,7 @@ from recapdata.dataset.folder import MANIFEST, DatasetFolder, shard_name, ways_o
 from recapdata.dataset.revision import DEFAULT_BRANCH
 from recapdata.dataset.target import Target, open_dataset
 from recapdata.dataset.writing import is_unfinished
+from recapdata.display import shell_word
 from recapdata.endpoint import endpoint, hub_errors
 from recapdata.errors import HubError, PublishRefused, VersionError
 from recapdata.publishing.card_edits import README
@@ -228,7 +229,7 @@ class _Captions:
             if identity and identity.captions != captions.hexdigest():
                 raise PublishRefused(
                     f"the audit of {name} is of captions that have changed since ({shard_name(shard)}); run: "
-                    f"audits run {self._target.folder} --captions {name}"
+                    f"audits run {shell_word(str(self._target.folder))} --captions {name}"
                 )
 
 
@@ -241,7 +242,9 @@ def _audit_gaps(target: Target, parts: Iterable[Part]) -> list[str]:
     for name in target.set_names():
         audited = sum(path.startswith(f"audits/{name}/train-") for path in paths)
         if not audited:
-            notes.append(f"{name} is not audited; run: audits run {target.folder} --captions {name}")
+            notes.append(
+                f"{name} is not audited; run: audits run {shell_word(str(target.folder))} --captions {name}"
+            )
         elif audited < len(target.shards()):
             notes.append(
                 f"the audit of {name} covers {audited} of {len(target.shards())} shards; run the audit again"

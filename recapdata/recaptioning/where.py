@@ -18,6 +18,7 @@ from recapdata.dataset.audit_files import read_identity
 from recapdata.dataset.folder import DatasetFolder, shard_name
 from recapdata.dataset.shards import ShardFile, aligned, read_schema
 from recapdata.dataset.target import Target, open_dataset
+from recapdata.display import shell_word
 from recapdata.errors import AuditNotFound, CaptionSetNotFound, ColumnNotFound
 from recapdata.recaptioning.expression import Expression, parse
 from recapdata.records import CLAIM_KINDS, VERDICTS
@@ -118,7 +119,7 @@ def over_audit(target: Target, set_name: str, expression: Expression, *, asked: 
         raise CaptionSetNotFound(
             f"{asked}: {target.name} has no caption set {set_name!r}{did_you_mean(set_name, target.set_names())}; it has {', '.join(target.set_names()) or 'none'}"
         )
-    command = f"audits run {target.name} --captions {set_name}"
+    command = f"audits run {shell_word(str(target.name))} --captions {set_name}"
     shards = target.captioned_shards(set_name)
     if not shards:
         raise AuditNotFound(f"{asked}: {set_name} has no captions yet, so there is nothing to audit")
@@ -157,7 +158,7 @@ def _only_audited(target: Target, text: str) -> str:
         return audited[0]
     if not audited:
         raise AuditNotFound(
-            f"--where {text}: nothing of {target.name} is audited; run: audits run {target.name}"
+            f"--where {text}: nothing of {target.name} is audited; run: audits run {shell_word(str(target.name))}"
         )
     raise CaptionSetNotFound(
         f"--where {text}: {', '.join(audited)} are audited; say which is meant, for example --where '{audited[0]}: {text}'"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from recapdata.display import shown_as_text
+from recapdata.display import shell_word, shown_as_text
 from recapdata.errors import OptionError
 from recapdata.options import above, at_least, between, check_options, nonempty, option
 from recaptrain.training.settings import MixedPrecision, Optimization, Optimizer, RateCourse
@@ -411,5 +411,5 @@ class DiffusionSummary:
             else f"LoRA adapters of rank {self.lora} (for diffusers and kohya-style tools)"
         )
         lines.append(f"{what} and card in {self.out}; {self.pushed or 'not pushed'}")
-        lines.append(f"next: recaptrain generate {self.out} PROMPTS OUT")
+        lines.append(f"next: recaptrain generate {shell_word(str(self.out))} PROMPTS OUT")
         return "\n".join(lines)

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import yaml
 from huggingface_hub import HfApi
 
+from audits.reporting import write_report
 from audits.runner.run import run
 from recapdata import load
 from recapdata.caption_sets.importing import import_captions
@@ -509,3 +511,14 @@ def test_an_image_that_is_a_path_is_not_read(
     assert (
         batch.column("image").to_pylist()[0]["bytes"] is None
     )  # audits, captioners and views see no picture
+
+
+def test_a_command_to_be_typed_does_no_more_than_it_says(tmp_path: Path) -> None:
+    """Somebody's archive may unpack into a folder whose name ends a command and begins another."""
+    folder = build_dataset(tmp_path / "birds; touch owned #$(id)", sets=["alt"])
+    quoted = re.escape(f"'{folder.path}'")
+    with pytest.raises(RecapdataError, match=f"audits run {quoted}"):
+        write_report(folder.path, tmp_path / "page.html")
+    (folder.path / "recapdata.yaml").unlink()
+    with pytest.raises(RecapdataError, match=f"recapdata ingest SOURCE {quoted}"):
+        open_dataset(folder.path)

@@ -12,7 +12,7 @@ from audits.text.coverage import count_words
 from recapdata.atomic import write_atomic
 from recapdata.captioners.answers import Words
 from recapdata.console import progress
-from recapdata.display import shown_as_text
+from recapdata.display import shell_word, shown_as_text
 from recapdata.errors import OptionError
 from recapdata.extras import require
 from recapdata.models.dual_encoders import ClipSource, find_clip
@@ -238,4 +238,4 @@ def _lines(summary: UpsampleSummary) -> Iterator[str]:
         yield f"  after:  {summary.after.text()}"
     elif summary.examples is not None and summary.rewritten:
         yield f"for the distance from the captions of {summary.examples}, before and after, name a CLIP model: --clip MODEL"
-    yield f"draw them with: recaptrain generate MODEL {summary.out} PICTURES"
+    yield f"draw them with: recaptrain generate MODEL {shell_word(str(summary.out))} PICTURES"
