@@ -26,6 +26,7 @@ from recapdata.dataset.target import Target, open_dataset
 from recapdata.recaptioning.batches import prepare_images
 from recaptrain.captioner.data import Pictures
 from recaptrain.diffusion import latents
+from recaptrain.diffusion.fitting import Fitted, Fitting, fit_picture
 from recaptrain.embedded.autoencoder import Autoencoder, build
 from tests.audits.models import known_clip
 from tests.builders import build_dataset
@@ -194,9 +195,8 @@ def test_trainer_of_diffusion(
     target: Target, expected: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[str, np.ndarray] = {}
-    fit_picture = latents.fit_picture
 
-    def fit(image: Image.Image, size: tuple[int, int], way: latents.Fitting, key: str) -> latents.Fitted:
+    def fit(image: Image.Image, size: tuple[int, int], way: Fitting, key: str) -> Fitted:
         seen[key] = pixels(image)  # on several threads, in any order
         return fit_picture(image, size, way, key)
 

@@ -17,8 +17,9 @@ from recaptrain.diffusion.base import Base
 from recaptrain.diffusion.buckets import Batches, Size, assign, bucket_sizes, report
 from recaptrain.diffusion.conditioning import text_encoders
 from recaptrain.diffusion.data import Examples
+from recaptrain.diffusion.fitting import fittings
 from recaptrain.diffusion.held_out import held_out_rows
-from recaptrain.diffusion.latents import BATCH_PIXELS, Encoder, Latents, encode_dataset, fittings
+from recaptrain.diffusion.latents import BATCH_PIXELS, Encoder, Latents, encode_dataset
 from recaptrain.diffusion.settings import DiffusionSettings
 from recaptrain.diffusion.text_states import TextEncoding, TextStates, encode_captions
 
