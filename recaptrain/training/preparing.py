@@ -109,8 +109,10 @@ def prepare(
     except ValueError as error:
         if not accelerator.is_fsdp2:
             raise
+        reason = " ".join(str(error).split())[:120]
         raise OptionError(
-            f"FSDP cannot shard the model as Accelerate's configuration says: {error}"
+            f"FSDP cannot shard the model as Accelerate's configuration says ({reason}); fsdp_auto_wrap_policy: TRANSFORMER_BASED_WRAP "
+            "without names of classes gathers a block at a time"
         ) from error
     parameters = _trained(prepared)
     average = None
