@@ -41,6 +41,15 @@ TEXT = "txt"
 OWN = (TEXT, "cls")
 """Columns that are no keys of the JSON; such a key comes along as `json_<key>`."""
 
+MOST_HEADER = 2**20
+"""Bytes of a header that stands before a member's own: its long name, or what PAX says of it."""
+_HEADERS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
 _BROKEN = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError)
 _NO_END = "its end mark is missing"
 _OPENERS: dict[bytes, Callable[[str], IO[bytes]]] = {
@@ -239,7 +248,7 @@ def read_samples(path: Path, wanted: Wanted, max_bytes: int, *, last_dot: bool =
     """
     sample: Sample | None = None
     try:
-        with _open(path) as raw, tarfile.open(fileobj=raw, mode="r:") as tar:
+        with _open(path) as raw, tarfile.open(fileobj=raw, mode="r:", tarinfo=_Member) as tar:
             while (member := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined]  # tarfile would keep every header in memory
                 if member.isdir() or _is_hidden(member.name):
@@ -269,6 +278,15 @@ def _open(path: Path) -> IO[bytes]:
         if start.startswith(magic):
             return opener(str(path))
     return open(path, "rb")
+
+
+class _Member(tarfile.TarInfo):
+    """A member of which no header is read that is longer than any name: tarfile holds each whole."""
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _HEADERS and self.size > MOST_HEADER:
+            raise tarfile.ReadError(f"a header of {self.size:,} bytes; at most {MOST_HEADER:,} are read")
+        return super()._proc_member(tar)  # type: ignore[misc, no-any-return]
 
 
 def _add(

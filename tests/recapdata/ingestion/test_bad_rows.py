@@ -309,3 +309,21 @@ def test_a_list_without_end_is_a_failure_and_is_not_held(
     (failure,) = table(tmp_path / "out", "failures")
     assert (failure["source"], failure["error"]) == ("in.parquet#2", "BadValue")
     assert len(table(tmp_path / "out", "images")) == 2
+
+
+@pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+def test_a_header_of_a_tar_without_end_is_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: int
+) -> None:
+    """What is whole before it comes in; a header of 200 MB once took three times as much memory."""
+    monkeypatch.setattr("recapdata.ingestion.webdataset.MOST_HEADER", 1000)
+    with tarfile.open(tmp_path / "in.tar", "w", format=form) as tar:
+        for name, number in (("a.png", 0), ("b.png", 1), (f"{'c' * 5000}.png", 2), ("d.png", 3)):
+            member = tarfile.TarInfo(name)
+            member.size = len(png(number))
+            tar.addfile(member, io.BytesIO(png(number)))
+    summary = ingest(f"wds:{tmp_path / 'in.tar'}", tmp_path / "out")
+    assert summary.counts.records == 1
+    (failure,) = table(tmp_path / "out", "failures")
+    assert failure["error"] == "BrokenTar"
+    assert "at most 1,000 are read" in failure["message"]
