@@ -67,7 +67,6 @@ def test_a_head_of_which_much_is_wrong_says_some_of_it() -> None:
     for head in (
         "configs: [" + "{config_name: a}," * 66_000 + "]",
         "license: [" + "x," * 199_000 + "]",
-        "dataset_info: [" + "{config_name: a}," * 66_000 + "]",
     ):
         errors, _ = card_checks.problems(f"---\n{head}\n---\n")
         assert 1 <= len(errors) <= card_checks.MISTAKES_MAX
