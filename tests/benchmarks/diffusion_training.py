@@ -36,6 +36,7 @@ import transformers
 from accelerate import Accelerator
 from PIL import Image
 
+from recaptrain.diffusion import encoding as encoding_data
 from recaptrain.diffusion import run as diffusion
 from recaptrain.diffusion.settings import DiffusionSettings
 from recaptrain.training.run_folder import RunFolder
@@ -206,8 +207,8 @@ def ours(base: Path, dataset: Path, args: argparse.Namespace, folder: Path, *, c
         return call
 
     RunFolder.log = timed  # type: ignore[method-assign]
-    diffusion.encode_dataset = encoding(diffusion.encode_dataset)  # type: ignore[assignment]
-    diffusion.encode_captions = encoding(diffusion.encode_captions)  # type: ignore[assignment]
+    encoding_data.encode_dataset = encoding(encoding_data.encode_dataset)  # type: ignore[assignment]
+    encoding_data.encode_captions = encoding(encoding_data.encode_captions)  # type: ignore[assignment]
     settings = DiffusionSettings(
         dataset=str(dataset), base=str(base), mixture="short;dropout=0", train=("unet",), steps=args.steps, lr=RATE,
         batch_size=args.batch_size, ema_decay=None, snr_gamma=None, samples=0, checkpoint_every=10**6, log_captions_every=None,
