@@ -94,7 +94,8 @@ class FrechetTo:
         columns = np.arange(len(self._features)) if column_of is None else column_of
         sums = np.bincount(columns, self.influence, weights.shape[1])
         numbers = np.bincount(columns, minlength=weights.shape[1]).astype(np.float64)
-        both = np.array([each @ np.stack([sums, numbers], 1) for each in weights])
+        sums_and_numbers = np.stack([sums, numbers], 1)
+        both = np.array([each @ sums_and_numbers for each in weights])
         with np.errstate(invalid="ignore"):
             return np.asarray(self.whole + both[:, 0] / both[:, 1] - self.influence.mean(), np.float64)
 

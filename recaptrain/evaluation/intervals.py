@@ -37,7 +37,10 @@ def replicate(
     counts = draws(prompts, statistic.replicates, seed)
     if statistic.values is not None:
         # A thousand repetitions of ten thousand pictures are 40 MB in 32 bits.
-        found = statistic.values(np.stack([each[prompt_of].astype(np.int32) for each in counts]))
+        weights = np.empty((statistic.replicates, len(prompt_of)), np.int32)
+        for row, each in zip(weights, counts, strict=True):
+            row[:] = each[prompt_of]
+        found = statistic.values(weights)
     else:
         found = np.array([statistic.value(each[prompt_of]) for each in counts], float)
     if statistic.centered and np.isfinite(found).any():
