@@ -11,6 +11,7 @@ import pytest
 
 from recapdata.captioners.chat_api import Patience, ServerUnreachable
 from recapdata.errors import InputError, ModelNotSupported, OptionError
+from recapdata.scenes import draw_scene, human_long
 from recaptrain.caches import list_caches
 from recaptrain.generation.prompts import read_prompts
 from recaptrain.generation.upsampling.run import UpsampleSummary, upsample
@@ -118,15 +119,19 @@ def test_a_prompt_is_asked_for_once(server, tmp_path, scenes):
 
 
 def test_examples_are_shown_and_the_distance_is_measured(server, tmp_path, scenes):
-    server.answer = lambda request: "A large red circle is in the middle on a blue background."
+    server.answer = lambda request: human_long(draw_scene(9, int(prompt_of(request)[-1])))
     prompts = lines(tmp_path, *(f"red {number}" for number in range(6)))
+    long = [human_long(draw_scene(9, number)) for number in range(6)]
     done = run(server, tmp_path, prompts, examples=f"{scenes}:long", example_prompts="short", shots=2)
     assert [turn["role"] for turn in server.requests[0]["messages"]] == [
         "system", "user", "assistant", "user", "assistant", "user",
     ]  # fmt: skip
     assert done.examples == f"{scenes.name}:long"
     assert (done.before.captions_used, done.before.prompts_used, done.after.prompts_used) == (12, 6, 6)
-    assert (done.before.prompt_words, done.after.prompt_words) == (2.0, 12.0)
+    assert (done.before.prompt_words, done.after.prompt_words) == (
+        2.0,
+        sum(len(caption.split()) for caption in long) / 6,
+    )
     assert 0 < done.after.distance < done.before.distance
     assert "  before: " in done.text()
     assert not done.after.enough
