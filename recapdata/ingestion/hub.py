@@ -1,8 +1,8 @@
 """The source `hf:user/name[@rev][,config=NAME][,split=NAME]`: any image dataset of a Hub, streamed at one commit.
 
 An image that a row does not hold but names is read inside the repository only (see `repository`).
-Parquet files are read by row groups, so that an interrupted ingest goes on without reading what it has; other layouts are
-streamed by `datasets`. Columns other than the image come along; classes by their names. A dataset that this project published
+Parquet files are read by row groups, so that an interrupted ingest goes on without reading what it has, and Arrow files by batches
+that are looked at before they are unpacked; other layouts are streamed by `datasets`. Columns other than the image come along; classes by their names. A dataset that this project published
 keeps its objects, licenses and sources.
 """
 
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from recapdata.dataset.image_columns import has_image_type
 from recapdata.endpoint import configure_client, endpoint, hub_api, hub_errors
 from recapdata.errors import OptionError, SourceError, SourceNotFound
+from recapdata.ingestion.arrow import arrow_rows, arrow_schema
 from recapdata.ingestion.columns import bytes_column, plan_columns
 from recapdata.ingestion.repository import BUILDERS, RepositoryFiles, check_card
 from recapdata.ingestion.source import IngestOptions, arguments_of, failed
@@ -89,7 +90,8 @@ class HubDataset:
             HubError: the Hub cannot be reached any more; the same command goes on later.
         """
         with hub_errors(self.name):
-            yield from self._read_parquet(start) if self._builder.name == "parquet" else self._stream(start)
+            readers = {"parquet": self._read_parquet, "arrow": self._read_arrow}
+            yield from readers.get(self._builder.name, self._stream)(start)
 
     def notes(self) -> list[str]:
         """Nothing beyond the rows' own failures."""
@@ -106,6 +108,17 @@ class HubDataset:
                             yield self._item(split, number + row.number, row.values, row.problem)
                 start = max(0, start - rows)
                 number += rows
+
+    def _read_arrow(self, start: int) -> Iterator[Item]:
+        for split in self._splits:
+            number = 0
+            for path in self._builder.config.data_files[split]:
+                with _open_file(str(path)) as file:
+                    for row in arrow_rows(file, file.size):
+                        number += 1
+                        if number > start:
+                            yield self._item(split, number, row.values, row.problem)
+            start = max(0, start - number)
 
     def _stream(self, start: int) -> Iterator[Item]:
         for split in self._splits:
@@ -248,11 +261,15 @@ def _splits(place: Place, builder: "DatasetBuilder") -> list[str]:
 def _features(place: Place, builder: "DatasetBuilder", splits: list[str]) -> "Features":
     from datasets import Features
 
+    # Before anything is read, and whatever its card says of its columns.
+    schema = _arrow_schema(str(builder.config.data_files[splits[0]][0])) if builder.name == "arrow" else None
     if builder.info.features is not None:
         return builder.info.features
     if builder.name == "parquet":
         with _open_remote(str(builder.config.data_files[splits[0]][0])) as file:
-            return Features.from_arrow_schema(file.schema_arrow)
+            schema = file.schema_arrow
+    if schema is not None:
+        return Features.from_arrow_schema(schema)
     features = builder.as_streaming_dataset(splits[0])._resolve_features().features
     if features is None:
         raise SourceError(f"{place}: its columns cannot be told without reading all of it")
@@ -299,10 +316,25 @@ def _types(features: "Features", classes: Mapping[str, list[str]]) -> dict[str, 
     }
 
 
-def _open_remote(path: str) -> pq.ParquetFile:
+def _arrow_schema(path: str) -> pa.Schema:
+    with _open_file(path) as file:
+        try:
+            return arrow_schema(file, file.size)
+        except (*DAMAGED, OSError, ValueError) as error:
+            if not is_damage(error):
+                raise
+            what = " ".join(str(error).split())[:300]
+            raise SourceError(f"{path[:300]} cannot be read as Arrow: {what}") from error
+
+
+def _open_file(path: str) -> Any:
     from huggingface_hub import HfFileSystem
 
-    file = HfFileSystem(endpoint=endpoint()).open(path, "rb")
+    return HfFileSystem(endpoint=endpoint()).open(path, "rb")
+
+
+def _open_remote(path: str) -> pq.ParquetFile:
+    file = _open_file(path)
     try:
         opened = pq.ParquetFile(file, buffer_size=BUFFER, pre_buffer=False)
         check_footer(opened.metadata, file.size)

@@ -243,6 +243,14 @@ def _check_unpacked(footer: pq.RowGroupMetaData) -> None:
             )
 
 
+def bounded_rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    """Rows of a batch in memory, a few megabytes of Python's values at a time."""
+    values = max((int(_numbers_of_values(column).sum()) for column in batch.columns), default=0)
+    size = max(1, min(BATCH_ROWS, BATCH_BYTES * batch.num_rows // max(1, batch.nbytes, values)))
+    for place in range(0, batch.num_rows, size):
+        yield from _batch_rows(batch.slice(place, size))
+
+
 def _batch_rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
     """Rows of a batch; Arrow does not look at a string column's bytes, so they are decoded here."""
     columns = []
@@ -276,6 +284,8 @@ def _numbers_of_values(column: pa.Array) -> "NDArray[np.int64]":
     """How many values each of a column holds in its lists, at any depth; of a struct its longest member's."""
     bounds = np.arange(len(column) + 1)
     while True:
+        if isinstance(column, pa.ExtensionArray):
+            column = column.storage
         kind = column.type
         if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_map(kind):
             bounds = column.offsets.to_numpy()[bounds]
