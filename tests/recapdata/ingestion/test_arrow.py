@@ -100,7 +100,7 @@ def test_damaged_messages_are_one_line() -> None:
     assert second[2] is not None
     assert "longer than the file" in second[2]
     for content in (b"", b"ARROW1\0\0", b"ARROW1\0\0" + b"\xff" * 100, b"\x10\0\0\0" + b"\xff" * 16, one[:5]):
-        with pytest.raises(ValueError, match="message|schema|damaged"):
+        with pytest.raises(ValueError, match=r"message|schema|damaged"):
             arrow_schema(io.BytesIO(content), len(content))
         (row,) = read(content)
         assert row[2] is not None
