@@ -14,6 +14,7 @@ from typing import Any
 
 from recapdata.endpoint import endpoint, hub_errors
 from recapdata.errors import ModelNotSupported, OptionError
+from recapdata.models.building import building
 from recapdata.models.opening import TRIED, check_sizes, opening, read_json
 from recapdata.models.processors import MOST_SIDE
 from recapdata.models.sources import (
@@ -72,7 +73,7 @@ class OpenClipSource:
         if self.folder is not None:
             name = f"local-dir:{self.folder}"
             check_sizes(self._source(), CONFIG)
-        with self._opening():
+        with self._opening(), building(self.name, self.folder or Path(str(self.weights))):
             return open_clip.create_model(
                 name,
                 pretrained=self.weights,

@@ -38,6 +38,8 @@ def check_processor(processor: Any, name: str) -> None:
     from transformers.image_processing_base import ImageProcessingMixin
 
     inner = getattr(processor, "image_processor", processor)
+    if inner is not processor:
+        _check_tokens(processor, name)
     if not isinstance(inner, ImageProcessingMixin):
         return
     counting = hasattr(sys.modules.get(type(inner).__module__), _COUNTING)
@@ -54,6 +56,16 @@ def check_processor(processor: Any, name: str) -> None:
                 raise ModelNotSupported(
                     f"{name}: its processor of pictures says {key} {value:g}, more than {most:,}, which no model sees"
                 )
+
+
+def _check_tokens(processor: Any, name: str) -> None:
+    """Refuse a processor that writes more tokens for a picture than any model reads: it repeats a text so often."""
+    for key, value in vars(processor).items():
+        counts = "seq_len" in key or ("num_" in key and key.endswith("tokens"))
+        if counts and isinstance(value, int | float) and not value <= MOST_PATCHES:
+            raise ModelNotSupported(
+                f"{name}: its processor says {key} {value:g}, more than {MOST_PATCHES:,}, which no model reads"
+            )
 
 
 def _is_sizes(value: Any) -> bool:

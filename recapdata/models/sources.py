@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from recapdata.endpoint import configure_client, endpoint, hub_api, hub_errors
 from recapdata.errors import CaptionerNotFound, OptionError
+from recapdata.models.folders import check_folder
 from recapdata.scenes import SIDE
-from recapdata.weights import content_revision, embedded_path
+from recapdata.weights import EMBEDDED_MODELS, content_revision, embedded_path
 
 if TYPE_CHECKING:
     from recapdata.dataset.protocol import Target
@@ -48,9 +49,12 @@ def resolve_model(name: str, *, kind: str, revision: str | None = None) -> Model
         CaptionerNotFound: no such folder or repository.
         HubError: the Hub cannot be reached, or does not know the revision.
         OptionError: a folder stands at another content hash than `revision`.
+        ModelNotSupported: a folder holds links that lead out of it, or what is no file.
     """
     if name == EMBEDDED or Path(name).is_dir():
         path = embedded_path(kind) if name == EMBEDDED else Path(name)
+        if not path.is_relative_to(EMBEDDED_MODELS):  # as an installer laid them out, maybe by links
+            check_folder(path)
         content = content_revision(path)
         check_local_revision(name, content, revision)
         return ModelSource(name=name, location=str(path), revision=content)
@@ -90,6 +94,19 @@ def pinned_file(source: ModelSource, name: str) -> Path | None:
             return Path(hf_hub_download(source.location, name, revision=source.commit))
         except EntryNotFoundError:
             return None
+
+
+def local_folder(source: ModelSource) -> Path | None:
+    """Where a model's files lie on this machine under their own names; None where none of them does yet."""
+    if source.commit is None:
+        return Path(source.location)
+    from huggingface_hub import try_to_load_from_cache
+
+    for name in ("config.json", "model_index.json"):
+        found = try_to_load_from_cache(source.location, name, revision=source.commit)
+        if isinstance(found, str):
+            return Path(found).parent
+    return None
 
 
 def file_revision(path: Path) -> str:

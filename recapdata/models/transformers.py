@@ -3,10 +3,11 @@
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from recapdata.errors import ModelNotSupported
+from recapdata.models.building import building
 from recapdata.models.opening import check_sizes, opening, read_json
 from recapdata.models.processors import check_processor
 from recapdata.models.sources import ModelSource
@@ -93,7 +94,8 @@ def load_pretrained(loader: Any, source: ModelSource, **options: Any) -> Any:
         raise ModelNotSupported(
             f"{source.name} holds an adapter ({ADAPTER}), which may stand for another model: give a model with its adapter merged"
         )
-    with loading(source):
+    builds = "Model" in loader.__name__  # what reads a configuration or a tokenizer needs no PyTorch
+    with loading(source), building(source.name, source) if builds else nullcontext():
         loaded = loader.from_pretrained(
             source.location, revision=source.commit, trust_remote_code=False, **options
         )

@@ -12,6 +12,7 @@ from recapdata.errors import CaptionerNotFound
 
 RUN = "training"
 """The folder inside a trained model's that holds checkpoints, logs and prepared data; it is never pushed."""
+EMBEDDED_MODELS = Path(str(files(__name__)))
 KINDS = ("captioner", "captioner-base", "clip", "diffusion", "language")
 
 
@@ -23,7 +24,7 @@ def embedded_path(kind: str) -> Path:
     """
     if kind not in KINDS:
         raise CaptionerNotFound(f"no embedded model {kind!r}; there are {', '.join(KINDS)}")
-    path = Path(str(files(__name__))) / kind
+    path = EMBEDDED_MODELS / kind
     if not path.is_dir() or not any(path.iterdir()):
         raise CaptionerNotFound(
             f"the embedded {kind} model is not in this installation ({path} is empty); install recapdata again, or "

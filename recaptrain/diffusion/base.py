@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from recapdata.errors import ModelNotSupported, OptionError
 from recapdata.extras import require
+from recapdata.models.building import building
 from recapdata.models.opening import TRIED, opening
-from recapdata.models.sources import ModelSource, resolve_model
+from recapdata.models.sources import ModelSource, local_folder, resolve_model
 from recaptrain.diffusion.components import EXPECTED, check_fit, pipeline_class
 from recaptrain.diffusion.conditioning import text_encoders
 from recaptrain.diffusion.windows import MOST
@@ -81,20 +82,11 @@ class Base:
 
     def stored_in_half(self, parts: Sequence[str]) -> dict[str, str]:
         """Those of the parts whose files hold weights in half precision, and in which: rounded already, before training."""
-        folder = self._folder()
+        folder = local_folder(self.source)
         if folder is None:
             return {}
         dtypes = {part: _stored_dtypes(folder / part) for part in parts}
         return {part: min(own) for part, each in dtypes.items() if (own := each.intersection(_HALVES))}
-
-    def _folder(self) -> Path | None:
-        """Where the base's files lie; None where they are not on this machine under their own names."""
-        if self.source.commit is None:
-            return Path(self.source.location)
-        from huggingface_hub import try_to_load_from_cache
-
-        index = try_to_load_from_cache(self.source.location, "model_index.json", revision=self.source.commit)
-        return Path(index).parent if isinstance(index, str) else None
 
 
 def load_base(name: str, revision: str | None = None) -> Base:
@@ -162,7 +154,10 @@ def load_pipeline(source: ModelSource) -> "Pipeline":
 
     _quiet()
     kind = pipeline_class(source)
-    with opening(source.name, f"{source.name} cannot be loaded by diffusers", f"; {EXPECTED}"):
+    with (
+        opening(source.name, f"{source.name} cannot be loaded by diffusers", f"; {EXPECTED}"),
+        building(source.name, source),
+    ):
         pipeline: Pipeline = getattr(diffusers, kind).from_pretrained(
             source.location, revision=source.commit, dtype=torch.float32
         )

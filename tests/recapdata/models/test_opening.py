@@ -8,6 +8,7 @@ import pytest
 from recapdata.errors import ModelNotSupported, OptionError
 from recapdata.models.open_clip import find_model
 from recapdata.models.opening import MOST_JSON, check_sizes, opening, read_json
+from recapdata.models.processors import check_processor
 from recapdata.models.sources import ModelSource
 from recapdata.models.transformers import load_pretrained
 from recapdata.weights import content_revision, embedded_path
@@ -112,6 +113,20 @@ def test_a_processor_makes_no_more_of_a_picture_than_a_model_sees(folder, kind, 
         ModelNotSupported, match=r"it: its processor of pictures says .+, which no model sees"
     ):
         load_pretrained(transformers.AutoImageProcessor, it)
+
+
+@pytest.mark.parametrize("key", ["image_seq_len", "num_additional_image_tokens"])
+def test_a_processor_writes_no_more_tokens_than_a_model_reads(key):
+    class Processor:
+        image_processor = None
+
+    processor = Processor()
+    setattr(processor, key, 2**16)
+    processor.image_token_id = 257_152
+    check_processor(processor, "it")
+    setattr(processor, key, 10**9)
+    with pytest.raises(ModelNotSupported, match=f"it: its processor says {key} 1e\\+09, more than 65,536"):
+        check_processor(processor, "it")
 
 
 def test_sizes_that_processors_have_are_taken(folder):
