@@ -63,10 +63,10 @@ def test_bad_lines_are_named_and_counted(tmp_path, capsys):
 def test_a_failed_run_leaves_the_old_file(tmp_path):
     source = write(tmp_path / "in.jsonl", [b'{"id": 1, "caption": "a dog"}'])
     target = tmp_path / "out.jsonl"
-    target.write_text("old")
+    target.write_text(old := '{"id": 0, "claims": []}\n')
     with pytest.raises(PipelineNotFound, match="no_such_pipeline"):
         annotate_jsonl(source, target, pipeline="no_such_pipeline")
-    assert target.read_text() == "old"
+    assert target.read_text() == old
     with pytest.raises(InputError, match=r"missing\.jsonl"):
         annotate_jsonl(tmp_path / "missing.jsonl", target)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
