@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from recaptrain.evaluation.metrics import Statistic
 
 CONFIDENCE = 0.95
+AT_ONCE = 500
+"""Repetitions whose weights are in memory at once: 20 MB of ten thousand pictures. As many as those of a discrepancy, which goes over all pairs
+of pictures once for all that are given."""
 
 
 def draws(prompts: int, replicates: int, seed: int) -> Iterator[NDArray[np.int64]]:
@@ -36,16 +39,23 @@ def replicate(
     """
     counts = draws(prompts, statistic.replicates, seed)
     if statistic.values is not None:
-        # A thousand repetitions of ten thousand pictures are 40 MB in 32 bits.
-        weights = np.empty((statistic.replicates, len(prompt_of)), np.int32)
-        for row, each in zip(weights, counts, strict=True):
-            row[:] = each[prompt_of]
-        found = statistic.values(weights)
+        found = np.concatenate([statistic.values(each) for each in _weights(counts, statistic, prompt_of)])
     else:
         found = np.array([statistic.value(each[prompt_of]) for each in counts], float)
     if statistic.centered and np.isfinite(found).any():
         found = found + (statistic.value(np.ones(len(prompt_of), np.int64)) - np.nanmean(found))
     return found
+
+
+def _weights(
+    counts: Iterator[NDArray[np.int64]], statistic: Statistic, prompt_of: NDArray[np.int64]
+) -> Iterator[NDArray[np.int32]]:
+    """How often each row counts in the repetitions, [·, rows], some of them at once."""
+    for start in range(0, statistic.replicates, AT_ONCE):
+        weights = np.empty((min(AT_ONCE, statistic.replicates - start), len(prompt_of)), np.int32)
+        for row in weights:
+            row[:] = next(counts)[prompt_of]
+        yield weights
 
 
 def percentile_interval(values: NDArray[np.float64]) -> tuple[float, float] | None:

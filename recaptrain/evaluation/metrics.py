@@ -5,7 +5,7 @@ A metric from outside is a function of the same arguments as those in the table,
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from numpy.typing import NDArray
@@ -72,6 +72,13 @@ class Statistic:
     least: float | None = None
     centered: bool = False
     note: str = ""
+
+
+def without_pictures(statistic: Statistic) -> Statistic:
+    """A statistic whose figure is made: a centered one, which says nothing of a single prompt, lets go of all that it was worked out from."""
+    if not statistic.centered:
+        return statistic
+    return replace(statistic, value=lambda weights: float("nan"), values=None)
 
 
 class Metric(Protocol):

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Kernel = Callable[[Floats, Floats], Floats]
 """Features [n, d], [m, d] → kernel [n, m]."""
-BLOCK = 1 << 20
-"""Values of a kernel in memory."""
+TILE = 512
+"""Rows and columns of a kernel in memory at once, of which alone the features are in float64, so that memory does not grow with the pictures."""
 SIGMA = 10.0
 
 
@@ -33,11 +33,10 @@ def gauss(one: Floats, other: Floats) -> Floats:
     return np.asarray(np.exp(-squares / (2 * SIGMA**2)), np.float64)
 
 
-def own_mean(features: Floats, kernel: Kernel) -> float:
+def own_mean(features: NDArray[np.floating], kernel: Kernel) -> float:
     """The mean of the kernel over pairs of different rows, of n ≥ 2."""
     n = len(features)
-    ones = np.ones((1, n))
-    return float(_pairs(features, kernel, ones)[0] / (n * (n - 1)))
+    return float(_pairs(features, kernel, np.ones((1, n), np.int64))[0] / (n * (n - 1)))
 
 
 class DiscrepancyTo:
@@ -53,40 +52,50 @@ class DiscrepancyTo:
         kernel: Kernel,
         scale: float = 1.0,
     ) -> None:
-        self._features = np.asarray(features, np.float64)
+        self._features = features
         self._kernel, self._scale = kernel, scale
-        others = np.asarray(reference, np.float64)
-        self._to_reference = np.concatenate(
-            [kernel(self._features[rows], others).mean(1) for rows in _blocks(len(features), len(others))]
-        )
-        self._within_reference = own_mean(others, kernel)
+        self._to_reference = _means(features, reference, kernel)
+        self._within_reference = own_mean(reference, kernel)
 
     def __call__(self, weights: NDArray[np.int64]) -> float:
         """The discrepancy for weights [n]."""
         return float(self.many(weights[None])[0])
 
-    def many(self, weights: NDArray[np.int64]) -> Floats:
+    def many(self, weights: NDArray[np.integer]) -> Floats:
         """The discrepancies [r] for weights [r, n], in one pass over the kernel."""
-        counts = weights.astype(np.float64)
-        total, squares = counts.sum(1), (counts**2).sum(1)
+        total = weights.sum(1, dtype=np.float64)
+        squares = np.einsum("ij,ij->i", weights, weights, dtype=np.float64)
+        to_reference = np.array([each @ self._to_reference for each in weights])
         with np.errstate(divide="ignore", invalid="ignore"):
-            within = _pairs(self._features, self._kernel, counts) / (total**2 - squares)
-            found = within + self._within_reference - 2 * (counts @ self._to_reference) / total
+            within = _pairs(self._features, self._kernel, weights) / (total**2 - squares)
+            found = within + self._within_reference - 2 * to_reference / total
         return np.where(total**2 > squares, self._scale * found, np.nan)
 
 
-def _pairs(features: Floats, kernel: Kernel, counts: Floats) -> Floats:
-    """Σ over pairs of different rows of count · count · kernel, [r] for counts [r, n]."""
+def _pairs(features: NDArray[np.floating], kernel: Kernel, counts: NDArray[np.integer]) -> Floats:
+    """Σ over pairs of different rows of count · count · kernel, [r] for counts [r, n]; of the two of a pair one is worked out."""
     found = np.zeros(len(counts))
-    for rows in _blocks(len(features), len(features)):
-        block = kernel(features[rows], features)
-        places = np.arange(len(block))
-        block[places, rows.start + places] = 0
-        found += (counts[:, rows] * (counts @ block.T)).sum(1)
+    for rows in _tiles(len(features)):
+        one, own = features[rows].astype(np.float64), counts[:, rows].astype(np.float64)
+        tile = kernel(one, one)
+        np.fill_diagonal(tile, 0)
+        found += ((own @ tile) * own).sum(1)
+        for columns in _tiles(len(features), rows.stop):
+            tile = kernel(one, features[columns].astype(np.float64))
+            found += 2 * ((own @ tile) * counts[:, columns]).sum(1)
     return found
 
 
-def _blocks(n: int, m: int) -> list[slice]:
-    """The n rows of a kernel [n, m] in parts."""
-    step = max(BLOCK // m, 1)
-    return [slice(at, at + step) for at in range(0, n, step)]
+def _means(features: NDArray[np.floating], others: NDArray[np.floating], kernel: Kernel) -> Floats:
+    """The mean of the kernel of each row with the others, [n]."""
+    found = np.zeros(len(features))
+    for rows in _tiles(len(features)):
+        one = features[rows].astype(np.float64)
+        for columns in _tiles(len(others)):
+            found[rows] += kernel(one, others[columns].astype(np.float64)).sum(1)
+    return found / len(others)
+
+
+def _tiles(n: int, start: int = 0) -> list[slice]:
+    """Rows from the start on in parts."""
+    return [slice(at, at + TILE) for at in range(start, n, TILE)]

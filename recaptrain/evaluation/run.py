@@ -3,13 +3,12 @@
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import chain
 from math import isfinite
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recapdata.atomic import check_folder, write_atomic
 from recapdata.console import progress, say
@@ -31,7 +30,7 @@ from recaptrain.evaluation.evaluations import (
 )
 from recaptrain.evaluation.intervals import percentile_interval, replicate
 from recaptrain.evaluation.measuring import NOTHING, UNREADABLE, Rows, measure
-from recaptrain.evaluation.metrics import Metric, Statistic, open_metric
+from recaptrain.evaluation.metrics import Metric, Statistic, open_metric, without_pictures
 from recaptrain.evaluation.pictures import Pictures, read_runs
 from recaptrain.evaluation.reference import FOLDER
 from recaptrain.evaluation.seen import EVIDENCE, open_store
@@ -122,18 +121,15 @@ def _measured(run: Pictures, settings: EvaluateSettings) -> Measured:
     for metric in metrics:
         states = rows[metric.name].states()
         errors, not_applicable[metric.name] = rows[metric.name].errors(), states.count(NOTHING)
-        statistics, prompt_of = _statistics(metric, rows[metric.name], prompts)
-        if not statistics:
+        own = dict(_figures(metric, rows[metric.name], states, prompts, settings.seed))
+        if not own:
             without[metric.name] = (
                 f"it has nothing to say of any of the {len(states):,} pictures"
                 if len(errors) < len(states)
                 else "no picture can be decoded"
             )
-        for statistic in statistics:
-            several = len(prompts) > 1
-            values = replicate(statistic, prompt_of, len(prompts), settings.seed) if several else np.array([])
-            replicates[statistic.name] = Replicates(statistic=statistic, prompt_of=prompt_of, values=values)
-            figures.append(_figure(metric, replicates[statistic.name], states))
+        figures += [figure for figure, _ in own.values()]
+        replicates |= {name: made for name, (_, made) in own.items()}
     evaluation = Evaluation(
         name=run.name,
         source=run.source,
@@ -151,13 +147,19 @@ def _measured(run: Pictures, settings: EvaluateSettings) -> Measured:
     return Measured(folder=folder, pictures=run, evaluation=evaluation, replicates=replicates)
 
 
-def _statistics(
-    metric: Metric, rows: Rows, prompts: Mapping[str, int]
-) -> tuple[Sequence[Statistic], NDArray[np.int64]]:
-    """The figures of a metric, and the number of the prompt of each of its rows; the rows themselves are not kept."""
+def _figures(
+    metric: Metric, rows: Rows, states: Sequence[str], prompts: Mapping[str, int], seed: int
+) -> Iterator[tuple[str, tuple[Figure, Replicates]]]:
+    """The figures of a metric by name, with their repetitions; neither rows nor features are kept."""
     own = rows.measured()
     prompt_of = np.array([prompts[name] for name in own.column("prompt_id").to_pylist()], np.int64)
-    return metric.figures(own) if len(own) else (), prompt_of
+    statistics = metric.figures(own) if len(own) else ()
+    del own
+    for statistic in statistics:
+        values = replicate(statistic, prompt_of, len(prompts), seed) if len(prompts) > 1 else np.array([])
+        made = Replicates(statistic=statistic, prompt_of=prompt_of, values=values)
+        figure = _figure(metric, made, states)
+        yield statistic.name, (figure, replace(made, statistic=without_pictures(statistic)))
 
 
 def _figure(metric: Metric, made: Replicates, states: Sequence[str]) -> Figure:
