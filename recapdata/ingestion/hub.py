@@ -33,6 +33,8 @@ _REPOSITORY = re.compile(r"(?P<id>[\w.-]+/[\w.-]+|[\w.-]+)(?:@(?P<revision>[\w./
 _COMMIT = re.compile("[0-9a-f]{40}")
 _RECOMPUTED = ("key", "width", "height", "source")
 SPLIT = "split"
+_STRANGE = (RuntimeError, TypeError, LookupError, AttributeError, ArithmeticError)
+"""What `datasets` raises of a card that is not as it expects, and of a repository with code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +236,9 @@ def _builder(place: Place) -> "DatasetBuilder":
         builder = load_dataset_builder(place.repo_id, name=place.config, revision=place.commit)
     except (DataFilesNotFoundError, DatasetNotFoundError) as error:
         raise SourceError(f"{place}: no data files that `datasets` can read on {endpoint()}") from error
+    except _STRANGE as error:
+        what = " ".join(str(error).split())[:300]
+        raise SourceError(f"{place}: `datasets` cannot read its card and its files' names: {what}") from error
     except ValueError as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise SourceError(f"{place}: {' '.join(lines[:2])[:400]} (choose with ,config=NAME)") from error

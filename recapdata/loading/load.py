@@ -18,7 +18,8 @@ from recapdata.dataset.folder import DatasetFolder
 from recapdata.dataset.image_columns import image_columns, named_images
 from recapdata.dataset.shards import ShardFile, fields_of
 from recapdata.dataset.target import Target, open_dataset
-from recapdata.errors import DatasetDamaged, DatasetEmpty, HubError
+from recapdata.endpoint import hub_api, hub_errors
+from recapdata.errors import DatasetDamaged, DatasetEmpty, HubError, NotADataset
 from recapdata.extras import naming_extras
 from recapdata.loading.streaming import parts_of, stream
 from recapdata.publishing.published import data_path, features
@@ -251,20 +252,33 @@ def _same_images(mine: Contents, other: Contents, shard: int) -> bool:
 
 
 def _downloaded(target: Target) -> list[tuple[str, Contents]]:
-    """Other commits of the same repository of which data shards lie in the client's cache, with what they hold."""
+    """Other versions of the same repository of which data shards lie in the client's cache, with what they say that they hold.
+
+    Nobody but who may write the repository makes a tag or a branch; a proposed change (`refs/pr/…`) is anybody's and may say what it likes.
+    """
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
 
     folder = repo_folder_name(repo_id=str(target.repo_id), repo_type="dataset")
     snapshots = Path(constants.HF_HUB_CACHE) / folder / "snapshots"
+    there = [
+        snapshot
+        for snapshot in sorted(snapshots.glob("*"), key=lambda path: path.name)
+        if snapshot.name != target.commit and any(snapshot.glob("data/train-*.parquet"))
+    ]
+    if not there:
+        return []
+    with hub_errors(target.name):
+        refs = hub_api().list_repo_refs(str(target.repo_id), repo_type="dataset")
+    written = {ref.target_commit for ref in (*refs.tags, *refs.branches)}
     found = []
-    for snapshot in sorted(snapshots.glob("*"), key=lambda path: path.name):
-        if snapshot.name == target.commit or not any(snapshot.glob("data/train-*.parquet")):
+    for snapshot in there:
+        if snapshot.name not in written:
             continue
         try:
             contents = published_contents(open_dataset(f"{target.repo_id}@{snapshot.name}"))
-        except HubError:
-            continue  # a commit that this Hub does not know, or does not serve any more
+        except (HubError, DatasetDamaged, NotADataset):
+            continue  # a commit that this Hub does not serve any more, or one of which nothing can be taken
         if contents is not None:
             found.append((snapshot.name, contents))
     return found

@@ -335,3 +335,18 @@ def test_paths_of_other_systems_and_images_of_other_columns(repo_id: str, tmp_pa
     assert [(row["error"], row["message"]) for row in failures] == [
         ("MissingFile", "the repository has no 'nowhere.png'")
     ]
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("{name}.py", b"raise SystemExit"),
+        ("README.md", b"---\ndataset_info:\n  features:\n  - name: x\n    list: [a]\n---\n"),
+    ],
+)
+def test_what_datasets_cannot_make_sense_of_is_one_line(repo_id: str, name: str, content: bytes) -> None:
+    name = name.format(name=repo_id.partition("/")[2])
+    upload(repo_id, {"0.parquet": parquet([]), name: content})
+    with pytest.raises(SourceError, match=r"`datasets` cannot read its card"):
+        open_hub(repo_id, IngestOptions())

@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import HfApi, constants, snapshot_download
 from huggingface_hub.file_download import repo_folder_name
 
 import recapdata
 from recapdata.dataset.target import open_dataset
-from recapdata.errors import CaptionSetNotFound, HubError, OptionError
+from recapdata.errors import CaptionSetNotFound, DatasetDamaged, HubError, OptionError
 from recapdata.publishing import plan_publication, publish
 from recapdata.publishing.survey import look_at_folder
-from recapdata.records import image_key
+from recapdata.records import IMAGE_TYPE, image_key
 from tests.builders import add_set, build_dataset, png
 
 
@@ -90,6 +92,21 @@ def test_images_of_an_earlier_version_are_not_fetched_again(hub, repo_id, folder
     assert rows["recap"][:] == [f"a bird {row}" for row in range(6)]
     assert rows[3]["image"].size == (8, 8)
     assert data_files(repo_id, second.commit) == []
+
+
+def test_what_a_strange_commit_says_changes_no_version(hub, repo_id, folder, tmp_path):
+    """One that is no version any more has the words of one and other pictures; one that is a branch's has words that cannot be read."""
+    send(folder, repo_id, "1.0.0")
+    api, shard = HfApi(), folder.image_shard(0)
+    table = pq.read_table(shard)
+    images = [{"bytes": png(77), "path": None}, *table.column("image").to_pylist()[1:]]
+    pq.write_table(table.set_column(1, "image", pa.array(images, IMAGE_TYPE)), tmp_path / "other")
+    for path, content in (("data/train-00000.parquet", tmp_path / "other"), ("contents.json", b"{}")):
+        api.upload_file(path_or_fileobj=content, path_in_repo=path, repo_id=repo_id, repo_type="dataset")
+        snapshot_download(repo_id, repo_type="dataset", revision="main")
+    with pytest.raises(DatasetDamaged, match=r"contents\.json cannot be read"):
+        recapdata.load(repo_id, revision="main")
+    assert recapdata.load(repo_id, revision="v1.0.0")[0]["image"].getpixel((0, 0)) == (0, 0, 0)  # png(0)
 
 
 def test_a_shard_with_other_pictures_is_fetched(hub, repo_id, folder, tmp_path):
