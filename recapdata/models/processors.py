@@ -18,6 +18,8 @@ MOST_PARTS = 256
 """Tiles, crops or frames of a picture."""
 MOST_PATCHES = 2**16
 """Patches or tokens of a picture."""
+MOST_TOKENS = 2**14
+"""Tokens that a processor writes for a picture, whatever that is: attention to all of them takes a gigabyte."""
 _SIDES = ("size", "edge", "height", "width", "resolution", "side", "pinpoint")
 _PARTS = ("tile", "crop", "slice", "frame", "split")
 _PATCHES = ("patches", "token", "seq_length")
@@ -62,9 +64,9 @@ def _check_tokens(processor: Any, name: str) -> None:
     """Refuse a processor that writes more tokens for a picture than any model reads: it repeats a text so often."""
     for key, value in vars(processor).items():
         counts = "seq_len" in key or ("num_" in key and key.endswith("tokens"))
-        if counts and isinstance(value, int | float) and not value <= MOST_PATCHES:
+        if counts and isinstance(value, int | float) and not value <= MOST_TOKENS:
             raise ModelNotSupported(
-                f"{name}: its processor says {key} {value:g}, more than {MOST_PATCHES:,}, which no model reads"
+                f"{name}: its processor says {key} {value:g}, more than {MOST_TOKENS:,}, which no model reads"
             )
 
 

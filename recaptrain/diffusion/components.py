@@ -130,3 +130,13 @@ def check_fit(pipeline: "Pipeline", name: str) -> None:
     tokens, known = len(pipeline.tokenizer), encoder.vocab_size
     if tokens > known:
         raise ModelNotSupported(f"{name}: its tokenizer has {tokens:,} tokens, its text encoder {known:,}")
+    pairs = [(pipeline.tokenizer, encoder)]
+    if second is not None:
+        pairs.append((pipeline.tokenizer_2, second.config))
+    for tokenizer, config in pairs:
+        # Every prompt is filled up to that length.
+        length, positions = tokenizer.model_max_length, config.max_position_embeddings
+        if not 2 < length <= positions:
+            raise ModelNotSupported(
+                f"{name}: its tokenizer brings prompts to {length} tokens, and its text encoder reads {positions}"
+            )

@@ -120,6 +120,8 @@ def test_sizes_that_would_exhaust_the_machine_are_refused(model, file, values):
         ("unet/config.json", {"cross_attention_dim": 13}, "cannot be loaded by diffusers"),
         ("scheduler/scheduler_config.json", {"beta_schedule": ["x"]}, "NotImplementedError"),
         ("tokenizer/tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["mine.X", None]}, "model_max_length": "x"}, "loaded"),
+        ("tokenizer/tokenizer_config.json", {"model_max_length": 10**9}, "brings prompts to 1000000000 tokens, and its text encoder reads 77"),
+        ("tokenizer/tokenizer_config.json", {"model_max_length": 2}, "brings prompts to 2 tokens"),
         ("text_encoder/config.json", {"auto_map": {"AutoModel": "mine.X"}, "hidden_size": -1}, "loaded"),
     ],
 )  # fmt: skip
