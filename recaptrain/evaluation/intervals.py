@@ -50,12 +50,13 @@ def replicate(
 def _weights(
     counts: Iterator[NDArray[np.int64]], statistic: Statistic, prompt_of: NDArray[np.int64]
 ) -> Iterator[NDArray[np.int32]]:
-    """How often each row counts in the repetitions, [·, rows], some of them at once."""
+    """How often each row counts in the repetitions, [·, rows], some of them at once, in memory that those after them take over."""
+    weights = np.empty((min(AT_ONCE, statistic.replicates), len(prompt_of)), np.int32)
     for start in range(0, statistic.replicates, AT_ONCE):
-        weights = np.empty((min(AT_ONCE, statistic.replicates - start), len(prompt_of)), np.int32)
-        for row in weights:
+        part = weights[: statistic.replicates - start]
+        for row in part:
             row[:] = next(counts)[prompt_of]
-        yield weights
+        yield part
 
 
 def percentile_interval(values: NDArray[np.float64]) -> tuple[float, float] | None:
