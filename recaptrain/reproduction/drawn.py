@@ -21,7 +21,7 @@ UNSEEN_SETS = {"short": "human-short", "long": "human-long", "alttext": "alt"}
 UNSEEN_PER_PROMPT = 3
 """Unseen pictures for each prompt of a kind: of about half the alt text names a shape."""
 METRICS = ("soa", "ca", "pa", "rp", "clipscore", "claims", "spatial", "fid")
-"""RECAP's figures, CLIP score, and by detection the truth of the prompts' claims and positions: the embedded CLIP, which PA asks, tells few."""
+"""RECAP's figures, CLIP score, and by detection, which is surer than the embedded CLIP of PA, the truth of the prompts' claims and positions."""
 DETECTOR = "recaptrain.embedded.observer:open_detector"
 
 
