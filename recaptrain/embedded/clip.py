@@ -2,8 +2,7 @@
 
 Its picture tower starts from the captioner's vision tower (the same blocks under other names), its text tower from nothing. It learns which true
 text belongs to which picture of a batch, and that a text with one thing changed does not (Yuksekgonul et al. 2023, "NegCLIP"); then, of each picture, its
-text from the same with one position reversed. Among all texts of a batch the reversed one weighs too little: of 1,000 steps that held it as one more
-wrong text, the last told it no better than chance.
+text from the same with one position reversed. As one more wrong text among those of a batch it weighs too little to be learned soon.
 The folder that comes out loads with open_clip's `local-dir:` schema.
 """
 

@@ -15,7 +15,7 @@ Several pictures of a prompt in one run need nothing of this: their seeds belong
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,11 +26,15 @@ from recaptrain.evaluation.evaluations import Evaluation, Figure, Measured, Repl
 from recaptrain.evaluation.intervals import percentile_interval
 
 
-@dataclass(frozen=True, slots=True)
-class Between:
-    """How a figure varies between runs of one model: standard deviation, and the degrees of freedom that it rests on."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How much a figure varies between runs of one model.
 
-    deviation: float
+    Attributes:
+        freedom: degrees of freedom that the variance is known with.
+    """
+
+    variance: float
     freedom: int
 
 
@@ -43,7 +47,7 @@ def joined(models: Sequence[Sequence[Measured]], out: str | Path, seed: int) -> 
     """
     several = [runs for runs in models if len(runs) > 1]
     names = dict.fromkeys(figure.name for runs in several for figure in runs[0].evaluation.figures)
-    varying = {name: _between([_values(runs, name) for runs in several]) for name in names}
+    varying = {name: pooled_spread([_values(runs, name) for runs in several]) for name in names}
     return [runs[0] if len(runs) == 1 else _joined(runs, varying, out, seed) for runs in models]
 
 
@@ -54,15 +58,20 @@ def _values(runs: Sequence[Measured], name: str) -> NDArray[np.float64]:
     return np.array(values if len(values) == len(runs) else [], float)
 
 
-def _between(models: Sequence[NDArray[np.float64]]) -> Between:
-    """The variance of all models' values about their means, pooled."""
+def pooled_spread(models: Iterable[NDArray[np.float64]]) -> Spread | None:
+    """The variance of all models' values about their means: two or three runs of one model alone hardly tell it.
+
+    That chance moves all models alike is an assumption. None where no model has two values.
+    """
     known = [values for values in models if len(values)]
     freedom = sum(len(values) - 1 for values in known)
     squares = sum(float(((values - values.mean()) ** 2).sum()) for values in known)
-    return Between((squares / freedom) ** 0.5 if freedom else 0.0, freedom)
+    return Spread(variance=squares / freedom, freedom=freedom) if freedom else None
 
 
-def _joined(runs: Sequence[Measured], varying: Mapping[str, Between], out: str | Path, seed: int) -> Measured:
+def _joined(
+    runs: Sequence[Measured], varying: Mapping[str, Spread | None], out: str | Path, seed: int
+) -> Measured:
     first = runs[0].evaluation
     figures, replicates = [], {}
     for figure in first.figures:
@@ -70,9 +79,10 @@ def _joined(runs: Sequence[Measured], varying: Mapping[str, Between], out: str |
         spread: NDArray[np.float64] = np.array([])
         if len(_values(runs, figure.name)):
             values = [run.replicates[figure.name].values for run in runs]
-            if all(map(len, values)):
+            between = varying[figure.name]
+            if between is not None and all(map(len, values)):
                 order = _seed(seed, first.name, figure.name)
-                spread = repetitions(np.stack(values), varying[figure.name], order)
+                spread = repetitions(np.stack(values), between, order)
         replicates[figure.name] = replace(runs[0].replicates[figure.name], values=spread)
         figures.append(_figure(figure, own, runs, replicates[figure.name]))
     evaluation = replace(
@@ -102,18 +112,17 @@ def _joined(runs: Sequence[Measured], varying: Mapping[str, Between], out: str |
     return Measured(folder=folder, pictures=runs[0].pictures, evaluation=evaluation, replicates=replicates)
 
 
-def repetitions(replicates: NDArray[np.float64], between: Between, seed: int) -> NDArray[np.float64]:
+def repetitions(replicates: NDArray[np.float64], between: Spread, seed: int) -> NDArray[np.float64]:
     """Repetitions [r] of the mean over R runs, of which prompts and seeds both are uncertain.
 
     Args:
         replicates: of each run its repetitions of the bootstrap over prompts, [R, r].
-        between: of at least one degree of freedom.
     """
     from scipy.stats import t
 
     number, count = replicates.shape
     quantiles = t.ppf((np.arange(count) + 0.5) / count, between.freedom)
-    moved = np.random.default_rng(seed).permutation(quantiles) * (between.deviation / number**0.5)
+    moved = np.random.default_rng(seed).permutation(quantiles) * (between.variance / number) ** 0.5
     return np.asarray(replicates.mean(0) + moved, np.float64)
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recaptrain.evaluation.by_seed import Spread, pooled_spread
+
 DRAWS = 4000
 """Repetitions that an interval is read from."""
 NORMAL = 1.959964
@@ -25,19 +27,6 @@ class Measured:
     value: float
     low: float
     high: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
-    """How much chance moves a figure from one training to the next of the same arm.
-
-    Attributes:
-        variance: between trainings.
-        freedom: degrees of freedom that it is known with.
-    """
-
-    variance: float
-    freedom: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,16 +51,8 @@ class Estimate:
 
 
 def spread_of(arms: Iterable[Sequence[Measured]]) -> Spread | None:
-    """The variance between trainings, pooled over arms: two or three trainings of one arm alone hardly tell it.
-
-    That chance moves all arms alike is an assumption. None where no arm was trained twice.
-    """
-    deviations, freedom = 0.0, 0
-    for runs in arms:
-        values = np.array([run.value for run in runs])
-        deviations += float(((values - values.mean()) ** 2).sum())
-        freedom += len(runs) - 1
-    return Spread(variance=deviations / freedom, freedom=freedom) if freedom else None
+    """How much chance moves a figure from one training to the next of the same arm; None where no arm was trained twice."""
+    return pooled_spread(np.array([run.value for run in runs]) for runs in arms)
 
 
 def over_seeds(runs: Sequence[Measured], spread: Spread | None) -> Estimate:

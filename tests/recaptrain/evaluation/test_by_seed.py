@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from recapdata.errors import OptionError
-from recaptrain.evaluation.by_seed import _between, repetitions
+from recaptrain.evaluation.by_seed import Spread, pooled_spread, repetitions
 from recaptrain.evaluation.intervals import percentile_interval, replicate, weighted_mean
 from recaptrain.evaluation.metrics import Statistic
 from tests.recaptrain.evaluation.test_run import generated, run
@@ -50,7 +50,7 @@ def test_runs_by_seed_are_covered(runs, of_trainings, of_prompts, of_both):
 
     def draw(random):
         found = values(random)
-        between = _between([found.mean(1)])
+        between = pooled_spread([found.mean(1)])
         return repetitions(np.stack([replicated(each[:, None]) for each in found]), between, seed=3)
 
     def of_prompts_alone(random):
@@ -63,7 +63,7 @@ def test_runs_by_seed_are_covered(runs, of_trainings, of_prompts, of_both):
 def test_two_runs_without_prompts_are_students_interval():
     """Of 10 and 20 the standard error is 5, and Student's 97.5 % quantile with one degree of freedom tan(0.475 π) = 12.7."""
     replicates = np.array([[10.0] * 1000, [20.0] * 1000])
-    found = repetitions(replicates, _between([np.array([10.0, 20.0])]), seed=0)
+    found = repetitions(replicates, pooled_spread([np.array([10.0, 20.0])]), seed=0)
     low, high = percentile_interval(found)
     half = 5 * math.tan(0.475 * math.pi)
     assert (low, high) == pytest.approx((15 - half, 15 + half), rel=0.03)
@@ -71,8 +71,8 @@ def test_two_runs_without_prompts_are_students_interval():
 
 def test_variance_is_pooled_over_models() -> None:
     """Squares about the means 15 and 4 are 50 and 8, with 1 and 2 degrees of freedom; a model without a value adds none."""
-    between = _between([np.array([10.0, 20.0]), np.array([2.0, 4.0, 6.0]), np.array([])])
-    assert (between.deviation, between.freedom) == (pytest.approx((58 / 3) ** 0.5), 3)
+    between = pooled_spread([np.array([10.0, 20.0]), np.array([2.0, 4.0, 6.0]), np.array([])])
+    assert between == Spread(variance=pytest.approx(58 / 3), freedom=3)
 
 
 def test_runs_of_one_name_are_taken_together(tmp_path: Path) -> None:

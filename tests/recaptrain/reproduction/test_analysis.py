@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from recaptrain.reproduction.analysis import NORMAL, Estimate, Measured, Spread, over_seeds, relate, spread_of
+from recaptrain.evaluation.by_seed import Spread
+from recaptrain.reproduction.analysis import NORMAL, Estimate, Measured, over_seeds, relate, spread_of
 
 
 def run(seed: int, value: float, half: float) -> Measured:
