@@ -20,7 +20,7 @@ class Measured:
     """A figure of one trained model.
 
     Attributes:
-        low, high: its 95 % interval over prompts.
+        low, high: its 95 % interval over prompts; infinite where it is unknown.
     """
 
     seed: int
@@ -34,9 +34,10 @@ class Estimate:
     """A figure of an arm over its trainings.
 
     Attributes:
-        error: standard error, of the prompts and of the trainings together.
-        low, high: 95 % interval.
+        error: standard error, of the prompts and of the trainings together; infinite where that of the prompts is unknown.
+        low, high: 95 % interval, within what the figure can be.
         seeds: number of trainings.
+        spread: of one training to the next; None where it is unknown.
     """
 
     value: float
@@ -44,6 +45,7 @@ class Estimate:
     low: float
     high: float
     seeds: int
+    spread: Spread | None = None
 
     def separate_from(self, other: "Estimate") -> bool:
         """Whether the two intervals have no value in common."""
@@ -55,7 +57,9 @@ def spread_of(arms: Iterable[Sequence[Measured]]) -> Spread | None:
     return pooled_spread(np.array([run.value for run in runs]) for runs in arms)
 
 
-def over_seeds(runs: Sequence[Measured], spread: Spread | None) -> Estimate:
+def over_seeds(
+    runs: Sequence[Measured], spread: Spread | None, *, least: float = -math.inf, most: float = math.inf
+) -> Estimate:
     """The mean over the trainings of one arm.
 
     All trainings are measured on the same prompts, so the error of the prompts does not shrink with more of them, and their own does:
@@ -64,6 +68,7 @@ def over_seeds(runs: Sequence[Measured], spread: Spread | None) -> Estimate:
 
     Args:
         spread: of one training to the next; None where it is unknown, or where there is nothing trained, and left out then.
+        least, most: what the figure can be; Student's tails know no bounds.
 
     Raises:
         ValueError: no runs.
@@ -78,7 +83,8 @@ def over_seeds(runs: Sequence[Measured], spread: Spread | None) -> Estimate:
     error = math.sqrt(prompts + trainings)
     freedom = spread.freedom * error**4 / trainings**2 if spread and trainings else math.inf
     half = float(t.ppf(0.975, freedom)) * error
-    return Estimate(value=value, error=error, low=value - half, high=value + half, seeds=len(runs))
+    low, high = max(value - half, least), min(value + half, most)
+    return Estimate(value=value, error=error, low=low, high=high, seeds=len(runs), spread=spread)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +113,10 @@ def relate(
 ) -> Relation:
     """Relate an audit figure, known before training, to what training yielded.
 
-    The intervals hold the trained figures uncertain (each drawn from a normal distribution of its standard error) and the audit's exact: it was made on
-    every caption that was trained on.
+    The audit's figures are held exact: it was made on every caption that was trained on. The trained ones are as uncertain as chance makes a training, where
+    any arm was trained twice (of Student's t, its scale unknown for all arms alike): the prompts are the same for every arm, and so is what is easy
+    or hard about them. Where each arm was trained once, by the prompts, which is rather too much. Either noise is added to figures that have it already, so
+    that the interval of ρ reaches nearer to nought than the truth is.
 
     Args:
         known: the audit's figure by arm.
@@ -122,8 +130,7 @@ def relate(
         raise ValueError(f"{audit} and {trained} are known of {len(arms)} arms; a relation needs three")
     x = np.array([known[arm] for arm in arms])
     y = np.array([measured[arm].value for arm in arms])
-    errors = np.array([measured[arm].error for arm in arms])
-    draws = y + np.random.default_rng(seed).standard_normal((DRAWS, len(arms))) * errors
+    draws = y + _deviations([measured[arm] for arm in arms], np.random.default_rng(seed))
     ranks, slopes = _spearman(x, np.vstack([y, draws])), _slope(x, np.vstack([y, draws]))
     rank_low, rank_high = np.quantile(ranks[1:], [0.025, 0.975])
     slope_low, slope_high = np.quantile(slopes[1:], [0.025, 0.975])
@@ -138,6 +145,18 @@ def relate(
         slope_low=float(slope_low),
         slope_high=float(slope_high),
     )
+
+
+def _deviations(arms: Sequence[Estimate], random: np.random.Generator) -> NDArray[np.float64]:
+    """How far the figures of arms may be from the truth, [DRAWS, arms]."""
+    spreads = [arm.spread for arm in arms if arm.spread is not None]
+    deviations = random.standard_normal((DRAWS, len(arms)))
+    if len(spreads) < len(arms):
+        return deviations * np.array([arm.error for arm in arms])
+    freedom = spreads[0].freedom  # one for all, since it is pooled
+    scale = np.sqrt(freedom / random.chisquare(freedom, (DRAWS, 1)))
+    errors = [math.sqrt(spread.variance / arm.seeds) for arm, spread in zip(arms, spreads, strict=True)]
+    return deviations * scale * np.array(errors)
 
 
 def _spearman(x: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:

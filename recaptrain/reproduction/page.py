@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +105,9 @@ def _runs(cells: Sequence[Cell], study: Study, plan: Plan) -> list[Evaluation]:
 
 
 def _figure(cell: Cell) -> Figure:
+    low, high = (cell.low, cell.high) if isfinite(cell.error) else (None, None)
     return Figure(
-        name=cell.figure, metric=cell.figure, value=cell.value, low=cell.low, high=cell.high, n=0, not_applicable=0, unreadable=0,
+        name=cell.figure, metric=cell.figure, value=cell.value, low=low, high=high, n=0, not_applicable=0, unreadable=0,
         unit=cell.unit, better=cell.better, note="", identity={},
     )  # fmt: skip
 
@@ -131,13 +133,17 @@ def plot(relation: Relation, study: Study, final: Sequence[Cell]) -> Plot:
     }
     cells = {cell.arm: cell for cell in final if cell.figure == relation.trained and cell.arm in audited}
     across = Axis.over([audited[arm] for arm in cells])
-    up = Axis.over([end for cell in cells.values() for end in (cell.low, cell.high)])
+    ends = {
+        arm: (cell.low, cell.high) if isfinite(cell.error) else (cell.value, cell.value)
+        for arm, cell in cells.items()
+    }
+    up = Axis.over([end for both in ends.values() for end in both])
     dots = [
         Dot(
             x=across.along(audited[arm]),
             y=up.up(cell.value),
-            low=up.up(cell.low),
-            high=up.up(cell.high),
+            low=up.up(ends[arm][0]),
+            high=up.up(ends[arm][1]),
             told=f"{arm}: {relation.audit} {audited[arm]:.3g}, {relation.trained} {cell.text()}",
         )
         for arm, cell in cells.items()

@@ -7,9 +7,9 @@ OUT/results.html   all of it, with plots, pictures and every command
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import combinations
-from math import isfinite, sqrt
+from math import inf, isfinite, sqrt
 from pathlib import Path
 
 from recapdata.atomic import write_atomic
@@ -27,6 +27,8 @@ from recaptrain.reproduction.study import PRECISION, Study
 REAL = "real images"
 FIGURES = ("fid", "soa-c", "soa-i", "ca", "pa", "rp", "clipscore", "claims", "spatial")
 """Columns of the table: RECAP's (Segalis et al. 2023) without O-FID, DALL·E 3's CLIP score, claims and positions of the prompts that hold."""
+MOST = {"spatial": 1.0}
+"""The most that a figure can be that is no percentage; none is below nought."""
 AUDITED = (
     "object precision", "count precision", "color precision", "position precision", "object coverage", "count coverage", "color coverage",
     "position coverage", "object recall", "color recall", "claims per caption", "clipscore",
@@ -165,10 +167,10 @@ def tabulate(rows: Sequence[Row], step: int, kinds: Sequence[str]) -> list[Cell]
     cells = []
     for (figure, arm), mine in runs.items():
         one = next(iter(measured[figure, arm].values()))[0]
-        found = over_seeds(mine, spread[figure] if one.step else None)
-        cells.append(
-            Cell(**asdict(found), arm=arm, figure=figure, step=step, better=one.better, unit=one.unit)
-        )
+        most = 100.0 if one.unit == "%" else MOST.get(figure, inf)
+        found = over_seeds(mine, spread[figure] if one.step else None, least=0.0, most=most)
+        known = {each.name: getattr(found, each.name) for each in fields(found)}
+        cells.append(Cell(**known, arm=arm, figure=figure, step=step, better=one.better, unit=one.unit))
     return cells
 
 
@@ -179,7 +181,7 @@ def _over_kinds(rows: Sequence[Row]) -> Measured:
     """
     total = sum(row.n for row in rows) or 1
     value = sum(row.n * row.value for row in rows) / total
-    halves = [0.0 if row.low is None or row.high is None else (row.high - row.low) / 2 for row in rows]
+    halves = [inf if row.low is None or row.high is None else (row.high - row.low) / 2 for row in rows]
     half = sqrt(sum((row.n * each) ** 2 for row, each in zip(rows, halves, strict=True))) / total
     return Measured(seed=rows[0].seed, value=value, low=value - half, high=value + half)
 

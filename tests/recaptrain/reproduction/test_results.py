@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -75,6 +76,24 @@ def test_arms_are_better_worse_or_not_apart() -> None:
         "worse": ["ca 1.5 (+0.5)"],
         "not apart": ["rp 50 (-5)"],
     }
+
+
+def test_a_figure_without_an_interval_separates_from_nothing_and_is_drawn() -> None:
+    unknown = replace(row("mix", 80), low=None, high=None)
+    rows = [unknown, row("alttext", 10, half=1), row("short", 12, half=1)]
+    final = {(cell.arm, cell.figure): cell for cell in tabulate(rows, 10, ("short",))}
+    assert compare(final, "mix", "alttext")["not apart"] == ["soa-c 80 (+70)"]
+    audit = {
+        name: {"color precision": value} for name, value in (("mix", 0.9), ("alttext", 0.7), ("short", 0.5))
+    }
+    (found,) = relations(study(audit), final)
+    drawn = plot(found, study(audit), list(final.values()))
+    assert all(math.isfinite(each) for dot in drawn.dots for each in (dot.x, dot.y, dot.low, dot.high))
+
+
+def test_a_share_is_no_more_than_all() -> None:
+    (cell,) = tabulate([row("mix", 99, half=4)], 10, ("short",))
+    assert (cell.low, cell.high) == (pytest.approx(95), 100)
 
 
 def test_the_audit_orders_arms_as_training_did() -> None:
