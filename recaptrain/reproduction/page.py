@@ -19,7 +19,7 @@ from recaptrain.evaluation.reporting.tables import ARROWS, RECAP
 from recaptrain.reproduction.analysis import Relation
 from recaptrain.reproduction.commands import Commands
 from recaptrain.reproduction.plan import Plan
-from recaptrain.reproduction.results import FIGURES, Cell, Reproduction, strongest
+from recaptrain.reproduction.results import FIGURES, Cell, Reproduction, asked_of
 from recaptrain.reproduction.settings import ReproduceSettings
 from recaptrain.reproduction.study import Place, Study
 
@@ -27,7 +27,6 @@ TEMPLATE = "reproduction.html.j2"
 SHOWN_PROMPTS = 6
 """Prompts of each kind whose pictures are shown."""
 THUMBNAIL_BYTES = 12_000
-PLOTS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +77,7 @@ def write_page(
         },
         "curves": drawn,
         "legend": legend(runs) if drawn else {},
-        "plots": [plot(each, study, found.final) for each in strongest(found.relations, PLOTS)],
+        "plots": [plot(each, study, found.final) for each in asked_of(found.relations)],
         "arms": list(study.arms),
         "colors": colors(runs),
         "pictures": {kind: _shown(study, plan, out, kind) for kind in study.prompts},

@@ -13,7 +13,7 @@ from recaptrain.reproduction.analysis import NORMAL
 from recaptrain.reproduction.experiments import BASE_ARM, Arm
 from recaptrain.reproduction.page import plot
 from recaptrain.reproduction.plan import Plan
-from recaptrain.reproduction.results import Row, compare, conclude, relations, tabulate
+from recaptrain.reproduction.results import Row, asked_of, compare, conclude, relations, tabulate
 from recaptrain.reproduction.settings import ReproduceSettings
 from recaptrain.reproduction.study import PRECISION, PRECISIONS, Study, audited
 
@@ -144,6 +144,25 @@ def test_the_page_plots_what_the_audit_said_of_each_arm() -> None:
     found = relations(study(audit), {(cell.arm, cell.figure): cell for cell in cells})
     assert {each.audit for each in found} == {*PRECISIONS, PRECISION}
     assert [len(plot(each, study(audit), cells).dots) for each in found] == [3] * 5
+
+
+def test_what_was_asked_stands_before_what_is_strong_by_chance(tmp_path) -> None:
+    """SOA falls with the precision of objects, and with that of colors by chance: the first alone was asked about."""
+    audit = {
+        name: {"object precision": value, "color precision": value}
+        for name, value in zip("abc", (0.9, 0.7, 0.5), strict=True)
+    }
+    rows = [row(name, value) for name, value in zip("abc", (60, 50, 40), strict=True)]
+    plan = Plan(seeds=1, checkpoints=(10,), prompts=3, kinds=("short",))
+    settings = ReproduceSettings(experiment="lies")
+    found = conclude(settings, study(audit), plan, rows, SimpleNamespace(done={}), tmp_path)
+    assert len(found.relations) == 2
+    assert [(each.audit, each.trained) for each in asked_of(found.relations)] == [
+        ("object precision", "soa-c")
+    ]
+    assert "object precision – soa-c: +1.00 [+1.00, +1.00], 3 arms" in found.text()
+    tables = MarkdownIt("commonmark").enable("table").render((tmp_path / "results.md").read_text())
+    assert re.findall(r"<td>(.*? precision)</td>\s*<td>(.*?)</td>", tables) == [("object precision", "soa-c")]
 
 
 def test_names_of_datasets_are_text_in_the_table_for_a_readme(tmp_path) -> None:
