@@ -112,8 +112,7 @@ def encode_scenes(
 
 def train_denoiser(
     settings: Denoiser,
-    curriculum: Curriculum,
-    stages: Mapping[str, Stage],
+    stages: Mapping[str, tuple[Stage, Curriculum]],
     text_encoder: "CLIPTextModel",
     tokenizer: "CLIPTokenizer",
     latents: NDArray[np.float16],
@@ -125,7 +124,7 @@ def train_denoiser(
     """Train the UNet on what the text encoder reads, or go on from `work`; its averaged weights.
 
     Args:
-        stages: by name, each from the averaged weights of the one before.
+        stages: by name, each with the captions it is trained on, each from the averaged weights of the one before.
         text_encoder: stays as it is.
         latents: of scenes 0, 1, … of the world of the seed.
     """
@@ -136,7 +135,7 @@ def train_denoiser(
     unet = unet.to(device, memory_format=torch.channels_last)
     text_encoder = text_encoder.to(device).eval()
 
-    def loss_of(batch: int, step: int) -> Loss:
+    def loss_of(batch: int, curriculum: Curriculum, step: int) -> Loss:
         _, rows = shuffled(np.arange(len(latents)), seed, step, batch)
         captions = [_caption(curriculum, settings.world, seed, int(row), step) for row in rows]
         draw = torch.Generator().manual_seed(step)
@@ -153,8 +152,10 @@ def train_denoiser(
         weights = min_snr_weights(signal_to_noise(scheduler, times), "v_prediction", settings.gamma)
         return denoising_loss(answer, target(scheduler, clean, noise, times), weights), {}
 
-    for name, stage in stages.items():
-        train(name, stage, unet, partial(loss_of, stage.batch), work, averaging=settings.averaging)
+    for name, (stage, curriculum) in stages.items():
+        train(
+            name, stage, unet, partial(loss_of, stage.batch, curriculum), work, averaging=settings.averaging
+        )
     return unet.to(memory_format=torch.contiguous_format).eval()
 
 

@@ -40,6 +40,8 @@ class DiffusionRecipe:
     drawing: Stage
     finishing: Stage
     curriculum: Curriculum = field(default_factory=Curriculum)
+    settling: Stage
+    web: Curriculum = field(default_factory=lambda: Curriculum(listing=0.0))
 
 
 def train_embedded_diffusion(
@@ -66,8 +68,11 @@ def train_embedded_diffusion(
     latents = encode_scenes(autoencoder, settings.world, seed, settings.scenes, work / "latents.npy")
     unet = train_denoiser(
         settings,
-        recipe.curriculum,
-        {"drawing": recipe.drawing, "finishing": recipe.finishing},
+        {
+            "drawing": (recipe.drawing, recipe.curriculum),
+            "finishing": (recipe.finishing, recipe.curriculum),
+            "settling": (recipe.settling, recipe.web),
+        },
         text_encoder,
         tokenizer,
         latents,

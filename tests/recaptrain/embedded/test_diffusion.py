@@ -39,6 +39,7 @@ TINY = DiffusionRecipe(
     drawing=Stage(steps=2, batch=4, rate=1e-3),
     finishing=Stage(steps=1, batch=4, rate=1e-3),
     curriculum=Curriculum(listing=1.0, complete=1.0),
+    settling=Stage(steps=1, batch=4, rate=1e-3),
 )
 
 
@@ -46,6 +47,7 @@ def test_the_shipped_recipe_parses():
     recipe = read_recipe(RECIPES / "embedded-diffusion.yaml", DiffusionRecipe)
     assert (recipe.drawing.course, recipe.finishing.course) == ("constant", "cosine")
     assert list(recipe.denoiser.world.sizes) == ["large"]
+    assert recipe.web.listing == 0, "the base ends on what the control of reproduce is trained on"
 
 
 def test_it_runs_and_its_pipeline_loads(tmp_path, monkeypatch):
