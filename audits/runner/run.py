@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
@@ -42,6 +42,7 @@ from audits.text.names import alt_source, load_names, names_identity
 from recapdata.atomic import write_atomic
 from recapdata.console import progress, say
 from recapdata.dataset.audit_files import SUMMARY_FILE, read_audit, read_summary
+from recapdata.dataset.bounded import SMALL_BYTES
 from recapdata.dataset.folder import EVIDENCE, check_output, hold, ways_out
 from recapdata.dataset.shards import ShardFile
 from recapdata.dataset.target import Target, open_dataset
@@ -50,6 +51,7 @@ from recapdata.engines import check_engine
 from recapdata.errors import CaptionSetNotFound, DatasetDamaged, OptionError
 from recapdata.models.dual_encoders import ClipSource, find_clip
 from recapdata.models.sources import caution
+from recapdata.outputs import FileKind, check_replaceable
 from recapdata.suggestions import did_you_mean
 from recapdata.versions.figures import read_figures
 
@@ -193,7 +195,8 @@ def run(
 
     Raises:
         CaptionSetNotFound: no such caption set, the dataset has none, or the set has no captions yet.
-        OptionError: no place for the results of a published version, or prompts without a CLIP model.
+        OptionError: no place for the results of a published version, or one where another summary.json lies, or prompts without a CLIP
+            model.
         DatasetDamaged: the place for the results holds a symbolic link.
         ClusterError: there is no cluster, or its nodes do not see the dataset.
     """
@@ -203,6 +206,8 @@ def run(
     destination = _destination(target, out)
     sets = _sets(target, captions)
     check_output(destination, {*sets, SUMMARY_FILE, ".lock", f".{EVIDENCE}"})
+    if out is not None:
+        check_replaceable(destination / SUMMARY_FILE, SUMMARY)
     if prompts is not None and clip is None:
         raise OptionError("--prompts needs a CLIP model to compare texts with; name one with --clip")
     sources = tuple(open_evidence(name, target) for name in dict.fromkeys(evidence))
@@ -300,6 +305,17 @@ def run(
 
 def _embedded_by(model: ClipSource | None) -> list[str]:
     return [] if model is None else [embeddings_maker(f"{model.name}@{model.revision}")]
+
+
+def _is_summary(file: BinaryIO) -> bool:
+    try:
+        content = json.loads(file.read(SMALL_BYTES))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and isinstance(content.get("sets"), dict)
+
+
+SUMMARY = FileKind(noun="summary of audits run", example=SUMMARY_FILE, recognize=_is_summary)
 
 
 def _destination(target: Target, out: Path | None) -> Path:

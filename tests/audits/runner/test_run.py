@@ -331,6 +331,15 @@ def test_a_damaged_summary_is_written_anew(folder: DatasetFolder, capsys) -> Non
     assert "was not JSON and is written anew" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("content", ['{"runs": 3}', "[]", "notes"])
+def test_anothers_summary_is_not_replaced(folder: DatasetFolder, tmp_path: Path, content: str) -> None:
+    (there := tmp_path / "summary.json").write_text(content)
+    with pytest.raises(OptionError, match="is there already and is no summary of audits run"):
+        run(folder.path, out=tmp_path)
+    assert there.read_text() == content
+    assert [path.name for path in tmp_path.iterdir() if path.name != folder.path.name] == ["summary.json"]
+
+
 def test_the_manifest_is_not_touched(folder: DatasetFolder) -> None:
     before = (folder.path / "recapdata.yaml").read_bytes()
     run(folder.path)
