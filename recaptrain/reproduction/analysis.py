@@ -37,7 +37,7 @@ class Estimate:
         error: standard error, of the prompts and of the trainings together; infinite where that of the prompts is unknown.
         low, high: 95 % interval, within what the figure can be.
         seeds: number of trainings.
-        spread: of one training to the next; None where it is unknown.
+        spread: of one training to the next, pooled over arms; None where it is unknown, and of what is not trained.
     """
 
     value: float
@@ -50,6 +50,20 @@ class Estimate:
     def separate_from(self, other: "Estimate") -> bool:
         """Whether the two intervals have no value in common."""
         return self.low > other.high or other.low > self.high
+
+    @property
+    def chance(self) -> float:
+        """Standard error of the trainings alone, on the prompts that every arm is asked for; 0 where there is no spread."""
+        return math.sqrt(self.spread.variance / self.seeds) if self.spread else 0.0
+
+    def half_interval(self, other: "Estimate") -> float | None:
+        """Half the 95 % interval of the difference from another arm, over trainings on the same prompts; None where it is unknown."""
+        from scipy.stats import t
+
+        spread = self.spread or other.spread  # one for all arms
+        if spread is None:
+            return None
+        return float(t.ppf(0.975, spread.freedom)) * math.hypot(self.chance, other.chance)
 
 
 def spread_of(arms: Iterable[Sequence[Measured]]) -> Spread | None:
@@ -149,14 +163,12 @@ def relate(
 
 def _deviations(arms: Sequence[Estimate], random: np.random.Generator) -> NDArray[np.float64]:
     """How far the figures of arms may be from the truth, [DRAWS, arms]."""
-    spreads = [arm.spread for arm in arms if arm.spread is not None]
     deviations = random.standard_normal((DRAWS, len(arms)))
-    if len(spreads) < len(arms):
+    spread = arms[0].spread  # one for all arms
+    if spread is None:
         return deviations * np.array([arm.error for arm in arms])
-    freedom = spreads[0].freedom  # one for all, since it is pooled
-    scale = np.sqrt(freedom / random.chisquare(freedom, (DRAWS, 1)))
-    errors = [math.sqrt(spread.variance / arm.seeds) for arm, spread in zip(arms, spreads, strict=True)]
-    return deviations * scale * np.array(errors)
+    scale = np.sqrt(spread.freedom / random.chisquare(spread.freedom, (DRAWS, 1)))
+    return deviations * scale * np.array([arm.chance for arm in arms])
 
 
 def _spearman(x: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:

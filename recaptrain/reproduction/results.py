@@ -218,7 +218,10 @@ def _findings(settings: ReproduceSettings, study: Study, final: Mapping[tuple[st
 
 
 def compare(final: Mapping[tuple[str, str], Cell], arm: str, other: str) -> dict[str, list[str]]:
-    """Figures of two arms by whether the first is better, worse, or not apart (their intervals overlap)."""
+    """Figures of two arms by whether the first is better, worse, or not apart (their intervals overlap), each with the difference.
+
+    The difference's own interval is over trainings, on the prompts that both were asked for: it may leave out nought where the two overlap.
+    """
     verdicts: dict[str, list[str]] = {"better": [], "worse": [], "not apart": []}
     for figure in FIGURES:
         a, b = final.get((arm, figure)), final.get((other, figure))
@@ -226,8 +229,11 @@ def compare(final: Mapping[tuple[str, str], Cell], arm: str, other: str) -> dict
             continue
         apart = a.separate_from(b)
         better = (a.value > b.value) == (a.better == "higher")
+        half, difference = a.half_interval(b), f"{a.value - b.value:+.3g}"
         verdicts["not apart" if not apart else "better" if better else "worse"].append(
-            f"{figure} {a.value:.4g} ({a.value - b.value:+.3g})"
+            f"{figure} {a.value:.4g} ({difference})"
+            if half is None
+            else f"{figure} {a.value:.4g} ({difference} ± {half:.2g})"
         )
     return verdicts
 

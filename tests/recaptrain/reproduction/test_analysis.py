@@ -76,6 +76,17 @@ def test_intervals_that_touch_are_not_separate() -> None:
     assert far.separate_from(low)
 
 
+def test_a_difference_is_as_uncertain_as_trainings_are() -> None:
+    """Variance 4: two trainings leave 2, four 1; Student's t of 10 degrees of freedom is 2.228. The base is not trained."""
+    spread = Spread(variance=4.0, freedom=10)
+    two = over_seeds([run(0, 1.0, 9.0), run(1, 1.0, 9.0)], spread)
+    four = over_seeds([run(seed, 3.0, 9.0) for seed in range(4)], spread)
+    base = over_seeds([run(0, 0.0, 9.0)], None)
+    assert two.half_interval(four) == four.half_interval(two) == pytest.approx(2.228 * math.sqrt(3), abs=1e-3)
+    assert four.half_interval(base) == base.half_interval(four) == pytest.approx(2.228, abs=1e-3)
+    assert base.half_interval(base) is None
+
+
 def test_a_line_is_found_without_error() -> None:
     audit = {"a": 0.7, "b": 0.8, "c": 0.9, "d": 1.0}
     found = relate("precision", "soa", audit, {arm: known(10 + 50 * value) for arm, value in audit.items()})
