@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from PIL import Image
 
-from recaptrain.evaluation.detected import SCORE, count_of
+from audits.evidence import Evidence
+from recaptrain.evaluation.detected import count_of, hold_against, rows_rest_on
 from recaptrain.evaluation.metrics import Statistic
 from recaptrain.evaluation.seen import Detector, open_detections
-from recaptrain.evaluation.stated import nouns, read_prompts, reading_identity, stated_counts
+from recaptrain.evaluation.stated import Stated, stated_counts
 from recaptrain.evaluation.sums import flat, mean
 
 if TYPE_CHECKING:
@@ -56,19 +57,7 @@ class CountingAlignment:
         self, pictures: "Sequence[Picture]", images: Sequence[Image.Image]
     ) -> list[Mapping[str, Any] | None]:
         """A row for each picture whose prompt states a number of a class of the detector."""
-        contexts = read_prompts([picture.prompt for picture in pictures])
-        stated = [stated_counts(context, self.detector.classes) for context in contexts]
-        asked = [nouns(context) if counts else None for context, counts in zip(contexts, stated, strict=True)]
-        rows: list[Mapping[str, Any] | None] = []
-        for counts, evidence in zip(stated, self.detector.look(images, asked), strict=True):
-            if evidence is None:
-                rows.append(None)
-                continue
-            said = [each.count or 0 for each in counts]
-            seen = [count_of(evidence, each.classes) for each in counts]
-            names = [each.name for each in counts]
-            rows.append({"classes": names, "stated": said, "detected": seen, "error": rmse(said, seen)})
-        return rows
+        return hold_against(self.detector, pictures, images, stated_counts, _row)
 
     def figures(self, rows: pa.Table) -> list[Statistic]:
         """CA, and beside it the share of stated numbers that are met."""
@@ -87,6 +76,13 @@ class CountingAlignment:
         ]
 
 
+def _row(stated: Sequence[Stated], evidence: Evidence) -> dict[str, Any]:
+    said = [each.count or 0 for each in stated]
+    seen = [count_of(evidence, each.classes) for each in stated]
+    names = [each.name for each in stated]
+    return {"classes": names, "stated": said, "detected": seen, "error": rmse(said, seen)}
+
+
 def rmse(stated: Sequence[int], detected: Sequence[int]) -> float:
     """The root of the mean squared difference of two lists of numbers."""
     return sqrt(sum((said - seen) ** 2 for said, seen in zip(stated, detected, strict=True)) / len(stated))
@@ -99,10 +95,6 @@ def open_ca(settings: "EvaluateSettings", pictures: "Pictures") -> CountingAlign
         OptionError: no detector is named.
     """
     detector = open_detections(settings, "ca")
-    identity = {
-        "rules": VERSION,
-        "detector": detector.identity,
-        "claims": reading_identity(),
-        "score": SCORE,
-    }
-    return CountingAlignment(detector=detector, identity=identity, batch_size=settings.batch_size)
+    return CountingAlignment(
+        detector=detector, identity=rows_rest_on(detector, VERSION), batch_size=settings.batch_size
+    )

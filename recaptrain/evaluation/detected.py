@@ -1,14 +1,55 @@
 """What of a detector's evidence counts in the alignment metrics: classes, numbers and boxes from a score on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from audits.evidence import Evidence, Observation
+from audits.grounding.context import Context
 from audits.grounding.spatial import overlap
+from recaptrain.evaluation.seen import Detector
+from recaptrain.evaluation.stated import nouns, read_prompts, reading_identity
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from recaptrain.evaluation.pictures import Picture
+
+What = TypeVar("What")
 
 SCORE = 0.5
 """Score from which on a detection counts, as in SOA; an annotation, which has none, is certain."""
 ONE_PLACE = 0.9
 """Two boxes of a class that share so much, or of which one lies so much in the other, are one (T2I-CompBench)."""
+
+
+def hold_against(
+    detector: Detector,
+    pictures: "Sequence[Picture]",
+    images: "Sequence[Image.Image]",
+    stated: Callable[[Context, frozenset[str]], What | None],
+    row: Callable[[What, Evidence], Mapping[str, Any]],
+) -> list[Mapping[str, Any] | None]:
+    """A row for each picture whose prompt states something that the detector can find.
+
+    Args:
+        stated: what a prompt states of the detector's classes; empty or None where it states nothing, and the picture is not looked at.
+        row: what is stated, held against what is detected.
+
+    Raises:
+        DetectorError: a detector of the user's own fails.
+    """
+    contexts = read_prompts([picture.prompt for picture in pictures])
+    found = [stated(context, detector.classes) for context in contexts]
+    asked = [nouns(context) if own else None for context, own in zip(contexts, found, strict=True)]
+    return [
+        None if own is None or evidence is None else row(own, evidence)
+        for own, evidence in zip(found, detector.look(images, asked), strict=True)
+    ]
+
+
+def rows_rest_on(detector: Detector, rules: int) -> dict[str, Any]:
+    """The identity of a metric by `hold_against`, with the version of its own rules."""
+    return {"rules": rules, "detector": detector.identity, "claims": reading_identity(), "score": SCORE}
 
 
 def score_of(seen: Observation) -> float:

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from PIL import Image
 
-from recaptrain.evaluation.detected import SCORE, apart, boxes_of
+from audits.evidence import Evidence
+from recaptrain.evaluation.detected import apart, boxes_of, hold_against, rows_rest_on
 from recaptrain.evaluation.metrics import Statistic
 from recaptrain.evaluation.seen import Detector, open_detections
-from recaptrain.evaluation.stated import counted_things, nouns, read_prompts, reading_identity
+from recaptrain.evaluation.stated import Stated, counted_things
 from recaptrain.evaluation.sums import mean
 
 if TYPE_CHECKING:
@@ -55,25 +56,7 @@ class Numeracy:
         self, pictures: "Sequence[Picture]", images: Sequence[Image.Image]
     ) -> list[Mapping[str, Any] | None]:
         """A row for each picture whose prompt names things of the detector's classes in numbers, "a dog" being one."""
-        contexts = read_prompts([picture.prompt for picture in pictures])
-        things = [counted_things(context, self.detector.classes) for context in contexts]
-        asked = [nouns(context) if own else None for context, own in zip(contexts, things, strict=True)]
-        rows: list[Mapping[str, Any] | None] = []
-        for own, evidence in zip(things, self.detector.look(images, asked), strict=True):
-            if evidence is None:
-                rows.append(None)
-                continue
-            stated = [each.count or 0 for each in own]
-            seen = [len(apart(boxes_of(evidence, each.classes))) for each in own]
-            rows.append(
-                {
-                    "classes": [each.name for each in own],
-                    "stated": stated,
-                    "detected": seen,
-                    "score": numeracy_score(stated, seen),
-                }
-            )
-        return rows
+        return hold_against(self.detector, pictures, images, counted_things, _row)
 
     def figures(self, rows: pa.Table) -> list[Statistic]:
         """The mean score."""
@@ -86,6 +69,13 @@ class Numeracy:
                 value=mean(rows.column("score").to_pylist()),
             )
         ]
+
+
+def _row(stated: Sequence[Stated], evidence: Evidence) -> dict[str, Any]:
+    said = [each.count or 0 for each in stated]
+    seen = [len(apart(boxes_of(evidence, each.classes))) for each in stated]
+    names = [each.name for each in stated]
+    return {"classes": names, "stated": said, "detected": seen, "score": numeracy_score(said, seen)}
 
 
 def numeracy_score(stated: Sequence[int], detected: Sequence[int]) -> float:
@@ -104,10 +94,6 @@ def open_numeracy(settings: "EvaluateSettings", pictures: "Pictures") -> Numerac
         OptionError: no detector is named.
     """
     detector = open_detections(settings, "numeracy")
-    identity = {
-        "rules": VERSION,
-        "detector": detector.identity,
-        "claims": reading_identity(),
-        "score": SCORE,
-    }
-    return Numeracy(detector=detector, identity=identity, batch_size=settings.batch_size)
+    return Numeracy(
+        detector=detector, identity=rows_rest_on(detector, VERSION), batch_size=settings.batch_size
+    )

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from PIL import Image
 
-from recaptrain.evaluation.detected import SCORE, detected_classes
+from audits.evidence import Evidence
+from recaptrain.evaluation.detected import detected_classes, hold_against, rows_rest_on
 from recaptrain.evaluation.metrics import Statistic
 from recaptrain.evaluation.seen import Detector, open_detections
-from recaptrain.evaluation.stated import named_classes, nouns, read_prompts, reading_identity
+from recaptrain.evaluation.stated import Stated, named_classes
 from recaptrain.evaluation.sums import flat, mean, mean_of_groups
 
 if TYPE_CHECKING:
@@ -52,23 +53,7 @@ class ObjectAccuracy:
         self, pictures: "Sequence[Picture]", images: Sequence[Image.Image]
     ) -> list[Mapping[str, Any] | None]:
         """A row for each picture whose prompt names a class of the detector."""
-        contexts = read_prompts([picture.prompt for picture in pictures])
-        stated = [named_classes(context, self.detector.classes) for context in contexts]
-        asked = [nouns(context) if named else None for context, named in zip(contexts, stated, strict=True)]
-        rows: list[Mapping[str, Any] | None] = []
-        for named, evidence in zip(stated, self.detector.look(images, asked), strict=True):
-            if evidence is None:
-                rows.append(None)
-                continue
-            seen = detected_classes(evidence)
-            rows.append(
-                {
-                    "classes": [each.name for each in named],
-                    "detected": [bool(each.classes & seen) for each in named],
-                    "empty": not seen,
-                }
-            )
-        return rows
+        return hold_against(self.detector, pictures, images, named_classes, _row)
 
     def figures(self, rows: pa.Table) -> list[Statistic]:
         """SOA-C and SOA-I, and both with TISE's flaw."""
@@ -88,6 +73,15 @@ class ObjectAccuracy:
         return [each for each in figures if each.n]
 
 
+def _row(stated: Sequence[Stated], evidence: Evidence) -> dict[str, Any]:
+    seen = detected_classes(evidence)
+    return {
+        "classes": [each.name for each in stated],
+        "detected": [bool(each.classes & seen) for each in stated],
+        "empty": not seen,
+    }
+
+
 def _figure(name: str, value: Any, n: int, note: str = "") -> Statistic:
     return Statistic(name=name, better="higher", unit="%", n=n, value=value, note=note)
 
@@ -99,10 +93,6 @@ def open_soa(settings: "EvaluateSettings", pictures: "Pictures") -> ObjectAccura
         OptionError: no detector is named.
     """
     detector = open_detections(settings, "soa")
-    identity = {
-        "rules": VERSION,
-        "detector": detector.identity,
-        "claims": reading_identity(),
-        "score": SCORE,
-    }
-    return ObjectAccuracy(detector=detector, identity=identity, batch_size=settings.batch_size)
+    return ObjectAccuracy(
+        detector=detector, identity=rows_rest_on(detector, VERSION), batch_size=settings.batch_size
+    )

@@ -27,10 +27,10 @@ from audits.evidence import Evidence, Observation
 from audits.grounding.context import Context
 from audits.grounding.spatial import NEARNESS, overlap
 from recapdata.records import Claim
-from recaptrain.evaluation.detected import SCORE, boxes_of, score_of
+from recaptrain.evaluation.detected import boxes_of, hold_against, rows_rest_on, score_of
 from recaptrain.evaluation.metrics import Statistic
 from recaptrain.evaluation.seen import Detector, open_detections
-from recaptrain.evaluation.stated import classes_of, nouns, read_prompts, reading_identity
+from recaptrain.evaluation.stated import classes_of
 from recaptrain.evaluation.sums import mean
 
 if TYPE_CHECKING:
@@ -73,13 +73,7 @@ class Spatial:
         self, pictures: "Sequence[Picture]", images: Sequence[Image.Image]
     ) -> list[Mapping[str, Any] | None]:
         """A row for each picture whose prompt says how two things of the detector's classes lie; of the first such position."""
-        contexts = read_prompts([picture.prompt for picture in pictures])
-        stated = [stated_position(context, self.detector.classes) for context in contexts]
-        asked = [nouns(context) if own else None for context, own in zip(contexts, stated, strict=True)]
-        rows: list[Mapping[str, Any] | None] = []
-        for own, evidence in zip(stated, self.detector.look(images, asked), strict=True):
-            rows.append(None if own is None or evidence is None else spatial_row(own, evidence))
-        return rows
+        return hold_against(self.detector, pictures, images, stated_position, spatial_row)
 
     def figures(self, rows: pa.Table) -> list[Statistic]:
         """The mean score, that of the original's code, and the position's part of it where both are there."""
@@ -189,10 +183,6 @@ def open_spatial(settings: "EvaluateSettings", pictures: "Pictures") -> Spatial:
         OptionError: no detector is named.
     """
     detector = open_detections(settings, "spatial")
-    identity = {
-        "rules": VERSION,
-        "detector": detector.identity,
-        "claims": reading_identity(),
-        "score": SCORE,
-    }
-    return Spatial(detector=detector, identity=identity, batch_size=settings.batch_size)
+    return Spatial(
+        detector=detector, identity=rows_rest_on(detector, VERSION), batch_size=settings.batch_size
+    )
