@@ -136,7 +136,7 @@ def _tune(
     validation = held_out_validation(training, batches, settings, run, out)
     model.train()
     train(training, task, run, validation)
-    validation.restore_best()
+    validation.best.restore()
     summary = _summary(settings, target, base, captions, validation, run, out)
     samples = last_samples(run, summary.best_step)
     summary = replace(

@@ -8,26 +8,22 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from recapdata.atomic import replacing, write_atomic
+from recapdata.atomic import write_atomic
 from recapdata.captioners.prompts import max_tokens
 from recapdata.captioners.text_generation import Start
 from recapdata.console import say
-from recapdata.errors import DatasetDamaged
 from recapdata.models.transformers import quiet
 from recaptrain.captioner.data import Rows
 from recaptrain.captioner.loss import CaptionBatches, answer_loss, on_device
 from recaptrain.captioner.settings import CaptionerSettings
-from recaptrain.training.best import copy_weights
+from recaptrain.training.best import BestWeights
 from recaptrain.training.preparing import Training
 from recaptrain.training.run_folder import RunFolder
 from recaptrain.training.trackers import say_beside_bar
-
-if TYPE_CHECKING:
-    pass
 
 VALIDATION = "validation"
 SAMPLES = "samples"
@@ -70,6 +66,7 @@ class Validation:
     patience: int | None
     run: RunFolder
     samples: Path
+    best: BestWeights
 
     # -- as a Callback ---------------------------------------------------------------------------------------------------
 
@@ -80,61 +77,31 @@ class Validation:
         self._publish_samples()
         if len(self.shown) and self.training.accelerator.is_main_process:
             say(f"captions of {len(self.shown)} pictures at each validation: {self.samples}")
-        return self._exhausted()
+        return self.best.exhausted(self.patience)
 
     def after_step(self, step: int) -> bool:
         """Validate every so many steps, and at the last."""
         if step % self.every and step != self.training.optimization.steps:
             return False
         self._measure(step)
-        return self._exhausted()
+        return self.best.exhausted(self.patience)
 
     def after_checkpoint(self) -> None:
         """Delete weights that are the best of no checkpoint that is kept."""
         if self.training.accelerator.is_main_process:
-            needed = {
-                self._weights(best) for step in self.run.steps() if (best := self._best(step)) is not None
-            }
-            for path in self.run.path.glob("best-*.safetensors"):
-                if path not in needed:
-                    path.unlink()
+            self.best.prune()
 
     # -- the outcome --------------------------------------------------------------------------------------------------
 
     def result(self) -> ValidationResult:
         """The outcome of the validations so far."""
-        losses, steps = self._losses(), len(self.run.rows())
-        best = self._best(steps)
+        losses, steps, best = self.best.scores(), len(self.run.rows()), self.best.step()
         return ValidationResult(
             before=losses.get(0),
             best=None if best is None else losses[best],
             best_step=steps if best is None else best,
             steps=steps,
         )
-
-    def _losses(self) -> dict[int, float]:
-        return {row["step"]: row["loss"] for row in self.run.rows(VALIDATION) if row.get("loss") is not None}
-
-    def _best(self, upto: int) -> int | None:
-        losses = {step: loss for step, loss in self._losses().items() if 0 < step <= upto}
-        return min(losses, key=lambda step: losses[step], default=None)
-
-    def restore_best(self) -> None:
-        """Put the best weights back, where anything was held out; call it on every process at the end of the run.
-
-        Raises:
-            DatasetDamaged: their file is gone, or is not what was written.
-        """
-        best = self._best(len(self.run.rows()))
-        if best is None:
-            return
-        path = self._weights(best)
-        if not path.is_file():
-            raise DatasetDamaged(
-                f"{path} is missing, the weights of step {best:,} with the lowest validation loss; put it back and go on with --resume, "
-                "or train again in another folder"
-            )
-        copy_weights(path, self.training.trained())
 
     # -- validating ------------------------------------------------------------------------------------------------------
 
@@ -166,37 +133,14 @@ class Validation:
 
     def _note(self, step: int, losses: Mapping[str, float]) -> None:
         loss = math.fsum(losses.values()) / len(losses)
-        before = self.result()
-        better = step > 0 and (before.best is None or loss < before.best)
-        if better:
-            self._keep(step)
+        better = self.best.judge(step, loss)
         self.run.log({"step": step, "loss": loss, **losses}, VALIDATION)
         parts = ", ".join(f"{style} {value:.4f}" for style, value in losses.items())
         remark = ", before tuning" if not step else ", the best so far" if better else ""
         say_beside_bar(f"step {step:,}: validation loss {loss:.4f} ({parts}){remark}")
 
-    def _exhausted(self) -> bool:
-        rows = self.run.rows(VALIDATION)
-        if self.patience is None or not rows:
-            return False
-        since = sum(row["step"] > self.result().best_step for row in rows)
-        return rows[-1]["step"] > 0 and since >= self.patience
-
-    # -- weights ------------------------------------------------------------------------------------------------------
-
     def _plain(self) -> Any:
         return self.training.accelerator.unwrap_model(self.training.model)
-
-    def _weights(self, step: int) -> Path:
-        return self.run.path / f"best-{step}.safetensors"
-
-    def _keep(self, step: int) -> None:
-        from safetensors.torch import save_file
-
-        with replacing(self._weights(step)) as partial:
-            save_file(
-                {name: each.detach().cpu().contiguous() for name, each in self.training.trained()}, partial
-            )
 
     # -- samples ------------------------------------------------------------------------------------------------------
 
@@ -249,6 +193,13 @@ def held_out_validation(
         patience=settings.patience,
         run=run,
         samples=out / "samples.jsonl",
+        best=BestWeights(
+            run=run,
+            training=training,
+            log=VALIDATION,
+            score="loss",
+            otherwise="train again in another folder",
+        ),
     )
 
 

@@ -114,7 +114,7 @@ def _train(
     validation = open_validation(settings, run, training, task, data, recorders)
     train(training, task, run, validation, trackers=recorders)
     close_recorders(accelerator)
-    if not (settings.saves_best and validation.restore_best()):
+    if not (settings.saves_best and validation.best.restore()):
         training.take_average()
         training.gather()
     summary = summarize(settings, target, base, data, run.rows(), out, validation.result())

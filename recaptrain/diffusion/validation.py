@@ -7,21 +7,19 @@ losses of different steps can be compared. All that is known of earlier steps is
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from recapdata.atomic import replacing
-from recapdata.errors import DatasetDamaged, OptionError
+from recapdata.errors import OptionError
 from recapdata.suggestions import did_you_mean
 from recaptrain.diffusion.checkpoint_metrics import CheckpointMetrics, MeasuredFigure
 from recaptrain.diffusion.loss import Denoising, MicroBatch
 from recaptrain.diffusion.parts import gathered
 from recaptrain.diffusion.samples import Samples
-from recaptrain.training.best import copy_weights
+from recaptrain.training.best import BestWeights
 from recaptrain.training.preparing import Training
 from recaptrain.training.recorders import Recorder
 from recaptrain.training.run_folder import RunFolder
@@ -82,6 +80,7 @@ class Validation:
     captions_every: int | None
     patience: int | None
     run: RunFolder
+    best: BestWeights
     recorders: Sequence[Recorder] = ()
 
     # -- as a Callback ---------------------------------------------------------------------------------------------------
@@ -90,7 +89,7 @@ class Validation:
         """Validate the base; in a resumed run, check whether it was over."""
         if not step:
             self._measure(0)
-        return self._exhausted()
+        return self.best.exhausted(self.patience)
 
     def after_step(self, step: int) -> bool:
         """Log the captions of the step, and validate every so many steps and at the last."""
@@ -98,17 +97,12 @@ class Validation:
         if step % self.every and step != self.training.optimization.steps:
             return False
         self._measure(step)
-        return self._exhausted()
+        return self.best.exhausted(self.patience)
 
     def after_checkpoint(self) -> None:
         """Delete weights that are the best of no checkpoint that is kept."""
         if self.training.accelerator.is_main_process:
-            needed = {
-                self._weights(best) for step in self.run.steps() if (best := self._best(step)) is not None
-            }
-            for path in self.run.path.glob("best-*.safetensors"):
-                if path not in needed:
-                    path.unlink()
+            self.best.prune()
 
     # -- the outcome ------------------------------------------------------------------------------------------------------
 
@@ -116,7 +110,7 @@ class Validation:
         """The outcome of the validations so far."""
         rows, steps = self.run.rows(VALIDATION), len(self.run.rows())
         losses = {row["step"]: row.get("loss") for row in rows}
-        best = self._best(steps)
+        best = self.best.step()
         return ValidationResult(
             before=losses.get(0),
             best=None if best is None else losses[best],
@@ -129,40 +123,6 @@ class Validation:
                 for row in rows
             },
         )
-
-    def restore_best(self) -> bool:
-        """Put the best weights into the place of the last step's in `Training.whole`; False where nothing was validated.
-
-        Raises:
-            DatasetDamaged: their file is gone, or is not what was written.
-        """
-        best = self.result().best_step
-        if best is None:
-            return False
-        path = self._weights(best)
-        if not path.is_file():
-            raise DatasetDamaged(
-                f"{path} is missing, the best weights, of step {best:,}; put it back and go on with --resume, or go on with --resume --save last"
-            )
-        copy_weights(path, self.training.trained())
-        return True
-
-    def _scores(self) -> dict[int, float]:
-        """What weights are judged by, less is better; of steps where it could be measured."""
-        return {
-            row["step"]: row["score"] for row in self.run.rows(VALIDATION) if row.get("score") is not None
-        }
-
-    def _best(self, upto: int) -> int | None:
-        scores = {step: score for step, score in self._scores().items() if 0 < step <= upto}
-        return min(scores, key=lambda step: scores[step], default=None)
-
-    def _exhausted(self) -> bool:
-        steps = list(self._scores())
-        best = self._best(max(steps, default=0))
-        if self.patience is None or best is None:
-            return False
-        return sum(step > best for step in steps) >= self.patience
 
     # -- validating -------------------------------------------------------------------------------------------------------
 
@@ -248,10 +208,7 @@ class Validation:
             loss = math.fsum(shares[name] * value for name, value in losses.items()) / weights
             shown = {"loss": loss, **{f"loss/{name}": value for name, value in losses.items()}, **shown}
         score = loss if self.best_by == "loss" else _score(figures.get(self.best_by))
-        scores, best = self._scores(), self._best(step)
-        better = step > 0 and score is not None and (best is None or score < scores[best])
-        if better:
-            self._keep(step)
+        better = self.best.judge(step, score)
         self.run.log({"step": step, **shown, "score": score}, VALIDATION)
         for recorder in self.recorders:
             recorder.log({"step": step, **{f"validation/{name}": value for name, value in shown.items()}})
@@ -288,19 +245,6 @@ class Validation:
                 "\n\n".join(f"{row['set']}: {row['caption'] or '(dropped)'}" for row in rows),
                 step,
             )
-
-    # -- weights ----------------------------------------------------------------------------------------------------------
-
-    def _weights(self, step: int) -> Path:
-        return self.run.path / f"best-{step}.safetensors"
-
-    def _keep(self, step: int) -> None:
-        from safetensors.torch import save_file
-
-        trained = self.training.trained()
-        tensors: dict[str, Any] = {name: each.detach().cpu().contiguous() for name, each in trained}
-        with replacing(self._weights(step)) as partial:
-            save_file(tensors, partial)
 
 
 def _score(figure: MeasuredFigure | None) -> float | None:

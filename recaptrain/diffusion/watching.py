@@ -13,7 +13,8 @@ from recaptrain.diffusion.encoding import Data, picture_side
 from recaptrain.diffusion.loss import Denoising
 from recaptrain.diffusion.samples import SAMPLES, Samples, read_prompts
 from recaptrain.diffusion.settings import DiffusionSettings
-from recaptrain.diffusion.validation import Validation
+from recaptrain.diffusion.validation import VALIDATION, Validation
+from recaptrain.training.best import BestWeights
 from recaptrain.training.preparing import Training
 from recaptrain.training.recorders import Recorder
 from recaptrain.training.run_folder import RunFolder
@@ -98,5 +99,12 @@ def open_validation(
         captions_every=settings.log_captions_every,
         patience=settings.patience,
         run=run,
+        best=BestWeights(
+            run=run,
+            training=training,
+            log=VALIDATION,
+            score="score",
+            otherwise="go on with --resume --save last",
+        ),
         recorders=recorders,
     )
