@@ -35,6 +35,7 @@ class Arm:
     Attributes:
         dataset: what it is trained on, a folder or a pinned revision; empty for the pictures that the experiment draws.
         main: whether it is run where no arms are named.
+        kind: what it has in common with other arms, which are drawn in one color; empty for nothing.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Arm:
     train: tuple[str, ...] = BOTH
     dataset: str = ""
     main: bool = True
+    kind: str = ""
 
     @property
     def folder(self) -> str:
@@ -95,7 +97,7 @@ def _lies() -> list[Arm]:
             name = f"{kind}-{100 * share:.0f}"
             done = "left unsaid" if kind == "vague" else "wrong"
             what = "things" if kind == "vague" else f"{kind}s"
-            arms.append(Arm(name=name, mixture=name, about=f"{share:.0%} of the {what} {done}"))
+            arms.append(Arm(name=name, mixture=name, about=f"{share:.0%} of the {what} {done}", kind=kind))
     return arms
 
 

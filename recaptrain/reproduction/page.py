@@ -14,7 +14,7 @@ from recapdata.options import command_line
 from recapdata.templates import render
 from recaptrain.evaluation.evaluations import Evaluation, Figure
 from recaptrain.evaluation.reporting.axes import Axis
-from recaptrain.evaluation.reporting.curves import colors, curves, legend
+from recaptrain.evaluation.reporting.curves import PALETTE, colors, curves, legend
 from recaptrain.evaluation.reporting.tables import ARROWS, RECAP
 from recaptrain.reproduction.analysis import Relation
 from recaptrain.reproduction.commands import Commands
@@ -31,8 +31,9 @@ THUMBNAIL_BYTES = 12_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dot:
-    """An arm in a plot: where it stands, and its numbers."""
+    """An arm in a plot: where it stands, its color, and its numbers."""
 
+    color: int
     x: float
     y: float
     low: float
@@ -78,6 +79,7 @@ def write_page(
         "curves": drawn,
         "legend": legend(runs) if drawn else {},
         "plots": [plot(each, study, found.final) for each in asked_of(found.relations)],
+        "kinds": _kinds(study),
         "arms": list(study.arms),
         "colors": colors(runs),
         "pictures": {kind: _shown(study, plan, out, kind) for kind in study.prompts},
@@ -137,8 +139,10 @@ def plot(relation: Relation, study: Study, final: Sequence[Cell]) -> Plot:
         for arm, cell in cells.items()
     }
     up = Axis.over([end for both in ends.values() for end in both])
+    shades, kinds = _kinds(study), {arm.name: arm.kind or arm.name for arm in study.arms}
     dots = [
         Dot(
+            color=shades[kinds[arm]],
             x=across.along(audited[arm]),
             y=up.up(cell.value),
             low=up.up(ends[arm][0]),
@@ -154,6 +158,12 @@ def plot(relation: Relation, study: Study, final: Sequence[Cell]) -> Plot:
         across=across.labels_along,
         up=up.labels_up,
     )
+
+
+def _kinds(study: Study) -> dict[str, int]:
+    """The color of each kind of arms that are trained."""
+    kinds = dict.fromkeys(arm.kind or arm.name for arm in study.arms if arm.mixture)
+    return {kind: number % PALETTE for number, kind in enumerate(kinds)}
 
 
 def _shown(study: Study, plan: Plan, out: Path, kind: str) -> list[Shown]:

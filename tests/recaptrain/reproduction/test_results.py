@@ -146,6 +146,18 @@ def test_the_page_plots_what_the_audit_said_of_each_arm() -> None:
     assert [len(plot(each, study(audit), cells).dots) for each in found] == [3] * 5
 
 
+def test_arms_of_a_kind_are_drawn_in_one_color() -> None:
+    """True captions, two shares of wrong colors, and wrong objects: three colors."""
+    arms = [("true", ""), ("color-10", "color"), ("color-30", "color"), ("object-10", "object")]
+    audit = {name: {"color precision": place / 10} for place, (name, _) in enumerate(arms)}
+    told = replace(
+        study(audit), arms=tuple(Arm(name=name, mixture=name, about="", kind=kind) for name, kind in arms)
+    )
+    cells = tabulate([row(name, place) for place, name in enumerate(audit)], 10, ("short",))
+    (found,) = relations(told, {(cell.arm, cell.figure): cell for cell in cells})
+    assert [dot.color for dot in plot(found, told, cells).dots] == [0, 1, 1, 2]
+
+
 def test_what_was_asked_stands_before_what_is_strong_by_chance(tmp_path) -> None:
     """SOA falls with the precision of objects, and with that of colors by chance: the first alone was asked about."""
     audit = {
