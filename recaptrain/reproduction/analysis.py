@@ -52,7 +52,7 @@ class Estimate:
         return self.low > other.high or other.low > self.high
 
     @property
-    def chance(self) -> float:
+    def training_error(self) -> float:
         """Standard error of the trainings alone, on the prompts that every arm is asked for; 0 where there is no spread."""
         return math.sqrt(self.spread.variance / self.seeds) if self.spread else 0.0
 
@@ -63,7 +63,7 @@ class Estimate:
         spread = self.spread or other.spread  # one for all arms
         if spread is None:
             return None
-        return float(t.ppf(0.975, spread.freedom)) * math.hypot(self.chance, other.chance)
+        return float(t.ppf(0.975, spread.freedom)) * math.hypot(self.training_error, other.training_error)
 
 
 def spread_of(arms: Iterable[Sequence[Measured]]) -> Spread | None:
@@ -168,7 +168,7 @@ def _deviations(arms: Sequence[Estimate], random: np.random.Generator) -> NDArra
     if spread is None:
         return deviations * np.array([arm.error for arm in arms])
     scale = np.sqrt(spread.freedom / random.chisquare(spread.freedom, (DRAWS, 1)))
-    return deviations * scale * np.array([arm.chance for arm in arms])
+    return deviations * scale * np.array([arm.training_error for arm in arms])
 
 
 def _spearman(x: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
