@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from recapdata.atomic import write_atomic
-from recapdata.console import say
+from recapdata.console import progress, say
 from recapdata.dataset.folder import check_output, hold
 from recapdata.engines.local import available_cores
 from recapdata.errors import InputError, OptionError
@@ -36,6 +36,7 @@ from recaptrain.reproduction.plan import Plan, Speed, plan_runs
 from recaptrain.reproduction.results import REAL, Reproduction, Row, conclude
 from recaptrain.reproduction.settings import ReproduceSettings
 from recaptrain.reproduction.study import Place, Study, evaluate_words, generate_words, train_words
+from recaptrain.training.trackers import say_beside_bar
 
 SETTINGS = "reproduction.json"
 MEASUREMENTS = "measurements.jsonl"
@@ -246,22 +247,33 @@ def _measure_all(running: Running, plan: Plan) -> list[Row]:
     for device in running.devices:
         free.put(device)
 
-    def one(arm: Arm | None, seed: int) -> list[Row]:
-        device = free.get()
-        try:
-            env = _env(running, device)
-            return list(
-                _measure_real(running, env) if arm is None else _measure_arm(running, plan, arm, seed, env)
-            )
-        finally:
-            free.put(device)
-
     # Seed by seed, so that a run that is stopped early has whole comparisons.
     runs: list[tuple[Arm | None, int]] = [
         *plan.runs(running.study.arms),
         *([(None, 0)] if running.study.real else []),
     ]
-    with ThreadPoolExecutor(len(running.devices)) as pool:
+    total = sum(len(plan.checkpoints) if arm is not None and arm.mixture else 1 for arm, _ in runs)
+    with (
+        progress("trained and measured", total, unit="checkpoints") as advance,
+        ThreadPoolExecutor(len(running.devices)) as pool,
+    ):
+
+        def one(arm: Arm | None, seed: int) -> list[Row]:
+            device = free.get()
+            try:
+                env, rows = _env(running, device), []
+                measured = (
+                    _measure_real(running, env)
+                    if arm is None
+                    else _measure_arm(running, plan, arm, seed, env)
+                )
+                for checkpoint in measured:
+                    rows += checkpoint
+                    advance()
+                return rows
+            finally:
+                free.put(device)
+
         futures = [pool.submit(one, *run) for run in runs]
         _, waiting = wait(futures, return_when=FIRST_EXCEPTION)
         for future in waiting:
@@ -271,7 +283,10 @@ def _measure_all(running: Running, plan: Plan) -> list[Row]:
     return sorted(rows, key=lambda row: names.index(row.arm) if row.arm in names else len(names))
 
 
-def _measure_arm(running: Running, plan: Plan, arm: Arm, seed: int, env: Mapping[str, str]) -> Iterator[Row]:
+def _measure_arm(
+    running: Running, plan: Plan, arm: Arm, seed: int, env: Mapping[str, str]
+) -> Iterator[list[Row]]:
+    """The rows of each checkpoint as it is measured."""
     settings, study, place, commands = (
         running.settings,
         running.study,
@@ -286,16 +301,16 @@ def _measure_arm(running: Running, plan: Plan, arm: Arm, seed: int, env: Mapping
         images = {kind: place.images(arm, seed, step, kind) for kind in study.prompts}
         name = f"{arm.folder}-{seed}-{step}"
         summary = commands.run(*evaluate_words(settings, study, place, images, name, study.metrics), **env)
-        yield from _rows(summary, arm.name, seed, step)
-        say(f"{arm.name}, training {seed + 1}: measured after {step:,} steps")
+        say_beside_bar(f"{arm.name}, training {seed + 1}: measured after {step:,} steps")
+        yield list(_rows(summary, arm.name, seed, step))
 
 
-def _measure_real(running: Running, env: Mapping[str, str]) -> Iterator[Row]:
-    """The row of real images: unseen pictures against their own captions; they are more than are drawn, so no FID of them is comparable."""
+def _measure_real(running: Running, env: Mapping[str, str]) -> Iterator[list[Row]]:
+    """The rows of real images: unseen pictures against their own captions; they are more than are drawn, so no FID of them is comparable."""
     metrics = tuple(name for name in running.study.metrics if name != "fid")
     place, real = Place(out=running.out), running.study.real
     words = evaluate_words(running.settings, running.study, place, real, "real", metrics)
-    yield from _rows(running.commands.run(*words, **env), REAL, 0, 0)
+    yield list(_rows(running.commands.run(*words, **env), REAL, 0, 0))
 
 
 def _rows(summary: Mapping[str, Any], arm: str, seed: int, step: int) -> Iterator[Row]:
