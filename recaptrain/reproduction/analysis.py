@@ -106,6 +106,7 @@ class Relation:
     """How an audit figure of the captions relates to a figure of the models trained on them, over arms.
 
     Attributes:
+        kind: of arms: those of one kind and the one that it is held against; empty for all.
         rank: Spearman's ρ, -1 to 1, with the 95 % interval that the errors of the trained figures leave; NaN where either is
             the same in every arm.
         slope: change of the trained figure per unit of the audit's, by least squares.
@@ -113,6 +114,7 @@ class Relation:
 
     audit: str
     trained: str
+    kind: str = ""
     arms: int
     rank: float
     rank_low: float
@@ -121,9 +123,20 @@ class Relation:
     slope_low: float
     slope_high: float
 
+    def change(self, by: float) -> tuple[float, float, float]:
+        """How much the trained figure changes where the audit's does by so much, with its 95 % interval."""
+        low, high = sorted((by * self.slope_low, by * self.slope_high))
+        return by * self.slope, low, high
+
 
 def relate(
-    audit: str, trained: str, known: Mapping[str, float], measured: Mapping[str, Estimate], *, seed: int = 0
+    audit: str,
+    trained: str,
+    known: Mapping[str, float],
+    measured: Mapping[str, Estimate],
+    *,
+    kind: str = "",
+    seed: int = 0,
 ) -> Relation:
     """Relate an audit figure, known before training, to what training yielded.
 
@@ -151,6 +164,7 @@ def relate(
     return Relation(
         audit=audit,
         trained=trained,
+        kind=kind,
         arms=len(arms),
         rank=float(ranks[0]),
         rank_low=float(rank_low),

@@ -19,7 +19,7 @@ from recaptrain.evaluation.reporting.tables import ARROWS, RECAP
 from recaptrain.reproduction.analysis import Relation
 from recaptrain.reproduction.commands import Commands
 from recaptrain.reproduction.plan import Plan
-from recaptrain.reproduction.results import FIGURES, Cell, Reproduction, asked_of
+from recaptrain.reproduction.results import FIGURES, Cell, Reproduction, asked_of, costs_of
 from recaptrain.reproduction.settings import ReproduceSettings
 from recaptrain.reproduction.study import Place, Study
 
@@ -79,6 +79,7 @@ def write_page(
         "curves": drawn,
         "legend": legend(runs) if drawn else {},
         "plots": [plot(each, study, found.final) for each in asked_of(found.relations)],
+        "costs": costs_of(found.relations),
         "kinds": _kinds(study),
         "arms": list(study.arms),
         "colors": colors(runs),

@@ -44,6 +44,14 @@ ASKED = (
 """What is asked before anything is measured: does the audit's precision foretell what is drawn, each kind's its own, and what is left unsaid? All
 relations are in the tables, but of so many some are strong by chance.
 """
+LOWERED = {
+    "object": "object precision",
+    "color": "color precision",
+    "count": "count precision",
+    "position": "position precision",
+    "vague": "object coverage",
+}
+"""By kind of the arms of `lies`, the audit's figure that is lowered in them, the others of its sort staying as they are."""
 HELD_AGAINST = {
     "recap": [("mix", "alttext"), ("long", "alttext"), ("short", "alttext"), ("alttext", BASE)],
     "blends": [("synthetic-95", "synthetic-0"), ("synthetic-100", "synthetic-95")],
@@ -154,6 +162,7 @@ def conclude(
         "code": as_code,
         "result": found,
         "asked": asked_of(found.relations),
+        "costs": costs_of(found.relations),
         "figures": [name for name in FIGURES if any(cell.figure == name for cell in cells)],
         "plan": plan,
         "command": command_line("recaptrain reproduce", [out.name], settings),
@@ -249,25 +258,41 @@ def _foretold(study: Study, arm: str, other: str) -> str:
 
 
 def relations(study: Study, final: Mapping[tuple[str, str], Cell]) -> list[Relation]:
-    """Audit figures of what arms were trained on, against their trained figures; of arms that train the same parts."""
-    arms = [arm.name for arm in study.arms if arm.mixture and arm.train == BOTH]
-    figures = {name: study.audit.get(name, {}) for name in arms}
+    """Audit figures of what arms were trained on, against their trained figures; of arms that train the same parts.
+
+    Over all arms each audit figure; over those of one kind, and the arm of no kind, the figure that is lowered in them.
+    """
+    arms = [arm for arm in study.arms if arm.mixture and arm.train == BOTH]
+    there = {arm.kind for arm in arms}
+    wanted = [("", name) for name in (PRECISION, *AUDITED)]
+    wanted += [(kind, name) for kind, name in LOWERED.items() if kind in there]
     found = []
-    for name in (PRECISION, *AUDITED):
+    for kind, name in wanted:
+        figures = {
+            arm.name: study.audit.get(arm.name, {}) for arm in arms if not kind or arm.kind in ("", kind)
+        }
         known = {arm: own[name] for arm, own in figures.items() if name in own}
         if len(set(known.values())) < 2:
             continue
         for figure in TRAINED:
             measured = {arm: final[arm, figure] for arm in known if (arm, figure) in final}
             if len(measured) >= 3:
-                found.append(relate(name, figure, known, measured))
+                found.append(relate(name, figure, known, measured, kind=kind))
     return found
 
 
 def asked_of(found: Sequence[Relation]) -> list[Relation]:
     """Those that were asked about, in that order, where the arms differ in both figures."""
-    known = {(each.audit, each.trained): each for each in found if isfinite(each.rank)}
+    known = {(each.audit, each.trained): each for each in found if not each.kind and isfinite(each.rank)}
     return [known[pair] for pair in ASKED if pair in known]
+
+
+def costs_of(found: Sequence[Relation]) -> dict[str, dict[str, Relation]]:
+    """By kind of arms, the relation of the audit's figure that is lowered in them to each trained figure."""
+    return {
+        kind: {each.trained: each for each in found if each.kind == kind}
+        for kind in dict.fromkeys(each.kind for each in found if each.kind)
+    }
 
 
 def _table(cells: Sequence[Cell]) -> str:

@@ -13,7 +13,7 @@ from recaptrain.reproduction.analysis import NORMAL
 from recaptrain.reproduction.experiments import BASE_ARM, Arm
 from recaptrain.reproduction.page import plot
 from recaptrain.reproduction.plan import Plan
-from recaptrain.reproduction.results import Row, asked_of, compare, conclude, relations, tabulate
+from recaptrain.reproduction.results import Row, asked_of, compare, conclude, costs_of, relations, tabulate
 from recaptrain.reproduction.settings import ReproduceSettings
 from recaptrain.reproduction.study import PRECISION, PRECISIONS, Study, audited
 
@@ -146,6 +146,34 @@ def test_the_page_plots_what_the_audit_said_of_each_arm() -> None:
     assert [len(plot(each, study(audit), cells).dots) for each in found] == [3] * 5
 
 
+def test_what_a_tenth_less_of_a_kind_did(tmp_path) -> None:
+    """SOA 60, 57, 54 at color precision 1, 0.9, 0.8: 3 points a tenth. Objects, vague things and the others' precision are of other arms."""
+    arms = {
+        "true": ("", 1.0, 1.0, 60),
+        "color-10": ("color", 0.9, 1.0, 57),
+        "color-20": ("color", 0.8, 1.0, 54),
+    }
+    arms |= {"object-10": ("object", 1.0, 0.9, 30), "object-20": ("object", 1.0, 0.8, 10)}
+    audit = {
+        name: {"color precision": color, "object precision": objects}
+        for name, (_, color, objects, _) in arms.items()
+    }
+    told = replace(
+        study(audit),
+        arms=tuple(Arm(name=name, mixture=name, about="", kind=each[0]) for name, each in arms.items()),
+    )
+    rows = [row(name, each[3]) for name, each in arms.items()]
+    plan = Plan(seeds=1, checkpoints=(10,), prompts=3, kinds=("short",))
+    found = conclude(
+        ReproduceSettings(experiment="lies"), told, plan, rows, SimpleNamespace(done={}), tmp_path
+    )
+    costs = costs_of(found.relations)
+    assert costs["color"]["soa-c"].change(-0.1) == (pytest.approx(-3),) * 3
+    assert costs["object"]["soa-c"].change(-0.1) == (pytest.approx(-25),) * 3
+    assert (costs["color"]["soa-c"].arms, costs.keys()) == (3, {"color", "object"})
+    assert "| color | color precision | -3 <sub>[-3, -3]</sub> |" in (tmp_path / "results.md").read_text()
+
+
 def test_arms_of_a_kind_are_drawn_in_one_color() -> None:
     """True captions, two shares of wrong colors, and wrong objects: three colors."""
     arms = [("true", ""), ("color-10", "color"), ("color-30", "color"), ("object-10", "object")]
@@ -154,7 +182,7 @@ def test_arms_of_a_kind_are_drawn_in_one_color() -> None:
         study(audit), arms=tuple(Arm(name=name, mixture=name, about="", kind=kind) for name, kind in arms)
     )
     cells = tabulate([row(name, place) for place, name in enumerate(audit)], 10, ("short",))
-    (found,) = relations(told, {(cell.arm, cell.figure): cell for cell in cells})
+    found = relations(told, {(cell.arm, cell.figure): cell for cell in cells})[0]
     assert [dot.color for dot in plot(found, told, cells).dots] == [0, 1, 1, 2]
 
 
