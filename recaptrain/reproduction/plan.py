@@ -63,7 +63,7 @@ class Plan:
         return [(arm, seed) for seed in range(self.seeds) for arm in arms if arm.mixture or seed == 0]
 
     def certainty(self) -> str:
-        """What a figure cannot be surer of than this, for a person."""
+        """How sure a figure is, roughly, for a person: a share of one half, were every picture of a scene of its own."""
         pictures = self.prompts * len(self.kinds)
         half = 100 * 1.96 * math.sqrt(0.25 / pictures)
         seeds = (
@@ -71,7 +71,7 @@ class Plan:
             if self.seeds > 1
             else "one training each: what chance does in training stays unknown"
         )
-        return f"a share of {pictures} pictures is known to ± {half:.1f} points; {seeds}"
+        return f"a share of {pictures} pictures is known to about ± {half:.1f} points; {seeds}"
 
 
 def plan_runs(
@@ -106,15 +106,22 @@ def plan_runs(
         runs = sum(seeds if arm.mixture else 1 for arm in arms)
         rounds = math.ceil(runs / workers)  # a training is one worker's: the last round may leave some idle
         each = room / workers / rounds
-        fair = int(PICTURES_SHARE * (each - fixed) / measured)
-        prompts = settings.prompts or min(MOST_PROMPTS, max(FEWEST_PROMPTS, fair))
+        fair = (
+            each - fixed - speed.step * settings.steps if settings.steps else PICTURES_SHARE * (each - fixed)
+        )
+        prompts = settings.prompts or min(MOST_PROMPTS, max(FEWEST_PROMPTS, int(fair / measured)))
         steps = settings.steps or int((each - fixed - measured * prompts) / speed.step)
-        if steps >= FEWEST_STEPS or settings.steps:
+        if (
+            steps >= (settings.steps or FEWEST_STEPS)
+            and fixed + measured * prompts + speed.step * steps <= each
+        ):
             return _plan(seeds, steps, prompts, checkpoints, kinds)
-    least = spent + (fixed + measured * FEWEST_PROMPTS + speed.step * FEWEST_STEPS) * rounds / 60
+    prompts, steps = settings.prompts or FEWEST_PROMPTS, settings.steps or FEWEST_STEPS
+    least = spent + (fixed + measured * prompts + speed.step * steps) * rounds / 60
     raise OptionError(
         f"--budget {settings.budget:g}: {len(arms)} arms take at least {math.ceil(least)} minutes here (data, captions and a trial "
-        f"took {spent:.0f}); allow more, or name fewer --arms or --checkpoints"
+        f"took {spent:.0f}): {seeds} training{'s' if seeds > 1 else ''} each of {steps:,} steps, {prompts:,} prompts of each kind; "
+        "allow more, or ask for less of --arms, --checkpoints, --seeds, --steps or --prompts"
     )
 
 

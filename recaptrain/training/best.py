@@ -1,9 +1,10 @@
 """The weights of a run's best step, which lie beside its checkpoints: kept, deleted with them, put back at the end."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from recapdata.atomic import replacing
 from recapdata.errors import DatasetDamaged
@@ -34,7 +35,7 @@ class BestWeights:
     def scores(self) -> dict[int, float]:
         """Scores by step, where there is one."""
         return {
-            row["step"]: row[self.score] for row in self.run.rows(self.log) if row.get(self.score) is not None
+            row["step"]: row[self.score] for row in self.run.rows(self.log) if _is_number(row.get(self.score))
         }
 
     def step(self, upto: int | None = None) -> int | None:
@@ -51,7 +52,7 @@ class BestWeights:
         from safetensors.torch import save_file
 
         best = self.step()
-        if not step or score is None or (best is not None and score >= self.scores()[best]):
+        if not step or not _is_number(score) or (best is not None and score >= self.scores()[best]):
             return False
         trained = {name: each.detach().cpu().contiguous() for name, each in self.training.trained()}
         with replacing(self._path(step)) as partial:
@@ -91,6 +92,11 @@ class BestWeights:
 
     def _path(self, step: int) -> Path:
         return self.run.path / f"best-{step}.safetensors"
+
+
+def _is_number(score: float | None) -> TypeGuard[float]:
+    """A loss that is none (a run that has diverged) is the best of nothing."""
+    return score is not None and math.isfinite(score)
 
 
 def copy_weights(path: Path, parameters: "Iterable[tuple[str, torch.nn.Parameter]]") -> None:

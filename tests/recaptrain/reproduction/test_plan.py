@@ -52,9 +52,27 @@ def test_too_little_time_says_how_much_would_do() -> None:
         planned(budget=3, checkpoints=1)
 
 
+def test_a_budget_holds_for_what_is_given_as_well() -> None:
+    """20 minutes, two workers. 2,000 steps, 500 s, and 20 s of starts: three rounds of 400 s for two trainings each are too little,
+    two rounds of 600 s for one leave 80 s, 80 prompts of each kind.
+    """
+    plan = planned(budget=22, checkpoints=1, steps=2000)
+    assert (plan.seeds, plan.prompts, plan.steps) == (1, 80, 2000)
+
+
+@pytest.mark.parametrize(
+    ("given", "least"),
+    [({"steps": 5000}, 46), ({"prompts": 3000}, 104), ({"seeds": 5, "prompts": 1000, "steps": 2000}, 154)],
+)
+def test_what_is_given_and_does_not_fit_is_said(given, least) -> None:
+    """Two rounds of 20 + 40 + 1,250 s, of 20 + 3,000 + 25 s; six of 20 + 1,000 + 500 s; and the two minutes that are gone."""
+    with pytest.raises(OptionError, match=f"at least {least} minutes here"):
+        planned(budget=12, checkpoints=1, **given)
+
+
 def test_the_first_training_of_each_arm_comes_before_any_second() -> None:
     plan = Plan(seeds=2, checkpoints=(10,), prompts=50, kinds=KINDS)
     assert [(arm.name, seed) for arm, seed in plan.runs(ARMS)] == [
         ("base", 0), ("alttext", 0), ("mix", 0), ("alttext", 1), ("mix", 1),
     ]  # fmt: skip
-    assert plan.certainty().startswith("a share of 100 pictures is known to ± 9.8 points; 2 trainings")
+    assert plan.certainty().startswith("a share of 100 pictures is known to about ± 9.8 points; 2 trainings")

@@ -56,6 +56,16 @@ def test_patience_counts_validations_since_the_best(tmp_path) -> None:
     assert (best.exhausted(2), best.exhausted(3), best.exhausted(None)) == (True, False, False)
 
 
+def test_a_loss_that_is_no_number_is_the_best_of_nothing(tmp_path) -> None:
+    best = best_weights(tmp_path, torch.nn.Parameter(torch.zeros(1)))
+    kept = []
+    for step, score in enumerate((5.0, float("nan"), 2.0, float("nan"), float("inf"), 1.0)):
+        kept.append(best.judge(step, score))
+        best.run.log({"step": step, "loss": 0.0, "score": score}, "validation")
+    assert kept == [False, False, True, False, False, True]
+    assert best.step() == 5
+
+
 def test_where_nothing_was_judged_nothing_is_put_back(tmp_path) -> None:
     weight = torch.nn.Parameter(torch.ones(1))
     assert best_weights(tmp_path, weight).restore() is False
