@@ -10,7 +10,6 @@ from typing import Any
 from audits.reporting.pictures import Picture, thumbnail
 from recapdata.atomic import write_atomic
 from recapdata.display import shell_line
-from recapdata.options import command_line
 from recapdata.templates import render
 from recaptrain.evaluation.evaluations import Evaluation, Figure
 from recaptrain.evaluation.reporting.axes import Axis
@@ -18,8 +17,18 @@ from recaptrain.evaluation.reporting.curves import PALETTE, colors, curves, lege
 from recaptrain.evaluation.reporting.tables import ARROWS, RECAP
 from recaptrain.reproduction.analysis import Relation
 from recaptrain.reproduction.commands import Commands
+from recaptrain.reproduction.experiments import BASE
 from recaptrain.reproduction.plan import Plan
-from recaptrain.reproduction.results import FIGURES, Cell, Reproduction, asked_of, costs_of
+from recaptrain.reproduction.results import (
+    FIGURES,
+    HELD_AGAINST,
+    REAL,
+    Cell,
+    Reproduction,
+    again,
+    asked_of,
+    costs_of,
+)
 from recaptrain.reproduction.settings import ReproduceSettings
 from recaptrain.reproduction.study import Place, Study
 
@@ -64,7 +73,7 @@ def write_page(
     found: Reproduction, settings: ReproduceSettings, study: Study, plan: Plan, commands: Commands, out: Path
 ) -> None:
     """Write the page as one HTML file that asks for nothing else."""
-    runs = _runs(found.cells, study, plan)
+    runs = _runs(_followed(found), study, plan)
     drawn = curves(runs) if len(plan.checkpoints) > 1 else []
     names = [name for name in FIGURES if any(cell.figure == name for cell in found.final)]
     values = {
@@ -84,10 +93,18 @@ def write_page(
         "arms": list(study.arms),
         "colors": colors(runs),
         "pictures": {kind: _shown(study, plan, out, kind) for kind in study.prompts},
-        "command": command_line("recaptrain reproduce", [out.name], settings),
+        "command": again(settings, plan, out),
         "commands": [(shell_line(each["command"]), each["seconds"]) for each in commands.done.values()],
     }
     write_atomic(out / "results.html", render(TEMPLATE, **values).encode("utf8", "replace"))
+
+
+def _followed(found: Reproduction) -> Sequence[Cell]:
+    """The cells of all arms, or of those that are held against one another where there are more than colors."""
+    held = {name for pair in HELD_AGAINST.get(found.experiment, ()) for name in pair}
+    if len({cell.arm for cell in found.cells}) <= PALETTE:
+        return found.cells
+    return [cell for cell in found.cells if cell.arm in {*held, BASE, REAL}] or found.cells
 
 
 def _runs(cells: Sequence[Cell], study: Study, plan: Plan) -> list[Evaluation]:

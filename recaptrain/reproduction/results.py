@@ -6,10 +6,10 @@ OUT/results.html   all of it, with plots, pictures and every command
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import combinations
-from math import inf, isfinite, sqrt
+from math import hypot, inf, isfinite
 from pathlib import Path
 
 from recapdata.atomic import write_atomic
@@ -52,8 +52,17 @@ LOWERED = {
     "vague": "object coverage",
 }
 """By kind of the arms of `lies`, the audit's figure that is lowered in them, the others of its sort staying as they are."""
+SAME = 0.9
+"""Share of prompts in common from which on two kinds are taken to be of the same pictures."""
 HELD_AGAINST = {
-    "recap": [("mix", "alttext"), ("long", "alttext"), ("short", "alttext"), ("alttext", BASE)],
+    "recap": [
+        ("mix", "alttext"),
+        ("long", "alttext"),
+        ("short", "alttext"),
+        ("alttext", BASE),
+        ("mix/unet", "mix"),
+        ("mix/text_encoder", "mix"),
+    ],
     "blends": [("synthetic-95", "synthetic-0"), ("synthetic-100", "synthetic-95")],
     "lies": [
         *((f"{kind}-30", "true") for kind in ("object", "color", "count", "position")),
@@ -90,9 +99,14 @@ class Cell(Estimate):
     better: str | None
     unit: str
 
+    @property
+    def interval(self) -> str:
+        """`[78.0, 84.1]`; empty where it is unknown."""
+        return f"[{self.low:.4g}, {self.high:.4g}]" if isfinite(self.error) else ""
+
     def text(self) -> str:
         """`81.2 [78.0, 84.1]`."""
-        return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
+        return f"{self.value:.4g} {self.interval}".rstrip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +158,8 @@ def conclude(
     settings: ReproduceSettings, study: Study, plan: Plan, rows: Sequence[Row], commands: Commands, out: Path
 ) -> Reproduction:
     """Make the tables of an experiment's measurements and write them."""
-    cells = [cell for step in plan.checkpoints for cell in tabulate(rows, step, plan.kinds)]
+    alike = alike_kinds({kind: _ids(path) for kind, path in study.prompts.items()})
+    cells = [cell for step in plan.checkpoints for cell in tabulate(rows, step, plan.kinds, alike)]
     final = {(cell.arm, cell.figure): cell for cell in cells if cell.step == plan.steps}
     found = Reproduction(
         out=str(out),
@@ -165,22 +180,56 @@ def conclude(
         "costs": costs_of(found.relations),
         "figures": [name for name in FIGURES if any(cell.figure == name for cell in cells)],
         "plan": plan,
-        "command": command_line("recaptrain reproduce", [out.name], settings),
+        "command": again(settings, plan, out),
     }
     write_atomic(out / "results.md", render("reproduction.md.j2", **values).encode())
     return found
 
 
-def tabulate(rows: Sequence[Row], step: int, kinds: Sequence[str]) -> list[Cell]:
+def again(settings: ReproduceSettings, plan: Plan, out: Path) -> str:
+    """The command that runs as much again, wherever: a budget allows more or less on another machine."""
+    planned = replace(settings, budget=None, seeds=plan.seeds, steps=plan.steps, prompts=plan.prompts)
+    return command_line("recaptrain reproduce", [out.name], planned)
+
+
+def alike_kinds(ids: Mapping[str, Collection[str]]) -> list[frozenset[str]]:
+    """Kinds of prompts, put together where they are captions of the same pictures: such prompts are hard or easy together.
+
+    Verdicts on SOA of short and long captions of one picture correlated by 0.3 to 0.6 in `cards/reproduction/recap.json`'s trainings, those of alt text,
+    of which a part shares its pictures with them, by -0.2 to 0.2.
+    """
+    groups: list[frozenset[str]] = []
+    for kind in ids:
+        mine = [group for group in groups if any(_shared(ids[kind], ids[other]) > SAME for other in group)]
+        groups = [group for group in groups if group not in mine] + [frozenset({kind}).union(*mine)]
+    return groups
+
+
+def _shared(one: Collection[str], other: Collection[str]) -> float:
+    return len({*one} & {*other}) / max(1, min(len(one), len(other)))
+
+
+def _ids(path: Path) -> list[str]:
+    return [json.loads(line)["id"] for line in path.read_bytes().splitlines()]
+
+
+def tabulate(
+    rows: Sequence[Row], step: int, kinds: Sequence[str], alike: Collection[frozenset[str]] = ()
+) -> list[Cell]:
     """Figures by arm at a step; what has no steps (base, real images) is the same at each.
 
-    A figure is the mean over the kinds of prompts that it applies to, each counting by its pictures: of RMSE (CA) and FID, too.
+    A figure is the mean over the kinds of prompts that it applies to, each counting by its pictures: of RMSE (CA) and FID, too. Of a kind that a
+    figure of one training lacks, those of the arm's others do not count either.
+
+    Args:
+        alike: kinds whose prompts are hard or easy together; of others they are so independently.
     """
     measured: dict[tuple[str, str], dict[int, list[Row]]] = {}
     for row in rows:
         if row.step in (step, 0) and row.prompts in kinds and isfinite(row.value):
             measured.setdefault((row.figure, row.arm), {}).setdefault(row.seed, []).append(row)
-    runs = {key: [_over_kinds(each) for each in by_seed.values()] for key, by_seed in measured.items()}
+    runs = {key: list(_runs(by_seed, alike)) for key, by_seed in measured.items()}
+    runs = {key: mine for key, mine in runs.items() if mine}
     spread = {
         name: spread_of(runs[figure, arm] for figure, arm in runs if figure == name) for name, _ in runs
     }
@@ -194,16 +243,26 @@ def tabulate(rows: Sequence[Row], step: int, kinds: Sequence[str]) -> list[Cell]
     return cells
 
 
-def _over_kinds(rows: Sequence[Row]) -> Measured:
-    """A figure of one training over the kinds of prompts, weighted by their pictures; the prompts of different kinds err independently.
+def _runs(by_seed: Mapping[int, Sequence[Row]], alike: Collection[frozenset[str]]) -> Iterator[Measured]:
+    """A figure of each training of an arm, over the kinds of prompts that all of them have.
 
-    Kinds are put together before trainings are: what chance does in a training moves all of them alike.
+    Kinds are put together before trainings are: what chance does in a training moves all of them alike. Weights are numbers of pictures.
+    The errors over prompts of kinds that are alike are added up, as if they were one: the bound; the others' squares.
     """
-    total = sum(row.n for row in rows) or 1
-    value = sum(row.n * row.value for row in rows) / total
-    halves = [inf if row.low is None or row.high is None else (row.high - row.low) / 2 for row in rows]
-    half = sqrt(sum((row.n * each) ** 2 for row, each in zip(rows, halves, strict=True))) / total
-    return Measured(seed=rows[0].seed, value=value, low=value - half, high=value + half)
+    common = set.intersection(*({row.prompts for row in rows} for rows in by_seed.values()))
+    for seed, own in by_seed.items():
+        rows = [row for row in own if row.prompts in common]
+        total = sum(row.n for row in rows)
+        if not total:
+            continue
+        halves: dict[frozenset[str], float] = {}
+        for row in rows:
+            half = inf if row.low is None or row.high is None else (row.high - row.low) / 2
+            group = next((group for group in alike if row.prompts in group), frozenset({row.prompts}))
+            halves[group] = halves.get(group, 0.0) + row.n * half
+        value = sum(row.n * row.value for row in rows) / total
+        half = hypot(*halves.values()) / total
+        yield Measured(seed=seed, value=value, low=value - half, high=value + half)
 
 
 def _findings(settings: ReproduceSettings, study: Study, final: Mapping[tuple[str, str], Cell]) -> list[str]:
@@ -214,7 +273,10 @@ def _findings(settings: ReproduceSettings, study: Study, final: Mapping[tuple[st
             (name, BASE) for name in trained
         ]
     else:
-        pairs = HELD_AGAINST[settings.experiment]
+        there = {arm for arm, _ in final}
+        pairs = [pair for pair in HELD_AGAINST[settings.experiment] if there.issuperset(pair)]
+        first, *others = [arm.name for arm in study.arms]
+        pairs = pairs or [(name, first) for name in others]
     sentences = []
     for arm, other in pairs:
         verdicts = compare(final, arm, other)
@@ -258,7 +320,7 @@ def _foretold(study: Study, arm: str, other: str) -> str:
 
 
 def relations(study: Study, final: Mapping[tuple[str, str], Cell]) -> list[Relation]:
-    """Audit figures of what arms were trained on, against their trained figures; of arms that train the same parts.
+    """Audit figures of what arms were trained on, against their trained figures; of arms that train the same parts, and differ in both.
 
     Over all arms each audit figure; over those of one kind, and the arm of no kind, the figure that is lowered in them.
     """
@@ -278,12 +340,12 @@ def relations(study: Study, final: Mapping[tuple[str, str], Cell]) -> list[Relat
             measured = {arm: final[arm, figure] for arm in known if (arm, figure) in final}
             if len(measured) >= 3:
                 found.append(relate(name, figure, known, measured, kind=kind))
-    return found
+    return [each for each in found if isfinite(each.rank) and isfinite(each.rank_low)]
 
 
 def asked_of(found: Sequence[Relation]) -> list[Relation]:
     """Those that were asked about, in that order, where the arms differ in both figures."""
-    known = {(each.audit, each.trained): each for each in found if not each.kind and isfinite(each.rank)}
+    known = {(each.audit, each.trained): each for each in found if not each.kind}
     return [known[pair] for pair in ASKED if pair in known]
 
 

@@ -10,10 +10,20 @@ from markdown_it import MarkdownIt
 
 from recapdata.errors import InputError
 from recaptrain.reproduction.analysis import NORMAL
-from recaptrain.reproduction.experiments import BASE_ARM, Arm
+from recaptrain.reproduction.experiments import BASE_ARM, Arm, choose_arms
 from recaptrain.reproduction.page import plot
 from recaptrain.reproduction.plan import Plan
-from recaptrain.reproduction.results import Row, asked_of, compare, conclude, costs_of, relations, tabulate
+from recaptrain.reproduction.results import (
+    Row,
+    again,
+    alike_kinds,
+    asked_of,
+    compare,
+    conclude,
+    costs_of,
+    relations,
+    tabulate,
+)
 from recaptrain.reproduction.settings import ReproduceSettings
 from recaptrain.reproduction.study import PRECISION, PRECISIONS, Study, audited
 
@@ -39,6 +49,23 @@ def test_kinds_of_prompts_count_by_their_pictures() -> None:
     rows = [row("mix", 40, half=NORMAL), row("mix", 80, prompts="long", n=300, half=NORMAL)]
     (cell,) = tabulate(rows, 10, ("short", "long"))
     assert (cell.value, cell.error) == (70, pytest.approx(math.hypot(100, 300) / 400))
+
+
+def test_prompts_of_the_same_pictures_err_together() -> None:
+    """Short and long share their pictures, alt text a third of them; errors 1, 1 and 1 of 100 pictures each: (1 + 1)² + 1² over 3²."""
+    ids = {"short": ["a", "b", "c"], "long": ["c", "b", "a"], "alttext": ["c", "d", "e"]}
+    alike = alike_kinds(ids)
+    assert alike == [frozenset({"short", "long"}), frozenset({"alttext"})]
+    rows = [row("mix", 40, prompts=kind, half=NORMAL) for kind in ids]
+    (cell,) = tabulate(rows, 10, tuple(ids), alike)
+    assert cell.error == pytest.approx(math.sqrt(5) / 3)
+
+
+def test_a_kind_that_one_training_lacks_is_no_spread_of_trainings() -> None:
+    """Both trainings have 40 on short prompts; the first alone could be measured on long ones."""
+    rows = [row("mix", 40), row("mix", 40, seed=1), row("mix", 80, prompts="long")]
+    (cell,) = tabulate(rows, 10, ("short", "long"))
+    assert (cell.value, cell.training_error) == (40, 0)
 
 
 def test_what_chance_does_in_a_training_moves_all_kinds_alike() -> None:
@@ -83,6 +110,7 @@ def test_a_figure_without_an_interval_separates_from_nothing_and_is_drawn() -> N
     rows = [unknown, row("alttext", 10, half=1), row("short", 12, half=1)]
     final = {(cell.arm, cell.figure): cell for cell in tabulate(rows, 10, ("short",))}
     assert compare(final, "mix", "alttext")["not apart"] == ["soa-c 80 (+70)"]
+    assert final["mix", "soa-c"].text() == "80"
     audit = {
         name: {"color precision": value} for name, value in (("mix", 0.9), ("alttext", 0.7), ("short", 0.5))
     }
@@ -184,6 +212,31 @@ def test_arms_of_a_kind_are_drawn_in_one_color() -> None:
     cells = tabulate([row(name, place) for place, name in enumerate(audit)], 10, ("short",))
     found = relations(told, {(cell.arm, cell.figure): cell for cell in cells})[0]
     assert [dot.color for dot in plot(found, told, cells).dots] == [0, 1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("base", "long"), ["long against base, better: soa-c 70 (+30)"]),
+        (("alttext", "long", "mix/unet"), ["long against alttext, better: soa-c 70 (+30)"]),
+        (("long",), []),
+    ],
+)
+def test_where_arms_are_few_each_is_held_against_what_there_is(names, said, tmp_path) -> None:
+    arms = tuple(replace(arm, dataset="x") for arm in choose_arms("recap", names))
+    audit = {arm.name: {} for arm in arms if arm.mixture}
+    rows = [row(name, 40 if place == 0 else 70, half=1) for place, name in enumerate(names)]
+    plan = Plan(seeds=1, checkpoints=(10,), prompts=3, kinds=("short",))
+    told = replace(study(audit), arms=arms)
+    found = conclude(ReproduceSettings(), told, plan, rows, SimpleNamespace(done={}), tmp_path)
+    assert list(found.findings) == said
+
+
+def test_the_command_runs_as_much_again_wherever(tmp_path) -> None:
+    plan = Plan(seeds=3, checkpoints=(439, 878), prompts=131, kinds=("short",))
+    assert again(ReproduceSettings(arms=("base", "mix"), budget=40), plan, tmp_path / "recap") == (
+        "recaptrain reproduce recap --arms base,mix --seeds 3 --steps 878 --prompts 131"
+    )
 
 
 def test_what_was_asked_stands_before_what_is_strong_by_chance(tmp_path) -> None:
