@@ -36,7 +36,7 @@ def open_compared(settings: ReproduceSettings) -> list[Compared]:
     """The datasets that are compared, each resolved to a folder or a commit.
 
     Raises:
-        OptionError: there is but one, one is named twice, or its mixture names a set that it has not.
+        OptionError: there is but one, one is named twice or as another's files are, or its mixture names a set that it has not.
         SourceNotFound, NotADataset, HubError: as of `open_dataset`.
     """
     if len(settings.datasets) == 1:
@@ -46,7 +46,22 @@ def open_compared(settings: ReproduceSettings) -> list[Compared]:
     for name in names:
         if names.count(name) > 1:
             raise OptionError(f"--datasets {name}: it is named twice; what would be compared?")
+    taken = {BASE_ARM.folder: BASE_ARM.name}
+    for each in compared:
+        folder = _arm(each).folder
+        if folder in taken:
+            raise OptionError(
+                f"--datasets {each.name}: its models would lie where those of {taken[folder]} do; name it by another path, such as ./{each.name}"
+            )
+        taken[folder] = each.name
     return compared
+
+
+def _arm(each: Compared) -> Arm:
+    resolved = each.target.resolved
+    return Arm(
+        name=each.name, mixture=str(each.mixture), about=f"{each.mixture} of {resolved}", dataset=resolved
+    )
 
 
 def _open(settings: ReproduceSettings, text: str) -> Compared:
@@ -93,17 +108,8 @@ def prepare_own(
         )
         audit[each.name] = audited(summary, str(each.mixture))
     judged = ("soa", "ca", "pa", "claims", "spatial") if settings.detector else ()
-    arms = [
-        Arm(
-            name=each.name,
-            mixture=str(each.mixture),
-            about=f"{each.mixture} of {each.target.resolved}",
-            dataset=each.target.resolved,
-        )
-        for each in compared
-    ]
     return Study(
-        arms=(BASE_ARM, *arms),
+        arms=(BASE_ARM, *map(_arm, compared)),
         prompts=prompts,
         real={},
         metrics=(*judged, "rp", "clipscore", "fid"),

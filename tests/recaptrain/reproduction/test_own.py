@@ -65,6 +65,17 @@ def test_what_cannot_be_compared_is_said(folders, names, message) -> None:
         open_compared(ReproduceSettings(datasets=tuple(named)))
 
 
+@pytest.mark.parametrize("names", [("base", "b"), ("a/b:long", "a-b:long")])
+def test_datasets_whose_models_would_lie_in_one_folder_are_refused(tmp_path, monkeypatch, names) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in names:
+        build_dataset(tmp_path / name.partition(":")[0], rows=2, sets={"long": ["a ring", "a star"]})
+    with pytest.raises(
+        OptionError, match=r"its models would lie where those of .* do; name it by another path"
+    ):
+        open_compared(ReproduceSettings(datasets=names, mixture="long"))
+
+
 def test_prompts_are_captions_of_records_that_none_is_trained_on(folders, tmp_path, monkeypatch) -> None:
     """Of 50 records in both, those of 10, 20, 30, 40 and 50 lack a long caption: of 45, a tenth are 4 prompts, of each dataset its own
     captions of them.
