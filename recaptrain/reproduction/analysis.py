@@ -56,14 +56,15 @@ class Estimate:
         """Standard error of the trainings alone, on the prompts that every arm is asked for; 0 where there is no spread."""
         return math.sqrt(self.spread.variance / self.seeds) if self.spread else 0.0
 
-    def half_interval(self, other: "Estimate") -> float | None:
-        """Half the 95 % interval of the difference from another arm, over trainings on the same prompts; None where it is unknown."""
+    def half_interval(self, other: "Estimate | None" = None) -> float | None:
+        """Half the 95 % interval, over trainings on the same prompts, of the figure or of its difference from another arm; None where it is unknown."""
         from scipy.stats import t
 
-        spread = self.spread or other.spread  # one for all arms
+        both = [each for each in (self, other) if each is not None]
+        spread = next((each.spread for each in both if each.spread), None)  # one for all arms
         if spread is None:
             return None
-        return float(t.ppf(0.975, spread.freedom)) * math.hypot(self.training_error, other.training_error)
+        return float(t.ppf(0.975, spread.freedom)) * math.hypot(*(each.training_error for each in both))
 
 
 def spread_of(arms: Iterable[Sequence[Measured]]) -> Spread | None:

@@ -152,10 +152,7 @@ def plot(relation: Relation, study: Study, final: Sequence[Cell]) -> Plot:
     }
     cells = {cell.arm: cell for cell in final if cell.figure == relation.trained and cell.arm in audited}
     across = Axis.over([audited[arm] for arm in cells])
-    ends = {
-        arm: (cell.low, cell.high) if isfinite(cell.error) else (cell.value, cell.value)
-        for arm, cell in cells.items()
-    }
+    ends = {arm: _ends(cell) for arm, cell in cells.items()}
     up = Axis.over([end for both in ends.values() for end in both])
     shades, kinds = _kinds(study), {arm.name: arm.kind or arm.name for arm in study.arms}
     dots = [
@@ -176,6 +173,14 @@ def plot(relation: Relation, study: Study, final: Sequence[Cell]) -> Plot:
         across=across.labels_along,
         up=up.labels_up,
     )
+
+
+def _ends(cell: Cell) -> tuple[float, float]:
+    """What is drawn of a cell's uncertainty: over trainings, since every arm is asked for the same prompts; where that is unknown, all of it."""
+    half = cell.half_interval()
+    if half is not None:
+        return cell.value - half, cell.value + half
+    return (cell.low, cell.high) if isfinite(cell.error) else (cell.value, cell.value)
 
 
 def _kinds(study: Study) -> dict[str, int]:

@@ -116,7 +116,7 @@ class Reproduction:
 
     Attributes:
         cells: figures over all kinds of prompts, by arm and step.
-        by_prompts: the same by kind of prompts, after the last step.
+        by_prompts: those of the table by kind of prompts, after the last step.
         findings: what separates and what does not, in sentences.
         relations: audit figures against trained ones; none where fewer than three arms differ in captions.
         seconds: that its commands took, all together.
@@ -166,12 +166,18 @@ def conclude(
         experiment="datasets" if settings.datasets else settings.experiment,
         certainty=plan.certainty(),
         cells=cells,
-        by_prompts={kind: tabulate(rows, plan.steps, (kind,)) for kind in plan.kinds},
+        by_prompts={
+            kind: [cell for cell in tabulate(rows, plan.steps, (kind,)) if cell.figure in FIGURES]
+            for kind in plan.kinds
+        },
         findings=_findings(settings, study, final),
         relations=relations(study, final),
         seconds=round(sum(each["seconds"] for each in commands.done.values()), 1),
     )
-    write_atomic(out / "results.json", json.dumps(finite(asdict(found)), indent=2, allow_nan=False).encode())
+    content = json.loads(
+        json.dumps(finite(asdict(found))), parse_float=lambda digits: float(f"{float(digits):.6g}")
+    )
+    write_atomic(out / "results.json", json.dumps(content, allow_nan=False).encode() + b"\n")
     values = {
         "text": escape,
         "code": as_code,

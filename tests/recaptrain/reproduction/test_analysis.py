@@ -84,7 +84,9 @@ def test_a_difference_is_as_uncertain_as_trainings_are() -> None:
     base = over_seeds([run(0, 0.0, 9.0)], None)
     assert two.half_interval(four) == four.half_interval(two) == pytest.approx(2.228 * math.sqrt(3), abs=1e-3)
     assert four.half_interval(base) == base.half_interval(four) == pytest.approx(2.228, abs=1e-3)
+    assert four.half_interval() == pytest.approx(2.228, abs=1e-3)
     assert base.half_interval(base) is None
+    assert base.half_interval() is None
 
 
 def test_a_line_is_found_without_error() -> None:
