@@ -52,8 +52,6 @@ LOWERED = {
     "vague": "object coverage",
 }
 """By kind of the arms of `lies`, the audit's figure that is lowered in them, the others of its sort staying as they are."""
-SAME = 0.9
-"""Share of prompts in common from which on two kinds are taken to be of the same pictures."""
 HELD_AGAINST = {
     "recap": [
         ("mix", "alttext"),
@@ -201,18 +199,13 @@ def again(settings: ReproduceSettings, plan: Plan, out: Path) -> str:
 def alike_kinds(ids: Mapping[str, Collection[str]]) -> list[frozenset[str]]:
     """Kinds of prompts, put together where they are captions of the same pictures: such prompts are hard or easy together.
 
-    Verdicts on SOA of short and long captions of one picture correlated by 0.3 to 0.6 in `cards/reproduction/recap.json`'s trainings, those of alt text,
-    of which a part shares its pictures with them, by -0.2 to 0.2.
+    In three trainings of `recap`, verdicts on SOA of short and long captions of one picture correlated by 0.3 to 0.6; those of alt text, a part of which
+    is of the same pictures, by -0.2 to 0.2 with either.
     """
-    groups: list[frozenset[str]] = []
-    for kind in ids:
-        mine = [group for group in groups if any(_shared(ids[kind], ids[other]) > SAME for other in group)]
-        groups = [group for group in groups if group not in mine] + [frozenset({kind}).union(*mine)]
-    return groups
-
-
-def _shared(one: Collection[str], other: Collection[str]) -> float:
-    return len({*one} & {*other}) / max(1, min(len(one), len(other)))
+    kinds: dict[frozenset[str], list[str]] = {}
+    for kind, own in ids.items():
+        kinds.setdefault(frozenset(own), []).append(kind)
+    return [frozenset(alike) for alike in kinds.values()]
 
 
 def _ids(path: Path) -> list[str]:
