@@ -7,7 +7,6 @@ losses of different steps can be compared. All that is known of earlier steps is
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -24,9 +23,6 @@ from recaptrain.training.preparing import Training
 from recaptrain.training.recorders import Recorder
 from recaptrain.training.run_folder import RunFolder
 from recaptrain.training.trackers import say_beside_bar
-
-if TYPE_CHECKING:
-    pass
 
 VALIDATION, CAPTIONS = "validation", "captions"
 """Names of the logs."""

@@ -73,7 +73,7 @@ def write_page(
     found: Reproduction, settings: ReproduceSettings, study: Study, plan: Plan, commands: Commands, out: Path
 ) -> None:
     """Write the page as one HTML file that asks for nothing else."""
-    runs = _runs(_followed(found), study, plan)
+    runs = _runs(followed(found), study, plan)
     drawn = curves(runs) if len(plan.checkpoints) > 1 else []
     names = [name for name in FIGURES if any(cell.figure == name for cell in found.final)]
     values = {
@@ -99,12 +99,13 @@ def write_page(
     write_atomic(out / "results.html", render(TEMPLATE, **values).encode("utf8", "replace"))
 
 
-def _followed(found: Reproduction) -> Sequence[Cell]:
+def followed(found: Reproduction) -> Sequence[Cell]:
     """The cells of all arms, or of those that are held against one another where there are more than colors."""
-    held = {name for pair in HELD_AGAINST.get(found.experiment, ()) for name in pair}
-    if len({cell.arm for cell in found.cells}) <= PALETTE:
+    arms = {cell.arm for cell in found.cells}
+    held = {name for pair in HELD_AGAINST.get(found.experiment, ()) for name in pair} & arms - {BASE}
+    if len(arms) <= PALETTE or not held:
         return found.cells
-    return [cell for cell in found.cells if cell.arm in {*held, BASE, REAL}] or found.cells
+    return [cell for cell in found.cells if cell.arm in {*held, BASE, REAL}]
 
 
 def _runs(cells: Sequence[Cell], study: Study, plan: Plan) -> list[Evaluation]:

@@ -11,7 +11,7 @@ from recaptrain.reproduction.experiments import Arm
 from recaptrain.reproduction.settings import ReproduceSettings
 
 SAMPLING = ("--steps", "16", "--guidance", "2", "--batch-size", "32")
-"""How the embedded base is drawn from. Guidance is where the base's own FID is lowest: 0.103 and 0.071 at 1.5, 0.092 and 0.075 at 2, 0.129 and 0.148 at 4,
+"""How the embedded base is drawn from. Guidance is where the FID of the base, before its last stage, was lowest: 0.103 and 0.071 at 1.5, 0.092 and 0.075 at 2, 0.129 and 0.148 at 4,
 its SOA-C 47 and 55, 56 and 54, 57 and 60 (78 long and 78 short prompts, `recaptrain evaluate … --features embedded`).
 """
 

@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from recapdata.errors import InputError
 from recaptrain.reproduction.analysis import NORMAL
 from recaptrain.reproduction.experiments import BASE_ARM, Arm, choose_arms
-from recaptrain.reproduction.page import plot
+from recaptrain.reproduction.page import followed, plot
 from recaptrain.reproduction.plan import Plan
 from recaptrain.reproduction.results import (
     Row,
@@ -200,6 +200,31 @@ def test_what_a_tenth_less_of_a_kind_did(tmp_path) -> None:
     assert costs["object"]["soa-c"].change(-0.1) == (pytest.approx(-25),) * 3
     assert (costs["color"]["soa-c"].arms, costs.keys()) == (3, {"color", "object"})
     assert "| color | color precision | -3 <sub>[-3, -3]</sub> |" in (tmp_path / "results.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("experiment", "names", "drawn"),
+    [
+        ("recap", ["base", "alttext", "mix"], 3),
+        (
+            "lies",
+            ["base", "true", *(f"{kind}-{share}" for kind in ("object", "color") for share in (10, 20, 30))],
+            4,
+        ),
+        (
+            "lies",
+            ["base", *(f"{kind}-{share}" for kind in ("object", "color", "count") for share in (10, 20))],
+            7,
+        ),
+        ("datasets", ["base", *"abcdefg"], 8),
+    ],
+)
+def test_where_arms_outnumber_colors_those_held_against_each_other_are_followed(
+    experiment, names, drawn
+) -> None:
+    cells = tabulate([row(name, 1) for name in names], 10, ("short",))
+    arms = {cell.arm for cell in followed(SimpleNamespace(experiment=experiment, cells=cells))}
+    assert len(arms) == drawn
 
 
 def test_arms_of_a_kind_are_drawn_in_one_color() -> None:
